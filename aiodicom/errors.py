@@ -1,0 +1,176 @@
+"""Every exception that aiodicom raises of its own.
+
+    AiodicomError
+    ├── LocalError                      the caller's mistake; nothing was sent
+    │   ├── ContextNotAccepted          no accepted presentation context fits the operation
+    │   └── AssociationClosed           the association had ended before the call
+    ├── RemoteError                     what the peer, or the way to it, did
+    │   ├── ConnectFailed               no transport connection
+    │   ├── AssociationRejected         A-ASSOCIATE-RJ: result, source, reason
+    │   ├── AssociationAborted          A-ABORT, or the provider's own abort: source, reason
+    │   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
+    │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
+    │   ├── StatusError                 a response with a failure status
+    │   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
+    └── DecodeError                     malformed DICOM data: offset, tag path, reason
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AiodicomError",
+    "AssociationAborted",
+    "AssociationClosed",
+    "AssociationRejected",
+    "ConnectFailed",
+    "ConnectionLost",
+    "ContextNotAccepted",
+    "DeadlineExceeded",
+    "DecodeError",
+    "LocalError",
+    "ProtocolViolation",
+    "RemoteError",
+    "StatusError",
+]
+
+
+class AiodicomError(Exception):
+    """The root of aiodicom's exceptions."""
+
+
+class LocalError(AiodicomError):
+    """The caller asked for something that cannot be; nothing was sent and nothing has changed."""
+
+
+class ContextNotAccepted(LocalError):
+    """No presentation context accepted on this association carries what was to be sent.
+
+    Attributes: ``abstract_syntax``, ``transfer_syntax`` (None where any would have done).
+    """
+
+    def __init__(self, abstract_syntax: str, transfer_syntax: str | None, message: str) -> None:
+        super().__init__(message)
+        self.abstract_syntax = abstract_syntax
+        self.transfer_syntax = transfer_syntax
+
+
+class AssociationClosed(LocalError):
+    """The association had been released, aborted or closed before the call."""
+
+
+class RemoteError(AiodicomError):
+    """Something that the peer did, or that happened on the way to it."""
+
+
+class ConnectFailed(RemoteError):
+    """No transport connection could be made; ``__cause__`` is the operating system's error where there is one."""
+
+
+#: PS3.8 table 9-21, keyed by (source, reason).
+REJECT_REASONS: dict[tuple[int, int], str] = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+
+#: PS3.8 table 9-26, reasons of an A-ABORT whose source is the service provider.
+ABORT_REASONS: dict[int, str] = {
+    0: "reason not specified",
+    1: "unrecognized PDU",
+    2: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
+
+
+class AssociationRejected(RemoteError):
+    """The peer answered A-ASSOCIATE-RJ (PS3.8 9.3.4).
+
+    Attributes: ``result`` (1 permanent, 2 transient), ``source`` (1 service user, 2 service provider ACSE, 3 service
+    provider presentation), ``reason``; numbers as in table 9-21.
+    """
+
+    def __init__(self, result: int, source: int, reason: int) -> None:
+        text = REJECT_REASONS.get((source, reason), f"source {source}, reason {reason}")
+        kind = {1: "permanently", 2: "transiently"}.get(result, f"with result {result}")
+        super().__init__(f"the peer rejected the association {kind}: {text}")
+        self.result = result
+        self.source = source
+        self.reason = reason
+
+
+class AssociationAborted(RemoteError):
+    """The association was aborted by the peer (PS3.8 9.3.8).
+
+    Attributes: ``source`` (0 service user, 2 service provider), ``reason`` (table 9-26).
+    """
+
+    def __init__(self, source: int, reason: int) -> None:
+        who = "the peer" if source == 0 else "the peer's service provider"
+        text = f": {ABORT_REASONS.get(reason, f'reason {reason}')}" if source else ""
+        super().__init__(f"{who} aborted the association{text}")
+        self.source = source
+        self.reason = reason
+
+
+class ConnectionLost(RemoteError):
+    """The transport connection ended without A-RELEASE or A-ABORT."""
+
+
+class ProtocolViolation(RemoteError):
+    """The peer sent what PS3.7 or PS3.8 forbids; the association has been aborted.
+
+    Attribute: ``reason``, the A-ABORT reason that was sent (PS3.8 table 9-26).
+    """
+
+    def __init__(self, message: str, reason: int = 0) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StatusError(RemoteError):
+    """The peer answered with a failure status.
+
+    Attributes: ``status`` (`aiodicom.Status`), ``error_comment`` (str or None), ``response`` (the response message).
+    """
+
+    def __init__(self, status: int, message: str, error_comment: str | None = None, response: object = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_comment = error_comment
+        self.response = response
+
+
+class DeadlineExceeded(RemoteError, TimeoutError):
+    """A configured timeout passed.
+
+    Attributes: ``what`` (what was waited for), ``seconds`` (the timeout).
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"no {what} within {seconds:g} s")
+        self.what = what
+        self.seconds = seconds
+
+
+class DecodeError(AiodicomError):
+    """Malformed DICOM data.
+
+    Attributes: ``reason``, ``offset`` (bytes from the start of what was decoded, or None), ``path`` (the tags that lead
+    to the place, such as ``(0008,1140)[0].(0008,1150)``, or an empty string).
+    """
+
+    def __init__(self, reason: str, offset: int | None = None, path: str = "") -> None:
+        where = "".join(
+            [f" at offset {offset}" if offset is not None else "", f" in {path}" if path else ""],
+        )
+        super().__init__(f"{reason}{where}")
+        self.reason = reason
+        self.offset = offset
+        self.path = path

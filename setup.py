@@ -1,0 +1,68 @@
+"""Builds the compiled modules of aiodicom; everything else about the package is in pyproject.toml.
+
+Switches, set in the environment:
+
+    AIODICOM_ANNOTATE=1    write ext/*.html, Cython's view of which lines touch Python
+    AIODICOM_LINETRACE=1   line tracing, for coverage of the .pyx files
+    AIODICOM_DEBUG=1       no optimisation, debug symbols, C assertions
+    AIODICOM_SANITIZE=1    AddressSanitizer and UndefinedBehaviorSanitizer
+"""
+
+import os
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+
+def switch(name: str) -> bool:
+    return os.environ.get(f"AIODICOM_{name}", "") not in ("", "0")
+
+
+annotate, linetrace, debug, sanitize = (switch(name) for name in ("ANNOTATE", "LINETRACE", "DEBUG", "SANITIZE"))
+
+compile_args: list[str] = []
+link_args: list[str] = []
+macros: list[tuple[str, str | None]] = []
+if sys.platform != "win32":
+    if sanitize:
+        flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+        compile_args += ["-O1", "-g", *flags]
+        link_args += flags
+    elif debug:
+        compile_args += ["-O0", "-g3", "-UNDEBUG"]
+    else:
+        compile_args += ["-O3"]
+if linetrace:
+    macros.append(("CYTHON_TRACE_NOGIL", "1"))
+
+
+def extension(module: str, source: str) -> Extension:
+    return Extension(
+        module,
+        [f"ext/{source}"],
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+        define_macros=macros,
+    )
+
+
+extensions: list[Extension] = []
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        include_path=["ext"],
+        annotate=annotate,
+        compiler_directives={
+            "language_level": "3",
+            "embedsignature": True,
+            "binding": False,
+            "boundscheck": debug or sanitize,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": debug or sanitize,
+            "linetrace": linetrace,
+        },
+    ),
+)
