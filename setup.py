@@ -47,7 +47,10 @@ def extension(module: str, source: str) -> Extension:
     )
 
 
-extensions: list[Extension] = []
+extensions = [
+    extension("aiodicom.dimse._command", "command.pyx"),
+    extension("aiodicom.ul._pdu", "pdu.pyx"),
+]
 
 setup(
     ext_modules=cythonize(
