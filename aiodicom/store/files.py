@@ -185,6 +185,12 @@ class PartialFile:
         if self._descriptor >= 0:
             self._remove()
 
+    def __del__(self) -> None:
+        # Whoever forgot it, for instance when an association ends at a bad moment, did not mean to keep it.
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                self.discard()
+
     def _flush(self, view: bytes | bytearray | memoryview) -> None:
         if self._descriptor < 0:
             # The mode is what the umask leaves of it, as for any file that a program makes.

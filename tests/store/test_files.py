@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import subprocess
 import sys
@@ -59,6 +60,16 @@ def test_discard_leaves_nothing(tmp_path: Path, size: int) -> None:
         partial.discard()
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_one_that_is_forgotten_leaves_nothing(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a")
+        partial.write(b"x" * 2 * GATHER)
+        assert len(names(tmp_path)) == 1
+        del partial
+        gc.collect()
+        assert names(tmp_path) == []
 
 
 def test_the_same_name_again_replaces_atomically(tmp_path: Path) -> None:
