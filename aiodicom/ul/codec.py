@@ -59,7 +59,8 @@ __all__ = [
 ASSOCIATE_HEADER_LENGTH = 68
 
 _pdu_header = Struct(">BxI").pack
-_two_bytes = Struct(">H")
+#: with the protocol version and the reserved field after it
+_associate_header = Struct(">BxIHH").pack
 _pdv_header = Struct(">IBB")
 _RESERVED_OF_HEADER = bytes(32)
 
@@ -74,8 +75,8 @@ _USER_INFORMATION = 0x50
 def encode(pdu: PDU) -> bytes:
     """The bytes of ``pdu``, its header included.
 
-    Raises `LocalError` when a field does not fit: an AE title that is empty or over 16 bytes, a number or length out of
-    its range, characters outside of ISO 646.
+    Raises `LocalError` when a field does not fit: an AE title that is none, a number or length out of its range,
+    characters outside of ISO 646.
     """
     try:
         return _ENCODERS[type(pdu)](pdu)
@@ -114,11 +115,11 @@ def decode_associate_ac_items(items: bytes) -> tuple[str, tuple[ContextResult, .
     return _decode_items(items, _CONTEXT_RESULT, _decode_context_result, SUB_ITEMS_OF_AC)
 
 
-def encode_associate_ac(received_header: bytes | memoryview, items: bytes) -> bytes:
+def encode_associate_ac(received_header: bytes | memoryview, items: bytes, protocol_version: int = 1) -> bytes:
     """An A-ASSOCIATE-AC of ``items`` (`encode_associate_ac_items`), which repeats bytes 11 to 74 of the A-ASSOCIATE-RQ:
     ``body[4:ASSOCIATE_HEADER_LENGTH]``."""
-    length = ASSOCIATE_HEADER_LENGTH + len(items)
-    return b"".join((_pdu_header(PduType.ASSOCIATE_AC, length), b"\0\1\0\0", received_header, items))
+    header = _associate_header(PduType.ASSOCIATE_AC, ASSOCIATE_HEADER_LENGTH + len(items), protocol_version, 0)
+    return b"".join((header, received_header, items))
 
 
 def encode_associate_ac_items(
@@ -259,10 +260,10 @@ def _encode_context_result(context: ContextResult) -> bytes:
 
 
 def _encode_titles(called: str, calling: str) -> bytes:
-    titles = [title.encode("ascii") for title in (called, calling)]
-    if not all(0 < len(title) <= 16 for title in titles):
-        raise ValueError("an AE title has 1 to 16 characters")
-    return titles[0].ljust(16) + titles[1].ljust(16) + _RESERVED_OF_HEADER
+    for title in (called, calling):
+        if not 0 < len(title) <= 16 or not title.isprintable() or "\\" in title:
+            raise ValueError(f"{title!r} is no AE title (PS3.5 6.2)")
+    return f"{called:16}{calling:16}".encode("ascii") + _RESERVED_OF_HEADER
 
 
 def _decode_associate_rq(body: bytes) -> AssociateRQ:
@@ -278,8 +279,8 @@ def _encode_associate_rq(pdu: AssociateRQ) -> bytes:
         pdu.application_context_name, map(_encode_proposed_context, pdu.contexts), pdu.user_information
     )
     titles = _encode_titles(pdu.called_ae_title, pdu.calling_ae_title)
-    header = _pdu_header(PduType.ASSOCIATE_RQ, ASSOCIATE_HEADER_LENGTH + len(items))
-    return b"".join((header, _two_bytes.pack(pdu.protocol_version), b"\0\0", titles, items))
+    length = ASSOCIATE_HEADER_LENGTH + len(items)
+    return b"".join((_associate_header(PduType.ASSOCIATE_RQ, length, pdu.protocol_version, 0), titles, items))
 
 
 def _decode_associate_ac(body: bytes) -> AssociateAC:
@@ -293,9 +294,8 @@ def _encode_associate_ac(pdu: AssociateAC) -> bytes:
     header = pdu.received_header or _encode_titles(pdu.called_ae_title, pdu.calling_ae_title)
     if len(header) != ASSOCIATE_HEADER_LENGTH - 4:
         raise ValueError("received_header has 64 bytes")
-    return encode_associate_ac(
-        header, encode_associate_ac_items(pdu.results, pdu.user_information, pdu.application_context_name)
-    )
+    items = encode_associate_ac_items(pdu.results, pdu.user_information, pdu.application_context_name)
+    return encode_associate_ac(header, items, pdu.protocol_version)
 
 
 # P-DATA-TF -----------------------------------------------------------------------------------------------------------

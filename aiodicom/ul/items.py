@@ -113,8 +113,11 @@ def encode_user_information(information: UserInformation) -> bytes:
     if window is not None:
         parts.append(encode_item(0x53, _window.pack(window.invoked, window.performed)))
     parts.extend(_encode_role(role) for role in information.roles)
-    if information.implementation_version_name:
-        parts.append(encode_item(0x55, information.implementation_version_name.encode("ascii")))
+    version_name = information.implementation_version_name
+    if len(version_name) > 16:
+        raise ValueError(f"implementation version name {version_name!r} has over 16 characters (PS3.7 D.3.3.2.3)")
+    if version_name:
+        parts.append(encode_item(0x55, version_name.encode("ascii")))
     parts.extend(_encode_extended(extended) for extended in information.extended)
     parts.extend(_encode_common_extended(common) for common in information.common_extended)
     if information.user_identity is not None:

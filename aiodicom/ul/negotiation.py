@@ -24,6 +24,7 @@ from aiodicom.ul.pdu import (
 __all__ = [
     "ANY",
     "AnySyntax",
+    "Preference",
     "Support",
     "agreed_roles",
     "agreed_window",
@@ -44,6 +45,7 @@ class AnySyntax(Enum):
 ANY = AnySyntax.ANY
 
 Syntaxes = tuple[str, ...] | AnySyntax
+Preference = Literal["requestor", "acceptor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Support:
     #: the transfer syntaxes for every other abstract syntax; None refuses them
     default: Syntaxes | None = None
     #: whose order decides among several transfer syntaxes; of `ANY` it is always the requestor's
-    preference: Literal["requestor", "acceptor"] = "requestor"
+    preference: Preference = "requestor"
     _sets: dict[tuple[str, ...], frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

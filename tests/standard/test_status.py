@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 from pynetdicom.status import STATUS_FAILURE, STATUS_WARNING, code_to_category
@@ -15,8 +16,8 @@ def test_names() -> None:
     assert Status(0) is Status.SUCCESS
     assert Status(0xA700) is Status.OUT_OF_RESOURCES
     assert Status(0x0210) is Status.DUPLICATE_INVOCATION
-    assert Status.UNABLE_TO_PROCESS is Status.CANNOT_UNDERSTAND
-    assert Status.SUB_OPERATIONS_COMPLETE_WITH_FAILURES is Status.COERCION_OF_DATA_ELEMENTS
+    assert Status["UNABLE_TO_PROCESS"] is Status(0xC000) is Status.CANNOT_UNDERSTAND
+    assert Status["SUB_OPERATIONS_COMPLETE_WITH_FAILURES"] is Status(0xB000) is Status.COERCION_OF_DATA_ELEMENTS
 
 
 def test_an_unknown_value_is_a_status() -> None:
@@ -43,7 +44,7 @@ def test_unknown_values_are_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 0x10000, 1 << 40, "0", None, 1.5])
-def test_what_is_no_16_bit_value_is_no_status(value: object) -> None:
+def test_what_is_no_16_bit_value_is_no_status(value: Any) -> None:
     with pytest.raises(ValueError, match="is not a valid Status"):
         Status(value)
 
