@@ -127,11 +127,13 @@ class Folder:
 class PartialFile:
     """A file on its way to its name. Not for use by two threads at once.
 
+    It is a body sink: `write`, then `finish` or `abandon`. Finished, it belongs to whoever will `commit` it.
+
     After an OSError from `write` or `commit`, the temporary file is gone and the final name is as it was (except that a
     failed fsync of the folder leaves the new file in place: it is whole, but may not survive a crash).
     """
 
-    __slots__ = ("_descriptor", "_folder", "_gather", "_pending", "_temporary", "name", "size")
+    __slots__ = ("_descriptor", "_folder", "_gather", "_is_finished", "_pending", "_temporary", "name", "size")
 
     def __init__(self, folder: Folder, name: str, temporary: str, gather: int) -> None:
         self._folder = folder
@@ -139,6 +141,7 @@ class PartialFile:
         self._descriptor = -1
         self._gather = gather
         self._pending = bytearray()
+        self._is_finished = False
         self.name = name
         #: bytes given to `write` so far
         self.size = 0
@@ -155,6 +158,15 @@ class PartialFile:
             except BaseException:
                 self.discard()
                 raise
+
+    def finish(self) -> None:
+        """Nothing more will be written; `abandon` does nothing from here."""
+        self._is_finished = True
+
+    def abandon(self) -> None:
+        """The file will not be completed: as `discard`."""
+        if not self._is_finished:
+            self.discard()
 
     def commit(self, durability: Durability) -> None:
         """Gives the file its name, and returns when `durability` has been reached. Raises OSError.

@@ -97,13 +97,14 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_folders_deeper_than_the_interpreter_recurses(tmp_path: Path) -> None:
-    # Below PATH_MAX in all, so 1,500 folders with names of one letter.
-    base = os.open(tmp_path, os.O_RDONLY)
-    depth = min(1500, (4000 - len(str(tmp_path))) // 2)
-    path = str(tmp_path)
-    for _ in range(depth):
-        path += "/a"
-        os.mkdir(path)
-    os.close(base)
-    put(Path(path) / "f")
-    assert len(list(scan([str(tmp_path)]))) == 1
+    # Names of one letter, so that 1,500 of them stay within the longest path that the system takes.
+    folders = [str(tmp_path) + "/a" * depth for depth in range(1, 1501)]
+    for folder in folders:
+        os.mkdir(folder)
+    file = put(Path(folders[-1]) / "f")
+    try:
+        assert len(list(scan([str(tmp_path)]))) == 1
+    finally:
+        file.unlink()
+        for folder in reversed(folders):  # pytest's own clean-up recurses
+            os.rmdir(folder)
