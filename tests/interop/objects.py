@@ -37,6 +37,13 @@ class Part10:
         """The encoded data set: what follows the file meta information."""
         return self.path.read_bytes()[self.offset :]
 
+    def element(self, group: int, element: int) -> str:
+        """A text value of the data set, empty where there is none, or none that is text; read by pydicom."""
+        from pydicom import dcmread
+
+        found = dcmread(self.path, stop_before_pixels=True).get((group, element))
+        return found.value if found is not None and isinstance(found.value, str) else ""
+
 
 def split(content: bytes) -> tuple[dict[tuple[int, int], bytes], int]:
     """The elements of the file meta information (PS3.10 7.1) and the offset of the data set behind it."""
@@ -98,7 +105,6 @@ def _is_uid(text: str) -> bool:
 _DAMAGED = (
     "truncated",
     "badVR",
-    "rtdose_rle",
     "mismatch",
     "sequence-delimiter",
     "no_meta",
