@@ -49,6 +49,7 @@ def extension(module: str, source: str) -> Extension:
 
 extensions = [
     extension("aiodicom.dimse._command", "command.pyx"),
+    extension("aiodicom.store._files", "files.pyx"),
     extension("aiodicom.ul._pdu", "pdu.pyx"),
 ]
 

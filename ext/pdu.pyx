@@ -165,12 +165,12 @@ cdef int write_view(sink, const uint8_t* data, Py_ssize_t size) except -1:
     return 0
 
 
-cdef class FailedBody:
-    """Stands in for a sink that raised `error`, and takes what is left of its data set."""
+cdef class Discard:
+    """A sink that keeps nothing; `error` is there when it stands in for one that raised."""
 
     cdef readonly object error
 
-    def __cinit__(self, error):
+    def __cinit__(self, error=None):
         self.error = error
 
     def write(self, data):
@@ -262,6 +262,7 @@ cdef class Receiver:
         self.release()
         body, self.body = self.body, None
         self.message = self.control = self.command = None
+        self.decode = self.open_body = None  # often bound to what owns this receiver: a cycle that ends here
         self.context_id = self.head_size = 0
         if body is not None:
             body.abandon()
@@ -418,7 +419,7 @@ cdef class Receiver:
             try:
                 if type(self.body) is Body:
                     (<Body> self.body).append(start, size)
-                else:
+                elif type(self.body) is not Discard:
                     write_view(self.body, start, size)
             except Exception as error:
                 self.fail_body(error)
@@ -441,7 +442,7 @@ cdef class Receiver:
 
     cdef int fail_body(self, error) except -1:
         """The peer isn't to blame for a sink that fails: the rest of the data set is passed over, the association goes on."""
-        body, self.body = self.body, FailedBody(error)
+        body, self.body = self.body, Discard(error)
         if body is not None:
             body.abandon()
         return 0

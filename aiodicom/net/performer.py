@@ -1,0 +1,232 @@
+"""The SCP's side of an association: requests go to their handlers, answers go back."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import sys
+import uuid
+from collections import deque
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from aiodicom.dimse.events import AcceptedContext, RequestReceived
+from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, Message, Request
+from aiodicom.dimse.responses import response_to
+from aiodicom.metrics import Counters
+from aiodicom.net.handlers import Handler, Handlers
+from aiodicom.net.outbox import Outbox
+from aiodicom.net.requests import EchoRequest, StoreRequest
+from aiodicom.net.sinks import FragmentStream
+from aiodicom.standard.status import Status, StatusCategory
+from aiodicom.ul._pdu import Body, Discard
+
+if TYPE_CHECKING:
+    from aiodicom.net.association import Association
+
+__all__ = ["Performer"]
+
+#: Errors of the operating system that mean "out of resources".
+_NO_RESOURCES = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+
+
+class Performer:
+    """Performs the requests of one association, at most `limit` at a time.
+
+    Invariants: `performing` counts the requests that handlers have and that are not answered; requests beyond `limit`
+    are in `_waiting`, and then nothing more is read.
+    """
+
+    __slots__ = (
+        "_association",
+        "_counters",
+        "_handlers",
+        "_incoming",
+        "_is_finishing",
+        "_is_released",
+        "_outbox",
+        "_tasks",
+        "_waiting",
+        "last_body_size",
+        "limit",
+        "performing",
+    )
+
+    def __init__(self, association: Association, handlers: Handlers, outbox: Outbox, counters: Counters) -> None:
+        self.limit = 1
+        self.performing = 0
+        #: Bytes of the last data set received, from which the next one's buffer takes its size.
+        self.last_body_size = 0
+        self._association = association
+        self._handlers = handlers
+        self._outbox = outbox
+        self._counters = counters
+        #: The C-STORE whose data set is arriving.
+        self._incoming: StoreRequest | None = None
+        self._waiting: deque[RequestReceived] | None = None
+        self._tasks: set[asyncio.Task[None]] | None = None
+        self._is_released = False
+        self._is_finishing = False
+
+    # --- what arrives -----------------------------------------------------------------------------------------------
+
+    def open_body(self, context: AcceptedContext, message: Message) -> Any:
+        """Returns the sink for the data set that follows `message`."""
+        handler = self._handlers.find(type(message)) if isinstance(message, CStoreRQ) else None
+        if handler is None or handler.body is None:
+            # What nobody handles is answered so when it is complete; until then its data set has to go somewhere.
+            return Discard()
+        assert isinstance(message, CStoreRQ)
+        request = StoreRequest(self._association, context, message)
+        request.body = handler.body(request)
+        self._incoming = request
+        if isinstance(request.body, FragmentStream):
+            request.expect_completion()
+            self.performing += 1
+            self._start(self._perform(handler, request))
+        return request.body
+
+    def on_request(self, event: RequestReceived) -> None:
+        """A request is complete."""
+        if self.limit and self.performing >= self.limit and not isinstance(event.body, FragmentStream):
+            # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
+            if self._waiting is None:
+                self._waiting = deque()
+            self._waiting.append(event)
+            self._association.transport.pause_reading(self)
+        else:
+            self._begin(event)
+
+    def on_release(self) -> None:
+        """The peer asks for release, which is granted when everything is answered."""
+        self._is_released = True
+        self._settle()
+
+    def finish(self) -> None:
+        """Asks for release as soon as everything that has begun is answered."""
+        self._is_finishing = True
+        self._settle()
+
+    def end(self) -> None:
+        """The association is over: the handlers are cancelled."""
+        self._waiting = None
+        for task in self._tasks or ():
+            task.cancel()
+
+    # --- what is done with it ---------------------------------------------------------------------------------------
+
+    def _begin(self, event: RequestReceived) -> None:
+        message = event.message
+        handler = self._handlers.find(type(message))
+        request: EchoRequest | StoreRequest
+        if isinstance(message, CStoreRQ) and self._incoming is not None:
+            request, self._incoming = self._incoming, None
+            if isinstance(event.body, FragmentStream):
+                request.complete()
+                return
+            if isinstance(event.body, Body):
+                self.last_body_size = len(event.body)
+        elif isinstance(message, CEchoRQ):
+            request = EchoRequest(self._association, event.context, message)
+        else:
+            handler = None
+        self.performing += 1
+        if handler is None:
+            self._answer(event.context, message, Status.UNRECOGNIZED_OPERATION)
+        elif isinstance(event.body, Discard) and event.body.error is not None:
+            self._answer_failure(request, event.body.error)
+        elif handler.is_asynchronous:
+            self._start(self._perform(handler, request))
+        else:
+            self._call(handler, request)
+
+    def _call(self, handler: Handler, request: EchoRequest | StoreRequest) -> None:
+        try:
+            status = _status(handler.function(request))
+        except Exception as error:
+            self._answer_failure(request, error)
+        else:
+            self._answer(request.context, request.message, status)
+        request.close()
+
+    async def _perform(self, handler: Handler, request: EchoRequest | StoreRequest) -> None:
+        """Runs an asynchronous handler; cancelled when the association ends."""
+        failure: BaseException | None = None
+        status = Status.SUCCESS
+        try:
+            status = _status(await handler.function(request))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                request.close()
+                raise
+            failure = error  # the handler's own affair: the peer still wants an answer
+        except Exception as error:
+            failure = error
+        await request.completed()
+        if failure is None:
+            self._answer(request.context, request.message, status)
+        else:
+            self._answer_failure(request, failure)
+        request.close()
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        loop = self._association.loop
+        if sys.version_info >= (3, 12):
+            task = asyncio.Task(coroutine, loop=loop, eager_start=True)
+            if task.done():
+                return
+        else:
+            task = loop.create_task(coroutine)
+        self.own(task)
+
+    def own(self, task: asyncio.Task[None]) -> None:
+        """Has a task cancelled when the association ends."""
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def _answer_failure(self, request: EchoRequest | StoreRequest, error: BaseException) -> None:
+        """Tells the peer that it failed, and the log why: what an exception says may be no business of the peer's."""
+        log_id = uuid.uuid4().hex[:8]
+        self._association.log(logging.ERROR, "%s failed, log id %s", request.message.SERVICE, log_id, error=error)
+        status = Status.PROCESSING_FAILURE
+        if isinstance(error, OSError) and error.errno in _NO_RESOURCES:
+            status = Status.OUT_OF_RESOURCES
+        elif isinstance(request.message, (CFindRQ, CGetRQ, CMoveRQ)):
+            status = Status.UNABLE_TO_PROCESS
+        self._answer(request.context, request.message, status, error_comment=f"internal error, log id {log_id}")
+
+    def _answer(self, context: AcceptedContext, message: Request, status: Status, **fields: Any) -> None:
+        self.performing -= 1
+        counters = self._counters
+        counters.operations += 1
+        if status and status.category is StatusCategory.FAILURE:
+            counters.failures += 1
+        if self._association.can_answer:
+            self._outbox.send_response(context.context_id, response_to(message, status, **fields))
+        if self._waiting:
+            self._take_waiting()
+        if self._is_released or self._is_finishing:
+            self._settle()
+
+    def _take_waiting(self) -> None:
+        assert self._waiting is not None
+        while self._waiting and self.performing < self.limit:
+            self._begin(self._waiting.popleft())
+        if not self._waiting:
+            self._association.transport.resume_reading(self)
+
+    def _settle(self) -> None:
+        """Releases the association once nothing is left to do."""
+        if not self.performing and not self._waiting and self._outbox.is_empty:
+            self._association.settle(is_asked=self._is_released)
+
+
+def _status(answer: Any) -> Status:
+    """Returns what a handler's answer stands for: None is success. Raises `ValueError` or `TypeError` for no status."""
+    return Status.SUCCESS if answer is None else Status(answer)
