@@ -105,6 +105,7 @@ def _is_uid(text: str) -> bool:
 _DAMAGED = (
     "truncated",
     "badVR",
+    "rtdose_rle",
     "mismatch",
     "sequence-delimiter",
     "no_meta",
@@ -116,20 +117,17 @@ _DAMAGED = (
 
 @functools.cache
 def one_of_each_transfer_syntax() -> dict[str, Part10]:
-    """For each transfer syntax that pydicom's test data has, its largest undamaged object below 1 MB.
-
-    Each is another instance: several files of the test data hold one instance in several transfer syntaxes.
-    """
-    candidates: dict[str, list[Part10]] = {}
-    for each in sorted(pydicom_objects(), key=lambda each: (-each.path.stat().st_size, each.path)):
-        if each.path.stat().st_size < 1_000_000 and not any(word in each.path.name for word in _DAMAGED):
-            candidates.setdefault(each.transfer_syntax, []).append(each)
+    """For each transfer syntax that pydicom's test data has, its largest undamaged object below 1 MB."""
     chosen: dict[str, Part10] = {}
-    taken: set[str] = set()
-    for syntax in sorted(candidates, key=lambda syntax: (len(candidates[syntax]), syntax)):  # the least choice first
-        chosen[syntax] = next(each for each in candidates[syntax] if each.sop_instance_uid not in taken)
-        taken.add(chosen[syntax].sop_instance_uid)
+    for each in sorted(pydicom_objects(), key=lambda each: (each.path.stat().st_size, each.path)):
+        if each.path.stat().st_size < 1_000_000 and not any(word in each.path.name for word in _DAMAGED):
+            chosen[each.transfer_syntax] = each
     return dict(sorted(chosen.items()))
+
+
+def some_instances() -> list[Part10]:
+    """Those of `one_of_each_transfer_syntax`, less the ones that are the same instance in another transfer syntax."""
+    return list({each.sop_instance_uid: each for each in one_of_each_transfer_syntax().values()}.values())
 
 
 # ---- a synthetic CT slice
