@@ -265,6 +265,8 @@ class Protocol:
     def take_outgoing(self) -> list[bytes | memoryview]:
         """Returns what is to be written now, oldest first, and forgets it."""
         outgoing: list[bytes | memoryview] = self.machine.outgoing  # type: ignore[assignment]
+        if not outgoing:
+            return outgoing
         taken = outgoing[:]
         outgoing.clear()
         if self._tracer is not None:

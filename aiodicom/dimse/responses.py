@@ -6,6 +6,8 @@ from typing import Any
 
 from aiodicom.dimse.messages import (
     MESSAGES,
+    CEchoRQ,
+    CEchoRSP,
     Message,
     NActionRQ,
     NEventReportRQ,
@@ -52,6 +54,8 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
     repeated.
     """
     kind = type(request)
+    if kind is CEchoRQ and not fields:
+        return CEchoRSP(request.message_id, status, request.affected_sop_class_uid)  # type: ignore[attr-defined]
     if kind in _HAVE_INSTANCE and "affected_sop_instance_uid" not in fields:
         uid = sop_instance_of(request)
         if uid is not None and is_valid_uid(uid):

@@ -115,7 +115,7 @@ class Association:
         )
         self.transport = Transport(loop, self._protocol, self, timeouts)
         self._outbox = Outbox(loop, self._protocol, self.transport)
-        self._performer = Performer(self, handlers, self._outbox, counters)
+        self._performer = Performer(self, self._protocol, handlers, self._outbox, counters)
         self._turns = Window()
         self._establish: Establish | None = establish
         self._counters = counters
@@ -396,11 +396,6 @@ class Association:
         """Aborts for what the peer proposed or answered."""
         self._end(self._protocol.violated(error, self._loop.time()).error)
         self.transport.flush()
-
-    @property
-    def can_answer(self) -> bool:
-        """Whether a response can still be sent."""
-        return self._protocol.can_send
 
     @property
     def expected_body_size(self) -> int:

@@ -8,11 +8,11 @@ import logging
 import sys
 import uuid
 from collections import deque
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.events import AcceptedContext, RequestReceived
 from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, Message, Request
+from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handler, Handlers
@@ -46,6 +46,7 @@ class Performer:
         "_is_finishing",
         "_is_released",
         "_outbox",
+        "_protocol",
         "_tasks",
         "_waiting",
         "last_body_size",
@@ -53,12 +54,15 @@ class Performer:
         "performing",
     )
 
-    def __init__(self, association: Association, handlers: Handlers, outbox: Outbox, counters: Counters) -> None:
+    def __init__(
+        self, association: Association, protocol: Protocol, handlers: Handlers, outbox: Outbox, counters: Counters
+    ) -> None:
         self.limit = 1
         self.performing = 0
         #: Bytes of the last data set received, from which the next one's buffer takes its size.
         self.last_body_size = 0
         self._association = association
+        self._protocol = protocol
         self._handlers = handlers
         self._outbox = outbox
         self._counters = counters
@@ -84,7 +88,7 @@ class Performer:
         if isinstance(request.body, FragmentStream):
             request.expect_completion()
             self.performing += 1
-            self._start(self._perform(handler, request))
+            self._start(handler, request)
         return request.body
 
     def on_request(self, event: RequestReceived) -> None:
@@ -111,7 +115,7 @@ class Performer:
     def end(self) -> None:
         """The association is over: the handlers are cancelled."""
         self._waiting = None
-        for task in self._tasks or ():
+        for task in tuple(self._tasks or ()):
             task.cancel()
 
     # --- what is done with it ---------------------------------------------------------------------------------------
@@ -137,7 +141,7 @@ class Performer:
         elif isinstance(event.body, Discard) and event.body.error is not None:
             self._answer_failure(request, event.body.error)
         elif handler.is_asynchronous:
-            self._start(self._perform(handler, request))
+            self._start(handler, request)
         else:
             self._call(handler, request)
 
@@ -155,31 +159,38 @@ class Performer:
         failure: BaseException | None = None
         status = Status.SUCCESS
         try:
-            status = _status(await handler.function(request))
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                request.close()
-                raise
-            failure = error  # the handler's own affair: the peer still wants an answer
-        except Exception as error:
-            failure = error
-        await request.completed()
-        if failure is None:
-            self._answer(request.context, request.message, status)
-        else:
-            self._answer_failure(request, failure)
-        request.close()
+            try:
+                status = _status(await handler.function(request))
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                failure = error  # the handler's own affair: the peer still wants an answer
+            except Exception as error:
+                failure = error
+            if request.is_streamed:
+                await request.completed()
+            if failure is None:
+                self._answer(request.context, request.message, status)
+            else:
+                self._answer_failure(request, failure)
+        finally:
+            request.close()
+            # Not by a callback of the task: that is a further round of the event loop for every request.
+            if self._tasks is not None:
+                self._tasks.discard(asyncio.current_task())
 
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _start(self, handler: Handler, request: EchoRequest | StoreRequest) -> None:
         loop = self._association.loop
         if sys.version_info >= (3, 12):
-            task = asyncio.Task(coroutine, loop=loop, eager_start=True)
+            task = asyncio.Task(self._perform(handler, request), loop=loop, eager_start=True)
             if task.done():
                 return
         else:
-            task = loop.create_task(coroutine)
-        self.own(task)
+            task = loop.create_task(self._perform(handler, request))
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
 
     def own(self, task: asyncio.Task[None]) -> None:
         """Has a task cancelled when the association ends."""
@@ -203,11 +214,10 @@ class Performer:
 
     def _answer(self, context: AcceptedContext, message: Request, status: Status, **fields: Any) -> None:
         self.performing -= 1
-        counters = self._counters
-        counters.operations += 1
+        self._counters.operations += 1
         if status and status.category is StatusCategory.FAILURE:
-            counters.failures += 1
-        if self._association.can_answer:
+            self._counters.failures += 1
+        if self._protocol.can_send:
             self._outbox.send_response(context.context_id, response_to(message, status, **fields))
         if self._waiting:
             self._take_waiting()

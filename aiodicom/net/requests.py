@@ -34,6 +34,9 @@ class EchoRequest:
         """The message ID that the peer gave."""
         return self.message.message_id
 
+    #: Whether the handler runs before the request has arrived completely.
+    is_streamed = False
+
     async def completed(self) -> None:
         """Waits until the request has arrived completely: at once, it has no data set."""
 
@@ -101,6 +104,11 @@ class StoreRequest:
         if not isinstance(self.body, FragmentStream):
             raise LocalError("fragments are not streamed: register the handler with body=Streamed()")
         return self.body
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the handler runs while the data set arrives."""
+        return self._complete is not None
 
     def expect_completion(self) -> None:
         """The handler runs while the data set arrives."""

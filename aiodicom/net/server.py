@@ -19,7 +19,7 @@ from aiodicom.net.association import Association
 from aiodicom.net.handlers import EchoHandler, Handlers, StoreHandler
 from aiodicom.net.limits import Places
 from aiodicom.net.sinks import BodyChoice
-from aiodicom.net.transport import Transport
+from aiodicom.net.transport import Transport, be_prompt
 from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
 from aiodicom.ul.negotiation import ANY, Support, Syntaxes
 
@@ -260,6 +260,9 @@ class Listening:
             started = await loop.create_unix_server(self._server.make_transport, **options)
         else:
             started = await loop.create_server(self._server.make_transport, **options)
+        for each in started.sockets:
+            if each.family in (socket.AF_INET, socket.AF_INET6):
+                be_prompt(each)
         self._asyncio_server = started
         self._addresses = [
             address[:2] if isinstance(address, tuple) else address

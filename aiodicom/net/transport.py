@@ -91,9 +91,9 @@ class Transport(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         connected = transport.get_extra_info("socket")
         if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._socket = connected if _QUICKACK is not None else None
+            if not self.protocol.machine.acceptor:
+                be_prompt(connected)  # what is accepted has it from the listening socket
         self.watch()
         self._owner.on_connected(self)
         self.flush()
@@ -231,6 +231,21 @@ class Transport(asyncio.BufferedProtocol):
 
     def _acknowledge(self) -> None:
         try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            set_option(self._socket, socket.IPPROTO_TCP, _QUICKACK)  # type: ignore[arg-type]
         except OSError:
             self._socket = None  # already closed by the peer: the loop is about to find out
+
+
+def be_prompt(connected: Any) -> None:
+    """Has a TCP socket, or those accepted from it, send at once and notice a peer that is gone."""
+    set_option(connected, socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    set_option(connected, socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def set_option(connected: Any, level: int, option: int) -> None:
+    """Switches a socket option on. The sockets that event loops show duplicate their descriptor for that: we don't."""
+    borrowed = socket.socket(connected.family, connected.type, connected.proto, fileno=connected.fileno())
+    try:
+        borrowed.setsockopt(level, option, 1)
+    finally:
+        borrowed.detach()

@@ -269,9 +269,7 @@ def _encode_titles(called: str, calling: str) -> bytes:
 def _decode_associate_rq(body: bytes) -> AssociateRQ:
     version, called, calling = decode_associate_rq_header(body)
     name, contexts, user_information = decode_associate_items(body[ASSOCIATE_HEADER_LENGTH:])
-    return AssociateRQ(
-        called, calling, contexts, user_information, name, version, body[4:ASSOCIATE_HEADER_LENGTH]
-    )
+    return AssociateRQ(called, calling, contexts, user_information, name, version, body[4:ASSOCIATE_HEADER_LENGTH])
 
 
 def _encode_associate_rq(pdu: AssociateRQ) -> bytes:

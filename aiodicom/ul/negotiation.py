@@ -178,9 +178,7 @@ def negotiate_roles(
     return tuple(answers.values())
 
 
-def agreed_roles(
-    proposed: Iterable[RoleSelection], answered: Iterable[RoleSelection]
-) -> dict[str, tuple[bool, bool]]:
+def agreed_roles(proposed: Iterable[RoleSelection], answered: Iterable[RoleSelection]) -> dict[str, tuple[bool, bool]]:
     """SOP class -> whether the requestor is SCU, and SCP, for the SOP classes whose roles were negotiated. For all
     others the requestor is SCU only."""
     answers = {role.sop_class_uid: role for role in answered}

@@ -17,6 +17,9 @@ class State(IntEnum):
 
     description: str
 
+    # An Enum's own hash is a call of Python code, and states are looked up for every message.
+    __hash__ = int.__hash__
+
     def __new__(cls, value: int, description: str) -> State:
         member = int.__new__(cls, value)
         member._value_ = value
@@ -42,6 +45,8 @@ class Event(IntEnum):
     """The events of table 9-10, numbered as there; ``description`` says what each is."""
 
     description: str
+
+    __hash__ = int.__hash__
 
     def __new__(cls, value: int, description: str) -> Event:
         member = int.__new__(cls, value)
