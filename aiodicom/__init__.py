@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aiodicom.net.server import Server
     from aiodicom.net.sinks import BodySink, Discarded, Spooled, Streamed
     from aiodicom.standard.status import Status, StatusCategory
+    from aiodicom.standard.uids import VERIFICATION
     from aiodicom.ul.negotiation import ANY, Support
     from aiodicom.ul.pdu import UserIdentity
 
@@ -44,6 +45,7 @@ _MODULES = {
     "Support": "aiodicom.ul.negotiation",
     "Timeouts": "aiodicom.dimse.events",
     "UserIdentity": "aiodicom.ul.pdu",
+    "VERIFICATION": "aiodicom.standard.uids",
     "connect": "aiodicom.net.connect",
     "errors": "aiodicom.errors",
     "run": "aiodicom.net.run",
@@ -52,6 +54,7 @@ _MODULES = {
 
 __all__ = [
     "ANY",
+    "VERIFICATION",
     "AcceptedContext",
     "Association",
     "BodySink",
