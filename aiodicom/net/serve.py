@@ -108,11 +108,12 @@ class _Supervisor:
                 process.terminate()
         deadline = self._loop.time() + self._drain_timeout + _EXIT_GRACE
         for process in processes:
-            await self._ended(process, deadline)
-            if process.is_alive():
+            if await self._ended(process, deadline):
+                process.join()  # a moment at most: its end shows before the system has its exit code
+            else:
                 _log.error("worker process %s doesn't end: killed", process.pid)
                 process.kill()
-            process.join()
+                process.join()
             process.close()
 
     def _start(self, index: int) -> Any:
@@ -144,16 +145,17 @@ class _Supervisor:
             self._loop.remove_reader(connection.fileno())
             connection.close()
 
-    async def _ended(self, process: BaseProcess, deadline: float) -> None:
+    async def _ended(self, process: BaseProcess, deadline: float) -> bool:
         ended = asyncio.Event()
         self._loop.add_reader(process.sentinel, ended.set)
         try:
             async with asyncio.timeout_at(deadline):
                 await ended.wait()
         except TimeoutError:
-            pass
+            return False
         finally:
             self._loop.remove_reader(process.sentinel)
+        return True
 
 
 def _work(
