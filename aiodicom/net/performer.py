@@ -17,7 +17,7 @@ from aiodicom.dimse.responses import response_to
 from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.outbox import Outbox
-from aiodicom.net.requests import EchoRequest, StoreRequest
+from aiodicom.net.requests import EchoRequest, ServiceRequest, StoreRequest
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.ul._pdu import Body, Discard
@@ -68,7 +68,7 @@ class Performer:
         self._counters = counters
         #: The C-STORE whose data set is arriving.
         self._incoming: StoreRequest | None = None
-        self._waiting: deque[RequestReceived] | None = None
+        self._waiting: deque[ServiceRequest] | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self._is_released = False
         self._is_finishing = False
@@ -82,9 +82,8 @@ class Performer:
             # What nobody handles is answered so when it is complete; until then its data set has to go somewhere.
             return Discard()
         assert isinstance(message, CStoreRQ)
-        request = StoreRequest(self._association, context, message)
+        self._incoming = request = StoreRequest(self._association, context, message)
         request.body = handler.body(request)
-        self._incoming = request
         if isinstance(request.body, FragmentStream):
             request.expect_completion()
             self.performing += 1
@@ -93,14 +92,27 @@ class Performer:
 
     def on_request(self, event: RequestReceived) -> None:
         """A request is complete."""
-        if self.limit and self.performing >= self.limit and not isinstance(event.body, FragmentStream):
+        request: ServiceRequest
+        if self._incoming is not None:
+            request, self._incoming = self._incoming, None
+            if request.is_streamed:
+                request.complete()
+                return
+            if isinstance(event.body, Body):
+                self.last_body_size = len(event.body)
+            elif isinstance(event.body, Discard):
+                request.body = event.body  # in place of a sink that has failed, perhaps
+        else:
+            kind = EchoRequest if isinstance(event.message, CEchoRQ) else ServiceRequest
+            request = kind(self._association, event.context, event.message)
+        if self.limit and self.performing >= self.limit:
             # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
             if self._waiting is None:
                 self._waiting = deque()
-            self._waiting.append(event)
+            self._waiting.append(request)
             self._association.transport.pause_reading(self)
         else:
-            self._begin(event)
+            self._begin(request)
 
     def on_release(self) -> None:
         """The peer asks for release, which is granted when everything is answered."""
@@ -114,38 +126,28 @@ class Performer:
 
     def end(self) -> None:
         """The association is over: the handlers are cancelled."""
-        self._waiting = None
+        waiting, self._waiting = self._waiting, None
+        for request in waiting or ():
+            if request.body is not None:
+                request.body.abandon()
         for task in tuple(self._tasks or ()):
             task.cancel()
 
     # --- what is done with it ---------------------------------------------------------------------------------------
 
-    def _begin(self, event: RequestReceived) -> None:
-        message = event.message
-        handler = self._handlers.find(type(message))
-        request: EchoRequest | StoreRequest
-        if isinstance(message, CStoreRQ) and self._incoming is not None:
-            request, self._incoming = self._incoming, None
-            if isinstance(event.body, FragmentStream):
-                request.complete()
-                return
-            if isinstance(event.body, Body):
-                self.last_body_size = len(event.body)
-        elif isinstance(message, CEchoRQ):
-            request = EchoRequest(self._association, event.context, message)
-        else:
-            handler = None
+    def _begin(self, request: ServiceRequest) -> None:
+        handler = self._handlers.find(type(request.message))
         self.performing += 1
         if handler is None:
-            self._answer(event.context, message, Status.UNRECOGNIZED_OPERATION)
-        elif isinstance(event.body, Discard) and event.body.error is not None:
-            self._answer_failure(request, event.body.error)
+            self._answer(request.context, request.message, Status.UNRECOGNIZED_OPERATION)
+        elif isinstance(request.body, Discard) and request.body.error is not None:
+            self._answer_failure(request, request.body.error)
         elif handler.is_asynchronous:
             self._start(handler, request)
         else:
             self._call(handler, request)
 
-    def _call(self, handler: Handler, request: EchoRequest | StoreRequest) -> None:
+    def _call(self, handler: Handler, request: ServiceRequest) -> None:
         try:
             status = _status(handler.function(request))
         except Exception as error:
@@ -154,7 +156,7 @@ class Performer:
             self._answer(request.context, request.message, status)
         request.close()
 
-    async def _perform(self, handler: Handler, request: EchoRequest | StoreRequest) -> None:
+    async def _perform(self, handler: Handler, request: ServiceRequest) -> None:
         """Runs an asynchronous handler; cancelled when the association ends."""
         failure: BaseException | None = None
         status = Status.SUCCESS
@@ -180,7 +182,7 @@ class Performer:
             if self._tasks is not None:
                 self._tasks.discard(asyncio.current_task())
 
-    def _start(self, handler: Handler, request: EchoRequest | StoreRequest) -> None:
+    def _start(self, handler: Handler, request: ServiceRequest) -> None:
         loop = self._association.loop
         if sys.version_info >= (3, 12):
             task = asyncio.Task(self._perform(handler, request), loop=loop, eager_start=True)
@@ -201,7 +203,7 @@ class Performer:
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
-    def _answer_failure(self, request: EchoRequest | StoreRequest, error: BaseException) -> None:
+    def _answer_failure(self, request: ServiceRequest, error: BaseException) -> None:
         """Tells the peer that it failed, and the log why: what an exception says may be no business of the peer's."""
         log_id = uuid.uuid4().hex[:8]
         self._association.log(logging.ERROR, "%s failed, log id %s", request.message.SERVICE, log_id, error=error)

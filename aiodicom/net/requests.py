@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aiodicom.dimse.events import AcceptedContext
-from aiodicom.dimse.messages import CEchoRQ, CStoreRQ
+from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
 from aiodicom.errors import LocalError
 from aiodicom.net.sinks import BodySink, FragmentStream
 from aiodicom.store.spool import SpoolFile
@@ -16,52 +16,56 @@ from aiodicom.ul._pdu import Body
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
-__all__ = ["EchoRequest", "StoreRequest"]
+__all__ = ["EchoRequest", "ServiceRequest", "StoreRequest"]
 
 
-class EchoRequest:
-    """A C-ECHO request (PS3.7 9.1.5)."""
+class ServiceRequest:
+    """A request as it came; what all requests have."""
 
     __slots__ = ("association", "context", "message")
 
-    def __init__(self, association: Association, context: AcceptedContext, message: CEchoRQ) -> None:
-        self.association = association
-        self.context = context
-        self.message = message
-
-    @property
-    def message_id(self) -> int:
-        """The message ID that the peer gave."""
-        return self.message.message_id
-
+    #: The sink that took the data set, None where there is none.
+    body: Any = None
     #: Whether the handler runs before the request has arrived completely.
     is_streamed = False
 
-    async def completed(self) -> None:
-        """Waits until the request has arrived completely: at once, it has no data set."""
-
-    def close(self) -> None:
-        """Gives back what the request holds outside of memory: nothing."""
-
-
-class StoreRequest:
-    """A C-STORE request (PS3.7 9.1.1) with its data set, encoded in the transfer syntax of its context."""
-
-    __slots__ = ("_complete", "association", "body", "context", "message")
-
-    #: The sink that took the data set.
-    body: BodySink
-
-    def __init__(self, association: Association, context: AcceptedContext, message: CStoreRQ) -> None:
+    def __init__(self, association: Association, context: AcceptedContext, message: Request) -> None:
         self.association = association
         self.context = context
         self.message = message
-        self._complete: asyncio.Future[None] | None = None
 
     @property
     def message_id(self) -> int:
         """The message ID that the peer gave."""
         return self.message.message_id
+
+    async def completed(self) -> None:
+        """Waits until the request has arrived completely: at once unless it `is_streamed`."""
+
+    def close(self) -> None:
+        """Gives back what the request holds outside of memory; the association does it when the handler has ended."""
+
+
+class EchoRequest(ServiceRequest):
+    """A C-ECHO request (PS3.7 9.1.5)."""
+
+    __slots__ = ()
+
+    message: CEchoRQ
+
+
+class StoreRequest(ServiceRequest):
+    """A C-STORE request (PS3.7 9.1.1) with its data set, encoded in the transfer syntax of its context."""
+
+    __slots__ = ("_complete", "body")
+
+    message: CStoreRQ
+    body: BodySink | None
+
+    def __init__(self, association: Association, context: AcceptedContext, message: CStoreRQ) -> None:
+        super().__init__(association, context, message)
+        self.body = None
+        self._complete: asyncio.Future[None] | None = None
 
     @property
     def affected_sop_class_uid(self) -> str:
@@ -106,7 +110,7 @@ class StoreRequest:
         return self.body
 
     @property
-    def is_streamed(self) -> bool:
+    def is_streamed(self) -> bool:  # type: ignore[override]
         """Whether the handler runs while the data set arrives."""
         return self._complete is not None
 
@@ -127,7 +131,6 @@ class StoreRequest:
             await self._complete
 
     def close(self) -> None:
-        """Gives back what the body holds outside of memory; the association does it when the handler has ended."""
         file = self.file
         if file is not None:
             file.close()
