@@ -30,8 +30,8 @@ class Unusable(NamedTuple):
 
     path: str
     reason: str
-    #: whether it may be a DICOM file all the same: it could not be read
-    unread: bool
+    #: whether it is, or may be, a DICOM file all the same: it could not be read, or its file meta information is broken
+    broken: bool
 
 
 def scan(paths: Iterable[str]) -> Iterator[Found | Unusable]:
@@ -83,10 +83,10 @@ def _look(path: str) -> Found | Unusable:
         try:
             meta = read_file_meta(descriptor)
             size = os.fstat(descriptor).st_size
+        except DecodeError as error:
+            return Unusable(path, str(error), os.pread(descriptor, 4, 128) == b"DICM")
         finally:
             os.close(descriptor)
-    except DecodeError as error:
-        return Unusable(path, str(error), False)
     except OSError as error:
         return Unusable(path, error.strerror or str(error), True)
     if meta.sop_class_uid == _DICOMDIR:

@@ -21,7 +21,7 @@ from aiodicom.standard.status import Status
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
-__all__ = ["Connect", "Listener", "StoreJob"]
+__all__ = ["Connect", "Listener", "StoreJob", "Unsendable"]
 
 #: Opens an association that proposes these presentation contexts.
 Connect = Callable[[Sequence[tuple[str, Sequence[str]]]], Awaitable["Association"]]
@@ -38,6 +38,10 @@ _LOW: Final = 1024
 
 #: Seconds after which an association for which no file turns up is released, before the peer tires of it.
 _IDLE: Final = 10.0
+
+
+class Unsendable(Exception):
+    """Why a file that is, or may be, a DICOM file cannot be sent."""
 
 
 class Listener(Protocol):
@@ -126,8 +130,8 @@ class StoreJob:
         for entry in batch:
             if isinstance(entry, Found):
                 self._enqueue(entry)
-            elif entry.unread:
-                self._listener.failed(entry.path, OSError(entry.reason))
+            elif entry.broken:
+                self._listener.failed(entry.path, Unsendable(entry.reason))
             else:
                 self._listener.skipped(entry.path, entry.reason)
         for group in self._groups:

@@ -1,11 +1,8 @@
 """The Storage service class as SCP (PS3.4 annex B), into a folder of DICOM files.
 
     store = FolderStorage("incoming", durability=Durability.SYNCED)
-    server = aiodicom.Server(ae_title="STORE")
-    store.attach(server)
-    async with server.listen("0.0.0.0", 11112):
+    async with StorageServer(store, ae_title="STORE").listen("0.0.0.0", 11112):
         ...
-    await store.close()
 
 An object is written while it arrives, as received, behind file meta information that says what its presentation context
 said. It gets its name, SOPInstanceUID.dcm, when it is complete.
@@ -17,8 +14,9 @@ import asyncio
 import functools
 import logging
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from aiodicom.net.server import Server
 from aiodicom.part10.meta import encode_file_meta
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import is_valid_uid
@@ -28,9 +26,8 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from aiodicom.net.requests import StoreRequest
-    from aiodicom.net.server import Server
 
-__all__ = ["FolderStorage"]
+__all__ = ["FolderStorage", "StorageServer"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,12 +66,11 @@ class FolderStorage:
 
     def attach(self, server: Server) -> None:
         """Makes this the C-STORE handler of `server`."""
-        handler = {
-            Durability.RECEIVED: self._answer_then_write,
-            Durability.WRITTEN: self._write,
-            Durability.SYNCED: self._sync,
-        }[self.durability]
-        server.on_c_store(body=self.body)(handler)
+        register = server.on_c_store(body=self.body)
+        if self.durability is Durability.SYNCED:
+            register(self._sync)
+        else:
+            register(self._write if self.durability is Durability.WRITTEN else self._answer_then_write)
 
     async def close(self) -> None:
         """Returns when what was answered has been written. The server must have been closed before."""
@@ -142,6 +138,21 @@ class FolderStorage:
 
             self._threads = ThreadPoolExecutor(_THREADS, "aiodicom-store")
         return self._threads
+
+
+class StorageServer(Server):
+    """An SCP that stores what it receives in `store`, and closes it when it is closed itself."""
+
+    def __init__(self, store: FolderStorage, ae_title: str | None = None, **options: Any) -> None:
+        """The options are those of `Server`."""
+        super().__init__(ae_title, **options)
+        self.store = store
+        store.attach(self)
+
+    async def close(self) -> None:
+        """Stops accepting, aborts all associations, and returns when what was answered has been written."""
+        await super().close()
+        await self.store.close()
 
 
 def _file_of(request: StoreRequest) -> PartialFile:

@@ -44,13 +44,22 @@ def test_paths_in_the_order_given(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"text", bytes(128) + b"DICM", b"\x7fELF" + bytes(1000)])
-def test_no_dicom(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "broken"),
+    [
+        (b"", False),
+        (b"text", False),
+        (b"\x7fELF" + bytes(1000), False),
+        (bytes(128) + b"DICM", True),
+        (bytes(128) + b"DICM" + b"\2\0\1\0OB\0\0\xff\xff\xff\xff", True),
+    ],
+)
+def test_what_cannot_be_sent(tmp_path: Path, content: bytes, broken: bool) -> None:
     (tmp_path / "a").write_bytes(content)
     put(tmp_path / "b")
     unusable, found = scan([str(tmp_path)])
     assert isinstance(unusable, Unusable)
-    assert not unusable.unread
+    assert unusable.broken is broken
     assert isinstance(found, Found)
 
 
