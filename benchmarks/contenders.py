@@ -240,14 +240,14 @@ def import_time(runs: int) -> Sample:
     for _ in range(runs):
         for code, seconds in times.items():
             seconds.append(timed([sys.executable, "-c", code], timeout=30, environment=_environment()).seconds)
-    base, imported, used = (1e3 * statistics.median(seconds) for seconds in times.values())
+    rounds = list(zip(*times.values(), strict=True))
     check = "import aiodicom, sys; aiodicom.connect, aiodicom.Server; print(int('numpy' in sys.modules))"
     numpy = timed([sys.executable, "-c", check], timeout=30, environment=_environment()).stdout
     return Sample(
         {
-            "ms in all": imported,
-            "ms of aiodicom": imported - base,
-            "ms with connect and Server": used - base,
+            "ms in all": 1e3 * statistics.median(imported for _, imported, _ in rounds),
+            "ms of aiodicom": 1e3 * statistics.median(imported - base for base, imported, _ in rounds),
+            "ms with connect and Server": 1e3 * statistics.median(used - base for base, _, used in rounds),
             "numpy loaded": float(numpy),
         }
     )
