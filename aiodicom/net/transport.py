@@ -78,7 +78,7 @@ class Transport(asyncio.BufferedProtocol):
         self._pauses: tuple[object, ...] = ()
         self._drained: asyncio.Future[None] | None = None
         self._is_reading = False
-        self._is_closed = False
+        self._is_closed = True
         limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle)
         # A deadline is never nearer than the shortest timeout, so looking that often misses none: no operation has to
         # set a timer of its own.
@@ -88,6 +88,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._is_closed = False
         self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         connected = transport.get_extra_info("socket")
         if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
@@ -147,7 +148,7 @@ class Transport(asyncio.BufferedProtocol):
 
     @property
     def is_closed(self) -> bool:
-        """Whether the connection has ended, or was never made."""
+        """Whether there is no connection: not yet, or no more."""
         return self._is_closed
 
     @property
