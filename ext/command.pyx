@@ -72,6 +72,17 @@ cdef inline uint8_t* put_header(uint8_t* p, uint32_t element, uint32_t length) n
     return p + 8
 
 
+cdef tuple checked_tags(value, name):
+    """Returns what is to be written, whatever becomes of the caller's own object meanwhile."""
+    if not isinstance(value, (tuple, list)):
+        raise LocalError(f"{name} is {value!r}, not a tuple of tags")
+    tags = tuple(value)
+    for tag in tags:
+        if not (isinstance(tag, int) and 0 <= tag <= 0xFFFFFFFF):
+            raise LocalError(f"{name} has {tag!r}, which is not a tag as a number of 32 bits")
+    return tags
+
+
 cdef struct Found:
     const uint8_t* value
     uint32_t length
@@ -267,18 +278,23 @@ cdef class CommandCodec:
         for k in range(plan.count):
             kind = plan.kinds[k]
             value = PyObject_GetAttr(message, plan.names[k])
-            if kind == TEXT or kind == UID:
-                if value is not None:
-                    if not PyUnicode_IS_ASCII(value):
-                        value = value.encode("ascii", "replace").decode("ascii")
-                    PyUnicode_AsUTF8AndSize(value, &length)
-                    size += 8 + length + (length & 1)
+            if value is None:
+                if plan.mandatory[k] or kind == DATA_SET:
+                    raise LocalError(f"{plan.cls.__name__} has to have its {plan.names[k]}")
+            elif kind == TEXT or kind == UID:
+                if not isinstance(value, str):
+                    raise LocalError(f"{plan.names[k]} is {value!r}, not a string")
+                if not PyUnicode_IS_ASCII(value):
+                    value = value.encode("ascii", "replace").decode("ascii")
+                PyUnicode_AsUTF8AndSize(value, &length)
+                size += 8 + length + (length & 1)
             elif kind == TAGS:
+                value = checked_tags(value, plan.names[k])
                 if value:
-                    size += 8 + 4 * len(value)
-            elif value is not None:
-                if kind != DATA_SET and not 0 <= value <= 0xFFFF:
-                    raise LocalError(f"{plan.names[k]} is {value}, which 16 bits don't hold")
+                    size += 8 + 4 * len(<tuple> value)
+            else:
+                if kind != DATA_SET and not (isinstance(value, int) and 0 <= value <= 0xFFFF):
+                    raise LocalError(f"{plan.names[k]} is {value!r}, not a number of 16 bits")
                 size += 10
             values.append(value)
         if size > MAXIMUM_COMMAND_LENGTH:
