@@ -95,6 +95,8 @@ class _Tally:
         self._begun = perf_counter()
         self._unsent = 0
         self._why_unsent: BaseException | None = None
+        self._why_failed: BaseException | None = None
+        self._association_errors: list[BaseException] = []
 
     def sent(self, file: Found, status: Status) -> None:
         self.stored += 1
@@ -104,6 +106,7 @@ class _Tally:
 
     def failed(self, path: str, error: BaseException) -> None:
         self.not_stored += 1
+        self._why_failed = error
         if isinstance(error, StatusError):
             output.note(_COMMAND, f"{path}: status {output.status_text(error.status, error.error_comment)}")
         else:
@@ -119,7 +122,7 @@ class _Tally:
         output.note(_COMMAND, f"{path}: skipped: {reason}")
 
     def association_failed(self, error: BaseException) -> None:
-        output.note(_COMMAND, f"association: {output.explain(error)}")
+        self._association_errors.append(error)
 
     def report(self, as_json: bool) -> int:
         """Says what came of it; the command's exit code."""
@@ -127,6 +130,9 @@ class _Tally:
         objects_per_s, megabytes_per_s = self.stored / seconds, self.bytes / seconds / 1e6
         if self._why_unsent is not None:
             output.note(_COMMAND, f"{output.count(self._unsent, 'file')} not sent: {output.explain(self._why_unsent)}")
+        elif self._association_errors and self._association_errors[-1] is not self._why_failed:
+            failed = output.count(len(self._association_errors), "association")
+            output.note(_COMMAND, f"{failed} failed, others went on: {output.explain(self._association_errors[0])}")
         if as_json:
             output.result_json(
                 {

@@ -17,12 +17,11 @@ from aiodicom.errors import AiodicomError
 from aiodicom.services.stopping import Interrupted, unless_stopped
 
 if TYPE_CHECKING:
+    from aiodicom.load.stores import Store
     from aiodicom.net.association import Association
 
-__all__ = ["ClosedLoop", "Store"]
+__all__ = ["ClosedLoop"]
 
-#: Stores one object on the association and returns the bytes of its data set.
-Store = Callable[["Association"], Awaitable[int]]
 
 #: Associations that are being opened at a time; a listen queue (4,096 by default) holds so many easily.
 _OPENING: Final = 512
