@@ -7,13 +7,13 @@ fragments go on to the message's sink at once.  Nothing is allocated by a length
 
 from cpython.buffer cimport (
     PyBUF_SIMPLE,
-    PyBUF_READ,
     PyBuffer_FillInfo,
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.memoryview cimport PyMemoryView_FromObject
+from cython cimport freelist
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -113,7 +113,7 @@ cdef class ControlPdu:
 
 
 cdef class ReceivedMessage:
-    """One whole DIMSE message: its context, its command set as `message`, and the sink that took its data set or None."""
+    """One whole DIMSE message: its context, its command set as `message`, and the finished sink of its data set or None."""
 
     cdef readonly int context_id
     cdef readonly object message
@@ -152,9 +152,13 @@ cdef class Body:
     def __len__(self):
         return self.size
 
-    cdef int reserve(self, Py_ssize_t capacity) except -1:
+    cdef int require_unexported(self) except -1:
         if self.exports:
             raise BufferError("the data set is still growing; read it when the message is complete")
+        return 0
+
+    cdef int reserve(self, Py_ssize_t capacity) except -1:
+        self.require_unexported()
         data = take_block(&capacity)
         if self.size:
             memcpy(data, self.data, self.size)
@@ -164,14 +168,16 @@ cdef class Body:
         return 0
 
     cdef int append(self, const uint8_t* data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t held
         if self.spilled is None and self.spill is not None and self.size + size > self.limit:
-            sink = self.spill()
-            if self.size:
-                write_view(sink, self.data, self.size)
-            self.spilled = sink
+            self.require_unexported()
+            self.spilled = self.spill()
+            held, self.size = self.size, 0
+            if held:
+                write_view(self.spilled, self.data, held)
             give_block(self.data, self.capacity)
             self.data = NULL
-            self.size = self.capacity = 0
+            self.capacity = 0
         if self.spilled is not None:
             return write_view(self.spilled, data, size)
         if self.size + size > self.capacity:
@@ -209,16 +215,44 @@ cdef class Body:
         self.exports -= 1
 
 
+@freelist(8)
+cdef class Lent:
+    """Memory that is somebody else's, and how many look at it."""
+
+    cdef const uint8_t* data
+    cdef Py_ssize_t size
+    cdef Py_ssize_t exports
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, <void*> self.data, self.size, 1, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        self.exports -= 1
+
+
 cdef int write_view(sink, const uint8_t* data, Py_ssize_t size) except -1:
     """Lends the sink a view that ends with the call: a sink that keeps one gets the BufferError here, not garbage later."""
-    view = PyMemoryView_FromMemory(<char*> data, size, PyBUF_READ)
-    sink.write(view)
-    view.release()
+    cdef Lent lent = Lent.__new__(Lent)
+    lent.data = data
+    lent.size = size
+    view = PyMemoryView_FromObject(lent)
+    try:
+        sink.write(view)
+    finally:
+        view.release()
+    if lent.exports:
+        raise BufferError("the sink has kept a view of memory that it was lent for the call of write() only")
     return 0
 
 
+cdef void abandon(sink) noexcept:
+    """Abandons a sink. What that raises goes to `sys.unraisablehook`: the sink has no user any more."""
+    sink.abandon()
+
+
 cdef class Discard:
-    """A sink that keeps nothing; `error` is there when it stands in for one that raised."""
+    """A sink that keeps nothing; `error` is there when it stands in for one that raised, in any of its methods but `abandon`."""
 
     cdef readonly object error
 
@@ -239,7 +273,8 @@ cdef class Receiver:
     """Turns the bytes of one association into events.
 
     `decode(bytes)` gives the message of a command set, with its `has_data_set`; `open_body(context_id, message)` chooses the
-    sink of a data set that follows: an object with `write(view)`, where the view is only valid during the call.
+    sink of a data set that follows: an object with `write(view)`, where the view is only valid during the call, and then
+    either `finish()` or `abandon()`.
 
     Invariants:
     - `head_size` of the six bytes of the PDU header are in `head`; once there are six, `left` bytes of the PDU's body are
@@ -287,8 +322,8 @@ cdef class Receiver:
 
     @property
     def is_incomplete(self):
-        """Whether a PDU or a message has begun and not ended."""
-        return self.head_size != 0 or self.context_id != 0
+        """Whether a PDU or a message has begun and not ended, or bytes lent are still to be looked at."""
+        return self.head_size != 0 or self.context_id != 0 or (self.data != NULL and self.position < self.size)
 
     def accept_contexts(self, context_ids):
         """Names the presentation contexts on which data may come."""
@@ -301,9 +336,10 @@ cdef class Receiver:
         if self.data != NULL:
             raise BufferError("the last bytes are not consumed: call next_event() until it gives None")
         PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE)
-        if size > self.view.len:
+        if not 0 <= size <= self.view.len:
+            length = self.view.len
             PyBuffer_Release(&self.view)
-            raise ValueError(f"{size} bytes of a buffer of {self.view.len}")
+            raise ValueError(f"{size} bytes of a buffer of {length}")
         self.data = <const uint8_t*> self.view.buf
         self.size = size
         self.position = 0
@@ -317,7 +353,7 @@ cdef class Receiver:
         self.decode = self.open_body = None  # often bound to what owns this receiver: a cycle that ends here
         self.context_id = self.head_size = 0
         if body is not None:
-            body.abandon()
+            abandon(body)
 
     cdef void release(self) noexcept:
         if self.data != NULL:
@@ -353,6 +389,8 @@ cdef class Receiver:
             elif self.head[0] == P_DATA_TF:
                 event = self.parse_items()
                 if event is not None:
+                    if self.left == 0:
+                        self.head_size = 0
                     return event
             else:
                 body = self.take_control()
@@ -496,7 +534,7 @@ cdef class Receiver:
         """The peer isn't to blame for a sink that fails: the rest of the data set is passed over, the association goes on."""
         body, self.body = self.body, Discard(error)
         if body is not None:
-            body.abandon()
+            abandon(body)
         return 0
 
     cdef object end_fragments(self, bint is_command):
@@ -512,6 +550,11 @@ cdef class Receiver:
                 except Exception as error:
                     self.fail_body(error)
                 return None
+        else:
+            try:
+                self.body.finish()
+            except Exception as error:
+                self.fail_body(error)
         event = ReceivedMessage.__new__(ReceivedMessage)
         event.context_id = self.context_id
         event.message = self.message

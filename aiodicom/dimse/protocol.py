@@ -418,8 +418,6 @@ class Protocol:
         raise AssertionError(f"{indication} does not come from a control PDU")
 
     def _on_message(self, context_id: int, message: Message, body: Any, now: float) -> ProtocolEvent | None:
-        if body is not None:
-            body.finish()
         if isinstance(message, Response):
             return self._on_response(context_id, message, body, now)
         if isinstance(message, CCancelRQ):
