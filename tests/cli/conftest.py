@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -61,11 +61,11 @@ def invoke(capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
 class Command:
     """A command in a process of its own."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, prefix: Sequence[str] = ()) -> None:
         # The package that is under test, wherever the command runs.
         path = str(Path(aiodicom.__file__).parent.parent)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "aiodicom.cli", *map(str, arguments)],
+            [*prefix, sys.executable, "-m", "aiodicom.cli", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -105,10 +105,13 @@ class Command:
         return self.wait()
 
     def close(self) -> None:
-        """Makes sure that it has ended."""
+        """Makes sure that it has ended, and its worker processes with it."""
         if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.communicate(timeout=PATIENCE)
+        finally:
             self._process.kill()
-        self._process.communicate(timeout=PATIENCE)
 
 
 Start = Callable[..., Command]
@@ -116,11 +119,14 @@ Start = Callable[..., Command]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """`start("storescp", port, ...)`: runs the command in a process of its own, which ends with the test."""
+    """`start("storescp", port, ...)`: runs the command in a process of its own, which ends with the test.
+
+    `prefix` is what starts it in its turn, such as prlimit.
+    """
     with ExitStack() as stack:
 
-        def run(*arguments: object) -> Command:
-            command = Command(*arguments)
+        def run(*arguments: object, prefix: Sequence[str] = ()) -> Command:
+            command = Command(*arguments, prefix=prefix)
             stack.callback(command.close)
             return command
 
