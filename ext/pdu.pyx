@@ -613,20 +613,27 @@ def encode_command(int context_id, bytes command, Py_ssize_t fragment):
 def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
     """Returns buffers that, written in order, are the P-DATA-TF PDUs of data set bytes; `data` is sliced, not copied.
 
-    `last` says that these bytes end the data set. Unless they do, their number should be a multiple of `fragment`.
+    `last` says that these bytes end the data set. Unless they do, their number should be a multiple of `fragment`, an even
+    number. What ends in an odd number, as a deflated data set may, gets the zero byte of PS3.5 A.5: fragments are even (PS3.8 E.1).
     """
     cdef Py_ssize_t offset = 0
     cdef Py_ssize_t piece
+    cdef bint odd
     view = memoryview(data)
     cdef Py_ssize_t size = view.nbytes
     cdef list buffers = []
     while True:
         piece = min(fragment, size - offset)
+        odd = piece & 1
         header = PyBytes_FromStringAndSize(NULL, 2 * HEADER)
-        put_headers(<uint8_t*> PyBytes_AS_STRING(header), piece, context_id, IS_LAST if last and offset + piece == size else 0)
+        put_headers(
+            <uint8_t*> PyBytes_AS_STRING(header), piece + odd, context_id, IS_LAST if last and offset + piece == size else 0
+        )
         buffers.append(header)
         if piece:
             buffers.append(view if piece == size else view[offset : offset + piece])
+        if odd:
+            buffers.append(b"\0")
         offset += piece
         if offset >= size:
             return buffers

@@ -37,7 +37,7 @@ async def test_requests_beyond_the_window_wait_with_their_own_data_sets() -> Non
         await may_go_on.wait()
         seen.append((request.affected_sop_instance_uid, bytes(request.data)))
 
-    sent = [(1, "1.2.1", b"a" * 10), (2, "1.2.2", b"b" * 3001), (3, "1.2.3", b"c" * 5)]
+    sent = [(1, "1.2.1", b"a" * 10), (2, "1.2.2", b"b" * 3002), (3, "1.2.3", b"c" * 6)]
     async with server.listen("127.0.0.1", 0) as listening:
         reader, writer = await asyncio.open_connection("127.0.0.1", listening.port)
         writer.write(encode_pdu(PROPOSAL))
