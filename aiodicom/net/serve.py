@@ -9,8 +9,9 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiodicom.errors import LocalError
 from aiodicom.net.limits import Places
@@ -116,11 +117,15 @@ class _Supervisor:
                 process.join()
             process.close()
 
-    def _start(self, index: int) -> Any:
+    def _start(self, index: int) -> Connection:
         parent, child = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=_work,
-            args=(self._factory, self._arguments, self._sock, self._counts, index, child, self._drain_timeout),
+            args=(
+                _Assignment(
+                    self._factory, self._arguments, self._sock, self._counts, index, child, self._drain_timeout
+                ),
+            ),
             name=f"aiodicom worker {index}",
         )
         process.start()
@@ -133,7 +138,7 @@ class _Supervisor:
         self._loop.remove_reader(sentinel)
         self._deaths.put_nowait(index)
 
-    async def _readable(self, connection: Any) -> bool:
+    async def _readable(self, connection: Connection) -> bool:
         arrived = asyncio.Event()
         self._loop.add_reader(connection.fileno(), arrived.set)
         try:
@@ -158,39 +163,37 @@ class _Supervisor:
         return True
 
 
-def _work(
-    factory: str,
-    arguments: tuple[Any, ...],
-    sock: socket.socket,
-    counts: Any,
-    index: int,
-    ready: Any,
-    drain_timeout: float,
-) -> None:
+class _Assignment(NamedTuple):
+    """What a worker process is given."""
+
+    factory: str
+    arguments: tuple[Any, ...]
+    sock: socket.socket
+    #: The associations of all workers, and which of the numbers is this one's.
+    counts: Any
+    index: int
+    #: Where it says that it accepts.
+    ready: Connection
+    drain_timeout: float
+
+
+def _work(assignment: _Assignment) -> None:
     """A worker's life."""
     # The terminal sends Ctrl-C to the whole group; the supervisor alone decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run(_accept(factory, arguments, sock, counts, index, ready, drain_timeout))
+    run(_accept(assignment))
 
 
-async def _accept(
-    factory: str,
-    arguments: tuple[Any, ...],
-    sock: socket.socket,
-    counts: Any,
-    index: int,
-    ready: Any,
-    drain_timeout: float,
-) -> None:
+async def _accept(assignment: _Assignment) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    module, _, name = factory.partition(":")
-    server = getattr(import_module(module), name)(*arguments)
+    module, _, name = assignment.factory.partition(":")
+    server = getattr(import_module(module), name)(*assignment.arguments)
     if not isinstance(server, Server):
-        raise LocalError(f"{factory} gave a {type(server).__name__}, not a Server")
-    server.places = Places(server.places.limit, counts, index)
-    await server.listen(sock=sock)
-    ready.send(True)
-    ready.close()
+        raise LocalError(f"{assignment.factory} gave a {type(server).__name__}, not a Server")
+    server.places = Places(server.places.limit, assignment.counts, assignment.index)
+    await server.listen(sock=assignment.sock)
+    assignment.ready.send(True)
+    assignment.ready.close()
     await stopped.wait()
-    await server.drain(drain_timeout)
+    await server.drain(assignment.drain_timeout)
