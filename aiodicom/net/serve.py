@@ -171,7 +171,7 @@ class _Assignment(NamedTuple):
     sock: socket.socket
     #: The associations of all workers, and which of the numbers is this one's.
     counts: Any
-    index: int
+    number: int
     #: Where it says that it accepts.
     ready: Connection
     drain_timeout: float
@@ -191,7 +191,7 @@ async def _accept(assignment: _Assignment) -> None:
     server = getattr(import_module(module), name)(*assignment.arguments)
     if not isinstance(server, Server):
         raise LocalError(f"{assignment.factory} gave a {type(server).__name__}, not a Server")
-    server.places = Places(server.places.limit, assignment.counts, assignment.index)
+    server.places = Places(server.places.limit, assignment.counts, assignment.number)
     await server.listen(sock=assignment.sock)
     assignment.ready.send(True)
     assignment.ready.close()
