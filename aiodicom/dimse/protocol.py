@@ -456,8 +456,8 @@ class Protocol:
         context = self.contexts[context_id]
         if isinstance(message, Request):
             self._refusal = self._refuse(context, message)
-            if self._refusal is not None:
-                return Discard()
+            if self._refusal is not None or not self.can_send:
+                return Discard()  # it will not be performed
         return self._body_of(context, message)
 
     def _refuse(self, context: AcceptedContext, request: Request) -> Response | None:
