@@ -19,11 +19,15 @@ class Interrupted(Exception):
 
 
 async def unless_stopped(stop: asyncio.Event, awaitable: Awaitable[Result]) -> Result:
-    """Awaits it, but cancels it and raises `Interrupted` when `stop` is set before it is done."""
+    """Awaits it, but cancels it and raises `Interrupted` when `stop` is set before it is done.
+
+    When `stop` is set already, it is not even begun.
+    """
     task = asyncio.ensure_future(awaitable)
     stopped = asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
         raise Interrupted

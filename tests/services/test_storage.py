@@ -17,7 +17,9 @@ from typing import Any
 import pydicom
 import pytest
 
-from aiodicom.services.storage import FolderStorage
+import aiodicom
+from aiodicom.errors import StatusError
+from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.status import Status
 from aiodicom.store import files
 from aiodicom.store.files import GATHER, Durability, PartialFile
@@ -254,4 +256,53 @@ async def test_an_ae_title_that_no_file_can_hold(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ascii"):
         Engine(store).begin(b"x" * GATHER, calling="GRÜN")
     await store.close()
+    assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------------------------------- behind the real engine
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (errno.ENOSPC, 0xA700),
+        (errno.EDQUOT, 0xA700),
+        (errno.EMFILE, 0xA700),
+        (errno.EIO, 0x0110),
+        (errno.EROFS, 0x0110),
+    ],
+)
+@pytest.mark.parametrize("size", [100, 1_000_000])
+@pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
+async def test_what_the_peer_hears_of_a_disk_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, size: int, number: int, status: int
+) -> None:
+    server = StorageServer(FolderStorage(tmp_path, durability=durability))
+    kind = {"sop_class_uid": CT, "transfer_syntax": EXPLICIT}
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])]) as association,
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "writev", failing(number))
+            with pytest.raises(StatusError) as refused:
+                await association.c_store(bytes(size), sop_instance_uid="1.2.3", **kind)
+        assert refused.value.status == status
+        assert os.strerror(number) not in (refused.value.error_comment or "")
+        assert (await association.c_store(bytes(size), sop_instance_uid="1.2.4", **kind)).status == 0
+        assert os.listdir(tmp_path) == ["1.2.4.dcm"]
+
+
+async def test_an_association_that_is_aborted_in_the_middle(tmp_path: Path) -> None:
+    server = StorageServer(FolderStorage(tmp_path))
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])])
+        storing = asyncio.create_task(
+            association.c_store(bytes(50_000_000), sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax=EXPLICIT)
+        )
+        while not os.listdir(tmp_path):  # noqa: ASYNC110 (its first fragments make the temporary file)
+            await asyncio.sleep(0)
+        storing.cancel()
+        await asyncio.wait((storing,))
+        await association.wait_closed()
     assert os.listdir(tmp_path) == []

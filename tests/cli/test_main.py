@@ -1,0 +1,128 @@
+"""The entry point: which command, which exit code, what is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import aiodicom
+from aiodicom.cli import COMMANDS, make_app
+from tests.cli.conftest import PATIENCE, Invoke
+
+PACKAGE = str(Path(aiodicom.__file__).parent.parent)
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in another interpreter."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {PACKAGE!r})\n{program}"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_without_the_extra() -> None:
+    done = python("sys.modules['typer'] = None; from aiodicom.cli import main; main(['echoscu', 'host', '104'])")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "aiodicom: the commands need more packages: pip install 'aiodicom[cli]'\n"
+
+
+def test_a_demo_without_the_histogram() -> None:
+    done = python("sys.modules['hdrh'] = None; from aiodicom.cli import main; main(['demo'])")
+    assert done.returncode == 1
+    assert done.stderr == "aiodicom demo: this command needs more packages: pip install 'aiodicom[all]'\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_names_every_command(invoke: Invoke, arguments: list[str]) -> None:
+    outcome = invoke(*arguments)
+    assert outcome.code == 0
+    for command in COMMANDS:
+        assert command in outcome.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_an_example(invoke: Invoke, command: str) -> None:
+    outcome = invoke(command, "--help")
+    assert outcome.code == 0
+    assert f"Example: aiodicom {command} " in " ".join(outcome.out.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "documented"),
+    [
+        ("echoscu", "-aet -aec --repeat --associations --window --json"),
+        ("storescu", "-aet -aec --associations --window --max-pdu --json"),
+        (
+            "storescp",
+            "--bind -aet -od --discard --workers --max-associations --max-pdu --artim --idle --durability "
+            "--accept-unknown",
+        ),
+        ("demo", "--associations --seconds --input --workers --json"),
+    ],
+)
+def test_options(command: str, documented: str) -> None:
+    shown = CliRunner().invoke(make_app(), [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
+    for option in documented.split():
+        assert option in shown
+    if command.endswith("scu"):
+        for option in ("--connect-timeout", "--acse-timeout", "--dimse-timeout", "-v", "-d", "ANY-SCP"):
+            assert option in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nonsense"], "No such command"),
+        (["echoscu"], "HOST"),
+        (["echoscu", "host"], "PORT"),
+        (["echoscu", "host", "0"], "PORT"),
+        (["echoscu", "host", "65536"], "PORT"),
+        (["echoscu", "host", "x"], "PORT"),
+        (["echoscu", "host", "104", "--repeat", "0"], "--repeat"),
+        (["echoscu", "host", "104", "-aet", ""], "-aet"),
+        (["echoscu", "host", "104", "-aet", "SEVENTEEN_LETTERS"], "-aet"),
+        (["echoscu", "host", "104", "-aec", "BACK\\SLASH"], "-aec"),
+        (["echoscu", "host", "104", "-aec", "ÄRZTE"], "-aec"),
+        (["echoscu", "host", "104", "-x"], "-x"),
+        (["echoscu", "host", "104", "--dimse-timeout", "-1"], "--dimse-timeout"),
+        (["storescu", "host", "104"], "PATH"),
+        (["storescp", "-1"], "-1"),
+        (["storescp", "104", "--durability", "eternal"], "--durability"),
+        (["demo", "--associations", "0"], "--associations"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_code_2(invoke: Invoke, arguments: list[str], said: str) -> None:
+    outcome = invoke(*arguments)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    (line,) = outcome.errors
+    assert said in line
+    assert line.startswith("aiodicom")
+    assert line.endswith(" --help")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_imports_no_other_and_nothing_it_does_not_need(command: str) -> None:
+    done = python(
+        "from aiodicom.cli import main\n"
+        f"try: main([{command!r}, '--bad-option'])\n"
+        "except SystemExit: pass\n"
+        "print(*sorted(sys.modules))"
+    )
+    loaded = set(done.stdout.split())
+    assert f"aiodicom.cli.{command}" in loaded
+    others = {f"aiodicom.cli.{other}" for other in COMMANDS if other != command}
+    assert not loaded & {*others, "rich", "numpy", "pydicom", "hdrh"}
+
+
+def test_every_command_is_loaded_for_completion() -> None:
+    names = {command.name for command in make_app().registered_commands}
+    assert names == set(COMMANDS)
