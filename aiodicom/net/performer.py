@@ -21,6 +21,7 @@ from aiodicom.net.requests import EchoRequest, ServiceRequest, StoreRequest
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.ul._pdu import Body, Discard
+from aiodicom.ul.pdu import AbortReason, PduError
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
@@ -116,6 +117,11 @@ class Performer:
 
     def on_release(self) -> None:
         """The peer asks for release, which is granted when everything is answered."""
+        if self._incoming is not None:
+            # No data may come any more (PS3.8 table 9-10, Sta8), so this message would be waited for for ever.
+            text = "the peer asked for release in the middle of a message"
+            self._association.violated(PduError(AbortReason.UNEXPECTED_PDU, text))
+            return
         self._is_released = True
         self._settle()
 

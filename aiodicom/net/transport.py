@@ -5,6 +5,7 @@ timers.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import ssl
@@ -25,6 +26,8 @@ WRITE_LOW_WATER = 1 << 18
 #: A read of fewer bytes than this that leaves a PDU incomplete looks like a peer whose Nagle algorithm waits for our
 #: acknowledgement before it sends the rest.
 _WAITS_FOR_ACK = 4096
+#: A reason to pause reading.
+_ANSWERS_PILE_UP = "the peer takes no answers"
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
 
 
@@ -136,9 +139,13 @@ class Transport(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self.protocol.blocked_since = self._time()
+        if self.protocol.machine.acceptor:
+            # Who doesn't take our answers asks for nothing more: they would pile up here.
+            self.pause_reading(_ANSWERS_PILE_UP)
 
     def resume_writing(self) -> None:
         self.protocol.blocked_since = None
+        self.resume_reading(_ANSWERS_PILE_UP)
         if self._drained is not None:
             if not self._drained.done():
                 self._drained.set_result(None)
@@ -222,13 +229,13 @@ class Transport(asyncio.BufferedProtocol):
         if ended is not None:
             self._owner.on_event(ended, now)
         self.flush()
-        if self.protocol.blocked_since is not None and self.protocol.is_over:
+        if self.protocol.is_over and (self.protocol.blocked_since is not None or self.protocol.is_closing):
             self.close_now()  # what is unsent will not be taken, so a graceful close would wait for ever
             return None
-        following = self.protocol.next_deadline()
-        if following is None and self._period is not None and not self.protocol.is_closing:
-            return now + self._period
-        return following
+        if self._period is None:
+            return None
+        # Not later than that, even if no deadline is so near: an operation may begin that has a nearer one.
+        return min(now + self._period, self.protocol.next_deadline() or math.inf)
 
     def _acknowledge(self) -> None:
         try:
