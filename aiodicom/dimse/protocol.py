@@ -429,7 +429,7 @@ class Protocol:
         refusal = self._refuse(context, message) if body is None else self._refusal
         if refusal is not None:
             self._refusal = None
-            self.send_response(context_id, refusal, now)
+            self._send(context_id, refusal)  # not as an operation's response: one with this message ID may be in flight
             return None
         self.performing.add(message.message_id)
         return RequestReceived(context, message, body)

@@ -36,9 +36,11 @@ _HAVE_INSTANCE = frozenset(
 
 
 def sop_class_of(request: Request) -> str | None:
-    """Returns the affected or requested SOP Class UID of a request."""
+    """Returns the affected or requested SOP Class UID of a request, None for one that is too long to be a UID."""
     uid = getattr(request, "affected_sop_class_uid", None)
-    return uid if uid is not None else getattr(request, "requested_sop_class_uid", None)
+    if uid is None:
+        uid = getattr(request, "requested_sop_class_uid", None)
+    return uid if uid is None or len(uid) <= 64 else None
 
 
 def sop_instance_of(request: Request) -> str | None:
@@ -51,11 +53,12 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
     """Returns the response to `request` with this status.
 
     `fields` are further elements of the response, such as ``error_comment``. A SOP Instance UID that is none isn't
-    repeated.
+    repeated, nor is a SOP Class UID of over 64 characters.
     """
     kind = type(request)
     if kind is CEchoRQ and not fields:
-        return CEchoRSP(request.message_id, status, request.affected_sop_class_uid)  # type: ignore[attr-defined]
+        uid: str = request.affected_sop_class_uid  # type: ignore[attr-defined]
+        return CEchoRSP(request.message_id, status, uid if len(uid) <= 64 else None)
     if kind in _HAVE_INSTANCE and "affected_sop_instance_uid" not in fields:
         uid = sop_instance_of(request)
         if uid is not None and is_valid_uid(uid):
@@ -68,7 +71,7 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
         return UnrecognizedResponse(
             request.message_id,
             status,
-            request.affected_sop_class_uid,
+            sop_class_of(request),
             command_field=request.command_field | _IS_RESPONSE,
             **fields,
         )
