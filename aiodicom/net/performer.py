@@ -8,12 +8,14 @@ import logging
 import sys
 import uuid
 from collections import deque
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.events import AcceptedContext, RequestReceived
 from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, Message, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
+from aiodicom.errors import ConnectionLost
 from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.outbox import Outbox
@@ -21,7 +23,6 @@ from aiodicom.net.requests import EchoRequest, ServiceRequest, StoreRequest
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.ul._pdu import Body, Discard
-from aiodicom.ul.pdu import AbortReason, PduError
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
@@ -45,6 +46,7 @@ class Performer:
         "_handlers",
         "_incoming",
         "_is_finishing",
+        "_is_over",
         "_is_released",
         "_outbox",
         "_protocol",
@@ -70,7 +72,9 @@ class Performer:
         #: The C-STORE whose data set is arriving.
         self._incoming: StoreRequest | None = None
         self._waiting: deque[ServiceRequest] | None = None
-        self._tasks: set[asyncio.Task[None]] | None = None
+        #: What runs for the association, with the request that it performs.
+        self._tasks: dict[asyncio.Task[None], ServiceRequest | None] | None = None
+        self._is_over = False
         self._is_released = False
         self._is_finishing = False
 
@@ -117,13 +121,12 @@ class Performer:
 
     def on_release(self) -> None:
         """The peer asks for release, which is granted when everything is answered."""
-        if self._incoming is not None:
-            # No data may come any more (PS3.8 table 9-10, Sta8), so this message would be waited for for ever.
-            text = "the peer asked for release in the middle of a message"
-            self._association.violated(PduError(AbortReason.UNEXPECTED_PDU, text))
-            return
         self._is_released = True
-        self._settle()
+        if self._incoming is not None:
+            # No data may come any more (PS3.8 table 9-10, Sta8): the message is dropped, with what its handler began.
+            self._association.settle(is_asked=True)
+        else:
+            self._settle()
 
     def finish(self) -> None:
         """Asks for release as soon as everything that has begun is answered."""
@@ -131,12 +134,22 @@ class Performer:
         self._settle()
 
     def end(self) -> None:
-        """The association is over: the handlers are cancelled."""
+        """The association is over: the handlers are cancelled, but for one that waits for fragments and learns it from
+        there.
+        """
+        self._is_over = True
         waiting, self._waiting = self._waiting, None
         for request in waiting or ():
             if request.body is not None:
                 request.body.abandon()
-        for task in tuple(self._tasks or ()):
+        for task, performed in tuple((self._tasks or {}).items()):
+            if performed is not None and isinstance(performed.body, FragmentStream) and performed.body.is_awaited:
+                continue
+            if performed is not None and getcoroutinestate(task.get_coro()) == CORO_CREATED:  # type: ignore[arg-type]
+                # Cancelled before its first step, a task runs nothing, not even a `finally`.
+                if performed.body is not None and not performed.is_streamed:
+                    performed.body.abandon()
+                performed.close()
             task.cancel()
 
     # --- what is done with it ---------------------------------------------------------------------------------------
@@ -156,7 +169,7 @@ class Performer:
     def _call(self, handler: Handler, request: ServiceRequest) -> None:
         try:
             status = _status(handler.function(request))
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._answer_failure(request, error)
         else:
             self._answer(request.context, request.message, status)
@@ -176,7 +189,9 @@ class Performer:
                 failure = error  # the handler's own affair: the peer still wants an answer
             except Exception as error:
                 failure = error
-            if request.is_streamed:
+            if isinstance(failure, ConnectionLost) and self._is_over:
+                return
+            if request.is_streamed and not self._is_over:
                 await request.completed()
             if failure is None:
                 self._answer(request.context, request.message, status)
@@ -186,7 +201,7 @@ class Performer:
             request.close()
             # Not by a callback of the task: that is a further round of the event loop for every request.
             if self._tasks is not None:
-                self._tasks.discard(asyncio.current_task())
+                self._tasks.pop(asyncio.current_task(), None)  # type: ignore[arg-type]
 
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
         loop = self._association.loop
@@ -197,15 +212,15 @@ class Performer:
         else:
             task = loop.create_task(self._perform(handler, request))
         if self._tasks is None:
-            self._tasks = set()
-        self._tasks.add(task)
+            self._tasks = {}
+        self._tasks[task] = request
 
     def own(self, task: asyncio.Task[None]) -> None:
         """Has a task cancelled when the association ends."""
         if self._tasks is None:
-            self._tasks = set()
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._tasks = {}
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -222,10 +237,10 @@ class Performer:
 
     def _answer(self, context: AcceptedContext, message: Request, status: Status, **fields: Any) -> None:
         self.performing -= 1
-        self._counters.operations += 1
-        if status and status.category is StatusCategory.FAILURE:
-            self._counters.failures += 1
         if self._protocol.can_send:
+            self._counters.operations += 1
+            if status and status.category is StatusCategory.FAILURE:
+                self._counters.failures += 1
             self._outbox.send_response(context.context_id, response_to(message, status, **fields))
         if self._waiting:
             self._take_waiting()
@@ -246,5 +261,10 @@ class Performer:
 
 
 def _status(answer: Any) -> Status:
-    """Returns what a handler's answer stands for: None is success. Raises `ValueError` or `TypeError` for no status."""
-    return Status.SUCCESS if answer is None else Status(answer)
+    """Returns what a handler's answer stands for: None is success. Raises `ValueError` or `TypeError` for what is no
+    status, or none that ends an operation.
+    """
+    status = Status.SUCCESS if answer is None else Status(answer)
+    if status and status.category is StatusCategory.PENDING:
+        raise ValueError(f"{status!r} answers nothing: the operation is over when its handler returns")
+    return status

@@ -68,6 +68,7 @@ class Server:
         self.places = Places(max_associations)
         self._handlers = Handlers()
         self._contexts = contexts
+        self._default_contexts: Support | None = None
         self._association_handler: AssociationHandler | None = None
         self._listening: set[Listening] = set()
         self._all_closed: asyncio.Future[None] | None = None
@@ -118,16 +119,19 @@ class Server:
         if function is None:
             return lambda decorated: self.on_c_store(decorated, body=body)
         self._handlers.set_store(function, body)
+        self._default_contexts = None
         self._acceptor.forget()
         return function
 
     def _support(self) -> Support:
-        if self._contexts is None:
+        if self._contexts is not None:
+            return self._contexts
+        if self._default_contexts is None:
             syntaxes: dict[str, Syntaxes] = {VERIFICATION: ANY}
             if self._handlers.find(CStoreRQ) is not None:
                 syntaxes |= dict.fromkeys(storage_sop_classes(), ANY)
-            self._contexts = Support(syntaxes)
-        return self._contexts
+            self._default_contexts = Support(syntaxes)
+        return self._default_contexts
 
     # --- listening ---------------------------------------------------------------------------------------------------
 

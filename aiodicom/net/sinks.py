@@ -76,13 +76,24 @@ class FragmentStream:
     iteration loses no fragment.
     """
 
-    __slots__ = ("_fragments", "_high", "_is_complete", "_is_ignored", "_is_lost", "_size", "_transport", "_wake")
+    __slots__ = (
+        "_fragments",
+        "_high",
+        "_is_awaited",
+        "_is_complete",
+        "_is_ignored",
+        "_is_lost",
+        "_size",
+        "_transport",
+        "_wake",
+    )
 
     def __init__(self, transport: Transport, high: int) -> None:
         self._transport = transport
         self._high = high
         self._fragments: deque[bytes] = deque()
         self._size = 0
+        self._is_awaited = False
         self._is_complete = False
         self._is_lost = False
         self._is_ignored = False
@@ -108,6 +119,11 @@ class FragmentStream:
         self._is_lost = True
         self._awake()
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the next fragment, or is about to be told of it."""
+        return self._is_awaited
+
     def ignore_rest(self) -> None:
         """Drops what has not been taken and what is still to come."""
         self._is_ignored = True
@@ -125,7 +141,11 @@ class FragmentStream:
             if self._is_complete:
                 raise StopAsyncIteration
             self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+            self._is_awaited = True
+            try:
+                await self._wake
+            finally:
+                self._is_awaited = False
         fragment = self._fragments.popleft()
         self._size -= len(fragment)
         if self._size <= self._high // 2:
