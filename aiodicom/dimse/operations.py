@@ -20,7 +20,7 @@ class Operation:
         self.request = request
         #: Whatever the invoker wants back with the response.
         self.token = token
-        #: When the peer last gave a sign on it: the time of sending, then of each pending response, in seconds.
+        #: Since when we wait for the peer: from the end of sending, then from each pending response; in seconds.
         self.started = started
 
 
@@ -66,9 +66,11 @@ class InvokedOperations:
         return operations
 
     def touch(self, operation: Operation, now: float) -> None:
-        """Notes a sign of the peer on an operation, which thereby becomes the youngest."""
-        operation.started = now
-        self._operations[operation.request.message_id] = self._operations.pop(operation.request.message_id)
+        """Lets the waiting for an operation, if it is in flight, begin anew: it thereby becomes the youngest."""
+        message_id = operation.request.message_id
+        if self._operations.get(message_id) is operation:
+            operation.started = now
+            self._operations[message_id] = self._operations.pop(message_id)
 
     def oldest(self) -> Operation | None:
         """Returns the operation that has waited longest for a sign of the peer."""

@@ -99,8 +99,9 @@ class Protocol:
         "_body_of",
         "_invoked",
         "_last_activity",
-        "_last_sent",
+        "_last_primitive",
         "_refusal",
+        "_sending",
         "_timeouts",
         "_tracer",
         "blocked_since",
@@ -144,7 +145,10 @@ class Protocol:
         self._invoked = InvokedOperations()
         self._refusal: Response | None = None
         self._last_activity = 0.0
-        self._last_sent = 0.0
+        #: When the association's user, or the transport, last had the state machine do something.
+        self._last_primitive = 0.0
+        #: The operation whose data set is being sent.
+        self._sending: Operation | None = None
 
     # --- association establishment and its end ----------------------------------------------------------------------
 
@@ -303,8 +307,7 @@ class Protocol:
             oldest = self._invoked.oldest()
             if oldest is not None:
                 if timeouts.dimse is not None and self.blocked_since is None:
-                    waited_since = max(oldest.started, self._last_sent)
-                    due.append((waited_since + timeouts.dimse, f"{oldest.request.SERVICE} response", timeouts.dimse))
+                    due.append((oldest.started + timeouts.dimse, f"{oldest.request.SERVICE} response", timeouts.dimse))
             elif (
                 timeouts.idle is not None
                 and not self.is_paused
@@ -313,16 +316,16 @@ class Protocol:
                 due.append((self._last_activity + timeouts.idle, "sign of the peer", timeouts.idle))
         elif timeouts.acse is not None:
             if state == State.Sta5:
-                due.append((self._last_activity + timeouts.acse, "answer to the A-ASSOCIATE-RQ", timeouts.acse))
+                due.append((self._last_primitive + timeouts.acse, "answer to the A-ASSOCIATE-RQ", timeouts.acse))
             elif state in _AWAITING_RELEASE:
-                due.append((self._last_activity + timeouts.acse, "answer to the A-RELEASE-RQ", timeouts.acse))
+                due.append((self._last_primitive + timeouts.acse, "answer to the A-RELEASE-RQ", timeouts.acse))
         return due
 
     def _handle(self, event: Event, now: float, pdu: Any = None, reason: int = 0) -> Indication | None:
         """Passes an event to the state machine and lets the receiver follow its state."""
         indication = self.machine.handle(event, now, pdu, reason)
         self.receiver.allows_data = self.machine.allows_data
-        self._last_activity = now
+        self._last_activity = self._last_primitive = now
         return indication
 
     # --- messages to the peer ---------------------------------------------------------------------------------------
@@ -341,8 +344,10 @@ class Protocol:
         Where it `has_data_set`, `send_data()` has to follow before anything else is sent.
         """
         self._send(context_id, request)
-        self._invoked.begin(Operation(context_id, request, token, now))
-        self._last_sent = now
+        operation = Operation(context_id, request, token, now)
+        self._invoked.begin(operation)
+        if request.has_data_set:
+            self._sending = operation
 
     def send_response(self, context_id: int, response: Response, now: float) -> None:
         """Sends a response; unless its status is pending, the operation is then over."""
@@ -361,7 +366,10 @@ class Protocol:
         """
         self._require_sending()
         self.machine.outgoing.extend(encode_data(context_id, data, self.fragment_size, is_last))  # type: ignore[arg-type]
-        self._last_sent = now
+        if self._sending is not None:
+            self._invoked.touch(self._sending, now)  # the peer can't answer before it has everything
+            if is_last:
+                self._sending = None
 
     def _send(self, context_id: int, message: Message) -> None:
         self._require_sending()

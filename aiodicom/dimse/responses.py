@@ -57,8 +57,8 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
     """
     kind = type(request)
     if kind is CEchoRQ and not fields:
-        uid: str = request.affected_sop_class_uid  # type: ignore[attr-defined]
-        return CEchoRSP(request.message_id, status, uid if len(uid) <= 64 else None)
+        sop_class: str = request.affected_sop_class_uid  # type: ignore[attr-defined]
+        return CEchoRSP(request.message_id, status, sop_class if len(sop_class) <= 64 else None)
     if kind in _HAVE_INSTANCE and "affected_sop_instance_uid" not in fields:
         uid = sop_instance_of(request)
         if uid is not None and is_valid_uid(uid):
