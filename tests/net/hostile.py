@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -113,7 +113,7 @@ def echo(message_id: int = 1) -> bytes:
 
 def status_of(body: bytes) -> int:
     """The status in the command set that this P-DATA-TF holds whole."""
-    at = body.index(struct.pack("<HHI", 0, 0x0900, 2))
+    at = body.rindex(struct.pack("<HHI", 0, 0x0900, 2))
     (status,) = struct.unpack_from("<H", body, at + 8)
     return int(status)
 
@@ -201,10 +201,10 @@ async def requestor(port: int) -> AsyncIterator[Requestor]:
         writer.transport.abort()
 
 
-async def until_idle(server: aiodicom.Server) -> None:
-    """Waits until the server has no connection left."""
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits until this holds."""
     async with asyncio.timeout(PATIENCE):
-        while server.associations:  # noqa: ASYNC110 (nothing tells from outside)
+        while not condition():  # noqa: ASYNC110 (nothing tells from outside)
             await asyncio.sleep(0.001)
 
 
@@ -215,11 +215,11 @@ async def serving(server: aiodicom.Server | None = None) -> AsyncIterator[tuple[
         server = store_server()
     async with server.listen("127.0.0.1", 0) as listening:
         yield server, listening.port
-        await until_idle(server)
+        await until(lambda: not server.associations)
         assert server.counters.associations_open == 0
         async with aiodicom.connect("127.0.0.1", listening.port) as association:
             assert (await association.c_echo()).status == 0
-        await until_idle(server)
+        await until(lambda: not server.associations)
 
 
 def store_server(**options: Any) -> aiodicom.Server:
