@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections import OrderedDict
@@ -166,7 +167,7 @@ class Acceptor:
     def _ask(self, handler: AssociationHandler, admission: Admission, association: Association) -> None:
         try:
             verdict = handler(association)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._refuse_for(error, association)
             return
         if inspect.isawaitable(verdict):
@@ -178,6 +179,11 @@ class Acceptor:
     async def _wait(self, verdict: Awaitable[Rejection | None], admission: Admission, association: Association) -> None:
         try:
             decided = await verdict
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._refuse_for(error, association)  # the handler's own affair: the requestor still wants an answer
         except Exception as error:
             self._refuse_for(error, association)
         else:
@@ -188,8 +194,10 @@ class Acceptor:
             return  # the requestor has gone in the meantime
         if verdict is None:
             self._accept(admission, association)
-        else:
+        elif isinstance(verdict, Rejection) and all(0 <= number <= 0xFF for number in verdict):
             association.reject(AssociateRJ(*verdict))
+        else:
+            self._refuse_for(TypeError(f"{verdict!r} is neither None nor a Rejection"), association)
 
     def _accept(self, admission: Admission, association: Association) -> None:
         assert association.proposal is not None
@@ -204,7 +212,7 @@ class Acceptor:
         except ProtocolViolation as error:
             association.violated(error)
 
-    def _refuse_for(self, error: Exception, association: Association) -> None:
+    def _refuse_for(self, error: BaseException, association: Association) -> None:
         association.log(logging.ERROR, "the association handler failed: rejected", error=error)
         if association.state is State.Sta3:
             association.reject(AssociateRJ(2, 3, 1))

@@ -30,7 +30,7 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 #: Seconds that anything here may take before the test fails.
-PATIENCE = 20.0
+PATIENCE = 5.0
 #: The keywords of a C-STORE of an encoded data set.
 CT_UIDS: dict[str, Any] = {"sop_class_uid": CT, "sop_instance_uid": "1.2.3", "transfer_syntax": IMPLICIT}
 #: Contexts for a requestor: CT and Verification.
