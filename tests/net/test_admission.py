@@ -54,7 +54,7 @@ async def test_the_handler_sees_who_it_is_before_the_association_is_open(kind: s
     admitting(server, kind, verdict)
     identities: list[Any] = []
     server.on_c_echo(lambda request: identities.append(request.association.user_identity))
-    identity = aiodicom.UserIdentity(2, primary_field=b"jane", secondary_field=b"secret")
+    identity = aiodicom.UserIdentity(2, False, primary_field=b"jane", secondary_field=b"secret")
     options: dict[str, Any] = {"calling_aet": "ME", "called_aet": "YOU", "contexts": [aiodicom.VERIFICATION]}
     async with (
         server.listen("127.0.0.1", 0) as listening,

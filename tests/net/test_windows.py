@@ -1,0 +1,227 @@
+"""Several operations outstanding at once (PS3.7 D.3.3.3), as SCU and as SCP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import aiodicom
+from aiodicom.dimse.messages import CEchoRSP
+from aiodicom.errors import LocalError
+from aiodicom.ul.pdu import AssociateAC
+from tests.net.sides import RELEASE, Requestor, connect, echo, soon, until
+from tests.rawpeer import Connection, Message, RawPeer, response
+
+
+class Held:
+    """A handler of C-ECHO that answers when it is told to."""
+
+    def __init__(self, server: aiodicom.Server) -> None:
+        self.running: dict[int, asyncio.Future[None]] = {}
+        self.most = 0
+        self.order: list[int] = []
+        server.on_c_echo(self)
+
+    async def __call__(self, request: aiodicom.EchoRequest) -> None:
+        self.order.append(request.message_id)
+        self.running[request.message_id] = waiting = asyncio.get_running_loop().create_future()
+        self.most = max(self.most, len(self.running))
+        try:
+            await waiting
+        finally:
+            del self.running[request.message_id]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit", "agreed"), [(1, 16, 1), (4, 16, 4), (40, 16, 16), (0, 16, 16), (0, 0, 0), (3, 0, 3), (5, 1, 1)]
+)
+async def test_the_window_is_the_smaller_wish(wanted: int, limit: int, agreed: int) -> None:
+    server = aiodicom.Server(window=limit)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=wanted) as association:
+        assert association.window == agreed
+        await association.c_echo()
+    for wrong in (-1, 65536):
+        with pytest.raises(LocalError):
+            aiodicom.connect("127.0.0.1", window=wrong)
+
+
+async def test_who_proposes_no_window_is_answered_none() -> None:
+    async with aiodicom.Server().listen("127.0.0.1", 0) as listening:
+        for proposed, answered in ((None, None), ((0, 0), (16, 1)), ((3, 7), (3, 1))):
+            async with await Requestor.connect(listening.port, window=proposed) as requestor:
+                answer = await requestor.pdu()
+                assert isinstance(answer, AssociateAC)
+                window = answer.user_information.asynchronous_operations_window
+                assert (window and (window.invoked, window.performed)) == answered
+
+
+def test_without_a_window_none_is_proposed(run: Any) -> None:
+    def script(peer: Connection) -> None:
+        # An answer to what was not proposed changes nothing.
+        request = peer.accept(window=(8, 8))
+        assert request.window is None
+        peer.serve()
+
+    async def main(port: int) -> None:
+        async with connect(port) as association:
+            assert association.window == 1
+
+    with RawPeer(script) as peer:
+        run(main(peer.port))
+
+
+def test_responses_come_in_any_order(run: Any) -> None:
+    most = 0
+
+    def script(peer: Connection) -> None:
+        nonlocal most
+        assert peer.accept(window=(5, 1)).window == (5, 1)
+        for _ in range(2):
+            requests: list[Message] = []
+            while len(requests) < 5:
+                received = peer.message()
+                assert received is not None
+                requests.append(received)
+            most = len(requests)
+            for number, request in enumerate(reversed(requests)):
+                peer.send(response(request, status=0xB000 + request.number(0x0110), comment=str(number)))
+        assert peer.message() is None
+
+    async def main(port: int) -> None:
+        async with connect(port, window=5) as association:
+            done: list[int] = []
+
+            async def one(number: int) -> int:
+                answer = await association.c_echo()
+                done.append(number)
+                assert answer.status == 0xB000 + answer.message_id_being_responded_to
+                return answer.message_id_being_responded_to
+
+            answered = await soon(asyncio.gather(*(one(number) for number in range(10))))
+            # Each caller has the response to its own request; those of one window in the order of the answers.
+            assert answered == list(range(1, 11))
+            assert done == [4, 3, 2, 1, 0, 9, 8, 7, 6, 5]
+
+    with RawPeer(script) as peer:
+        run(main(peer.port))
+    assert most == 5
+
+
+@pytest.mark.parametrize("window", [1, 3])
+async def test_callers_beyond_the_window_wait_in_their_order(window: int) -> None:
+    server = aiodicom.Server()
+    held = Held(server)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=window) as association:
+        done: list[int] = []
+
+        async def one(number: int) -> None:
+            await association.c_echo()
+            done.append(number)
+
+        callers = [asyncio.create_task(one(number)) for number in range(8)]
+        for answered in range(8):
+            expected = min(window, 8 - answered)
+            await until(lambda expected=expected: len(held.running) == expected)
+            held.running[min(held.running)].set_result(None)
+            await until(lambda answered=answered: len(done) == answered + 1)
+        await asyncio.gather(*callers)
+    assert done == list(range(8))
+    assert held.order == list(range(1, 9))
+    assert held.most == window
+
+
+async def test_a_cancelled_waiter_costs_nobody_a_turn() -> None:
+    server = aiodicom.Server()
+    held = Held(server)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        first, second, third, fourth = (asyncio.create_task(association.c_echo()) for _ in range(4))
+        await until(lambda: held.running)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        # The third is cancelled at the very moment at which its turn comes.
+        first.add_done_callback(lambda _: third.cancel())
+        held.running[1].set_result(None)
+        await soon(first)
+        with pytest.raises(asyncio.CancelledError):
+            await third
+        while not fourth.done():
+            await until(lambda: held.running or fourth.done())
+            for waiting in held.running.values():
+                waiting.set_result(None)
+            await asyncio.sleep(0)
+        assert (await fourth).status == 0
+        # The window is whole: one, and not more than one, at a time.
+        last = [asyncio.create_task(association.c_echo()) for _ in range(2)]
+        for _ in last:
+            await until(lambda: held.running)
+            next(iter(held.running.values())).set_result(None)
+            await until(lambda: not held.running)
+        await soon(asyncio.gather(*last))
+    assert held.most == 1
+
+
+async def test_as_many_handlers_run_as_were_agreed_on() -> None:
+    server = aiodicom.Server(window=4)
+    held = Held(server)
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        await Requestor.connect(listening.port, window=(0, 1)) as requestor,
+    ):
+        await requestor.pdu()
+        requestor.send(*(echo(number) for number in range(1, 8)))
+        await until(lambda: len(held.running) == 4)
+        assert sorted(held.running) == [1, 2, 3, 4]
+        for number in (3, 1, 5, 2, 4, 7, 6):
+            await until(lambda number=number: number in held.running)
+            held.running[number].set_result(None)
+            answer = await requestor.message()
+            assert isinstance(answer, CEchoRSP)
+            assert answer.message_id_being_responded_to == number
+        requestor.send(RELEASE)
+        await requestor.pdu()
+    assert held.most == 4
+
+
+async def test_an_unlimited_window_has_all_handlers_run() -> None:
+    server = aiodicom.Server(window=0)
+    held = Held(server)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=0) as association:
+        callers = [asyncio.create_task(association.c_echo()) for _ in range(200)]
+        await until(lambda: len(held.running) == 200)
+        for waiting in held.running.values():
+            waiting.set_result(None)
+        assert {answer.status for answer in await asyncio.gather(*callers)} == {0}
+
+
+async def test_callers_that_wait_learn_how_the_association_ended() -> None:
+    server = aiodicom.Server()
+    held = Held(server)
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await connect(listening.port)
+        callers = [asyncio.create_task(association.c_echo()) for _ in range(3)]
+        await until(lambda: held.running)
+        (accepted,) = server.associations
+        accepted.abort()
+        for caller in callers:
+            with pytest.raises(aiodicom.errors.AssociationAborted):
+                await soon(caller)
+        await association.wait_closed()
+
+
+async def test_a_caller_cancelled_while_it_learns_of_the_end_leaves_nothing() -> None:
+    server = aiodicom.Server()
+    held = Held(server)
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await connect(listening.port)
+        callers = [asyncio.create_task(association.c_echo()) for _ in range(3)]
+        await until(lambda: held.running)
+        association.abort()
+        for caller in callers:
+            caller.cancel()
+        for caller in callers:
+            with pytest.raises(asyncio.CancelledError):
+                await caller
+        await association.wait_closed()
