@@ -357,12 +357,6 @@ class Association:
         self.transport.flush()
         self._end(error)
 
-    def connect(self, proposal: AssociateRQ) -> None:
-        """Sends the proposal on a transport that is connected."""
-        self.proposal = proposal
-        self._protocol.connection_made(self._loop.time(), proposal)
-        self.transport.flush()
-
     async def wait_established(self) -> None:
         """Waits until the association is open. Raises why it isn't."""
         if self._establish is not None and not self._is_ended:
@@ -436,9 +430,13 @@ class Association:
     # --- for the transport: what happens ----------------------------------------------------------------------------
 
     def on_connected(self, transport: Transport) -> None:
-        """The transport is connected: as the acceptor we wait for the proposal."""
-        if self._protocol.machine.acceptor:
-            self._protocol.connection_made(self._loop.time())
+        """The transport is connected: the requestor sends its `proposal`, the acceptor waits for one."""
+        try:
+            # At once: what the peer sends of its own accord may be read before anybody who awaits the connection runs.
+            self._protocol.connection_made(self._loop.time(), self.proposal)
+        except Exception as error:  # a proposal that can't be encoded
+            self._end(error)
+            transport.close_now()
 
     def on_event(self, event: ProtocolEvent, now: float) -> None:
         """The protocol has given an event."""

@@ -148,9 +148,9 @@ class Connecting:
         )
         association.calling_aet = self._proposal.calling_ae_title
         association.called_aet = self._proposal.called_ae_title
+        association.proposal = self._proposal
         try:
             await self._connect(association)
-            association.connect(self._proposal)
             await association.wait_established()
         except BaseException:
             association.abort()
@@ -169,7 +169,7 @@ class Connecting:
             return association.transport
 
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 if path is not None:
                     await loop.create_unix_connection(
                         make, os.fspath(path), ssl=self._ssl, server_hostname=self._server_hostname or self._unix_name()
@@ -183,9 +183,9 @@ class Connecting:
                         server_hostname=self._server_hostname,
                         local_addr=self._local_addr,
                     )
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"connection to {where}", timeout or 0) from error
-        except OSError as error:
+        except OSError as error:  # a TimeoutError may be the system's own
+            if limit.expired() and timeout is not None:
+                raise DeadlineExceeded(f"connection to {where}", timeout) from error
             raise ConnectFailed(f"no connection to {where}: {error.strerror or error}") from error
 
     def _unix_name(self) -> str | None:

@@ -14,6 +14,7 @@ from aiodicom.errors import (
     AssociationAborted,
     AssociationClosed,
     AssociationRejected,
+    ConnectFailed,
     ConnectionLost,
     LocalError,
     ProtocolViolation,
@@ -92,13 +93,14 @@ async def test_an_answer_that_is_none(change: Callable[[bytes], bytes], reason: 
         answer = change(accept_pdu(body))
         assert answer != accept_pdu(body)
         for piece in [answer[at : at + 1] for at in range(len(answer))] if byte_by_byte else [answer]:
-            peer.socket.sendall(piece)
+            peer.send(piece)
         seen.append(aborted_with(peer))
 
     with RawPeer(script) as peer:
         error = await fails(peer.port, ProtocolViolation)
     assert reason == -1 or error.reason == reason
-    assert seen == [(2, error.reason)]
+    # A peer that sends on while it is aborted may see a reset in place of the A-ABORT.
+    assert seen == [(2, error.reason)] or (byte_by_byte and not seen)
 
 
 @pytest.mark.parametrize("max_pdu", range(1, 8))
@@ -258,6 +260,7 @@ def at_each_step(send: Callable[[Connection], object]) -> dict[str, Callable[[Co
 @pytest.mark.parametrize(("sent", "said"), [(ABORT_BY_USER, (0, 0)), (ABORT_BY_PROVIDER, (2, 6))])
 @pytest.mark.parametrize("step", ["connect", "associate", "respond", "release"])
 async def test_an_abort_at_each_step(step: str, sent: bytes, said: tuple[int, int]) -> None:
+    # "connect": before the A-ASSOCIATE-RQ has even been sent, perhaps
     with RawPeer(at_each_step(lambda peer: (peer.send(sent), peer.stay_silent()))[step]) as peer:
         error = await fails(peer.port, AssociationAborted)
     assert (error.source, error.reason) == said
@@ -269,7 +272,8 @@ async def test_a_connection_that_ends_at_each_step(step: str, how: str) -> None:
     scripts = at_each_step(lambda peer: peer.reset() if how == "reset" else None)
     with RawPeer(scripts[step]) as peer:
         error = await fails(peer.port, RemoteError)
-    assert isinstance(error, ConnectionLost)
+    # A reset may come while the connection is still being made.
+    assert isinstance(error, ConnectionLost) or (step == "connect" and isinstance(error, ConnectFailed))
 
 
 async def test_an_acceptor_that_closes_in_place_of_answering_the_release_is_no_success() -> None:
@@ -341,3 +345,15 @@ async def test_a_peer_that_releases_an_idle_association() -> None:
         assert not association.is_open
         with pytest.raises(LocalError):
             await association.c_echo()
+
+
+async def test_a_proposal_that_can_not_be_encoded_is_raised_and_closes() -> None:
+    closed: list[bytes] = []
+    with RawPeer(lambda peer: closed.append(peer.socket.recv(100))) as peer:
+        contexts = [(aiodicom.VERIFICATION, ["1." * 30 + "2"] * 1200)]
+        with pytest.raises((ValueError, LocalError)):
+            async with asyncio.timeout(PATIENCE):
+                await aiodicom.connect("127.0.0.1", peer.port, contexts=contexts)
+        while not closed:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert closed == [b""]
