@@ -15,6 +15,7 @@ import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import AiodicomError
+from aiodicom.load.limits import allow_descriptors
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.standard.status import Status
 
@@ -69,6 +70,7 @@ def echoscu(
         tally.failed += sum(1 for _ in left)
 
     async def work(stop: asyncio.Event) -> int:
+        allow_descriptors(associations)
         begun = perf_counter()
         await asyncio.gather(*(one_association(stop) for _ in range(associations)))
         return tally.report(f"{called_aet} at {host}:{port}", associations, perf_counter() - begun, as_json)

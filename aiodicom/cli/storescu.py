@@ -15,6 +15,7 @@ import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import StatusError
+from aiodicom.load.limits import allow_descriptors
 from aiodicom.services.scan import Found, scan
 from aiodicom.services.sending import StoreJob
 from aiodicom.standard.status import Status
@@ -69,6 +70,7 @@ def storescu(
         )
 
     async def work(stop: asyncio.Event) -> int:
+        allow_descriptors(associations)
         tally = _Tally()
         job = StoreJob(scan(map(str, paths)), connect, tally, associations=associations, window=window)
         if sys.stderr.isatty() and not (verbose or debug):

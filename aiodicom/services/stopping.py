@@ -36,3 +36,5 @@ async def unless_stopped(stop: asyncio.Event, awaitable: Awaitable[Result]) -> R
         if not task.done():
             task.cancel()
             await asyncio.wait((task,))
+            if not task.cancelled():
+                task.exception()  # what its end raises comes too late for anybody; asyncio would complain that it was lost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -370,3 +371,11 @@ def test_debug_shows_pdus_and_command_sets(invoke: Invoke) -> None:
     for text in ("A-ASSOCIATE-RQ", "A-ASSOCIATE-AC", "C-ECHO-RQ", "C-ECHO-RSP", "A-RELEASE-RQ", "A-RELEASE-RP"):
         assert text in outcome.err
     json.loads(outcome.out)
+
+
+def test_too_few_descriptors(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    outcome = invoke("echoscu", "127.0.0.1", 104, "--associations", 1000)
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert "1,000 associations need 1,064 open files" in line

@@ -46,7 +46,7 @@ class Archive:
 
 
 def test_a_folder(invoke: Invoke, tmp_path: Path) -> None:
-    sent = put_many(tmp_path / "b", 5) | {"1.9": put(tmp_path / "a" / "x", "1.9", size=200_001)}
+    sent = put_many(tmp_path / "b", 5) | {"1.9": put(tmp_path / "a" / "x", "1.9", size=200_002)}
     archive = Archive()
     with RawPeer(archive) as peer:
         outcome = invoke("storescu", "127.0.0.1", peer.port, tmp_path)
@@ -134,7 +134,7 @@ def test_window(invoke: Invoke, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("max_pdu", [0, 128, 1000, 131072])
 def test_a_peer_with_small_pdus(invoke: Invoke, tmp_path: Path, max_pdu: int) -> None:
-    sent = put_many(tmp_path, 3, size=10_001)
+    sent = put_many(tmp_path, 3, size=10_002)
     archive = Archive(max_pdu=max_pdu)
     with RawPeer(archive) as peer:
         assert invoke("storescu", "127.0.0.1", peer.port, tmp_path).code == 0
