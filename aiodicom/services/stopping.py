@@ -37,4 +37,4 @@ async def unless_stopped(stop: asyncio.Event, awaitable: Awaitable[Result]) -> R
             task.cancel()
             await asyncio.wait((task,))
             if not task.cancelled():
-                task.exception()  # what its end raises comes too late for anybody; asyncio would complain that it was lost
+                task.exception()  # too late for anybody, and asyncio complains of what nobody has seen
