@@ -247,6 +247,7 @@ class Association:
             if not self.is_open:
                 raise self._why_closed()
             await self._outbox.send_request(context.context_id, build, waiter, source)
+            self._performer.on_sent()
         except BaseException as error:
             ended = waiter.exception() if waiter.done() else None
             waiter.cancel()
@@ -273,7 +274,7 @@ class Association:
         Raises the `RemoteError` that ended the association instead. Cancelled, it is aborted. Harmless when it is over.
         """
         try:
-            if self.is_open and self._turns.taken:
+            while self.is_open and self._turns.taken:
                 await self._turns.drained()
             if self.is_open:
                 self._protocol.release(self._loop.time())
@@ -492,6 +493,7 @@ class Association:
                 waiter.set_exception(reason)
         self._turns.fail(reason)
         self._outbox.fail(reason)
+        self.transport.wake()
         self._performer.end()
         for future in (self._opened, self._ended):
             if future is not None and not future.done():

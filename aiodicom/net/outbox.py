@@ -46,7 +46,7 @@ class Outbox:
 
         Raises what the source raises. If that, or cancellation, leaves a data set incomplete, the outbox `is_broken`.
         """
-        while self._is_busy or self._protocol.blocked_since is not None:
+        while self._is_busy or self._transport.is_blocked:
             await (self._wait() if self._is_busy else self._transport.drain())
         whole = None if source is None else source.whole()
         request = build(self._protocol.next_message_id())

@@ -128,6 +128,11 @@ class Performer:
         else:
             self._settle()
 
+    def on_sent(self) -> None:
+        """A request of ours has been sent completely: a release that the peer has asked for meanwhile is granted."""
+        if self._is_released:
+            self._settle()
+
     def finish(self) -> None:
         """Asks for release as soon as everything that has begun is answered."""
         self._is_finishing = True

@@ -127,7 +127,7 @@ def open_source(
         if sop_class_uid or sop_instance_uid or transfer_syntax:
             raise LocalError("UIDs go with encoded bytes; a file says its own in its file meta information")
         return FileSource(source)
-    if not isinstance(source, (bytes, bytearray, memoryview)):
+    if not isinstance(source, (bytes, bytearray)) and not (isinstance(source, memoryview) and source.c_contiguous):
         source = source.tobytes()
     view = memoryview(source).cast("B").toreadonly()
     if sop_class_uid and sop_instance_uid and transfer_syntax:

@@ -146,10 +146,7 @@ class Transport(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self.protocol.blocked_since = None
         self.resume_reading(_ANSWERS_PILE_UP)
-        if self._drained is not None:
-            if not self._drained.done():
-                self._drained.set_result(None)
-            self._drained = None
+        self.wake()
 
     # --- the association's side -------------------------------------------------------------------------------------
 
@@ -187,9 +184,23 @@ class Transport(asyncio.BufferedProtocol):
         if self.protocol.is_closing and self._transport is not None:
             self._transport.close()
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the peer takes less than is written, and it matters."""
+        return (
+            self.protocol.blocked_since is not None and not self.protocol.is_over and not self._transport.is_closing()
+        )
+
+    def wake(self) -> None:
+        """Has who waits in `drain()` look again."""
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
     async def drain(self) -> None:
         """Waits while the peer takes less than is written."""
-        while self.protocol.blocked_since is not None and not self._transport.is_closing():
+        while self.is_blocked:
             if self._drained is None:
                 self._drained = self._loop.create_future()
             await asyncio.shield(self._drained)

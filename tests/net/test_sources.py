@@ -1,0 +1,220 @@
+"""What a C-STORE sends."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import aiodicom
+from aiodicom.errors import AssociationAborted, DecodeError, LocalError
+from aiodicom.net.sources import CHUNK
+from tests.net.sides import CT_UIDS, DATA, LARGE, connect, part10, soon, until
+from tests.rawpeer import P_DATA_TF, Connection, RawPeer, response
+
+
+def keeping(server: aiodicom.Server) -> list[tuple[str, str, bytes]]:
+    """Has the server remember (SOP instance UID, transfer syntax, data set)."""
+    kept: list[tuple[str, str, bytes]] = []
+
+    @server.on_c_store
+    def keep(request: aiodicom.StoreRequest) -> None:
+        kept.append((request.affected_sop_instance_uid, request.context.transfer_syntax, bytes(request.data)))
+
+    return kept
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        bytes,
+        bytearray,
+        memoryview,
+        lambda data: memoryview(data).cast("H"),
+        lambda data: memoryview(_spread(data))[::2],
+        lambda data: array.array("H", data),
+        lambda data: numpy.frombuffer(data, "<u2"),
+        lambda data: numpy.frombuffer(data, "u1").reshape(2, len(data) // 2).T.copy().T,
+    ],
+    ids=["bytes", "bytearray", "memoryview", "memoryview of H", "strided", "array", "numpy", "numpy in other order"],
+)
+@pytest.mark.parametrize("size", [0, 12, CHUNK, CHUNK + 2, len(LARGE)])
+async def test_encoded_data_sets_in_memory(make: Any, size: int) -> None:
+    server = aiodicom.Server()
+    kept = keeping(server)
+    data = LARGE[:size]
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, max_pdu=16384) as association:
+        assert (await soon(association.c_store(make(data), **CT_UIDS))).status == 0
+    assert kept[0][2] == data
+
+
+def _spread(data: bytes) -> bytes:
+    spread = bytearray(2 * len(data))
+    spread[::2] = data
+    return bytes(spread)
+
+
+@pytest.mark.parametrize("form", ["path", "text", "bytes", "memoryview", "numpy"])
+@pytest.mark.parametrize("data", [b"", DATA, LARGE[:CHUNK], LARGE], ids=["empty", "short", "one chunk", "large"])
+async def test_part_10_files_and_bytes(form: str, data: bytes, tmp_path: Path) -> None:
+    server = aiodicom.Server()
+    kept = keeping(server)
+    content = part10(data, instance="1.2.3.45")
+    path = tmp_path / "object.dcm"
+    path.write_bytes(content)
+    source: Any = {
+        "path": path,
+        "text": str(path),
+        "bytes": content,
+        "memoryview": memoryview(content),
+        "numpy": numpy.frombuffer(content, "u1"),
+    }[form]
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        response = await soon(association.c_store(source))
+        assert response.affected_sop_instance_uid == "1.2.3.45"
+    assert kept == [("1.2.3.45", CT_UIDS["transfer_syntax"], data)]
+
+
+async def test_what_cannot_be_sent_leaves_the_association_as_it_was(tmp_path: Path) -> None:
+    server = aiodicom.Server()
+    kept = keeping(server)
+    for name, content in (("text", b"no DICOM at all"), ("empty", b""), ("cut", part10()[:150])):
+        (tmp_path / name).write_bytes(content)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        for name in ("text", "empty", "cut"):
+            with pytest.raises(DecodeError):
+                await association.c_store(tmp_path / name)
+        with pytest.raises(FileNotFoundError):
+            await association.c_store(tmp_path / "missing")
+        with pytest.raises(IsADirectoryError):
+            await association.c_store(tmp_path)
+        for wrong in (DATA, b"", part10()[:150]):
+            with pytest.raises((LocalError, DecodeError)):
+                await association.c_store(wrong)
+        with pytest.raises(LocalError):
+            await association.c_store(tmp_path / "text", sop_class_uid="1.2")
+        with pytest.raises(LocalError):
+            await association.c_store(DATA, sop_class_uid="1.2", transfer_syntax="1.2")
+        await association.c_store(part10())
+    assert len(kept) == 1
+
+
+async def test_a_file_that_is_cut_short_while_it_is_sent(tmp_path: Path) -> None:
+    server = aiodicom.Server()
+    may_take = asyncio.Event()
+
+    @server.on_c_store(body=aiodicom.Streamed(high=10_000))
+    async def take(request: aiodicom.StoreRequest) -> None:
+        await may_take.wait()
+        async for _ in request:
+            pass
+
+    path = tmp_path / "object.dcm"
+    path.write_bytes(part10(LARGE * 8))
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await connect(listening.port)
+        sending = asyncio.create_task(association.c_store(path))
+        await until(lambda: association._protocol.blocked_since is not None)
+        os.truncate(path, 1000)
+        echo = asyncio.create_task(association.c_echo())
+        may_take.set()
+        with pytest.raises(LocalError, match="cut short"):
+            await soon(sending)
+        assert not association.is_open
+        with pytest.raises(aiodicom.errors.AssociationClosed):
+            await soon(echo)
+        await soon(association.wait_closed())
+        await until(lambda: not server.associations)
+
+
+async def test_a_file_that_is_cut_short_before_its_turn(tmp_path: Path) -> None:
+    server = aiodicom.Server()
+    may_answer, asked = asyncio.Event(), asyncio.Event()
+
+    @server.on_c_echo
+    async def wait(request: aiodicom.EchoRequest) -> None:
+        asked.set()
+        await may_answer.wait()
+
+    kept = keeping(server)
+    path = tmp_path / "object.dcm"
+    path.write_bytes(part10(LARGE[:5000]))
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await connect(listening.port)
+        echo = asyncio.create_task(association.c_echo())
+        await soon(asked.wait())
+        sending = asyncio.create_task(association.c_store(path))
+        await asyncio.sleep(0)
+        os.truncate(path, 1000)
+        may_answer.set()
+        assert (await soon(echo)).status == 0
+        with pytest.raises(LocalError, match="cut short"):
+            await soon(sending)
+        await soon(association.wait_closed())
+    assert kept == []
+
+
+def test_other_responses_come_while_a_large_data_set_is_sent(run: Any) -> None:
+    def script(peer: Connection) -> None:
+        peer.accept(window=(2, 1))
+        first = peer.message()
+        assert first is not None
+        # The answer to the first leaves when no more than the command set of the second has been read.
+        assert peer.receive_pdu()[0] == P_DATA_TF
+        peer.send(response(first))
+        peer.stay_silent()
+
+    async def main(port: int) -> None:
+        association = await connect(port, window=2)
+        echo = asyncio.create_task(association.c_echo())
+        await until(lambda: association._turns.taken == 1)
+        sending = asyncio.create_task(association.c_store(LARGE * 8, **CT_UIDS))
+        await soon(echo)
+        assert not sending.done()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await association.wait_closed()
+
+    with RawPeer(script) as peer:
+        run(main(peer.port))
+
+
+def test_a_sender_that_the_peer_takes_nothing_of_is_freed_by_abort(run: Any) -> None:
+    def script(peer: Connection) -> None:
+        peer.accept()
+        peer.ended.wait(30)
+
+    async def main(port: int) -> None:
+        association = await connect(port)
+        sending = asyncio.create_task(association.c_store(LARGE * 8, **CT_UIDS))
+        await until(lambda: association._protocol.blocked_since is not None)
+        association.abort()
+        async with asyncio.timeout(1):
+            with pytest.raises(aiodicom.errors.AssociationClosed):
+                await sending
+        association.transport.close_now()
+        await association.wait_closed()
+
+    with RawPeer(script) as peer:
+        run(main(peer.port))
+
+
+async def test_an_abort_of_the_peer_ends_the_sending() -> None:
+    server = aiodicom.Server()
+
+    @server.on_c_store(body=aiodicom.Streamed(high=10_000))
+    async def take(request: aiodicom.StoreRequest) -> None:
+        await anext(aiter(request))
+        request.association.abort()
+
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await connect(listening.port)
+        with pytest.raises((AssociationAborted, aiodicom.errors.ConnectionLost)):
+            await soon(association.c_store(LARGE * 8, **CT_UIDS))
+        await soon(association.wait_closed())
