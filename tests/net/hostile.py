@@ -231,3 +231,14 @@ def store_server(**options: Any) -> aiodicom.Server:
         assert len(request.data)
 
     return server
+
+
+def timeouts(**options: float | None) -> aiodicom.Timeouts:
+    """These timeouts and no others."""
+    off: dict[str, float | None] = {"connect": None, "artim": None, "acse": None, "dimse": None, "idle": None}
+    return aiodicom.Timeouts(**off | options)
+
+
+def limited(**options: float | None) -> aiodicom.Server:
+    """A server with these timeouts and no others."""
+    return store_server(timeouts=timeouts(**options))

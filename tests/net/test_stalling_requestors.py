@@ -16,13 +16,13 @@ from tests.net.hostile import (
     PATIENCE,
     Requestor,
     echo,
+    limited,
     pdv,
     proposal,
     requestor,
     serving,
     status_of,
     store_command,
-    store_server,
     until,
 )
 from tests.rawpeer import (
@@ -47,12 +47,6 @@ PARTS = {
     "a second proposal": proposal()[:50],
     "nothing": b"",
 }
-
-
-def limited(**options: float | None) -> aiodicom.Server:
-    """A server with these timeouts and no others."""
-    off: dict[str, float | None] = {"connect": None, "artim": None, "acse": None, "dimse": None, "idle": None}
-    return store_server(timeouts=aiodicom.Timeouts(**off | options))
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS.keys())
