@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -27,8 +26,8 @@ class Timed(Protocol):
 class TimerWheel:
     """Calls many things at their time with one timer of the event loop, late by up to `resolution` seconds.
 
-    Invariants: an item is in the slot that its `wheel_slot` names and in no other; the loop's timer is set for the
-    earliest slot, or not at all when there is none.
+    Invariants: an item is in the slot that its `wheel_slot` names and in no other, or about to be called with it; the
+    loop's timer is set for the earliest slot, or not at all when there is none.
     """
 
     resolution = 0.05
@@ -54,10 +53,11 @@ class TimerWheel:
         """Has `item` not called."""
         if item.wheel_slot is None:
             return
-        items = self._slots[item.wheel_slot]
-        items.discard(item)
-        if not items:
-            del self._slots[item.wheel_slot]
+        items = self._slots.get(item.wheel_slot)
+        if items is not None:
+            items.discard(item)
+            if not items:
+                del self._slots[item.wheel_slot]
         item.wheel_slot = None
         if not self._slots and self._timer is not None:
             self._timer.cancel()
@@ -73,15 +73,20 @@ class TimerWheel:
         now = self._loop.time()
         self._timer = None
         for slot in sorted(slot for slot in self._slots if slot * self.resolution <= now):
-            self._call(self._slots.pop(slot), now)
+            self._call(slot, now)
         if self._slots and self._timer is None:
             self._set_timer(min(self._slots))
 
-    def _call(self, items: Iterable[Timed], now: float) -> None:
-        for item in items:
+    def _call(self, slot: int, now: float) -> None:
+        for item in self._slots.pop(slot, ()):
+            if item.wheel_slot != slot:
+                continue  # one that was called before it has had it called at another time, or not at all
             item.wheel_slot = None
-        for item in items:
-            when = item.on_timer(now)
+            try:
+                when = item.on_timer(now)
+            except Exception as error:  # the others have their time none the less
+                self._loop.call_exception_handler({"message": f"the timer of {item!r} failed", "exception": error})
+                continue
             if when is not None and item.wheel_slot is None:
                 self.schedule(item, max(when, now + self.resolution))
 
