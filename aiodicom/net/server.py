@@ -211,8 +211,9 @@ class Server:
 
     async def _closed(self) -> None:
         if self.associations:
-            self._all_closed = asyncio.get_running_loop().create_future()
-            await self._all_closed
+            if self._all_closed is None or self._all_closed.done():
+                self._all_closed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._all_closed)  # others may wait for it as well
 
 
 class Listening:

@@ -43,14 +43,14 @@ def keeping(server: aiodicom.Server) -> list[tuple[str, str, bytes]]:
     ],
     ids=["bytes", "bytearray", "memoryview", "memoryview of H", "strided", "array", "numpy", "numpy in other order"],
 )
-@pytest.mark.parametrize("size", [0, 12, CHUNK, CHUNK + 2, len(LARGE)])
-async def test_encoded_data_sets_in_memory(make: Any, size: int) -> None:
+async def test_encoded_data_sets_in_memory(make: Any) -> None:
     server = aiodicom.Server()
     kept = keeping(server)
-    data = LARGE[:size]
+    sizes = [0, 12, CHUNK, CHUNK + 2, len(LARGE)]
     async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, max_pdu=16384) as association:
-        assert (await soon(association.c_store(make(data), **CT_UIDS))).status == 0
-    assert kept[0][2] == data
+        for size in sizes:
+            assert (await soon(association.c_store(make(LARGE[:size]), **CT_UIDS))).status == 0
+    assert [data for _, _, data in kept] == [LARGE[:size] for size in sizes]
 
 
 def _spread(data: bytes) -> bytes:
@@ -60,24 +60,25 @@ def _spread(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["path", "text", "bytes", "memoryview", "numpy"])
-@pytest.mark.parametrize("data", [b"", DATA, LARGE[:CHUNK], LARGE], ids=["empty", "short", "one chunk", "large"])
-async def test_part_10_files_and_bytes(form: str, data: bytes, tmp_path: Path) -> None:
+async def test_part_10_files_and_bytes(form: str, tmp_path: Path) -> None:
     server = aiodicom.Server()
     kept = keeping(server)
-    content = part10(data, instance="1.2.3.45")
+    data_sets = [b"", DATA, LARGE[:CHUNK], LARGE]
     path = tmp_path / "object.dcm"
-    path.write_bytes(content)
-    source: Any = {
-        "path": path,
-        "text": str(path),
-        "bytes": content,
-        "memoryview": memoryview(content),
-        "numpy": numpy.frombuffer(content, "u1"),
-    }[form]
     async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
-        response = await soon(association.c_store(source))
-        assert response.affected_sop_instance_uid == "1.2.3.45"
-    assert kept == [("1.2.3.45", CT_UIDS["transfer_syntax"], data)]
+        for data in data_sets:
+            content = part10(data, instance="1.2.3.45")
+            path.write_bytes(content)
+            source: Any = {
+                "path": path,
+                "text": str(path),
+                "bytes": content,
+                "memoryview": memoryview(content),
+                "numpy": numpy.frombuffer(content, "u1"),
+            }[form]
+            response = await soon(association.c_store(source))
+            assert response.affected_sop_instance_uid == "1.2.3.45"
+    assert kept == [("1.2.3.45", CT_UIDS["transfer_syntax"], data) for data in data_sets]
 
 
 async def test_what_cannot_be_sent_leaves_the_association_as_it_was(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ async def test_a_file_that_is_cut_short_before_its_turn(tmp_path: Path) -> None:
     assert kept == []
 
 
-def test_other_responses_come_while_a_large_data_set_is_sent(run: Any) -> None:
+async def test_other_responses_come_while_a_large_data_set_is_sent() -> None:
     def script(peer: Connection) -> None:
         peer.accept(window=(2, 1))
         first = peer.message()
@@ -179,13 +180,14 @@ def test_other_responses_come_while_a_large_data_set_is_sent(run: Any) -> None:
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
+        association.transport.close_now()
         await association.wait_closed()
 
     with RawPeer(script) as peer:
-        run(main(peer.port))
+        await main(peer.port)
 
 
-def test_a_sender_that_the_peer_takes_nothing_of_is_freed_by_abort(run: Any) -> None:
+async def test_a_sender_that_the_peer_takes_nothing_of_is_freed_by_abort() -> None:
     def script(peer: Connection) -> None:
         peer.accept()
         peer.ended.wait(30)
@@ -202,7 +204,7 @@ def test_a_sender_that_the_peer_takes_nothing_of_is_freed_by_abort(run: Any) -> 
         await association.wait_closed()
 
     with RawPeer(script) as peer:
-        run(main(peer.port))
+        await main(peer.port)
 
 
 async def test_an_abort_of_the_peer_ends_the_sending() -> None:
