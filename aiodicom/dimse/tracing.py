@@ -27,7 +27,7 @@ from aiodicom.ul.pdu import (
     UserInformation,
 )
 
-__all__ = ["Tracer"]
+__all__ = ["Tracer", "printable"]
 
 #: What a peer writes for people may name one.
 _MASKED = frozenset(("error_comment",))
@@ -65,9 +65,9 @@ class _Direction:
         try:
             while (found := self._reader.next_pdu()) is not None:
                 for line in self._describe(decode(*found)):
-                    self._emit(f"{self._arrow} {line}")
+                    self._emit(f"{self._arrow} {printable(line)}")
         except AiodicomError as error:
-            self._emit(f"{self._arrow} no PDU: {error}")
+            self._emit(f"{self._arrow} no PDU: {printable(str(error))}")
             self._reader = None
 
     def _describe(self, pdu: PDU) -> Iterator[str]:
@@ -107,6 +107,13 @@ class _Direction:
         if pdv.is_last:
             command, self._command = self._command, b""
             yield f"  {_message(decode_command(command))}"
+
+
+def printable(text: str) -> str:
+    """Returns what a peer has written such that it stays on its line and does nothing to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _name(uid: str) -> str:
