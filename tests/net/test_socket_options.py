@@ -1,0 +1,158 @@
+"""TCP options, and the 40 ms that a peer with Nagle's algorithm loses to delayed acknowledgements without them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aiodicom
+from aiodicom.net import transport
+from tests.net.hostile import echo, pdv, requestor, status_of, store_command, store_server, until
+from tests.rawpeer import P_DATA_TF, Connection, RawPeer, pdu, response
+
+NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
+KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="TCP_QUICKACK is Linux's")
+
+
+def socket_of(association: aiodicom.Association) -> Any:
+    """The socket as the loop shows it."""
+    return association.transport._transport.get_extra_info("socket")
+
+
+async def test_both_sides_send_at_once_and_notice_a_peer_that_is_gone() -> None:
+    server = aiodicom.Server()
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port) as association,
+    ):
+        (accepted,) = server.associations
+        for each in (association, accepted):
+            for option in (NODELAY, KEEPALIVE):
+                assert socket_of(each).getsockopt(*option), option
+
+
+async def test_a_socket_that_was_bound_by_others_is_prepared_too() -> None:
+    server = aiodicom.Server()
+    sock = socket.create_server(("127.0.0.1", 0))
+    async with server.listen(sock=sock) as listening, aiodicom.connect("127.0.0.1", listening.port):
+        (accepted,) = server.associations
+        assert socket_of(accepted).getsockopt(*NODELAY)
+        assert socket_of(accepted).getsockopt(*KEEPALIVE)
+
+
+async def test_ipv6_is_tcp_as_well() -> None:
+    server = aiodicom.Server()
+    try:
+        listening = await server.listen("::1", 0)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    async with aiodicom.connect("::1", listening.port) as association:
+        (accepted,) = server.associations
+        for each in (association, accepted):
+            assert socket_of(each).getsockopt(*NODELAY)
+    await server.close()
+
+
+async def test_unix_sockets_have_no_such_options(tmp_path: Path, acknowledged: list[int]) -> None:
+    server = aiodicom.Server()
+    async with server.listen(path=tmp_path / "socket"), aiodicom.connect(path=tmp_path / "socket") as association:
+        assert (await association.c_echo()).status == 0
+    assert acknowledged == []
+
+
+@pytest.fixture
+def acknowledged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each TCP_QUICKACK."""
+    calls: list[int] = []
+    original = transport.set_option
+
+    def note(connected: Any, level: int, option: int) -> None:
+        if (level, option) == (socket.IPPROTO_TCP, socket.TCP_QUICKACK):
+            calls.append(option)
+        original(connected, level, option)
+
+    monkeypatch.setattr(transport, "set_option", note)
+    return calls
+
+
+STORE = pdu(P_DATA_TF, pdv(3, 3, store_command()))
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([echo()], 0),
+        ([echo(), echo()], 0),
+        ([echo()[:50], echo()[50:]], 1),
+        ([echo()[:1], echo()[1:7], echo()[7:]], 2),
+        ([STORE, pdu(P_DATA_TF, pdv(3, 2, b"data"))], 1),
+        ([STORE + pdu(P_DATA_TF, pdv(3, 0, bytes(5000))), pdu(P_DATA_TF, pdv(3, 2, bytes(5000)))], 0),
+    ],
+    ids=["whole", "two whole", "in two pieces", "in three pieces", "a data set to come", "a large data set to come"],
+)
+async def test_what_may_wait_for_us_is_acknowledged_at_once(
+    pieces: list[bytes], expected: int, acknowledged: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+    updated = transport.Transport.buffer_updated
+
+    def note(self: transport.Transport, nbytes: int) -> None:
+        updated(self, nbytes)
+        reads.append(nbytes)
+
+    monkeypatch.setattr(transport.Transport, "buffer_updated", note)
+    server = store_server()
+    async with server.listen("127.0.0.1", 0) as listening, requestor(listening.port) as peer:
+        await peer.associate()
+        for piece in pieces:
+            before = len(reads)
+            await peer.send(piece)
+            await until(lambda: len(reads) > before)  # noqa: B023
+        assert status_of(await peer.expect(P_DATA_TF)) == 0
+        assert len(acknowledged) == expected
+
+
+#: Operations, and the seconds they may take: 200 a second. Each waits for 40 ms when no option is set.
+COUNT, LIMIT = 100, 0.5
+
+
+@on_linux
+async def test_an_acceptor_with_nagles_algorithm_is_not_waited_for() -> None:
+    """It writes each response in two pieces, and the second only goes when the first is acknowledged."""
+
+    def script(peer: Connection) -> None:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        peer.accept()
+        while (request := peer.message()) is not None:
+            answer = response(request)
+            peer.send(answer[:12])
+            peer.send(answer[12:])
+
+    with RawPeer(script) as peer:
+        async with aiodicom.connect("127.0.0.1", peer.port) as association:
+            started = time.monotonic()
+            for _ in range(COUNT):
+                await association.c_echo()
+            assert time.monotonic() - started < LIMIT
+
+
+@on_linux
+async def test_a_requestor_with_nagles_algorithm_is_not_waited_for() -> None:
+    """It writes the command set and the data set apart."""
+    server = store_server()
+    async with server.listen("127.0.0.1", 0) as listening, requestor(listening.port) as peer:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        await peer.associate()
+        started = time.monotonic()
+        for number in range(1, COUNT + 1):
+            await peer.send(pdu(P_DATA_TF, pdv(3, 3, store_command(number))))
+            await peer.send(pdu(P_DATA_TF, pdv(3, 2, b"data")))
+            assert status_of(await peer.expect(P_DATA_TF)) == 0
+        assert time.monotonic() - started < LIMIT
