@@ -33,7 +33,7 @@ from tests.rawpeer import (
 SIZE = 2 << 30
 #: Bytes of memory that a 2 GB object may cost.
 MEMORY = 64 * MIB
-#: Seconds that it may take.
+#: Seconds that receiving one may take.
 LIMIT = 15.0
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -106,13 +106,11 @@ def test_sent_from_a_file(tmp_path: Path) -> None:
     fragment = 131072 - 6
     wanted = SIZE + 12 * -(-SIZE // fragment)
     used: list[int] = []
-    seconds: list[float] = []
 
     def script(peer: Connection) -> None:
         peer.accept(max_pdu=131072)
         idle = resident(command.pid)
         pdu_type, body = peer.receive_pdu()
-        started = time.monotonic()
         assert pdu_type == P_DATA_TF
         assert body[5] == 3
         buffer = memoryview(bytearray(MIB))
@@ -121,7 +119,6 @@ def test_sent_from_a_file(tmp_path: Path) -> None:
             size = peer.socket.recv_into(buffer, min(left, MIB))
             assert size, f"{left} bytes are missing"
             left -= size
-        seconds.append(time.monotonic() - started)
         used.append(peak(command.pid) - idle)
         peer.send(response(Message(body[4], {0x0100: us(C_STORE_RQ), 0x0110: us(1), 0x1000: ui("1.2.3")}, b"")))
         peer.serve()
@@ -134,4 +131,3 @@ def test_sent_from_a_file(tmp_path: Path) -> None:
             command.close()
     assert outcome.code == 0, outcome.err
     assert used[0] <= MEMORY, f"{used[0] / MIB:.1f} MiB above what it had with the association"
-    assert seconds[0] < LIMIT

@@ -1,0 +1,134 @@
+"""Several processes on one listening socket. They are slow to start, and their supervisor's loop makes no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+import aiodicom
+from aiodicom.errors import AiodicomError, AssociationRejected, LocalError
+from tests.leaks import child_processes
+from tests.net.hostile import until
+
+MODULE = "tests.net.workers"
+
+# multiprocessing keeps the first piece of shared memory for the rest of the process's life: no test's leak.
+multiprocessing.get_context("spawn").Array("q", 1, lock=False)
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, workers: int, limit: int | None = None
+) -> AsyncIterator[tuple[int, asyncio.Task[None]]]:
+    """The port and the task of `serve`, which is cancelled at the end."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        ready = asyncio.Event()
+        task = asyncio.create_task(
+            aiodicom.serve(
+                f"{MODULE}:make_server", workers=workers, sock=sock, arguments=(str(folder), limit), on_ready=ready.set
+            )
+        )
+        starting = asyncio.create_task(ready.wait())
+        await asyncio.wait((task, starting), return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        try:
+            yield sock.getsockname()[1], task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def echo(port: int, calling_aet: str = "TEST") -> int:
+    async with aiodicom.connect("127.0.0.1", port, calling_aet=calling_aet) as association:
+        return (await association.c_echo()).status
+
+
+def pids(folder: Path) -> set[int]:
+    """The processes that have answered a C-ECHO."""
+    return {int(path.name.rpartition("-")[2]) for path in folder.glob("worker-*")}
+
+
+def test_workers_share_the_work_and_the_limit_and_are_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, 2, limit=6) as (port, _):
+            while len(pids(tmp_path)) < 2:
+                await echo(port)
+            # The limit holds over both.
+            associations = []
+            while len(associations) < 6:
+                associations.append(await aiodicom.connect("127.0.0.1", port))
+            for _ in range(4):
+                with pytest.raises(AssociationRejected) as rejection:
+                    await aiodicom.connect("127.0.0.1", port)
+                assert (rejection.value.result, rejection.value.source, rejection.value.reason) == (2, 3, 2)
+            await associations.pop().release()
+            associations.append(await aiodicom.connect("127.0.0.1", port))
+            for association in associations:
+                await association.release()
+            # One is killed: logged, replaced, and its places are free again.
+            killed = min(pids(tmp_path))
+            associations = [await aiodicom.connect("127.0.0.1", port) for _ in range(6)]
+            os.kill(killed, signal.SIGKILL)
+            await until(lambda: any(f"process {killed}" in message for message in caplog.messages))
+            for association in associations:
+                with suppress(AiodicomError):
+                    await association.release()
+            while len(pids(tmp_path)) < 3:
+                await echo(port)
+            associations = [await aiodicom.connect("127.0.0.1", port) for _ in range(6)]
+            for association in associations:
+                await association.release()
+        assert killed not in child_processes()
+
+    with caplog.at_level(logging.ERROR, "aiodicom.serve"):
+        aiodicom.run(main())
+    (message,) = caplog.messages
+    assert "died with exit code -9: replaced" in message
+
+
+def test_cancelled_it_drains(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, 1) as (port, task):
+            pending = asyncio.create_task(echo(port, "SLOW"))
+            await until((tmp_path / "waiting").exists)
+            task.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), 0.2)
+            assert not task.done()  # it waits for the operation that runs
+            (tmp_path / "go").touch()
+            assert await pending == 0
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    aiodicom.run(main())
+
+
+@pytest.mark.parametrize(
+    "factory", [f"{MODULE}:fail", f"{MODULE}:make_nothing", f"{MODULE}:missing", "no.such.module:f", "nonsense"]
+)
+def test_a_factory_that_makes_no_server(factory: str, capfd: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            async with asyncio.timeout(20):
+                with pytest.raises(LocalError, match="could not start"):
+                    await aiodicom.serve(factory, workers=1, sock=sock)
+
+    aiodicom.run(main())
+    assert "Traceback" in capfd.readouterr().err
+
+
+async def test_no_workers_can_not_serve() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(LocalError):
+        await aiodicom.serve(f"{MODULE}:make_server", workers=0, sock=sock)
