@@ -1,4 +1,4 @@
-"""Several processes on one listening socket. They are slow to start, and their supervisor's loop makes no difference."""
+"""Several processes on one listening socket; slow to start, and indifferent to the loop of their supervisor."""
 
 from __future__ import annotations
 
