@@ -71,6 +71,7 @@ class Association:
         "_is_ended",
         "_loop",
         "_on_closed",
+        "_on_connected",
         "_on_end",
         "_opened",
         "_outbox",
@@ -95,6 +96,7 @@ class Association:
         handlers: Handlers,
         counters: Counters,
         decode_request: Callable[[bytes], AssociateRQ] | None = None,
+        on_connected: Callable[[Association], None] | None = None,
         on_end: Callable[[], None] | None = None,
         on_closed: Callable[[Association], None] | None = None,
     ) -> None:
@@ -121,6 +123,7 @@ class Association:
         self._counters = counters
         self._is_counted = False
         self._is_ended = False
+        self._on_connected = on_connected
         self._on_end = on_end
         self._on_closed = on_closed
         self._end_reason: Exception | None = None
@@ -438,6 +441,9 @@ class Association:
         except Exception as error:  # a proposal that can't be encoded
             self._end(error)
             transport.close_now()
+        if self._on_connected is not None:
+            self._on_connected(self)
+            self._on_connected = None
 
     def on_event(self, event: ProtocolEvent, now: float) -> None:
         """The protocol has given an event."""

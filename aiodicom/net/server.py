@@ -72,6 +72,7 @@ class Server:
         self._association_handler: AssociationHandler | None = None
         self._listening: set[Listening] = set()
         self._all_closed: asyncio.Future[None] | None = None
+        self._is_accepting = False
         self._acceptor = Acceptor(
             ae_title=self.ae_title,
             support=self._support,
@@ -157,6 +158,13 @@ class Server:
         """Returns the protocol for a connection that has been accepted; what asyncio's servers are given."""
         admission = self._acceptor.admission()
 
+        def on_connected(association: Association) -> None:
+            # Not before: a connection whose TLS handshake fails is never made, and never lost.
+            self.associations.add(association)
+            if not self._is_accepting:
+                association.abort()
+                association.transport.close_now()
+
         def on_closed(association: Association) -> None:
             admission.end()
             self.associations.discard(association)
@@ -172,10 +180,10 @@ class Server:
             handlers=self._handlers,
             counters=self.counters,
             decode_request=admission.decode_request,
+            on_connected=on_connected,
             on_end=admission.end,
             on_closed=on_closed,
         )
-        self.associations.add(association)
         return association.transport
 
     async def drain(self, timeout: float | None = 30.0) -> None:
@@ -206,6 +214,7 @@ class Server:
             self._listening.discard(listening)
 
     def _stop_listening(self) -> None:
+        self._is_accepting = False
         for listening in self._listening:
             listening.stop()
 
@@ -274,6 +283,7 @@ class Listening:
             for address in (each.getsockname() for each in started.sockets)
         ]
         self._server._listening.add(self)
+        self._server._is_accepting = True
         return self
 
     def stop(self) -> None:
