@@ -158,6 +158,16 @@ def test_dimse_counts_from_the_end_of_the_data_set() -> None:
     expires(scu, 7, "C-STORE response")
 
 
+def test_data_sets_of_our_responses_do_not_put_it_off() -> None:
+    side = open_requestor(timeouts=Timeouts(dimse=7))
+    side.protocol.send_request(STORE, CStoreRQ(1, CT, "1.2.3"), None, side.clock.now)
+    side.protocol.send_data(STORE, b"data", is_last=True, now=side.clock.now)
+    side.clock.now += 5
+    side.protocol.send_response(VERIFY, CFindRSP(9, Status.PENDING, has_data_set=True), side.clock.now)
+    side.protocol.send_data(VERIFY, b"data", is_last=True, now=side.clock.now)
+    expires(side, 2, "C-STORE response")
+
+
 def test_dimse_counts_from_the_last_pending_response() -> None:
     scu = open_requestor(timeouts=Timeouts(dimse=7))
     find = CFindRQ(1, VERIFICATION, has_data_set=False)

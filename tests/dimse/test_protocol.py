@@ -373,6 +373,20 @@ def test_abort_inside_a_data_set_abandons_it() -> None:
     assert sink.is_abandoned
 
 
+@pytest.mark.parametrize("how", ["abort", "connection_lost"])
+def test_our_end_inside_a_data_set_abandons_it(how: str) -> None:
+    sink = Gathering()
+    scp = open_acceptor(open_body=lambda *_: sink)
+    scp.receive(p_data(pdv(STORE, 3, encode_command(store())), pdv(STORE, 0, b"data")))
+    assert not sink.is_abandoned
+    getattr(scp.protocol, how)(scp.clock.now)
+    assert sink.is_abandoned
+    assert not scp.protocol.receiver.is_incomplete
+    scp.receive(p_data(pdv(STORE, LAST, b"more")))
+    assert sink.data == b"data"
+    assert scp.take_events() == []
+
+
 def test_what_is_sent_after_the_end_is_refused_locally(pair: Pair) -> None:
     protocol = pair.requestor.protocol
     protocol.release(pair.clock.now)
