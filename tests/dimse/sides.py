@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from aiodicom.dimse.events import AcceptedContext, Ended, ProtocolEvent, Timeouts
@@ -121,7 +122,8 @@ class Pair:
         self.requestor = Side(self.clock, acceptor=False, is_chopped=is_chopped, **options)
         self.acceptor = Side(self.clock, acceptor=True, is_chopped=is_chopped, **options)
         self.acceptor.protocol.connection_made(self.clock.now)
-        self.requestor.protocol.connection_made(self.clock.now, PROPOSAL)
+        proposal = replace(PROPOSAL, user_information=UserInformation(self.requestor.maximum_length))
+        self.requestor.protocol.connection_made(self.clock.now, proposal)
 
     def pump(self) -> None:
         """Carries bytes both ways until nobody has anything to say."""
