@@ -103,6 +103,9 @@ cdef class MessagePlan:
     cdef tuple names
     cdef tuple setters
     cdef tuple defaults
+    #: Setters and defaults once more, in the order in which the class declares its fields.
+    cdef tuple declared
+    cdef tuple declared_defaults
     cdef uint16_t elements[MAX_ELEMENTS]
     cdef uint8_t kinds[MAX_ELEMENTS]
     cdef uint8_t mandatory[MAX_ELEMENTS]
@@ -119,6 +122,8 @@ cdef class MessagePlan:
         self.names = tuple(field.name for field in known)
         self.setters = tuple(getattr(cls, field.name) for field in known)
         self.defaults = tuple(None if field.default is MISSING else field.default for field in known)
+        self.declared = tuple(getattr(cls, field.name) for field in fields(cls))
+        self.declared_defaults = tuple(None if field.default is MISSING else field.default for field in fields(cls))
         self.command_at = self.count
         for k, field in enumerate(known):
             number, kind = elements[field.name]
@@ -187,6 +192,22 @@ cdef class CommandCodec:
                 p += 1
                 length -= 1
         return PyUnicode_DecodeLatin1(<char*> p, length, NULL)
+
+    def make(self, type cls, *values):
+        """Returns a message with these values for its first fields and the defaults for the others.
+
+        The same as calling the class, at a fraction of the time that a frozen class takes to fill itself.
+        """
+        cdef MessagePlan plan = self.by_class[cls]
+        cdef Py_ssize_t given = len(values)
+        cdef Py_ssize_t k
+        cdef descrsetfunc store
+        message = (<PyTypeObject*> cls).tp_new(cls, <PyObject*> NO_ARGUMENTS, NULL)
+        for k in range(plan.count):
+            setter = plan.declared[k]
+            store = Py_TYPE(setter).tp_descr_set
+            store(setter, message, values[k] if k < given else plan.declared_defaults[k])
+        return message
 
     def decode(self, data):
         """Returns the message of one whole command set.

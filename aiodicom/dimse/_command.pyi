@@ -1,4 +1,8 @@
+from typing import Any, TypeVar
+
 from aiodicom.dimse.messages import Message
+
+_Message = TypeVar("_Message", bound=Message)
 
 MAXIMUM_COMMAND_LENGTH: int
 
@@ -10,5 +14,6 @@ class CommandCodec:
         elements: dict[str, tuple[int, str]],
         status_type: type[int],
     ) -> None: ...
+    def make(self, cls: type[_Message], /, *values: Any) -> _Message: ...
     def decode(self, data: bytes | bytearray | memoryview, /) -> Message: ...
     def encode(self, message: Message, /) -> bytes: ...

@@ -372,8 +372,10 @@ class Protocol:
                 self._sending = None
 
     def _send(self, context_id: int, message: Message) -> None:
-        self._require_sending()
-        self.machine.outgoing.append(encode_command_pdus(context_id, encode_command(message), self.fragment_size))
+        machine = self.machine
+        if machine.state not in _SENDING:
+            self._require_sending()
+        machine.outgoing.append(encode_command_pdus(context_id, encode_command(message), self.fragment_size))
 
     def _require_sending(self) -> None:
         if self.machine.state not in _SENDING:

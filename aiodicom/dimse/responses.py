@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiodicom.dimse.command import make_message
 from aiodicom.dimse.messages import (
     MESSAGES,
     CEchoRQ,
@@ -37,7 +38,7 @@ _HAVE_INSTANCE = frozenset(
 
 def sop_class_of(request: Request) -> str | None:
     """Returns the affected or requested SOP Class UID of a request, None for one that is too long to be a UID."""
-    uid = getattr(request, "affected_sop_class_uid", None)
+    uid: str | None = getattr(request, "affected_sop_class_uid", None)
     if uid is None:
         uid = getattr(request, "requested_sop_class_uid", None)
     return uid if uid is None or len(uid) <= 64 else None
@@ -57,8 +58,7 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
     """
     kind = type(request)
     if kind is CEchoRQ and not fields:
-        sop_class: str = request.affected_sop_class_uid  # type: ignore[attr-defined]
-        return CEchoRSP(request.message_id, status, sop_class if len(sop_class) <= 64 else None)
+        return make_message(CEchoRSP, request.message_id, status, sop_class_of(request))
     if kind in _HAVE_INSTANCE and "affected_sop_instance_uid" not in fields:
         uid = sop_instance_of(request)
         if uid is not None and is_valid_uid(uid):

@@ -154,7 +154,7 @@ class Connecting:
             await association.wait_established()
         except BaseException:
             association.abort()
-            association.transport.close_now()
+            association.transport.close()
             await association.wait_closed()
             raise
         return association

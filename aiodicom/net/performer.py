@@ -8,6 +8,7 @@ import logging
 import sys
 import uuid
 from collections import deque
+from functools import partial
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Performer"]
 
+_SUCCESS = Status.SUCCESS
+
 #: Errors of the operating system that mean "out of resources".
 _NO_RESOURCES = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+
+
+# From Python 3.12 on a task runs until it first waits before its creation returns.
+if sys.version_info >= (3, 12):
+    _start_task = partial(asyncio.Task, eager_start=True)
+else:
+    _start_task = asyncio.Task
 
 
 class Performer:
@@ -48,6 +58,7 @@ class Performer:
         "_is_finishing",
         "_is_over",
         "_is_released",
+        "_loop",
         "_outbox",
         "_protocol",
         "_tasks",
@@ -65,6 +76,7 @@ class Performer:
         #: Bytes of the last data set received, from which the next one's buffer takes its size.
         self.last_body_size = 0
         self._association = association
+        self._loop = association.loop
         self._protocol = protocol
         self._handlers = handlers
         self._outbox = outbox
@@ -183,7 +195,7 @@ class Performer:
     async def _perform(self, handler: Handler, request: ServiceRequest) -> None:
         """Runs an asynchronous handler; cancelled when the association ends."""
         failure: BaseException | None = None
-        status = Status.SUCCESS
+        status = _SUCCESS
         try:
             try:
                 status = _status(await handler.function(request))
@@ -209,13 +221,9 @@ class Performer:
                 self._tasks.pop(asyncio.current_task(), None)  # type: ignore[arg-type]
 
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
-        loop = self._association.loop
-        if sys.version_info >= (3, 12):
-            task = asyncio.Task(self._perform(handler, request), loop=loop, eager_start=True)
-            if task.done():
-                return
-        else:
-            task = loop.create_task(self._perform(handler, request))
+        task = _start_task(self._perform(handler, request), loop=self._loop)
+        if task.done():
+            return
         if self._tasks is None:
             self._tasks = {}
         self._tasks[task] = request
@@ -269,7 +277,9 @@ def _status(answer: Any) -> Status:
     """Returns what a handler's answer stands for: None is success. Raises `ValueError` or `TypeError` for what is no
     status, or none that ends an operation.
     """
-    status = Status.SUCCESS if answer is None else Status(answer)
+    if answer is None or answer is _SUCCESS:
+        return _SUCCESS
+    status = Status(answer)
     if status and status.category is StatusCategory.PENDING:
         raise ValueError(f"{status!r} answers nothing: the operation is over when its handler returns")
     return status

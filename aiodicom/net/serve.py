@@ -186,7 +186,11 @@ def _work(assignment: _Assignment) -> None:
 
 async def _accept(assignment: _Assignment) -> None:
     stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    supervisor = multiprocessing.parent_process()
+    assert supervisor is not None
+    loop.add_reader(supervisor.sentinel, stopped.set)  # one that was killed can't ask its workers to stop
     module, _, name = assignment.factory.partition(":")
     server = getattr(import_module(module), name)(*assignment.arguments)
     if not isinstance(server, Server):
@@ -196,4 +200,5 @@ async def _accept(assignment: _Assignment) -> None:
     assignment.ready.send(True)
     assignment.ready.close()
     await stopped.wait()
+    loop.remove_reader(supervisor.sentinel)
     await server.drain(assignment.drain_timeout)

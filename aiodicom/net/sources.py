@@ -14,7 +14,7 @@ from aiodicom.store._files import read_cached
 __all__ = ["DataSource", "FileSource", "MemorySource", "Storable", "open_source"]
 
 #: About how many bytes of a file are in memory at a time for each association that sends.
-CHUNK = 1 << 19
+CHUNK = 1 << 20
 
 
 class HasToBytes(Protocol):

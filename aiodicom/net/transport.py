@@ -123,6 +123,8 @@ class Transport(asyncio.BufferedProtocol):
         return False  # a half-closed association can't answer: the transport closes, and connection_lost() says so
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_closed:
+            return
         now = self._time()
         self._resources.wheel.cancel(self)
         ended = self.protocol.connection_lost(now)
@@ -175,14 +177,22 @@ class Transport(asyncio.BufferedProtocol):
         """Writes what the protocol has to say, and closes when it is done."""
         if self._is_reading:
             return
-        outgoing = self.protocol.take_outgoing()
-        if outgoing and self._transport is not None:
-            if len(outgoing) == 1:
-                self._transport.write(outgoing[0])
-            else:
-                self._transport.writelines(outgoing)
-        if self.protocol.is_closing and self._transport is not None:
-            self._transport.close()
+        protocol, transport = self.protocol, self._transport
+        outgoing = protocol.take_outgoing()
+        if transport is None:
+            return
+        if outgoing:
+            try:
+                if len(outgoing) == 1:
+                    transport.write(outgoing[0])
+                else:
+                    transport.writelines(outgoing)
+            except RuntimeError:
+                # So uvloop says that it has closed the connection of a connect that was cancelled; it says no more.
+                self.connection_lost(None)
+                return
+        if protocol.machine.closing:
+            transport.close()
 
     @property
     def is_blocked(self) -> bool:
@@ -223,6 +233,11 @@ class Transport(asyncio.BufferedProtocol):
             self.protocol.touch(self._time())
             if not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Closes the socket when what is written has left."""
+        if self._transport is not None:
+            self._transport.close()
 
     def close_now(self) -> None:
         """Closes the socket without waiting for what is unsent or for the peer."""

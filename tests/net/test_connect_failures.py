@@ -28,3 +28,19 @@ def test_a_host_or_a_path_is_needed() -> None:
         aiodicom.connect()
     with pytest.raises(LocalError):
         aiodicom.connect("localhost", path="/tmp/socket")
+
+
+async def test_connecting_can_be_cancelled_at_every_step() -> None:
+    server = aiodicom.Server()
+    async with server.listen("127.0.0.1", 0) as listening:
+        for turns in range(40):
+            connecting = asyncio.ensure_future(aiodicom.connect("127.0.0.1", listening.port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if connecting.done():
+                await (await connecting).release()
+                continue
+            connecting.cancel()
+            async with asyncio.timeout(10):
+                with pytest.raises(asyncio.CancelledError):
+                    await connecting

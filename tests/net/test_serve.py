@@ -6,8 +6,11 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import select
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -132,3 +135,21 @@ def test_a_factory_that_makes_no_server(factory: str, capfd: pytest.CaptureFixtu
 async def test_no_workers_can_not_serve() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(LocalError):
         await aiodicom.serve(f"{MODULE}:make_server", workers=0, sock=sock)
+
+
+def test_workers_end_with_a_supervisor_that_was_killed() -> None:
+    command = [sys.executable, "-m", "aiodicom.cli", "storescp", "0", "--workers", "2", "--discard"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stderr is not None
+        assert supervisor.stderr.readline().startswith("listening on ")
+        children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text().split()
+        assert len(children) >= 2
+        ends = [os.pidfd_open(int(child)) for child in children]
+        supervisor.kill()
+        supervisor.wait()
+        try:
+            for end in ends:
+                assert select.select([end], [], [], 30)[0], "a worker outlives its supervisor"
+        finally:
+            for end in ends:
+                os.close(end)

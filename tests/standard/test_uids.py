@@ -161,7 +161,7 @@ def test_the_table_is_imported_by_the_first_look_up_only() -> None:
 
 def test_the_generator_makes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     additions = tmp_path / "additions.tsv"
-    additions.write_text("# uid\tname\ttype\tkeyword\n\n1.2.3\tA \"quoted\" name\tSOP Class\tQuoted\n")
+    additions.write_text('# uid\tname\ttype\tkeyword\n\n1.2.3\tA "quoted" name\tSOP Class\tQuoted\n')
     monkeypatch.setattr(generate, "HERE", tmp_path)
     monkeypatch.setattr(sys, "argv", ["generate", "uids", str(additions)])
     generate.main()
