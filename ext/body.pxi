@@ -98,6 +98,8 @@ cdef class Body:
 
     cdef int append(self, const uint8_t* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t held
+        if size == 0:
+            return 0  # there may be no memory yet
         if self.spilled is None and self.spill is not None and self.size + size > self.limit:
             self.require_unexported()
             self.spilled = self.spill()
