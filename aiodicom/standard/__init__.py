@@ -1,0 +1,1 @@
+"""Facts of the standard, no behaviour: attributes, UIDs, transfer syntaxes, SOP classes and status codes."""
