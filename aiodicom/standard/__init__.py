@@ -1,1 +1,1 @@
-"""Facts of the standard, no behaviour: attributes, UIDs, transfer syntaxes, SOP classes and status codes."""
+"""Facts of the DICOM standard: UIDs, status codes and what else is only looked up. No behaviour, no imports of ours."""

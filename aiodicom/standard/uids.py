@@ -1,0 +1,86 @@
+"""UIDs: the well-known ones by name, the rules they obey (PS3.5 9.1), and look-up in the tables of PS3.6 annex A.
+
+The table is imported by the first look-up; the constants cost nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+__all__ = [
+    "APPLICATION_CONTEXT_NAME",
+    "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
+    "EXPLICIT_VR_BIG_ENDIAN",
+    "EXPLICIT_VR_LITTLE_ENDIAN",
+    "IMPLEMENTATION_CLASS_UID",
+    "IMPLEMENTATION_VERSION_NAME",
+    "IMPLICIT_VR_LITTLE_ENDIAN",
+    "VERIFICATION",
+    "is_valid_uid",
+    "storage_sop_classes",
+    "transfer_syntaxes",
+    "uid_name",
+]
+
+#: PS3.7 A.2.1
+APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
+#: PS3.4 A.4
+VERIFICATION = "1.2.840.10008.1.1"
+
+# PS3.5 section 10 and annex A
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+#: What names this implementation on an association (PS3.7 D.3.3.2.1) and in files (PS3.10 7.1); derived from a UUID
+#: as PS3.5 B.2 has it, and never changed.
+IMPLEMENTATION_CLASS_UID = "2.25.308969206848810652589824944504445902420"
+#: At most 16 characters (PS3.7 D.3.3.2.3); follows the version of the package.
+IMPLEMENTATION_VERSION_NAME = "AIODICOM_0_1_0"
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Whether ``uid`` obeys PS3.5 9.1: an <org root>.<suffix> of at most 64 characters, whose components are digits
+    without leading zeros. The padding of an element's value must have been stripped."""
+    if not 3 <= len(uid) <= 64 or "." not in uid or not uid.isascii() or not uid.replace(".", "").isdigit():
+        return False
+    if uid[0] == "." or uid[-1] == "." or ".." in uid or (uid[0] == "0" and uid[1] != "."):
+        return False
+    # Only a component that begins with zero needs a look at every component.
+    return ".0" not in uid or all(component == "0" or component[0] != "0" for component in uid.split("."))
+
+
+def uid_name(uid: str) -> str:
+    """The name that PS3.6 annex A gives ``uid``, or ``uid`` itself where it gives none."""
+    entry = _table().get(uid)
+    return entry[0] or uid if entry else uid
+
+
+@cache
+def transfer_syntaxes() -> frozenset[str]:
+    """The UIDs of every transfer syntax in PS3.6 table A-1, retired ones included."""
+    return frozenset(uid for uid, (_, kind, _, _) in _table().items() if kind == "Transfer Syntax")
+
+
+@cache
+def storage_sop_classes() -> frozenset[str]:
+    """The UIDs of every SOP class whose instances are transferred by C-STORE: those of the Storage service class (PS3.4
+    annex B) and of Non-Patient Object Storage (annex GG), retired ones included.
+
+    The standard names every one of them "... Storage", and besides them only the DICOMDIR, which exists in files
+    alone, and the two classes of Storage Commitment, which have N-services.
+    """
+    return frozenset(
+        uid
+        for uid, (name, kind, _, _) in _table().items()
+        if kind == "SOP Class"
+        and "Storage" in name.split()
+        and not name.startswith(("Media Storage Directory", "Storage Commitment"))
+    )
+
+
+def _table() -> dict[str, tuple[str, str, str, bool]]:
+    from aiodicom.standard._uids import UIDS
+
+    return UIDS
