@@ -47,7 +47,7 @@ def extension(module: str, source: str) -> Extension:
     )
 
 
-extensions: list[Extension] = []
+extensions: list[Extension] = [extension("aiodicom.dataset._dataset", "dataset.pyx")]
 
 setup(
     ext_modules=cythonize(

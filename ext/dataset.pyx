@@ -1,0 +1,857 @@
+# cython: language_level=3
+"""Data sets (PS3.5 7): an index of elements over the encoded bytes, values on demand, changes laid over it.
+
+The parts of this one module:
+
+    dataset.pyx             `Core`: the index of a data set, its context, and what was changed
+    dataset_scan.pxi        where elements begin and end, in plain C
+    dataset_values.pxi      bytes to Python values
+    dataset_element.pxi     `DataElement`, `Sequence`, iteration
+    dataset_encode.pxi      Python values to bytes; encoding
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, qsort, realloc
+from libc.string cimport memchr, memcmp, memcpy, memset
+
+cimport cython
+from cursor cimport *
+from vr cimport *
+
+import sys
+
+from aiodicom.dataset.values import DA, DT, IS, TM, UID, PersonName, Tag
+from aiodicom.errors import DecodeError
+from aiodicom.standard import dictionary
+
+cdef extern from "Python.h":
+    ctypedef object (*newfunc)(PyTypeObject*, object, PyObject*)
+    ctypedef struct PyTypeObject:
+        newfunc tp_new
+    int PyObject_GenericSetAttr(object, object, PyObject*) except -1
+
+
+cdef VrInfo[676] VR_INFO
+cdef list VR_NAMES = [None] * 676
+cdef list SMALL_INTEGERS = [IS(number) for number in range(256)]
+cdef dict AMBIGUOUS_NAMES = {1: "US or SS", 2: "OB or OW", 3: "US or OW", 4: "US or SS or OW"}
+cdef dict AMBIGUOUS_CODES = {name: code for code, name in AMBIGUOUS_NAMES.items()}
+cdef object charset = None            # aiodicom.dataset.charset, from the first value that is not plain ASCII
+cdef object item_type = None          # the Dataset class
+cdef tuple EMPTY = ()
+
+memset(VR_INFO, 0, sizeof(VR_INFO))
+
+
+cdef void define(str name, uint8_t kind, uint8_t word, bint long_form=False, bint text=False):
+    cdef uint16_t code = <uint16_t>((ord(name[0]) << 8) | ord(name[1]))
+    cdef int place = vr_index(code)
+    VR_INFO[place].kind = kind
+    VR_INFO[place].word = word
+    VR_INFO[place].long_form = long_form
+    VR_INFO[place].text = text
+    VR_NAMES[place] = sys.intern(name)
+
+
+define("AE", KIND_AE, 1)
+define("AS", KIND_CODE, 1)
+define("AT", KIND_TAG, 2)
+define("CS", KIND_CODE, 1)
+define("DA", KIND_DATE, 1)
+define("DS", KIND_DECIMAL, 1)
+define("DT", KIND_DATETIME, 1)
+define("FD", KIND_F64, 8)
+define("FL", KIND_F32, 4)
+define("IS", KIND_INTEGER, 1)
+define("LO", KIND_TEXT, 1, False, True)
+define("LT", KIND_LONG_TEXT, 1, False, True)
+define("OB", KIND_BYTES, 1, True)
+define("OD", KIND_BYTES, 8, True)
+define("OF", KIND_BYTES, 4, True)
+define("OL", KIND_BYTES, 4, True)
+define("OV", KIND_BYTES, 8, True)
+define("OW", KIND_BYTES, 2, True)
+define("PN", KIND_NAME, 1, False, True)
+define("SH", KIND_TEXT, 1, False, True)
+define("SL", KIND_S32, 4)
+define("SQ", KIND_SEQUENCE, 1, True)
+define("SS", KIND_S16, 2)
+define("ST", KIND_LONG_TEXT, 1, False, True)
+define("SV", KIND_S64, 8, True)
+define("TM", KIND_TIME, 1)
+define("UC", KIND_TEXT, 1, True, True)
+define("UI", KIND_UID, 1)
+define("UL", KIND_U32, 4)
+define("UN", KIND_BYTES, 1, True)
+define("UR", KIND_URI, 1, True)
+define("US", KIND_U16, 2)
+define("UT", KIND_LONG_TEXT, 1, True, True)
+define("UV", KIND_U64, 8, True)
+
+
+cdef uint16_t vr_code(str name) except 0:
+    """The code of a VR's name; of a dictionary's choice such as "US or SS" too."""
+    cdef int place
+    cdef uint16_t code
+    if len(name) == 2 and ord(name[0]) < 128 and ord(name[1]) < 128:
+        code = <uint16_t>((ord(name[0]) << 8) | ord(name[1]))
+        place = vr_index(code)
+        if place >= 0 and VR_INFO[place].kind:
+            return code
+    if name in AMBIGUOUS_CODES:
+        return AMBIGUOUS_CODES[name]
+    raise ValueError(f"{name!r} is no value representation")
+
+
+cdef str vr_name(uint16_t code):
+    if code <= VR_LAST_AMBIGUOUS:
+        return AMBIGUOUS_NAMES.get(code, "UN")
+    return VR_NAMES[vr_index(code)]
+
+
+# The dictionary in the form that is searched here, from the first look-up on.
+cdef object table_owner = None
+cdef const uint32_t[::1] table_tags = None
+cdef const uint8_t[::1] table_vrs = None
+cdef dict other_vrs = {}              # what the table lacks: repeating groups by tag, private attributes by (creator, tag)
+
+
+cdef uint16_t code_of_letters(uint8_t first, uint8_t second):
+    if first >= 97:
+        return {b"us": VR_US_OR_SS, b"ob": VR_OB_OR_OW, b"uo": VR_US_OR_OW, b"uz": VR_US_OR_SS_OR_OW}.get(
+            bytes((first, second)), VR_UN
+        )
+    return <uint16_t>((first << 8) | second)
+
+
+cdef uint16_t standard_vr(uint32_t tag) except? 0:
+    """The VR of a tag that is not private, as PS3.6 has it; VR_NONE where it has none."""
+    global table_owner, table_tags, table_vrs
+    cdef size_t low = 0, high, middle
+    if table_owner is None:
+        table_tags, table_vrs = dictionary.vr_table()
+        table_owner = True
+    high = table_tags.shape[0]
+    while low < high:
+        middle = (low + high) >> 1
+        if table_tags[middle] < tag:
+            low = middle + 1
+        else:
+            high = middle
+    if low < <size_t>table_tags.shape[0] and table_tags[low] == tag:
+        if table_vrs[2 * low] < 97 and table_vrs[2 * low] != 45:
+            return <uint16_t>((table_vrs[2 * low] << 8) | table_vrs[2 * low + 1])
+        return code_of_letters(table_vrs[2 * low], table_vrs[2 * low + 1])
+    if not tag & 0xFFFF:
+        return VR_UL
+    found = other_vrs.get(tag)
+    if found is None:
+        entry = dictionary.entry_for_tag(tag)
+        found = VR_NONE if entry is None or entry.vr == "NONE" else vr_code(entry.vr)
+        if found:
+            other_vrs[tag] = found
+    return found
+
+
+cdef uint16_t private_vr(uint32_t tag, str creator) except 0:
+    key = (creator, tag)
+    found = other_vrs.get(key)
+    if found is None:
+        entry = dictionary.private_entry(tag, creator)
+        found = VR_UN if entry is None or entry.vr == "NONE" else vr_code(entry.vr)
+        if entry is not None:
+            other_vrs[key] = found
+    return found
+
+
+@cython.final
+cdef class Source:
+    """The bytes that a data set and all its items are decoded from, with the limits of decoding.
+
+    Invariant: `view` is held as long as this lives, so that `data` has `size` bytes.
+    """
+
+    cdef Py_buffer view
+    cdef bint held
+    cdef const uint8_t* data
+    cdef uint64_t size
+    cdef uint64_t base                # what is added to offsets in errors
+    cdef int max_depth
+    cdef size_t max_elements
+    cdef bint strict
+    cdef object read_deferred         # reads (offset, length) of a value that was left where it is
+    cdef object original              # what was inflated to give these bytes
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+
+cdef str path_text(tuple where, uint32_t tag):
+    """The tags that lead to an element: `where` is (that of the enclosing item, tag of the sequence, item number)."""
+    cdef list parts = [f"({tag >> 16:04X},{tag & 0xFFFF:04X})"] if tag else []
+    while where is not None:
+        parts.append(f"({where[1] >> 16:04X},{where[1] & 0xFFFF:04X})[{where[2]}]")
+        where = where[0]
+    return ".".join(reversed(parts))
+
+
+include "dataset_scan.pxi"
+
+
+cdef class Core:
+    """A data set: the index of its encoded elements, and the elements that were changed since.
+
+    Invariants: `elements` is in tag order without repetition and its ranges lie within `source`; it is made once and
+    never moves. `overlay` holds, by tag, elements that were set, and None for those that were deleted; it goes before
+    the index. `cache` holds the lists and sequences that were handed out, for their changes to be seen.
+    """
+
+    cdef Source source                # None where nothing was decoded
+    cdef Element* elements
+    cdef size_t count
+    cdef uint64_t start               # of the encoded data set, and its end; trailing padding included
+    cdef uint64_t end
+    cdef uint64_t stopped
+    cdef bint indexed
+    cdef bint ordered                 # as encoded, elements stood in tag order
+    cdef bint implicit
+    cdef bint big
+    cdef bint to_the_end              # the data ends where this does
+    cdef bint item_undefined          # an item of undefined length
+    cdef bint cut_item                # an item without the end it should have
+    cdef bint stopped_early
+    cdef int depth
+    cdef int inherited_representation # Pixel Representation of the enclosing data set; -1 where it has none
+    cdef bytes inherited_charset      # encoded Specific Character Set of the enclosing data set
+    cdef bytes own_charset
+    cdef tuple where
+    cdef dict overlay
+    cdef dict cache
+    cdef object trouble               # a DecodeError
+    cdef object __weakref__
+
+    def __cinit__(self):
+        self.indexed = True
+        self.ordered = True
+        self.inherited_representation = -1
+
+    def __dealloc__(self):
+        free(self.elements)
+
+    # Decoding
+
+    def _decode(self, data, bint implicit, bint big, *, uint32_t stop_before, bint strict, int max_depth,
+                size_t max_elements, uint64_t base, original):
+        cdef Source source = Source.__new__(Source)
+        if not 0 < max_depth <= GREATEST_DEPTH:
+            raise ValueError(f"max_depth is to be from 1 to {GREATEST_DEPTH}")
+        PyObject_GetBuffer(data, &source.view, PyBUF_SIMPLE)
+        source.held = True
+        source.data = <const uint8_t*>source.view.buf
+        source.size = source.view.len
+        source.base = base
+        source.max_depth = max_depth
+        source.max_elements = max_elements
+        source.strict = strict
+        source.original = original
+        self.source = source
+        self.start = 0
+        self.end = source.size
+        self.implicit = implicit
+        self.big = big
+        self.to_the_end = True
+        self.indexed = False
+        if not strict:
+            self.find_encoding()
+        self.make_index(stop_before)
+
+    cdef void find_encoding(self) noexcept:
+        """Believes the first element rather than the label where the two cannot both be right."""
+        cdef Cursor cursor
+        cdef Element element
+        cdef uint32_t length, tag, turned
+        cdef uint64_t left
+        cdef const uint8_t* p
+        cursor.data = self.source.data
+        cursor.pos = self.start
+        cursor.end = self.end
+        cursor.big = self.big
+        p = peek(&cursor, 8)
+        if p == NULL:
+            return
+        tag = load_tag(p, self.big)
+        turned = load_tag(p, not self.big)
+        if tag >> 16 > 0xFF and not (tag >> 16) & 0xFF and turned >> 16 <= 0x20 and vr_index((p[4] << 8) | p[5]) >= 0:
+            self.big = not self.big
+            cursor.big = self.big
+            tag = turned
+        left = self.end - self.start - 8
+        length = load32(p + 4, self.big)
+        if info_of(<uint16_t>((p[4] << 8) | p[5])).kind == KIND_UNKNOWN:
+            if not self.implicit and vr_index((p[4] << 8) | p[5]) < 0 and not self.big:
+                self.implicit = (length == UNDEFINED or length <= left) and standard_vr(tag) != VR_NONE
+        elif self.implicit:
+            if read_header(&cursor, False, &element, &tag) == DONE and tag != UNDEFINED and tag <= left + 8 - element.header:
+                self.implicit = length <= left and element.vr != standard_vr(element.tag)
+
+    cdef int make_index(self, uint32_t stop_before) except -1:
+        cdef Index index
+        cdef Cursor cursor
+        cdef Source source = self.source
+        cdef int outcome
+        memset(&index, 0, sizeof(index))
+        cursor.data = source.data
+        cursor.pos = self.start
+        cursor.end = self.end
+        cursor.big = self.big
+        with nogil:
+            outcome = build_index(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
+                                  source.max_depth, self.depth, source.max_elements)
+            if not index.ordered and outcome <= CUT:
+                sort_index(&index)
+        if outcome > CUT or (outcome == CUT and source.strict):
+            free(index.elements)
+            if outcome == NO_MEMORY:
+                raise MemoryError
+            raise self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
+        if index.elements != NULL and index.count < index.space:
+            self.elements = <Element*>realloc(index.elements, max(index.count, 1) * sizeof(Element))
+            if self.elements == NULL:
+                self.elements = index.elements
+        else:
+            self.elements = index.elements
+        self.count = index.count
+        self.ordered = index.ordered
+        self.stopped = index.stop
+        self.stopped_early = outcome == DONE and index.stop < self.end and stop_before != UNDEFINED
+        if outcome == CUT:
+            self.trouble = self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
+        self.indexed = True
+        return 0
+
+    cdef inline int ensure(self) except -1:
+        if not self.indexed:
+            self.make_index(UNDEFINED)
+        return 0
+
+    cdef object error(self, str reason, uint64_t offset, uint32_t tag):
+        return DecodeError(reason, offset + self.source.base, path_text(self.where, tag))
+
+    # Context
+
+    cdef const Element* find(self, uint32_t tag) except? NULL:
+        self.ensure()
+        return find_element(self.elements, self.count, tag)
+
+    cdef object decoded_small(self, uint32_t tag):
+        """The value of an element that context depends on, whether encoded or changed; None where absent or empty."""
+        cdef const Element* element
+        if self.overlay is not None and tag in self.overlay:
+            changed = self.overlay[tag]
+            return None if changed is None else (<DataElement>changed).value
+        element = self.find(tag)
+        return None if element == NULL else self.value_of(element)
+
+    cdef int pixel_representation(self):
+        cdef const Element* element
+        if self.overlay is None or 0x00280103 not in self.overlay:
+            element = self.find(0x00280103)
+            if element != NULL and element.length == 2 and not element.flags & FLAG_DEFERRED:
+                return load16(self.source.data + element.offset, self.big)
+        else:
+            value = self.decoded_small(0x00280103)
+            if isinstance(value, int):
+                return 1 if value else 0
+        return self.inherited_representation
+
+    cdef bytes encoded_charset(self):
+        """Specific Character Set as the bytes decoded here have it, own or inherited; None where there is none."""
+        cdef const Element* element
+        if self.own_charset is None:
+            element = self.find(0x00080005)
+            if element == NULL or element.flags & FLAG_DEFERRED:
+                self.own_charset = self.inherited_charset if self.inherited_charset is not None else b""
+            else:
+                self.own_charset = self.source.data[element.offset:element.offset + element.length]
+        return self.own_charset
+
+    cdef tuple repertoires(self):
+        """The Python encodings of text decoded here."""
+        return encodings_of(self.encoded_charset())
+
+    cdef uint16_t vr_of(self, const Element* element) except 0:
+        """The VR of an encoded element: the one it states, else what dictionary and context say."""
+        cdef uint16_t vr = element.vr
+        cdef uint16_t known
+        if vr != VR_NONE and vr != VR_UN and info_of(vr).kind != KIND_UNKNOWN:
+            return vr
+        known = self.known_vr(element.tag)
+        if element.flags & FLAG_UNDEFINED:
+            # Undefined length: a sequence, or Pixel Data in fragments (PS3.5 A.4).
+            if known == VR_OB or known == VR_OW or known == VR_OB_OR_OW:
+                return VR_OB
+            return VR_SQ
+        if known == VR_SQ and not self.holds_items(element):
+            return VR_UN
+        if known <= VR_LAST_AMBIGUOUS:
+            return self.resolve(element.tag, known, vr == VR_NONE)
+        return known
+
+    cdef bint holds_items(self, const Element* element):
+        cdef bint big = self.big and element.vr != VR_UN
+        if element.flags & FLAG_DEFERRED:
+            return True
+        if element.length < 8:
+            return element.length == 0
+        return load_tag(self.source.data + element.offset, big) == TAG_ITEM
+
+    cdef uint16_t known_vr(self, uint32_t tag) except 0:
+        """The VR that the dictionaries have for a tag, ambiguous ones as they are; UN where unknown."""
+        cdef uint16_t known
+        if tag & 0x10000:
+            if 0x10 <= tag & 0xFFFF <= 0xFF:
+                return VR_LO
+            if tag & 0xFF00:
+                creator = self.decoded_small((tag & 0xFFFF0000) | ((tag >> 8) & 0xFF))
+                if type(creator) is str:
+                    return private_vr(tag, <str>creator)
+            return VR_UN if tag & 0xFFFF else VR_UL
+        known = standard_vr(tag)
+        return known if known != VR_NONE else VR_UN
+
+    cdef uint16_t resolve(self, uint32_t tag, uint16_t choice, bint implicit) except 0:
+        """What a choice of VRs means here (PS3.5 A.1, A.2, 8.1.2; PS3.3 C.7.6.3.1, C.11.1.1)."""
+        if choice == VR_US_OR_SS:
+            return VR_SS if self.pixel_representation() == 1 else VR_US
+        if choice == VR_OB_OR_OW:
+            if implicit:
+                return VR_OW
+            bits = self.decoded_small(0x54001004 if tag >> 16 == 0x5400 else 0x00280100)
+            return VR_OB if isinstance(bits, int) and bits <= 8 else VR_OW
+        if choice == VR_US_OR_OW:
+            descriptor = self.decoded_small(0x00283002)
+            return VR_US if isinstance(descriptor, list) and descriptor and descriptor[0] == 1 else VR_OW
+        return VR_OW
+
+    # Values
+
+    cdef object raw_of(self, const Element* element):
+        """What gives the bytes of an element's value as a buffer."""
+        if element.flags & FLAG_DEFERRED:
+            return self.source.read_deferred(element.offset, element.length)
+        return memoryview(self.source.view.obj).cast("B")[element.offset:element.offset + element.length]
+
+    cdef object value_of(self, const Element* element):
+        cdef uint16_t vr
+        cdef bytes held
+        if self.cache is not None:
+            value = self.cache.get(element.tag)
+            if value is not None:
+                return value
+        vr = self.vr_of(element)
+        if vr == VR_SQ:
+            value = self.sequence_of(element)
+            self.keep(element.tag, value)
+            return value
+        if element.flags & FLAG_DEFERRED:
+            held = bytes(self.raw_of(element))
+            return decode_value(self, vr, <const uint8_t*>PyBytes_AS_STRING(held), PyBytes_GET_SIZE(held), self.big)
+        value = self.decode(element, vr)
+        if type(value) is list:
+            self.keep(element.tag, value)
+        return value
+
+    cdef inline object decode(self, const Element* element, uint16_t vr):
+        # What was UN is in little endian (PS3.5 6.2.2).
+        return decode_value(self, vr, self.source.data + element.offset, <Py_ssize_t>element.length,
+                            self.big and element.vr != VR_UN)
+
+    cdef int keep(self, uint32_t tag, value) except -1:
+        if self.cache is None:
+            self.cache = {}
+        self.cache[tag] = value
+        return 0
+
+    cdef Sequence sequence_of(self, const Element* element):
+        """The items of a sequence, each to be indexed when it is asked for something."""
+        cdef Source source = self.source
+        cdef Sequence sequence = Sequence.__new__(Sequence)
+        cdef Cursor cursor
+        cdef Core item
+        cdef bint implicit = (element.flags & FLAG_IMPLICIT) != 0 or element.vr == VR_UN or element.vr == VR_NONE
+        cdef bint undefined, open_ended
+        cdef uint64_t start, length
+        cdef int outcome
+        cdef size_t number = 0
+        if self.depth >= source.max_depth:
+            raise self.error("sequences are nested too deeply", element.offset, element.tag)
+        if element.flags & FLAG_DEFERRED:
+            raise self.error("a sequence was left out", element.offset, element.tag)
+        cursor.data = source.data
+        cursor.pos = element.offset
+        cursor.end = element.offset + element.length
+        cursor.big = self.big and element.vr != VR_UN
+        sequence.is_undefined_length = (element.flags & FLAG_UNDEFINED) != 0
+        while True:
+            outcome = next_item(&cursor, implicit, source.max_depth, self.depth, source.strict, &start, &length,
+                                &undefined, &open_ended)
+            if outcome == 0:
+                break
+            if outcome < 0 or (open_ended and not element.flags & FLAG_CLIPPED):
+                if outcome == -CUT and element.flags & FLAG_CLIPPED:
+                    break
+                raise self.error(ITEM_FAULTS.get(outcome, "an item goes past the end of its sequence"), cursor.pos,
+                                 element.tag)
+            if number >= source.max_elements:
+                raise self.error("more items than the limit allows", cursor.pos, element.tag)
+            item = new_item()
+            item.source = source
+            item.start = start
+            item.end = start + length
+            item.implicit = implicit
+            item.big = cursor.big
+            item.indexed = False
+            item.item_undefined = undefined
+            item.cut_item = item.to_the_end = open_ended
+            item.depth = self.depth + 1
+            item.inherited_representation = self.pixel_representation()
+            item.inherited_charset = self.encoded_charset()
+            item.where = (self.where, element.tag, number)
+            sequence.append(item)
+            number += 1
+        sequence.origin = tuple(sequence)
+        return sequence
+
+    # Elements by tag
+
+    cdef DataElement element_at(self, uint32_t tag):
+        """The element with that tag, or None."""
+        cdef const Element* element
+        if self.overlay is not None:
+            changed = self.overlay.get(tag, self)
+            if changed is not self:
+                return None if changed is None else self.in_context(<DataElement>changed)
+        element = self.find(tag)
+        return None if element == NULL else view_of(self, element)
+
+    cdef DataElement in_context(self, DataElement element):
+        """Settles an ambiguous VR of an element that was set, where the data set says which it is."""
+        if element.code <= VR_LAST_AMBIGUOUS:
+            if element.code != VR_US_OR_SS or self.pixel_representation() >= 0:
+                element.code = self.resolve(element.number, element.code, False)
+        return element
+
+    cdef int put(self, DataElement element) except -1:
+        if self.overlay is None:
+            self.overlay = {}
+        self.ensure()
+        self.overlay[element.number] = element
+        if self.cache is not None:
+            self.cache.pop(element.number, None)
+        return 0
+
+    cdef bint has(self, uint32_t tag) except -1:
+        if self.overlay is not None:
+            changed = self.overlay.get(tag, self)
+            if changed is not self:
+                return changed is not None
+        return self.find(tag) != NULL
+
+    cdef int remove(self, uint32_t tag) except -1:
+        if not self.has(tag):
+            raise KeyError(Tag(tag))
+        if find_element(self.elements, self.count, tag) != NULL:
+            if self.overlay is None:
+                self.overlay = {}
+            self.overlay[tag] = None
+        else:
+            del self.overlay[tag]
+        if self.cache is not None:
+            self.cache.pop(tag, None)
+        return 0
+
+    def __len__(self):
+        cdef Py_ssize_t total
+        self.ensure()
+        total = self.count
+        if self.overlay is not None:
+            for tag, element in self.overlay.items():
+                total += (element is not None) - (find_element(self.elements, self.count, tag) != NULL)
+        return total
+
+    def __iter__(self):
+        return iterate(self)
+
+    def __contains__(self, key):
+        try:
+            return self.has(tag_of(key))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return False
+
+    def __getitem__(self, key):
+        if isinstance(key, slice):
+            return self._part(key)
+        element = self.element_at(tag_of(key))
+        if element is None:
+            raise KeyError(key)
+        return element
+
+    def __delitem__(self, key):
+        self.remove(tag_of(key))
+
+    def __getattr__(self, str name):
+        cdef const Element* element
+        tag = keyword_tag(name)
+        if tag is not None:
+            if self.overlay is None:
+                element = self.find(tag)
+                if element != NULL:
+                    return self.value_of(element)
+            else:
+                changed = self.element_at(tag)
+                if changed is not None:
+                    return (<DataElement>changed).value
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def __setattr__(self, str name, value):
+        tag = keyword_tag(name)
+        if tag is None:
+            PyObject_GenericSetAttr(self, name, <PyObject*>value)
+        else:
+            self.set_value(tag, value)
+
+    def __delattr__(self, str name):
+        tag = keyword_tag(name)
+        if tag is None:
+            PyObject_GenericSetAttr(self, name, NULL)
+        elif not self.has(tag):
+            raise AttributeError(f"the data set has no {name}", name=name, obj=self)
+        else:
+            self.remove(tag)
+
+    cdef int set_value(self, uint32_t tag, value) except -1:
+        """Sets a value under the VR that the element has, else the dictionary's."""
+        cdef DataElement element = self.element_at(tag)
+        if element is None:
+            self.put(new_element(tag, self.known_vr(tag), value))
+        else:
+            element.value = value
+        return 0
+
+    def _put(self, DataElement element not None):
+        self.put(element)
+
+    def _value(self, uint32_t tag, default):
+        element = self.element_at(tag)
+        return default if element is None else (<DataElement>element).value
+
+    def _element(self, uint32_t tag):
+        return self.element_at(tag)
+
+    def _set(self, uint32_t tag, value):
+        self.set_value(tag, value)
+
+    # State
+
+    @property
+    def _implicit(self):
+        return self.implicit
+
+    @property
+    def _big(self):
+        return self.big
+
+    @property
+    def _decoded(self):
+        return self.source is not None
+
+    @property
+    def _stopped_at(self):
+        self.ensure()
+        return self.stopped
+
+    @property
+    def _repertoires(self):
+        return encodings_of(charset_bytes(self, self.inherited_charset))
+
+    @property
+    def truncated(self):
+        """The DecodeError that says where the encoded data ended too early; None where it did not."""
+        self.ensure()
+        return self.trouble
+
+    @property
+    def is_undefined_length_sequence_item(self):
+        return self.item_undefined
+
+    def _original(self):
+        return None if self.source is None else self.source.original
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.count * sizeof(Element)
+
+    cdef bint has_deferred(self) noexcept:
+        cdef size_t i
+        if self.source.read_deferred is not None:
+            for i in range(self.count):
+                if self.elements[i].flags & FLAG_DEFERRED:
+                    return True
+        return False
+
+    cdef bint modified(self) except -1:
+        """Whether encoding would give other bytes than were decoded."""
+        cdef const Element* element
+        if self.overlay:
+            return True
+        if self.cache is not None:
+            for tag, value in self.cache.items():
+                if type(value) is Sequence:
+                    if (<Sequence>value).modified():
+                        return True
+                    continue
+                element = find_element(self.elements, self.count, tag)
+                if value != self.decode(element, self.vr_of(element)):
+                    return True
+        return False
+
+    def _modified(self):
+        return self.source is None or self.modified()
+
+    def _copy_to(self, Core other not None):
+        """Makes `other`, which is new, the same data set over the same bytes, without what was changed."""
+        self.ensure()
+        other.source = self.source
+        if self.count:
+            other.elements = <Element*>malloc(self.count * sizeof(Element))
+            if other.elements == NULL:
+                raise MemoryError
+            memcpy(other.elements, self.elements, self.count * sizeof(Element))
+        other.count = self.count
+        other.start = self.start
+        other.end = self.end
+        other.stopped = self.stopped
+        other.ordered = self.ordered
+        other.implicit = self.implicit
+        other.big = self.big
+        other.to_the_end = self.to_the_end
+        other.item_undefined = self.item_undefined
+        other.cut_item = self.cut_item
+        other.stopped_early = self.stopped_early
+        other.depth = self.depth
+        other.inherited_representation = self.inherited_representation
+        other.inherited_charset = self.inherited_charset
+        other.where = self.where
+        other.trouble = self.trouble
+
+    def _changes(self):
+        """Everything that differs from the encoded bytes: tag to element, None for what was deleted."""
+        cdef const Element* element
+        cdef dict changes = dict(self.overlay) if self.overlay else {}
+        if self.cache is not None:
+            for tag, value in self.cache.items():
+                element = find_element(self.elements, self.count, tag)
+                if type(value) is Sequence:
+                    if not (<Sequence>value).modified():
+                        continue
+                elif value == self.decode(element, self.vr_of(element)):
+                    continue
+                changes[tag] = new_element(tag, self.vr_of(element), value)
+        return changes
+
+    def _apply(self, dict changes):
+        for tag, element in changes.items():
+            if element is None:
+                self.remove(tag)
+            else:
+                self.put(element)
+
+
+cdef dict ITEM_FAULTS = {
+    -CUT: "the sequence ends inside an item's header",
+    -TOO_DEEP: "sequences are nested too deeply",
+    -NOT_STANDARD: "a delimiter is wrong",
+    -NOT_AN_ITEM: "there is no item where one must be",
+}
+cdef dict known_encodings = {}
+
+
+cdef tuple encodings_of(bytes encoded):
+    """Python encodings for an encoded Specific Character Set."""
+    global charset
+    found = known_encodings.get(encoded)
+    if found is None:
+        if charset is None:
+            from aiodicom.dataset import charset as module
+            charset = module
+        terms = [term.strip(" \0") for term in encoded.decode("latin-1").split("\\")] if encoded else []
+        found = tuple(charset.encodings_for(terms))
+        if len(known_encodings) < 256:
+            known_encodings[encoded] = found
+    return found
+
+
+cdef inline Core new_item():
+    return <Core>(<PyTypeObject*>item_type).tp_new(<PyTypeObject*>item_type, EMPTY, NULL)
+
+
+cdef inline object name_of(str text):
+    return subtype(PersonName, text)
+
+
+cdef dict keyword_tags = {}
+
+
+cdef object keyword_tag(str name):
+    """The tag of a keyword, or None."""
+    tag = keyword_tags.get(name)
+    if tag is None and name and "A" <= name[0] <= "Z":
+        tag = dictionary.tag_for_keyword(name)
+        if tag is not None:
+            keyword_tags[sys.intern(name)] = tag
+    return tag
+
+
+cdef uint32_t tag_of(key) except? 0xFFFFFFFF:
+    """The tag that a keyword, a number, a (group, element) or "gggg,eeee" names."""
+    if isinstance(key, int):
+        return key
+    if isinstance(key, str):
+        tag = keyword_tag(key)
+        if tag is not None:
+            return tag
+        digits = key.strip("()").replace(",", "").replace(" ", "")
+        try:
+            if len(digits) == 8:
+                return int(digits, 16)
+        except ValueError:
+            pass
+        raise KeyError(key)
+    if isinstance(key, tuple) and len(key) == 2:
+        group, element = key
+        group = int(group, 16) if isinstance(group, str) else group
+        element = int(element, 16) if isinstance(element, str) else element
+        if not (0 <= group <= 0xFFFF and 0 <= element <= 0xFFFF):
+            raise KeyError(key)
+        return (<uint32_t>group << 16) | <uint32_t>element
+    raise TypeError(f"a tag is a keyword, a number, a pair of them or 'gggg,eeee', not {type(key).__name__}")
+
+
+def to_tag(key):
+    """The tag that a keyword, a number, a ``(group, element)`` or ``"gggg,eeee"`` names."""
+    return Tag(tag_of(key))
+
+
+def set_item_type(cls):
+    """Makes `cls`, a subclass of `Core`, the type of sequence items."""
+    global item_type
+    item_type = cls
+
+
+include "dataset_values.pxi"
+include "dataset_element.pxi"
+include "dataset_encode.pxi"

@@ -1,0 +1,513 @@
+# Python values to bytes, and the encoded data set: what nobody touched is copied in ranges, the rest is made anew.
+
+cdef enum Lengths:
+    LENGTHS_KEPT = 0
+    LENGTHS_EXPLICIT
+    LENGTHS_UNDEFINED
+
+cdef struct Target:
+    bint implicit
+    bint big
+    bint encapsulated
+    bint checked              # a transfer syntax was named, so Pixel Data must fit it
+    int lengths
+
+
+cdef inline bint is_buffer(value):
+    return isinstance(value, (bytes, bytearray, memoryview))
+
+
+cdef object normalised(uint16_t code, value):
+    """A value that a program sets, in the type that decoding would have given it."""
+    cdef uint8_t kind = info_of(code).kind
+    cdef Py_ssize_t count
+    if code == VR_SQ:
+        return value if type(value) is Sequence else Sequence(value if value is not None else ())
+    if value is None:
+        return None
+    if kind == KIND_BYTES:
+        return buffer_value(value)
+    if hasattr(value, "tolist") and not isinstance(value, memoryview):
+        value = value.tolist()  # numpy's arrays and numbers
+    if isinstance(value, str):
+        if kind <= KIND_TEXT or kind == KIND_NAME:
+            if "\\" in value:
+                return [one_normalised(kind, one) for one in (<str>value).split("\\")]
+        return one_normalised(kind, value) if value or KIND_DECIMAL > kind or kind > KIND_INTEGER else None
+    if isinstance(value, (list, tuple)) or (hasattr(value, "__iter__") and not is_buffer(value)
+                                            and kind != KIND_NAME and kind != KIND_UNKNOWN):
+        value = [one_normalised(kind, one) for one in value]
+        count = len(value)
+        return value if count > 1 else value[0] if count else None
+    return one_normalised(kind, value)
+
+
+cdef object buffer_value(value):
+    if is_buffer(value):
+        return value
+    if hasattr(value, "tobytes"):
+        return value.tobytes()
+    if isinstance(value, (list, tuple)) and not value:
+        return None
+    raise TypeError(f"the value is to be bytes, not {type(value).__name__}")
+
+
+cdef object one_normalised(uint8_t kind, value):
+    cdef bytes encoded
+    if kind == KIND_UNKNOWN:
+        return value
+    if kind == KIND_DECIMAL or kind == KIND_INTEGER:
+        if type(value) is DS and kind == KIND_DECIMAL:
+            return value
+        if value is None or isinstance(value, str):
+            encoded = b"" if value is None else (<str>value).strip(" \0").encode("latin-1")
+            return (decimal_value if kind == KIND_DECIMAL else integer_value)(
+                <const uint8_t*>PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded)
+            )
+        if kind == KIND_DECIMAL:
+            from decimal import Decimal
+
+            return DS(str(value)) if isinstance(value, (Decimal, int)) else DS(value)
+        if value != int(value):
+            raise ValueError(f"an IS cannot be {value}")
+        return IS(int(value))
+    if KIND_U16 <= kind <= KIND_F64:
+        if is_buffer(value):
+            return bytes(value)
+        if kind >= KIND_F32:
+            return float(value)
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"the value is to be an integer, not {type(value).__name__}")
+        return value.__index__()
+    if kind == KIND_TAG:
+        return bytes(value) if is_buffer(value) else Tag(tag_of(value))
+    if kind == KIND_NAME:
+        return value if type(value) is PersonName else PersonName(str(value))
+    if not isinstance(value, str):
+        if kind == KIND_DATE and hasattr(value, "strftime"):
+            return DA(value.strftime("%Y%m%d"))
+        if kind == KIND_TIME and hasattr(value, "hour"):
+            return TM(value.strftime("%H%M%S.%f" if value.microsecond else "%H%M%S"))
+        if kind == KIND_DATETIME and hasattr(value, "hour"):
+            return DT(value.strftime("%Y%m%d%H%M%S.%f%z" if value.microsecond else "%Y%m%d%H%M%S%z"))
+        raise TypeError(f"the value is to be text, not {type(value).__name__}")
+    if kind == KIND_UID:
+        return value if type(value) is UID else UID(value)
+    if kind == KIND_DATE:
+        return value if type(value) is DA else DA(value)
+    if kind == KIND_TIME:
+        return value if type(value) is TM else TM(value)
+    if kind == KIND_DATETIME:
+        return value if type(value) is DT else DT(value)
+    return value
+
+
+cdef bytes encode_text(str text, uint16_t code, bytes target_charset):
+    global charset
+    if text.isascii() or not info_of(code).text:
+        return text.encode("latin-1")
+    if charset is None:
+        from aiodicom.dataset import charset as module
+        charset = module
+    encodings = encodings_of(target_charset)
+    if code == VR_PN:
+        return charset.encode_person_name(text, encodings)
+    return charset.encode_text(text, encodings, vr_name(code))
+
+
+cdef long checked(value, long low, long high) except? -1:
+    cdef long number = value
+    if not low <= number <= high:
+        raise OverflowError(f"{number} is not from {low} to {high}")
+    return number
+
+
+cdef int store_number(uint8_t kind, uint8_t* p, value, bint big) except -1:
+    cdef float single
+    cdef double number
+    cdef uint32_t bits32
+    cdef uint64_t bits64
+    if kind == KIND_U16:
+        store16(p, <uint16_t>checked(value, 0, 0xFFFF), big)
+    elif kind == KIND_S16:
+        store16(p, <uint16_t>checked(value, -0x8000, 0x7FFF), big)
+    elif kind == KIND_U32:
+        store32(p, <uint32_t>value, big)
+    elif kind == KIND_S32:
+        store32(p, <uint32_t><int32_t>value, big)
+    elif kind == KIND_U64:
+        store64(p, <uint64_t>value, big)
+    elif kind == KIND_S64:
+        store64(p, <uint64_t><int64_t>value, big)
+    elif kind == KIND_F32:
+        number = value
+        single = <float>number
+        memcpy(&bits32, &single, 4)
+        store32(p, bits32, big)
+    elif kind == KIND_F64:
+        number = value
+        memcpy(&bits64, &number, 8)
+        store64(p, bits64, big)
+    else:
+        store_tag(p, <uint32_t>value, big)
+    return 0
+
+
+cdef bytes encode_numbers(const VrInfo* info, value, bint big):
+    cdef Py_ssize_t i, size = 4 if info.kind == KIND_TAG else info.word
+    cdef list several = value if type(value) is list else [value]
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, size * len(several))
+    cdef uint8_t* p = <uint8_t*>PyBytes_AS_STRING(result)
+    for i in range(len(several)):
+        store_number(info.kind, p + i * size, several[i], big)
+    return result
+
+
+cdef bytes encode_value(uint16_t code, value, bytes target_charset, bint big):
+    """The bytes of a value, of even length; of buffers too."""
+    cdef const VrInfo* info = info_of(code)
+    cdef bytes result
+    cdef bytes turned
+    if value is None:
+        return b""
+    if is_buffer(value):
+        result = value if type(value) is bytes else bytes(value)
+        if big and info.word > 1:
+            turned = PyBytes_FromStringAndSize(NULL, len(result))
+            swap_words(<uint8_t*>PyBytes_AS_STRING(turned), <const uint8_t*>PyBytes_AS_STRING(result), len(result),
+                       info.word)
+            result = turned
+    elif KIND_TAG <= info.kind <= KIND_F64:
+        return b"" if value == "" else encode_numbers(info, value, big)
+    elif type(value) is list:
+        result = encode_text("\\".join([written(one) for one in value]), code, target_charset)
+    else:
+        result = encode_text(written(value), code, target_charset)
+    if len(result) & 1:
+        result += b"\0" if info.kind == KIND_UID or info.kind == KIND_BYTES or is_buffer(value) else b" "
+    return result
+
+
+cdef str written(value):
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)
+    if isinstance(value, (DS, IS)):
+        return value.text
+    if isinstance(value, float):
+        return decimal_text(value)
+    if isinstance(value, int):
+        return str(value)
+    if value is None:
+        return ""
+    raise TypeError(f"the value is to be text, not {type(value).__name__}")
+
+
+cdef bytes encode_alone(DataElement element):
+    """A value of its own, in little endian and UTF-8, as nothing else is known."""
+    cdef Writer writer
+    cdef Target target
+    if type(element.own) is Sequence:
+        memset(&target, 0, sizeof(target))
+        memset(&writer, 0, sizeof(writer))
+        kept = []
+        try:
+            encode_items(element.own, &writer, &target, b"ISO_IR 192", kept, 1)
+            return joined(&writer)
+        finally:
+            writer_free(&writer)
+    return encode_value(element.vr_now(), element.own, b"ISO_IR 192", False)
+
+
+cdef bytes charset_bytes(Core data_set, bytes outer):
+    """The encoded Specific Character Set under which a data set is to be encoded; that of what encloses it is `outer`."""
+    if data_set.overlay is not None and 0x00080005 in data_set.overlay:
+        changed = data_set.overlay[0x00080005]
+        if changed is None:
+            return outer if outer is not None else b""
+        return encode_value(VR_CS, (<DataElement>changed).own, b"", False)
+    if data_set.source is None or data_set.find(0x00080005) == NULL:
+        return outer if outer is not None else b""
+    return data_set.encoded_charset()
+
+
+# Writing
+
+cdef bytes joined(const Writer* writer):
+    cdef bytes result
+    if writer.total > <uint64_t>0x7FFFFFFFFFFF:
+        raise MemoryError
+    result = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>writer.total)
+    writer_copy_out(writer, <uint8_t*>PyBytes_AS_STRING(result))
+    return result
+
+
+cdef int put_header(Writer* writer, const Target* target, uint32_t tag, uint16_t code, uint32_t length) except -1:
+    cdef bint long_form = not target.implicit and info_of(code).long_form
+    cdef uint8_t* p = writer_reserve(writer, 12 if long_form else 8)
+    if p == NULL:
+        raise MemoryError
+    store_tag(p, tag, target.big)
+    if target.implicit:
+        store32(p + 4, length, target.big)
+        return 0
+    p[4] = <uint8_t>(code >> 8)
+    p[5] = <uint8_t>code
+    if long_form:
+        p[6] = p[7] = 0
+        store32(p + 8, length, target.big)
+    else:
+        store16(p + 6, <uint16_t>length, target.big)
+    return 0
+
+
+cdef int put_mark(Writer* writer, const Target* target, uint32_t tag, uint32_t length) except -1:
+    """An item or a delimitation item (PS3.5 7.5)."""
+    cdef uint8_t* p = writer_reserve(writer, 8)
+    if p == NULL:
+        raise MemoryError
+    store_tag(p, tag, target.big)
+    store32(p + 4, length, target.big)
+    return 0
+
+
+cdef int put_borrowed(Writer* writer, const uint8_t* pointer, uint64_t length) except -1:
+    if not writer_borrow(writer, pointer, length):
+        raise MemoryError
+    return 0
+
+
+cdef int put_bytes(Writer* writer, bytes data, list kept) except -1:
+    cdef uint8_t* p
+    if PyBytes_GET_SIZE(data) > 256:
+        kept.append(data)
+        return put_borrowed(writer, <const uint8_t*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    p = writer_reserve(writer, PyBytes_GET_SIZE(data))
+    if p == NULL:
+        raise MemoryError
+    memcpy(p, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    return 0
+
+
+cdef uint32_t short_enough(uint64_t length, uint32_t tag) except? 0xFFFFFFFF:
+    if length >= UNDEFINED:
+        raise ValueError(f"{path_text(None, tag)} has {length} bytes, more than a length field can say")
+    return <uint32_t>length
+
+
+cdef int put_value(Writer* writer, const Target* target, uint32_t tag, uint16_t code, bytes data, list kept) except -1:
+    put_header(writer, target, tag, code, short_enough(PyBytes_GET_SIZE(data), tag))
+    return put_bytes(writer, data, kept)
+
+
+cdef inline bint needs_un(const Target* target, uint16_t code, uint64_t length) noexcept:
+    """A length of 64 KiB and more does not fit the short form: the value is written as UN (PS3.5 6.2.2)."""
+    return length > 0xFFFF and not target.implicit and not info_of(code).long_form
+
+
+cdef int encode_sequence(uint32_t tag, Sequence sequence, Writer* writer, const Target* target, bytes outer, list kept,
+                         int depth) except -1:
+    cdef bint undefined = target.lengths == LENGTHS_UNDEFINED or (
+        target.lengths == LENGTHS_KEPT and sequence.is_undefined_length
+    )
+    cdef uint64_t place, before
+    put_header(writer, target, tag, VR_SQ, UNDEFINED if undefined else 0)
+    place = writer.used - 4
+    before = writer.total
+    encode_items(sequence, writer, target, outer, kept, depth)
+    if undefined:
+        return put_mark(writer, target, TAG_SEQUENCE_END, 0)
+    store32(writer.scratch + place, short_enough(writer.total - before, tag), target.big)
+    return 0
+
+
+cdef int encode_items(Sequence sequence, Writer* writer, const Target* target, bytes outer, list kept,
+                      int depth) except -1:
+    cdef uint64_t place, before
+    cdef bint undefined
+    cdef Core item
+    if depth > GREATEST_DEPTH:
+        raise ValueError("sequences are nested too deeply")
+    for value in sequence:
+        if not isinstance(value, Core):
+            raise TypeError(f"items of a sequence are data sets, not {type(value).__name__}")
+        item = <Core>value
+        undefined = target.lengths == LENGTHS_UNDEFINED or (target.lengths == LENGTHS_KEPT and item.item_undefined)
+        put_mark(writer, target, TAG_ITEM, UNDEFINED if undefined else 0)
+        place = writer.used - 4
+        before = writer.total
+        encode_data_set(item, writer, target, outer, kept, depth)
+        if undefined:
+            put_mark(writer, target, TAG_ITEM_END, 0)
+        else:
+            store32(writer.scratch + place, short_enough(writer.total - before, TAG_ITEM), target.big)
+    return 0
+
+
+cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Target* target, bytes own_charset,
+                    list kept, int depth) except -1:
+    """An element that was set."""
+    cdef uint16_t code
+    cdef bytes data
+    cdef uint32_t tag = element.number
+    cdef bint pixels = tag == 0x7FE00010
+    data_set.in_context(element)
+    code = element.vr_now()
+    try:
+        if code == VR_SQ:
+            return encode_sequence(tag, element.own, writer, target, own_charset, kept, depth + 1)
+        if pixels and (element.is_undefined_length or target.encapsulated) and is_buffer(element.own):
+            data = encode_value(VR_OB, element.own, own_charset, False)
+            if not data.startswith(b"\xfe\xff\x00\xe0"):
+                raise ValueError("Pixel Data is not encapsulated, as the transfer syntax demands")
+            if target.checked and not target.encapsulated:
+                raise ValueError("Pixel Data is encapsulated, which the transfer syntax forbids")
+            put_header(writer, target, tag, VR_OB, UNDEFINED)
+            put_bytes(writer, data, kept)
+            return put_mark(writer, target, TAG_SEQUENCE_END, 0)
+        data = encode_value(code, element.own, own_charset, target.big)
+        if needs_un(target, code, PyBytes_GET_SIZE(data)):
+            data = encode_value(code, element.own, own_charset, False)
+            code = VR_UN
+    except (OverflowError, TypeError, UnicodeError, ValueError) as error:
+        raise ValueError(f"{path_text(None, tag)} {vr_name(code)} cannot be encoded: {error}") from error
+    return put_value(writer, target, tag, code, data, kept)
+
+
+cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, const Target* target, bytes own_charset,
+                        bint recode, list kept, int depth) except -1:
+    """An element in the encoding it was decoded from, in another one."""
+    cdef uint16_t code = data_set.vr_of(element)
+    cdef const VrInfo* info = info_of(code)
+    cdef const uint8_t* p
+    cdef uint64_t length = element.length
+    cdef bint big = data_set.big and element.vr != VR_UN
+    cdef bytes data
+    cdef uint8_t* fresh
+    if code == VR_SQ:
+        value = None if data_set.cache is None else data_set.cache.get(element.tag)
+        if value is None:
+            value = data_set.sequence_of(element)
+        return encode_sequence(element.tag, value, writer, target, own_charset, kept, depth + 1)
+    if element.flags & FLAG_DEFERRED:
+        data = bytes(data_set.raw_of(element))
+        kept.append(data)
+        p = <const uint8_t*>PyBytes_AS_STRING(data)
+    else:
+        p = data_set.source.data + element.offset
+    if element.flags & FLAG_UNDEFINED:
+        if target.checked and not target.encapsulated:
+            raise ValueError("Pixel Data is encapsulated, which the transfer syntax forbids")
+        put_header(writer, target, element.tag, code, UNDEFINED)
+        put_borrowed(writer, p, length)
+        return put_mark(writer, target, TAG_SEQUENCE_END, 0)
+    if recode and info.text and not plain_ascii(p, length):
+        data = encode_value(code, decode_value(data_set, code, p, length, False), own_charset, False)
+        return put_value(writer, target, element.tag, VR_UN if needs_un(target, code, len(data)) else code, data, kept)
+    short_enough(length + (length & 1), element.tag)
+    if needs_un(target, code, length + (length & 1)):
+        put_header(writer, target, element.tag, VR_UN, length + (length & 1))
+        if info.word > 1 and big:
+            fresh = writer_reserve(writer, length)
+            if fresh == NULL:
+                raise MemoryError
+            swap_words(fresh, p, length, info.word)
+        else:
+            put_borrowed(writer, p, length)
+    else:
+        put_header(writer, target, element.tag, code, length + (length & 1))
+        if info.word > 1 and big != target.big:
+            fresh = writer_reserve(writer, length)
+            if fresh == NULL:
+                raise MemoryError
+            swap_words(fresh, p, length, info.word)
+        else:
+            put_borrowed(writer, p, length)
+    if length & 1:
+        fresh = writer_reserve(writer, 1)
+        if fresh == NULL:
+            raise MemoryError
+        fresh[0] = 0x20 if info.kind < KIND_TAG and info.kind != KIND_UID else 0
+    return 0
+
+
+cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, bytes outer, list kept,
+                         int depth) except -1:
+    cdef bytes own_charset
+    cdef bint recode = False, alike = False, copy
+    cdef const Element* element
+    cdef list changed
+    cdef Py_ssize_t next_changed = 0
+    cdef size_t i = 0
+    cdef uint32_t tag = 0
+    cdef dict cache
+    cdef uint8_t wanted = FLAG_IMPLICIT if target.implicit else 0
+    data_set.ensure()
+    kept.append(data_set)
+    own_charset = charset_bytes(data_set, outer)
+    if data_set.source is not None:
+        recode = data_set.encoded_charset() != own_charset
+        alike = data_set.implicit == target.implicit and data_set.big == target.big
+        if (alike and not recode and target.lengths == LENGTHS_KEPT and not data_set.has_deferred() and not data_set.modified()):
+            return put_borrowed(writer, data_set.source.data + data_set.start,
+                                (data_set.stopped if data_set.stopped_early else data_set.end) - data_set.start)
+    changed = sorted(data_set.overlay) if data_set.overlay else []
+    cache = data_set.cache
+    while True:
+        element = &data_set.elements[i] if i < data_set.count else NULL
+        if next_changed < len(changed):
+            tag = changed[next_changed]
+            if element == NULL or tag <= element.tag:
+                if element != NULL and tag == element.tag:
+                    i += 1
+                next_changed += 1
+                own = data_set.overlay[tag]
+                if own is not None:
+                    encode_own(data_set, <DataElement>own, writer, target, own_charset, kept, depth)
+                continue
+        if element == NULL:
+            return 0
+        i += 1
+        if not element.tag & 0xFFFF and element.tag >> 16 > 2:
+            continue  # a group length (PS3.5 7.2): retired, and wrong once something has changed
+        copy = alike and (element.flags & (FLAG_IMPLICIT | FLAG_IRREGULAR | FLAG_DEFERRED | FLAG_CLIPPED)) == wanted
+        if copy and cache is not None and element.tag in cache:
+            value = cache[element.tag]
+            if type(value) is Sequence:
+                copy = not (<Sequence>value).modified()
+            elif value != data_set.decode(element, data_set.vr_of(element)):
+                encode_own(data_set, new_element(element.tag, data_set.vr_of(element), value), writer, target,
+                           own_charset, kept, depth)
+                continue
+        elif not copy and cache is not None and element.tag in cache and type(cache[element.tag]) is list:
+            encode_own(data_set, new_element(element.tag, data_set.vr_of(element), cache[element.tag]), writer, target,
+                       own_charset, kept, depth)
+            continue
+        if copy and (recode or target.lengths != LENGTHS_KEPT):
+            # Sequences may hold what must change; so may text under another character set.
+            copy = data_set.vr_of(element) != VR_SQ and not (recode and info_of(data_set.vr_of(element)).text)
+        if copy:
+            put_borrowed(writer, data_set.source.data + element.offset - element.header,
+                         element_end(element) - element.offset + element.header)
+        else:
+            encode_encoded(data_set, element, writer, target, own_charset, recode, kept, depth)
+
+
+def encode(Core data_set not None, bint implicit, bint big, bint encapsulated, bint checked, str lengths):
+    """The encoded data set as bytes."""
+    cdef Writer writer
+    cdef Target target
+    cdef list kept = []
+    memset(&target, 0, sizeof(target))
+    target.implicit = implicit
+    target.big = big
+    target.encapsulated = encapsulated
+    target.checked = checked
+    if lengths not in ("kept", "explicit", "undefined"):
+        raise ValueError("sequence lengths are 'kept', 'explicit' or 'undefined'")
+    target.lengths = {"kept": LENGTHS_KEPT, "explicit": LENGTHS_EXPLICIT, "undefined": LENGTHS_UNDEFINED}[lengths]
+    memset(&writer, 0, sizeof(writer))
+    try:
+        encode_data_set(data_set, &writer, &target, None, kept, 0)
+        return joined(&writer)
+    finally:
+        writer_free(&writer)
