@@ -8,6 +8,7 @@ The parts of this one module:
     dataset_values.pxi      bytes to Python values
     dataset_element.pxi     `DataElement`, `Sequence`, iteration
     dataset_encode.pxi      Python values to bytes; encoding
+    dataset_json.pxi        encoded elements to the text of the DICOM JSON model
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -16,7 +17,7 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
 cimport cython
 from cursor cimport *
@@ -855,3 +856,4 @@ def set_item_type(cls):
 include "dataset_values.pxi"
 include "dataset_element.pxi"
 include "dataset_encode.pxi"
+include "dataset_json.pxi"

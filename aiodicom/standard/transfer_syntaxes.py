@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = [
-    "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
-    "EXPLICIT_VR_BIG_ENDIAN",
-    "EXPLICIT_VR_LITTLE_ENDIAN",
-    "IMPLICIT_VR_LITTLE_ENDIAN",
-    "TRANSFER_SYNTAXES",
-    "TransferSyntax",
-    "transfer_syntax",
-]
+from aiodicom.standard.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 
-IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
-EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+__all__ = ["TRANSFER_SYNTAXES", "TransferSyntax", "transfer_syntax"]
 
 
 class TransferSyntax(NamedTuple):

@@ -1,0 +1,1 @@
+"""DICOM files: file meta information (PS3.10)."""
