@@ -4,7 +4,9 @@
 The parts of this one module:
 
     dataset.pyx             `Core`: the index of a data set, its context, and what was changed
+    dataset_vr.pxi          value representations and the dictionaries' word on them
     dataset_scan.pxi        where elements begin and end, in plain C
+    dataset_outline.pxi     data sets in files, long values left where they are
     dataset_values.pxi      bytes to Python values
     dataset_element.pxi     `DataElement`, `Sequence`, iteration
     dataset_encode.pxi      Python values to bytes; encoding
@@ -36,137 +38,12 @@ cdef extern from "Python.h":
     int PyObject_GenericSetAttr(object, object, PyObject*) except -1
 
 
-cdef VrInfo[676] VR_INFO
-cdef list VR_NAMES = [None] * 676
 cdef list SMALL_INTEGERS = [IS(number) for number in range(256)]
-cdef dict AMBIGUOUS_NAMES = {1: "US or SS", 2: "OB or OW", 3: "US or OW", 4: "US or SS or OW"}
-cdef dict AMBIGUOUS_CODES = {name: code for code, name in AMBIGUOUS_NAMES.items()}
 cdef object charset = None            # aiodicom.dataset.charset, from the first value that is not plain ASCII
 cdef object item_type = None          # the Dataset class
 cdef tuple EMPTY = ()
 
-memset(VR_INFO, 0, sizeof(VR_INFO))
-
-
-cdef void define(str name, uint8_t kind, uint8_t word, bint long_form=False, bint text=False):
-    cdef uint16_t code = <uint16_t>((ord(name[0]) << 8) | ord(name[1]))
-    cdef int place = vr_index(code)
-    VR_INFO[place].kind = kind
-    VR_INFO[place].word = word
-    VR_INFO[place].long_form = long_form
-    VR_INFO[place].text = text
-    VR_NAMES[place] = sys.intern(name)
-
-
-define("AE", KIND_AE, 1)
-define("AS", KIND_CODE, 1)
-define("AT", KIND_TAG, 2)
-define("CS", KIND_CODE, 1)
-define("DA", KIND_DATE, 1)
-define("DS", KIND_DECIMAL, 1)
-define("DT", KIND_DATETIME, 1)
-define("FD", KIND_F64, 8)
-define("FL", KIND_F32, 4)
-define("IS", KIND_INTEGER, 1)
-define("LO", KIND_TEXT, 1, False, True)
-define("LT", KIND_LONG_TEXT, 1, False, True)
-define("OB", KIND_BYTES, 1, True)
-define("OD", KIND_BYTES, 8, True)
-define("OF", KIND_BYTES, 4, True)
-define("OL", KIND_BYTES, 4, True)
-define("OV", KIND_BYTES, 8, True)
-define("OW", KIND_BYTES, 2, True)
-define("PN", KIND_NAME, 1, False, True)
-define("SH", KIND_TEXT, 1, False, True)
-define("SL", KIND_S32, 4)
-define("SQ", KIND_SEQUENCE, 1, True)
-define("SS", KIND_S16, 2)
-define("ST", KIND_LONG_TEXT, 1, False, True)
-define("SV", KIND_S64, 8, True)
-define("TM", KIND_TIME, 1)
-define("UC", KIND_TEXT, 1, True, True)
-define("UI", KIND_UID, 1)
-define("UL", KIND_U32, 4)
-define("UN", KIND_BYTES, 1, True)
-define("UR", KIND_URI, 1, True)
-define("US", KIND_U16, 2)
-define("UT", KIND_LONG_TEXT, 1, True, True)
-define("UV", KIND_U64, 8, True)
-
-
-cdef uint16_t vr_code(str name) except 0:
-    """The code of a VR's name; of a dictionary's choice such as "US or SS" too."""
-    cdef int place
-    cdef uint16_t code
-    if len(name) == 2 and ord(name[0]) < 128 and ord(name[1]) < 128:
-        code = <uint16_t>((ord(name[0]) << 8) | ord(name[1]))
-        place = vr_index(code)
-        if place >= 0 and VR_INFO[place].kind:
-            return code
-    if name in AMBIGUOUS_CODES:
-        return AMBIGUOUS_CODES[name]
-    raise ValueError(f"{name!r} is no value representation")
-
-
-cdef str vr_name(uint16_t code):
-    if code <= VR_LAST_AMBIGUOUS:
-        return AMBIGUOUS_NAMES.get(code, "UN")
-    return VR_NAMES[vr_index(code)]
-
-
-# The dictionary in the form that is searched here, from the first look-up on.
-cdef object table_owner = None
-cdef const uint32_t[::1] table_tags = None
-cdef const uint8_t[::1] table_vrs = None
-cdef dict other_vrs = {}              # what the table lacks: repeating groups by tag, private attributes by (creator, tag)
-
-
-cdef uint16_t code_of_letters(uint8_t first, uint8_t second):
-    if first >= 97:
-        return {b"us": VR_US_OR_SS, b"ob": VR_OB_OR_OW, b"uo": VR_US_OR_OW, b"uz": VR_US_OR_SS_OR_OW}.get(
-            bytes((first, second)), VR_UN
-        )
-    return <uint16_t>((first << 8) | second)
-
-
-cdef uint16_t standard_vr(uint32_t tag) except? 0:
-    """The VR of a tag that is not private, as PS3.6 has it; VR_NONE where it has none."""
-    global table_owner, table_tags, table_vrs
-    cdef size_t low = 0, high, middle
-    if table_owner is None:
-        table_tags, table_vrs = dictionary.vr_table()
-        table_owner = True
-    high = table_tags.shape[0]
-    while low < high:
-        middle = (low + high) >> 1
-        if table_tags[middle] < tag:
-            low = middle + 1
-        else:
-            high = middle
-    if low < <size_t>table_tags.shape[0] and table_tags[low] == tag:
-        if table_vrs[2 * low] < 97 and table_vrs[2 * low] != 45:
-            return <uint16_t>((table_vrs[2 * low] << 8) | table_vrs[2 * low + 1])
-        return code_of_letters(table_vrs[2 * low], table_vrs[2 * low + 1])
-    if not tag & 0xFFFF:
-        return VR_UL
-    found = other_vrs.get(tag)
-    if found is None:
-        entry = dictionary.entry_for_tag(tag)
-        found = VR_NONE if entry is None or entry.vr == "NONE" else vr_code(entry.vr)
-        if found:
-            other_vrs[tag] = found
-    return found
-
-
-cdef uint16_t private_vr(uint32_t tag, str creator) except 0:
-    key = (creator, tag)
-    found = other_vrs.get(key)
-    if found is None:
-        entry = dictionary.private_entry(tag, creator)
-        found = VR_UN if entry is None or entry.vr == "NONE" else vr_code(entry.vr)
-        if entry is not None:
-            other_vrs[key] = found
-    return found
+include "dataset_vr.pxi"
 
 
 @cython.final
@@ -184,12 +61,25 @@ cdef class Source:
     cdef int max_depth
     cdef size_t max_elements
     cdef bint strict
-    cdef object read_deferred         # reads (offset, length) of a value that was left where it is
+    cdef object read_deferred         # reads (offset, length) of a value that was left in its file
+    cdef Hole* holes
+    cdef size_t hole_count
     cdef object original              # what was inflated to give these bytes
 
     def __dealloc__(self):
         if self.held:
             PyBuffer_Release(&self.view)
+        free(self.holes)
+
+    cdef uint64_t in_file(self, uint64_t offset) noexcept:
+        """Where a place in the buffer was in what was given: behind the values that were left out."""
+        cdef size_t i
+        cdef uint64_t total = offset + self.base
+        for i in range(self.hole_count):
+            if self.holes[i].at >= offset:
+                break
+            total += self.holes[i].skipped
+        return total
 
 
 cdef str path_text(tuple where, uint32_t tag):
@@ -224,7 +114,6 @@ cdef class Core:
     cdef bint big
     cdef bint to_the_end              # the data ends where this does
     cdef bint item_undefined          # an item of undefined length
-    cdef bint cut_item                # an item without the end it should have
     cdef bint stopped_early
     cdef int depth
     cdef int inherited_representation # Pixel Representation of the enclosing data set; -1 where it has none
@@ -247,7 +136,7 @@ cdef class Core:
     # Decoding
 
     def _decode(self, data, bint implicit, bint big, *, uint32_t stop_before, bint strict, int max_depth,
-                size_t max_elements, uint64_t base, original):
+                size_t max_elements, uint64_t base, original, read_deferred=None, list holes=None):
         cdef Source source = Source.__new__(Source)
         if not 0 < max_depth <= GREATEST_DEPTH:
             raise ValueError(f"max_depth is to be from 1 to {GREATEST_DEPTH}")
@@ -260,6 +149,14 @@ cdef class Core:
         source.max_elements = max_elements
         source.strict = strict
         source.original = original
+        if holes:
+            source.read_deferred = read_deferred
+            source.holes = <Hole*>malloc(len(holes) * sizeof(Hole))
+            if source.holes == NULL:
+                raise MemoryError
+            for at, offset, length, skipped in holes:
+                source.holes[source.hole_count] = Hole(at, offset, length, skipped)
+                source.hole_count += 1
         self.source = source
         self.start = 0
         self.end = source.size
@@ -268,37 +165,8 @@ cdef class Core:
         self.to_the_end = True
         self.indexed = False
         if not strict:
-            self.find_encoding()
+            believe_first(source.data, source.size, source.size, &self.implicit, &self.big)
         self.make_index(stop_before)
-
-    cdef void find_encoding(self) noexcept:
-        """Believes the first element rather than the label where the two cannot both be right."""
-        cdef Cursor cursor
-        cdef Element element
-        cdef uint32_t length, tag, turned
-        cdef uint64_t left
-        cdef const uint8_t* p
-        cursor.data = self.source.data
-        cursor.pos = self.start
-        cursor.end = self.end
-        cursor.big = self.big
-        p = peek(&cursor, 8)
-        if p == NULL:
-            return
-        tag = load_tag(p, self.big)
-        turned = load_tag(p, not self.big)
-        if tag >> 16 > 0xFF and not (tag >> 16) & 0xFF and turned >> 16 <= 0x20 and vr_index((p[4] << 8) | p[5]) >= 0:
-            self.big = not self.big
-            cursor.big = self.big
-            tag = turned
-        left = self.end - self.start - 8
-        length = load32(p + 4, self.big)
-        if info_of(<uint16_t>((p[4] << 8) | p[5])).kind == KIND_UNKNOWN:
-            if not self.implicit and vr_index((p[4] << 8) | p[5]) < 0 and not self.big:
-                self.implicit = (length == UNDEFINED or length <= left) and standard_vr(tag) != VR_NONE
-        elif self.implicit:
-            if read_header(&cursor, False, &element, &tag) == DONE and tag != UNDEFINED and tag <= left + 8 - element.header:
-                self.implicit = length <= left and element.vr != standard_vr(element.tag)
 
     cdef int make_index(self, uint32_t stop_before) except -1:
         cdef Index index
@@ -306,6 +174,9 @@ cdef class Core:
         cdef Source source = self.source
         cdef int outcome
         memset(&index, 0, sizeof(index))
+        if self.depth == 0:
+            index.holes = source.holes
+            index.holes_left = source.hole_count
         cursor.data = source.data
         cursor.pos = self.start
         cursor.end = self.end
@@ -341,7 +212,7 @@ cdef class Core:
         return 0
 
     cdef object error(self, str reason, uint64_t offset, uint32_t tag):
-        return DecodeError(reason, offset + self.source.base, path_text(self.where, tag))
+        return DecodeError(reason, self.source.in_file(offset), path_text(self.where, tag))
 
     # Context
 
@@ -485,8 +356,8 @@ cdef class Core:
         cdef Cursor cursor
         cdef Core item
         cdef bint implicit = (element.flags & FLAG_IMPLICIT) != 0 or element.vr == VR_UN or element.vr == VR_NONE
-        cdef bint undefined, open_ended
-        cdef uint64_t start, length
+        cdef bint undefined, open_ended, last
+        cdef uint64_t start = 0, length = 0
         cdef int outcome
         cdef size_t number = 0
         if self.depth >= source.max_depth:
@@ -497,14 +368,15 @@ cdef class Core:
         cursor.pos = element.offset
         cursor.end = element.offset + element.length
         cursor.big = self.big and element.vr != VR_UN
+        last = cursor.end == source.size  # nothing follows: an item that goes on was cut with the data
         sequence.is_undefined_length = (element.flags & FLAG_UNDEFINED) != 0
         while True:
             outcome = next_item(&cursor, implicit, source.max_depth, self.depth, source.strict, &start, &length,
                                 &undefined, &open_ended)
             if outcome == 0:
                 break
-            if outcome < 0 or (open_ended and not element.flags & FLAG_CLIPPED):
-                if outcome == -CUT and element.flags & FLAG_CLIPPED:
+            if outcome < 0 or (open_ended and not last):
+                if outcome == -CUT and last and not source.strict:
                     break
                 raise self.error(ITEM_FAULTS.get(outcome, "an item goes past the end of its sequence"), cursor.pos,
                                  element.tag)
@@ -518,7 +390,7 @@ cdef class Core:
             item.big = cursor.big
             item.indexed = False
             item.item_undefined = undefined
-            item.cut_item = item.to_the_end = open_ended
+            item.to_the_end = item.end == source.size
             item.depth = self.depth + 1
             item.inherited_representation = self.pixel_representation()
             item.inherited_charset = self.encoded_charset()
@@ -696,14 +568,6 @@ cdef class Core:
     def __sizeof__(self):
         return object.__sizeof__(self) + self.count * sizeof(Element)
 
-    cdef bint has_deferred(self) noexcept:
-        cdef size_t i
-        if self.source.read_deferred is not None:
-            for i in range(self.count):
-                if self.elements[i].flags & FLAG_DEFERRED:
-                    return True
-        return False
-
     cdef bint modified(self) except -1:
         """Whether encoding would give other bytes than were decoded."""
         cdef const Element* element
@@ -741,7 +605,6 @@ cdef class Core:
         other.big = self.big
         other.to_the_end = self.to_the_end
         other.item_undefined = self.item_undefined
-        other.cut_item = self.cut_item
         other.stopped_early = self.stopped_early
         other.depth = self.depth
         other.inherited_representation = self.inherited_representation
@@ -853,6 +716,7 @@ def set_item_type(cls):
     item_type = cls
 
 
+include "dataset_outline.pxi"
 include "dataset_values.pxi"
 include "dataset_element.pxi"
 include "dataset_encode.pxi"

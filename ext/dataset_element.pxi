@@ -157,7 +157,12 @@ cdef class DataElement:
             return None
         if self.element.flags & FLAG_DEFERRED:
             return self.element.offset
-        return self.element.offset + self.owner.source.base
+        return self.owner.source.in_file(self.element.offset)
+
+    @property
+    def deferred(self):
+        """The value is still in its file."""
+        return self.element != NULL and bool(self.element.flags & FLAG_DEFERRED)
 
     @property
     def length(self):

@@ -304,12 +304,14 @@ cdef inline bint needs_un(const Target* target, uint16_t code, uint64_t length) 
     return length > 0xFFFF and not target.implicit and not info_of(code).long_form
 
 
-cdef int encode_sequence(uint32_t tag, Sequence sequence, Writer* writer, const Target* target, bytes outer, list kept,
-                         int depth) except -1:
+cdef int encode_sequence(Core data_set, uint32_t tag, Sequence sequence, Writer* writer, const Target* target,
+                         bytes outer, list kept, int depth) except -1:
     cdef bint undefined = target.lengths == LENGTHS_UNDEFINED or (
         target.lengths == LENGTHS_KEPT and sequence.is_undefined_length
     )
     cdef uint64_t place, before
+    if target.implicit and not undefined and data_set.known_vr(tag) != VR_SQ:
+        undefined = True  # else nothing would tell that it is a sequence
     put_header(writer, target, tag, VR_SQ, UNDEFINED if undefined else 0)
     place = writer.used - 4
     before = writer.total
@@ -354,7 +356,7 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
     code = element.vr_now()
     try:
         if code == VR_SQ:
-            return encode_sequence(tag, element.own, writer, target, own_charset, kept, depth + 1)
+            return encode_sequence(data_set, tag, element.own, writer, target, own_charset, kept, depth + 1)
         if pixels and (element.is_undefined_length or target.encapsulated) and is_buffer(element.own):
             data = encode_value(VR_OB, element.own, own_charset, False)
             if not data.startswith(b"\xfe\xff\x00\xe0"):
@@ -387,7 +389,7 @@ cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, c
         value = None if data_set.cache is None else data_set.cache.get(element.tag)
         if value is None:
             value = data_set.sequence_of(element)
-        return encode_sequence(element.tag, value, writer, target, own_charset, kept, depth + 1)
+        return encode_sequence(data_set, element.tag, value, writer, target, own_charset, kept, depth + 1)
     if element.flags & FLAG_DEFERRED:
         data = bytes(data_set.raw_of(element))
         kept.append(data)
@@ -430,6 +432,24 @@ cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, c
     return 0
 
 
+cdef int copy_whole(Core data_set, Writer* writer, list kept) except -1:
+    """A data set as it was decoded, with the values that were left in the file."""
+    cdef Source source = data_set.source
+    cdef uint64_t at = data_set.start
+    cdef uint64_t end = data_set.stopped if data_set.stopped_early else data_set.end
+    cdef const Hole* hole
+    cdef size_t i
+    if not data_set.depth:
+        for i in range(source.hole_count):
+            hole = &source.holes[i]
+            if hole.at > end:
+                break
+            put_borrowed(writer, source.data + at, hole.at - at)
+            at = hole.at
+            put_bytes(writer, bytes(source.read_deferred(hole.offset, hole.skipped)), kept)
+    return put_borrowed(writer, source.data + at, end - at)
+
+
 cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, bytes outer, list kept,
                          int depth) except -1:
     cdef bytes own_charset
@@ -447,9 +467,8 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
     if data_set.source is not None:
         recode = data_set.encoded_charset() != own_charset
         alike = data_set.implicit == target.implicit and data_set.big == target.big
-        if (alike and not recode and target.lengths == LENGTHS_KEPT and not data_set.has_deferred() and not data_set.modified()):
-            return put_borrowed(writer, data_set.source.data + data_set.start,
-                                (data_set.stopped if data_set.stopped_early else data_set.end) - data_set.start)
+        if alike and not recode and target.lengths == LENGTHS_KEPT and not data_set.modified():
+            return copy_whole(data_set, writer, kept)
     changed = sorted(data_set.overlay) if data_set.overlay else []
     cache = data_set.cache
     while True:

@@ -35,11 +35,20 @@ cdef struct Element:
     uint8_t flags
     uint8_t header            # bytes of tag, VR and length
 
+# A value that was left in its file: `at` is where it would begin in the buffer, `offset` where it begins in the file.
+cdef struct Hole:
+    uint64_t at
+    uint64_t offset
+    uint64_t length           # of the value
+    uint64_t skipped          # bytes of the file that the buffer lacks: the value, and its delimitation item
+
 cdef struct Index:
     Element* elements
     size_t count
     size_t space
     bint ordered              # elements came in strictly ascending order
+    const Hole* holes         # what the buffer lacks, in order
+    size_t holes_left
     uint64_t stop             # where reading stopped
     uint64_t fault            # where it went wrong
     uint32_t fault_tag
@@ -261,7 +270,15 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
         element.offset = cursor.pos
         left = cursor.end - cursor.pos
         outcome = DONE
-        if length == UNDEFINED:
+        if index.holes_left and index.holes.at == cursor.pos:
+            element.flags |= FLAG_DEFERRED
+            if length == UNDEFINED:
+                element.flags |= FLAG_UNDEFINED
+            element.offset = index.holes.offset
+            element.length = index.holes.length
+            index.holes += 1
+            index.holes_left -= 1
+        elif length == UNDEFINED:
             element.flags |= FLAG_UNDEFINED
             if depth >= max_depth:
                 return stop_with(index, TOO_DEEP, at, element.tag, b"sequences are nested too deeply")
@@ -302,6 +319,28 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
             return stop_with(index, CUT, at, element.tag, b"the data ends inside an element")
     index.stop = cursor.pos
     return DONE
+
+
+cdef int skip_element(Cursor* cursor, bint implicit, int max_depth, Element* element, uint32_t* length) noexcept nogil:
+    """Moves the cursor behind a whole element; where that is not there, CUT, and the cursor stays."""
+    cdef uint64_t start = cursor.pos
+    cdef bint closed
+    cdef int outcome = read_header(cursor, implicit, element, length)
+    if outcome != DONE:
+        return outcome
+    cursor.pos += element.header
+    if element.tag >> 16 == 0xFFFE:
+        return DONE
+    if length[0] == UNDEFINED:
+        outcome = skip_undefined(cursor, implicit or element.vr == VR_NONE or element.vr == VR_UN, max_depth, 0,
+                                 &element.length, &closed, False)
+    elif length[0] > cursor.end - cursor.pos:
+        outcome = CUT
+    else:
+        cursor.pos += length[0]
+    if outcome != DONE:
+        cursor.pos = start
+    return outcome
 
 
 cdef int by_tag(const void* a, const void* b) noexcept nogil:

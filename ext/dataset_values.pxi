@@ -221,8 +221,8 @@ cdef object name_values(str text):
     cdef list several
     text = text.rstrip("\0 ")
     if "\\" not in text:
-        return name_of(text)
-    several = [name_of(part) for part in text.split("\\")]
+        return name_of(text.rstrip("="))
+    several = [name_of(part.rstrip("=")) for part in text.split("\\")]
     return several
 
 

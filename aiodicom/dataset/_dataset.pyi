@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, final
 
@@ -77,6 +77,8 @@ class Core:
         max_elements: int,
         base: int,
         original: ReadableBuffer | None,
+        read_deferred: Callable[[int, int], bytes] | None = None,
+        holes: list[tuple[int, int, int, int]] | None = None,
     ) -> None: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[DataElement]: ...
@@ -111,6 +113,18 @@ class Core:
     def _apply(self, changes: dict[int, DataElement | None]) -> None: ...
 
 def encode(data_set: Core, implicit: bool, big: bool, encapsulated: bool, checked: bool, lengths: str) -> bytes: ...
+def outline(
+    read: Callable[[int, int], bytes],
+    start: int,
+    size: int,
+    implicit: bool,
+    big: bool,
+    defer_size: int,
+    max_depth: int,
+    stop_before: int,
+    window: int,
+) -> tuple[bytes, list[tuple[int, int, int, int]]]: ...
+def found_encoding(data: bytes, implicit: bool, big: bool) -> tuple[bool, bool]: ...
 def decimal_text(value: float) -> str: ...
 def to_tag(key: Any) -> Tag: ...
 def set_item_type(cls: type[Core]) -> None: ...

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from typing import Any, Self, TypeAlias
+from typing import Any, BinaryIO, Self, TypeAlias
 
-from aiodicom.dataset._dataset import Core, DataElement, Sequence, encode, set_item_type, to_tag
+from aiodicom.dataset._dataset import (
+    Core,
+    DataElement,
+    Sequence,
+    encode,
+    found_encoding,
+    outline,
+    set_item_type,
+    to_tag,
+)
+from aiodicom.dataset.stored import StoredFile
 from aiodicom.dataset.transfer import encoding_of, inflate
 from aiodicom.dataset.values import Tag
 
@@ -16,6 +27,7 @@ __all__ = ["Dataset", "Key", "PrivateBlock"]
 Key: TypeAlias = str | int | tuple[int | str, int | str]
 
 _EVERYTHING = 0xFFFFFFFF
+_WINDOW = 1 << 16
 
 
 class Dataset(Core):
@@ -87,6 +99,66 @@ class Dataset(Core):
             max_elements=max_elements,
             base=0 if encoding.deflated else offset,
             original=original,
+        )
+        data_set.transfer_syntax = transfer_syntax
+        return data_set
+
+    @classmethod
+    def from_file(
+        cls,
+        file: str | os.PathLike[str] | BinaryIO,
+        transfer_syntax: str = "1.2.840.10008.1.2.1",
+        *,
+        offset: int = 0,
+        defer_size: int = 1 << 16,
+        stop_before: Key | None = None,
+        strict: bool = False,
+        max_depth: int = 64,
+        max_elements: int = 1 << 20,
+        max_inflated: int = 1 << 30,
+    ) -> Self:
+        """The data set that stands in a file from `offset` on, behind the file meta information.
+
+        Values of more than `defer_size` bytes at the top level, encapsulated Pixel Data too, stay in the file until they
+        are asked for; a file given by its path is opened again for them, and must not change. Errors have offsets in the
+        file. Everything else is as for `from_bytes`.
+        """
+        encoding = encoding_of(transfer_syntax)
+        stored = StoredFile(file)
+        try:
+            if encoding.deflated:
+                return cls.from_bytes(
+                    stored.read(offset, max(stored.size - offset, 0)),
+                    transfer_syntax,
+                    stop_before=stop_before,
+                    strict=strict,
+                    max_depth=max_depth,
+                    max_elements=max_elements,
+                    max_inflated=max_inflated,
+                )
+            last = _EVERYTHING if stop_before is None else to_tag(stop_before)
+            implicit, big = not encoding.explicit, not encoding.little_endian
+            if not strict:
+                implicit, big = found_encoding(
+                    stored.read(offset, max(min(64, stored.size - offset), 0)), implicit, big
+                )
+            window = max(512, min(_WINDOW, defer_size))
+            data, holes = outline(stored.read, offset, stored.size, implicit, big, defer_size, max_depth, last, window)
+        finally:
+            stored.close()
+        data_set = cls()
+        data_set._decode(
+            data,
+            implicit,
+            big,
+            stop_before=last,
+            strict=strict,
+            max_depth=max_depth,
+            max_elements=max_elements,
+            base=offset,
+            original=None,
+            read_deferred=stored.read,
+            holes=holes,
         )
         data_set.transfer_syntax = transfer_syntax
         return data_set
