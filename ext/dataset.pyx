@@ -109,7 +109,7 @@ cdef class Core:
     cdef uint64_t end
     cdef uint64_t stopped
     cdef bint indexed
-    cdef bint ordered                 # as encoded, elements stood in tag order
+    cdef bint tidy                    # encoded as PS3.5 has it, with nothing between or behind the elements
     cdef bint implicit
     cdef bint big
     cdef bint to_the_end              # the data ends where this does
@@ -127,7 +127,6 @@ cdef class Core:
 
     def __cinit__(self):
         self.indexed = True
-        self.ordered = True
         self.inherited_representation = -1
 
     def __dealloc__(self):
@@ -198,7 +197,10 @@ cdef class Core:
         else:
             self.elements = index.elements
         self.count = index.count
-        self.ordered = index.ordered
+        self.tidy = (
+            outcome == DONE and index.ordered and index.stop == self.end
+            and not index.flags & (FLAG_IRREGULAR | FLAG_CLIPPED | FLAG_OPEN)
+        )
         self.stopped = index.stop
         self.stopped_early = outcome == DONE and index.stop < self.end and stop_before != UNDEFINED
         if outcome == CUT:
@@ -508,12 +510,15 @@ cdef class Core:
             self.remove(tag)
 
     cdef int set_value(self, uint32_t tag, value) except -1:
-        """Sets a value under the VR that the element has, else the dictionary's."""
-        cdef DataElement element = self.element_at(tag)
-        if element is None:
-            self.put(new_element(tag, self.known_vr(tag), value))
-        else:
-            element.value = value
+        """Sets a value under the dictionary's VR; where that leaves a choice, under the VR that the element has."""
+        cdef uint16_t known = self.known_vr(tag)
+        cdef DataElement element
+        if known <= VR_LAST_AMBIGUOUS or known == VR_UN:
+            element = self.element_at(tag)
+            if element is not None:
+                element.value = value
+                return 0
+        self.put(new_element(tag, known, value))
         return 0
 
     def _put(self, DataElement element not None):
@@ -600,7 +605,7 @@ cdef class Core:
         other.start = self.start
         other.end = self.end
         other.stopped = self.stopped
-        other.ordered = self.ordered
+        other.tidy = self.tidy
         other.implicit = self.implicit
         other.big = self.big
         other.to_the_end = self.to_the_end

@@ -467,7 +467,8 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
     if data_set.source is not None:
         recode = data_set.encoded_charset() != own_charset
         alike = data_set.implicit == target.implicit and data_set.big == target.big
-        if alike and not recode and target.lengths == LENGTHS_KEPT and not data_set.modified():
+        if (alike and not recode and target.lengths == LENGTHS_KEPT and (data_set.tidy or not depth)
+                and not data_set.modified()):
             return copy_whole(data_set, writer, kept)
     changed = sorted(data_set.overlay) if data_set.overlay else []
     cache = data_set.cache
@@ -489,18 +490,14 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
         if not element.tag & 0xFFFF and element.tag >> 16 > 2:
             continue  # a group length (PS3.5 7.2): retired, and wrong once something has changed
         copy = alike and (element.flags & (FLAG_IMPLICIT | FLAG_IRREGULAR | FLAG_DEFERRED | FLAG_CLIPPED)) == wanted
-        if copy and cache is not None and element.tag in cache:
+        if cache is not None and element.tag in cache:
             value = cache[element.tag]
             if type(value) is Sequence:
-                copy = not (<Sequence>value).modified()
+                copy = copy and not (<Sequence>value).modified()
             elif value != data_set.decode(element, data_set.vr_of(element)):
                 encode_own(data_set, new_element(element.tag, data_set.vr_of(element), value), writer, target,
                            own_charset, kept, depth)
                 continue
-        elif not copy and cache is not None and element.tag in cache and type(cache[element.tag]) is list:
-            encode_own(data_set, new_element(element.tag, data_set.vr_of(element), cache[element.tag]), writer, target,
-                       own_charset, kept, depth)
-            continue
         if copy and (recode or target.lengths != LENGTHS_KEPT):
             # Sequences may hold what must change; so may text under another character set.
             copy = data_set.vr_of(element) != VR_SQ and not (recode and info_of(data_set.vr_of(element)).text)

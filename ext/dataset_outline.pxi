@@ -115,8 +115,8 @@ cdef int believe_first(const uint8_t* data, uint64_t size, uint64_t whole, bint*
     turned = load_tag(p, not big[0])
     if tag >> 16 > 0xFF and not (tag >> 16) & 0xFF and turned >> 16 <= 0x20 and vr_index((p[4] << 8) | p[5]) >= 0:
         big[0] = not big[0]
-        cursor.big = big[0]
-        tag = turned
+        implicit[0] = False  # with VR letters in their place
+        return 0
     left = whole - 8
     length = load32(p + 4, big[0])
     if info_of(<uint16_t>((p[4] << 8) | p[5])).kind == KIND_UNKNOWN:

@@ -46,6 +46,7 @@ cdef struct Index:
     Element* elements
     size_t count
     size_t space
+    uint8_t flags             # of all elements together
     bint ordered              # elements came in strictly ascending order
     const Hole* holes         # what the buffer lacks, in order
     size_t holes_left
@@ -312,6 +313,7 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
                 return stop_with(index, NOT_STANDARD, at, element.tag, b"elements are not in ascending order")
             index.ordered = False
         last = element.tag
+        index.flags |= element.flags
         if add_element(index, &element) != DONE:
             return NO_MEMORY
         if outcome == CUT:

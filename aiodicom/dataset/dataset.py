@@ -119,9 +119,9 @@ class Dataset(Core):
     ) -> Self:
         """The data set that stands in a file from `offset` on, behind the file meta information.
 
-        Values of more than `defer_size` bytes at the top level, encapsulated Pixel Data too, stay in the file until they
-        are asked for; a file given by its path is opened again for them, and must not change. Errors have offsets in the
-        file. Everything else is as for `from_bytes`.
+        Values of more than `defer_size` bytes at the top level, encapsulated Pixel Data too, stay in the file until
+        they are asked for; a file given by its path is opened again for them, and must not change. Errors have offsets
+        in the file. Everything else is as for `from_bytes`.
         """
         encoding = encoding_of(transfer_syntax)
         stored = StoredFile(file)
