@@ -129,19 +129,23 @@ class _Writer:
                 parts.append(f'<Value number="{number}">{_text(_value_text(vr, one))}</Value>')
 
     def person_name(self, number: int, name: str) -> None:
+        groups = name.split("=")[:3]
         self.parts.append(f'<PersonName number="{number}">')
-        for group, text in zip(_GROUPS, name.split("="), strict=False):
-            if not text:
-                continue
-            # What is beyond the fifth component stays with the fifth.
-            components = text.split("^", 4)
-            inner = "".join(
-                f"<{label}>{_text(component)}</{label}>"
-                for label, component in zip(_COMPONENTS, components, strict=False)
-                if component
-            )
-            self.parts.append(f"<{group}>{inner}</{group}>")
+        for place, (group, text) in enumerate(zip(_GROUPS, groups, strict=False), 1):
+            if text or (place == len(groups) > 1):
+                self.parts.append(f"<{group}>{_components(text)}</{group}>")
         self.parts.append("</PersonName>")
+
+
+def _components(group: str) -> str:
+    """The components that are not empty; of trailing empty ones the last, for the text to come back as it was."""
+    # What is beyond the fifth component stays with the fifth.
+    components = group.split("^", 4)
+    return "".join(
+        f"<{label}>{_text(component)}</{label}>"
+        for place, (label, component) in enumerate(zip(_COMPONENTS, components, strict=False), 1)
+        if component or (place == len(components) > 1)
+    )
 
 
 def _value_text(vr: str, value: Any) -> str:
@@ -309,8 +313,7 @@ def _python_value(vr: str, node: _Node | None) -> Any:
     if node is None:
         return ""
     if vr == "PN":
-        groups = {group.name: _person_group(group) for group in node.named(*_GROUPS)}
-        return "=".join(groups.get(name, "") for name in _GROUPS).rstrip("=")
+        return _joined("=", _GROUPS, {group.name: _person_group(group) for group in node.named(*_GROUPS)})
     text = node.text
     if vr == "AT":
         return int(text, 16)
@@ -322,5 +325,10 @@ def _python_value(vr: str, node: _Node | None) -> Any:
 
 
 def _person_group(node: _Node) -> str:
-    components = {component.name: component.text for component in node.named(*_COMPONENTS)}
-    return "^".join(components.get(name, "") for name in _COMPONENTS).rstrip("^")
+    return _joined("^", _COMPONENTS, {component.name: component.text for component in node.named(*_COMPONENTS)})
+
+
+def _joined(delimiter: str, names: tuple[str, ...], found: dict[str, str]) -> str:
+    """The parts in their order, up to the last one that is there."""
+    count = max((names.index(name) + 1 for name in found), default=0)
+    return delimiter.join(found.get(name, "") for name in names[:count])

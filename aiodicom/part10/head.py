@@ -67,7 +67,7 @@ def find_head(read: Read, size: int, *, force: bool = False) -> Head:
 
 def _plausible(start: bytes, size: int) -> bool:
     """Whether `start` is the beginning of a data set, in any transfer syntax, or of file meta information."""
-    if len(start) < 8:
+    if len(start) < 8 or not any(start):
         return False
     for byte_order in ("little", "big"):
         group = int.from_bytes(start[:2], byte_order)
