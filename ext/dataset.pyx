@@ -573,6 +573,23 @@ cdef class Core:
     def __sizeof__(self):
         return object.__sizeof__(self) + self.count * sizeof(Element)
 
+    cdef bint list_changed(self, const Element* element, list value) except -1:
+        """Whether a list that was handed out is no longer what is encoded; a NaN is like any other."""
+        cdef Py_ssize_t i
+        cdef list encoded
+        fresh = self.decode(element, self.vr_of(element))
+        if type(fresh) is not list:
+            return True
+        encoded = <list>fresh
+        if len(encoded) != len(value):
+            return True
+        for i in range(len(encoded)):
+            if value[i] != encoded[i] and (value[i] == value[i] or encoded[i] == encoded[i]):
+                return True
+            if type(value[i]) is DS and type(encoded[i]) is DS and (<DS>value[i]).text != (<DS>encoded[i]).text:
+                return True
+        return False
+
     cdef bint modified(self) except -1:
         """Whether encoding would give other bytes than were decoded."""
         cdef const Element* element
@@ -585,7 +602,7 @@ cdef class Core:
                         return True
                     continue
                 element = find_element(self.elements, self.count, tag)
-                if value != self.decode(element, self.vr_of(element)):
+                if self.list_changed(element, <list>value):
                     return True
         return False
 
@@ -627,7 +644,7 @@ cdef class Core:
                 if type(value) is Sequence:
                     if not (<Sequence>value).modified():
                         continue
-                elif value == self.decode(element, self.vr_of(element)):
+                elif not self.list_changed(element, <list>value):
                     continue
                 changes[tag] = new_element(tag, self.vr_of(element), value)
         return changes

@@ -67,7 +67,8 @@ cdef object one_normalised(uint8_t kind, value):
         if kind == KIND_DECIMAL:
             from decimal import Decimal
 
-            return DS(str(value)) if isinstance(value, (Decimal, int)) else DS(value)
+            # The number is from then on what its 16 characters say.
+            return DS(str(value) if isinstance(value, (Decimal, int)) else decimal_text(value))
         if value != int(value):
             raise ValueError(f"an IS cannot be {value}")
         return IS(int(value))
@@ -375,6 +376,24 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
     return put_value(writer, target, tag, code, data, kept)
 
 
+cdef uint64_t whole_fragments(const uint8_t* data, uint64_t size) noexcept:
+    """How much of a value that was cut is whole fragments."""
+    cdef Cursor cursor
+    cdef const uint8_t* p
+    cdef uint32_t length
+    cursor.data = data
+    cursor.pos = 0
+    cursor.end = size
+    while True:
+        p = peek(&cursor, 8)
+        if p == NULL or load_tag(p, False) != TAG_ITEM:
+            return cursor.pos
+        length = load32(p + 4, False)
+        if length > cursor.end - cursor.pos - 8:
+            return cursor.pos
+        cursor.pos += 8 + <uint64_t>length
+
+
 cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, const Target* target, bytes own_charset,
                         bint recode, list kept, int depth) except -1:
     """An element in the encoding it was decoded from, in another one."""
@@ -399,6 +418,8 @@ cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, c
     if element.flags & FLAG_UNDEFINED:
         if target.checked and not target.encapsulated:
             raise ValueError("Pixel Data is encapsulated, which the transfer syntax forbids")
+        if element.flags & FLAG_CLIPPED:
+            length = whole_fragments(p, length)
         put_header(writer, target, element.tag, code, UNDEFINED)
         put_borrowed(writer, p, length)
         return put_mark(writer, target, TAG_SEQUENCE_END, 0)
@@ -494,7 +515,7 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
             value = cache[element.tag]
             if type(value) is Sequence:
                 copy = copy and not (<Sequence>value).modified()
-            elif value != data_set.decode(element, data_set.vr_of(element)):
+            elif data_set.list_changed(element, <list>value):
                 encode_own(data_set, new_element(element.tag, data_set.vr_of(element), value), writer, target,
                            own_charset, kept, depth)
                 continue
