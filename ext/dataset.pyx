@@ -415,10 +415,11 @@ cdef class Core:
         return None if element == NULL else view_of(self, element)
 
     cdef DataElement in_context(self, DataElement element):
-        """Settles an ambiguous VR of an element that was set, where the data set says which it is."""
+        """Settles the VR of an element that was set under a choice of VRs, where the data set says which it is."""
         if element.code <= VR_LAST_AMBIGUOUS:
+            element.settled = VR_NONE
             if element.code != VR_US_OR_SS or self.pixel_representation() >= 0:
-                element.code = self.resolve(element.number, element.code, False)
+                element.settled = self.resolve(element.number, element.code, False)
         return element
 
     cdef int put(self, DataElement element) except -1:

@@ -13,7 +13,8 @@ cdef class DataElement:
     cdef const Element* element       # within `owner`; NULL where the value is `own`
     cdef object own
     cdef uint32_t number              # the tag
-    cdef uint16_t code                # the VR; a choice of VRs until context settles it
+    cdef uint16_t code                # the VR, or a choice of VRs
+    cdef uint16_t settled             # which of the choice the data set makes it
     cdef public bint is_undefined_length
 
     def __init__(self, tag, vr, value=None):
@@ -30,12 +31,14 @@ cdef class DataElement:
     cdef uint16_t vr_now(self) except? 0:
         if self.element != NULL:
             return self.owner.vr_of(self.element)
-        if self.code == VR_US_OR_SS or self.code == VR_US_OR_OW or self.code == VR_US_OR_SS_OR_OW:
-            if isinstance(self.own, (bytes, bytearray, memoryview)):
-                return VR_OW
-            first = self.own[0] if isinstance(self.own, list) and self.own else self.own
-            return VR_SS if self.code != VR_US_OR_OW and isinstance(first, int) and first < 0 else VR_US
-        return VR_OW if self.code == VR_OB_OR_OW else self.code
+        if self.code > VR_LAST_AMBIGUOUS:
+            return self.code
+        if is_buffer(self.own) or (self.own is None and self.code == VR_OB_OR_OW):
+            return VR_OB if self.settled == VR_OB else VR_OW
+        if self.settled == VR_US or self.settled == VR_SS:
+            return self.settled
+        first = self.own[0] if isinstance(self.own, list) and self.own else self.own
+        return VR_SS if self.code != VR_US_OR_OW and isinstance(first, int) and first < 0 else VR_US
 
     cdef DataElement take_over(self):
         """Makes this the element that its data set has, with a value of its own."""

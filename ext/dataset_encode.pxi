@@ -13,6 +13,10 @@ cdef struct Target:
     int lengths
 
 
+cdef str ENCAPSULATED = "Pixel Data is encapsulated, which the transfer syntax forbids"
+cdef str NOT_ENCAPSULATED = "Pixel Data is not encapsulated, as the transfer syntax demands"
+
+
 cdef inline bint is_buffer(value):
     return isinstance(value, (bytes, bytearray, memoryview))
 
@@ -25,8 +29,10 @@ cdef object normalised(uint16_t code, value):
         return value if type(value) is Sequence else Sequence(value if value is not None else ())
     if value is None:
         return None
-    if kind == KIND_BYTES:
+    if kind == KIND_BYTES or code == VR_OB_OR_OW:
         return buffer_value(value)
+    if kind == KIND_UNKNOWN and isinstance(value, str):
+        raise TypeError("the value is to be integers or bytes, not str")
     if hasattr(value, "tolist") and not isinstance(value, memoryview):
         value = value.tolist()  # numpy's arrays and numbers
     if isinstance(value, str):
@@ -212,7 +218,7 @@ cdef bytes encode_alone(DataElement element):
         memset(&writer, 0, sizeof(writer))
         kept = []
         try:
-            encode_items(element.own, &writer, &target, b"ISO_IR 192", kept, 1)
+            encode_items(element.own, &writer, &target, b"ISO_IR 192", -1, kept, 1)
             return joined(&writer)
         finally:
             writer_free(&writer)
@@ -316,15 +322,15 @@ cdef int encode_sequence(Core data_set, uint32_t tag, Sequence sequence, Writer*
     put_header(writer, target, tag, VR_SQ, UNDEFINED if undefined else 0)
     place = writer.used - 4
     before = writer.total
-    encode_items(sequence, writer, target, outer, kept, depth)
+    encode_items(sequence, writer, target, outer, data_set.pixel_representation(), kept, depth)
     if undefined:
         return put_mark(writer, target, TAG_SEQUENCE_END, 0)
     store32(writer.scratch + place, short_enough(writer.total - before, tag), target.big)
     return 0
 
 
-cdef int encode_items(Sequence sequence, Writer* writer, const Target* target, bytes outer, list kept,
-                      int depth) except -1:
+cdef int encode_items(Sequence sequence, Writer* writer, const Target* target, bytes outer, int representation,
+                      list kept, int depth) except -1:
     cdef uint64_t place, before
     cdef bint undefined
     cdef Core item
@@ -334,6 +340,8 @@ cdef int encode_items(Sequence sequence, Writer* writer, const Target* target, b
         if not isinstance(value, Core):
             raise TypeError(f"items of a sequence are data sets, not {type(value).__name__}")
         item = <Core>value
+        if item.source is None:
+            item.inherited_representation = representation
         undefined = target.lengths == LENGTHS_UNDEFINED or (target.lengths == LENGTHS_KEPT and item.item_undefined)
         put_mark(writer, target, TAG_ITEM, UNDEFINED if undefined else 0)
         place = writer.used - 4
@@ -358,15 +366,16 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
     try:
         if code == VR_SQ:
             return encode_sequence(data_set, tag, element.own, writer, target, own_charset, kept, depth + 1)
-        if pixels and (element.is_undefined_length or target.encapsulated) and is_buffer(element.own):
+        if pixels and is_buffer(element.own) and (element.is_undefined_length or target.encapsulated):
             data = encode_value(VR_OB, element.own, own_charset, False)
-            if not data.startswith(b"\xfe\xff\x00\xe0"):
-                raise ValueError("Pixel Data is not encapsulated, as the transfer syntax demands")
-            if target.checked and not target.encapsulated:
-                raise ValueError("Pixel Data is encapsulated, which the transfer syntax forbids")
-            put_header(writer, target, tag, VR_OB, UNDEFINED)
-            put_bytes(writer, data, kept)
-            return put_mark(writer, target, TAG_SEQUENCE_END, 0)
+            if data.startswith(b"\xfe\xff\x00\xe0"):
+                if target.checked and not target.encapsulated:
+                    raise ValueError(ENCAPSULATED)
+                put_header(writer, target, tag, VR_OB, UNDEFINED)
+                put_bytes(writer, data, kept)
+                return put_mark(writer, target, TAG_SEQUENCE_END, 0)
+            if not depth:
+                raise ValueError(NOT_ENCAPSULATED)
         data = encode_value(code, element.own, own_charset, target.big)
         if needs_un(target, code, PyBytes_GET_SIZE(data)):
             data = encode_value(code, element.own, own_charset, False)
@@ -417,7 +426,7 @@ cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, c
         p = data_set.source.data + element.offset
     if element.flags & FLAG_UNDEFINED:
         if target.checked and not target.encapsulated:
-            raise ValueError("Pixel Data is encapsulated, which the transfer syntax forbids")
+            raise ValueError(ENCAPSULATED)
         if element.flags & FLAG_CLIPPED:
             length = whole_fragments(p, length)
         put_header(writer, target, element.tag, code, UNDEFINED)
@@ -529,6 +538,18 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
             encode_encoded(data_set, element, writer, target, own_charset, recode, kept, depth)
 
 
+cdef int check_pixels(Core data_set, bint encapsulated) except -1:
+    """Refuses decoded Pixel Data in fragments where the transfer syntax has none, and the reverse (PS3.5 A.4)."""
+    cdef const Element* element = data_set.find(0x7FE00010)
+    if element == NULL or (data_set.overlay is not None and 0x7FE00010 in data_set.overlay):
+        return 0
+    if element.flags & FLAG_UNDEFINED and not encapsulated:
+        raise ValueError(ENCAPSULATED)
+    if encapsulated and element.length and not element.flags & FLAG_UNDEFINED:
+        raise ValueError(NOT_ENCAPSULATED)
+    return 0
+
+
 def encode(Core data_set not None, bint implicit, bint big, bint encapsulated, bint checked, str lengths):
     """The encoded data set as bytes."""
     cdef Writer writer
@@ -542,6 +563,8 @@ def encode(Core data_set not None, bint implicit, bint big, bint encapsulated, b
     if lengths not in ("kept", "explicit", "undefined"):
         raise ValueError("sequence lengths are 'kept', 'explicit' or 'undefined'")
     target.lengths = {"kept": LENGTHS_KEPT, "explicit": LENGTHS_EXPLICIT, "undefined": LENGTHS_UNDEFINED}[lengths]
+    if checked:
+        check_pixels(data_set, encapsulated)
     memset(&writer, 0, sizeof(writer))
     try:
         encode_data_set(data_set, &writer, &target, None, kept, 0)

@@ -428,6 +428,9 @@ cdef int end_of_item(Cursor* cursor, bint implicit, int max_depth, int depth, bi
     while True:
         p = peek(cursor, 8)
         if p == NULL:
+            if cursor.pos == cursor.end and not strict:
+                length[0] = cursor.pos - start  # the sequence's end closes it too
+                return 1
             cursor.pos = cursor.end
             break
         tag = load_tag(p, cursor.big)

@@ -173,12 +173,13 @@ class Dataset(Core):
 
         Raises ValueError where a value cannot be encoded, or Pixel Data does not fit the transfer syntax.
         """
-        checked = transfer_syntax is not None
+        named = transfer_syntax is not None
+        checked = named and transfer_syntax != self.transfer_syntax
         if transfer_syntax is None:
             transfer_syntax = self.transfer_syntax or "1.2.840.10008.1.2.1"
         encoding = encoding_of(transfer_syntax)
         implicit, big = not encoding.explicit, not encoding.little_endian
-        if not checked and self._decoded:
+        if not named and self._decoded:
             implicit, big = self._implicit, self._big
         if encoding.deflated:
             original = self._original()
