@@ -30,9 +30,9 @@ def outline(read, uint64_t start, uint64_t size, bint implicit, bint big, uint64
         with nogil:
             while outcome == DONE and cursor.pos < cursor.end:
                 outcome = skip_element(&cursor, implicit, max_depth, &element, &length)
-                if element.tag >= stop_before and element.tag >> 16 != 0xFFFE:
+                if is_behind(element.tag, stop_before):
                     break
-        if cursor.end and outcome <= CUT and element.tag >= stop_before and element.tag >> 16 != 0xFFFE:
+        if cursor.end and outcome <= CUT and is_behind(element.tag, stop_before):
             parts.append(chunk)
             break
         inside = cursor.pos

@@ -222,6 +222,10 @@ cdef int add_element(Index* index, const Element* element) noexcept nogil:
     return DONE
 
 
+cdef inline bint is_behind(uint32_t tag, uint32_t stop_before) noexcept nogil:
+    return tag >= stop_before and stop_before != UNDEFINED and tag >> 16 != 0xFFFE
+
+
 cdef int stop_with(Index* index, int outcome, uint64_t at, uint32_t tag, const char* why) noexcept nogil:
     index.fault = at
     index.fault_tag = tag
@@ -250,7 +254,7 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
                 break
             index.stop = at
             return stop_with(index, CUT if to_the_end else OVERRUN, at, 0, b"the data ends inside an element's header")
-        if element.tag >= stop_before and element.tag >> 16 != 0xFFFE:
+        if is_behind(element.tag, stop_before):
             break
         if element.tag == 0 and not strict and only_zeros(cursor.data + at, cursor.end - at):
             break
@@ -356,6 +360,8 @@ cdef int by_tag(const void* a, const void* b) noexcept nogil:
 cdef void sort_index(Index* index) noexcept nogil:
     """Brings elements into tag order; of several with one tag the last counts."""
     cdef size_t i, kept = 0
+    if index.count < 2:
+        return
     qsort(index.elements, index.count, sizeof(Element), by_tag)
     for i in range(index.count):
         if i + 1 < index.count and index.elements[i + 1].tag == index.elements[i].tag:

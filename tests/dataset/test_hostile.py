@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
 import tracemalloc
@@ -101,6 +102,35 @@ def test_mutated(name: str) -> None:
             else:
                 data = data[: place + 1]
         attempt(bytes(data), one.transfer_syntax, strict=turn % 4 == 3, max_depth=generator.choice((2, 64)))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "rtplan.dcm", "693_J2KI.dcm", "UN_sequence.dcm", "MR_small_bigendian.dcm"]
+)
+def test_a_mutated_file_reads_as_its_bytes_do(name: str) -> None:
+    """Leaving long values in the file changes nothing about what is read, nor about what fails."""
+    one = sample(f"test_files/{name}")
+    generator = random.Random(name)
+    for _ in range(60):
+        data = bytearray(one.data[:8_000])
+        for _ in range(generator.choice((1, 2, 8))):
+            place = generator.randrange(len(data) - 4)
+            data[place : place + 4] = generator.choice(
+                (b"\xff\xff\xff\xff", b"\0\0\0\0", b"SQ\0\0", generator.randbytes(4))
+            )
+        outcomes = []
+        for read in (
+            Dataset.from_bytes,
+            lambda data, syntax: Dataset.from_file(io.BytesIO(data), syntax, defer_size=16),
+        ):
+            try:
+                data_set = read(bytes(data), one.transfer_syntax)
+                outcome: object = data_set.to_bytes(), [bytes(each.raw) for each in data_set], str(data_set.truncated)
+            except DecodeError as error:
+                outcome = str(error)
+            outcomes.append(outcome)
+        assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
