@@ -47,10 +47,13 @@ include "dataset_vr.pxi"
 
 
 @cython.final
+@cython.no_gc
 cdef class Source:
     """The bytes that a data set and all its items are decoded from, with the limits of decoding.
 
-    Invariant: `view` is held as long as this lives, so that `data` has `size` bytes.
+    Invariant: `view` is held as long as this lives, so that `data` has `size` bytes. The garbage collector must not see
+    it: a memoryview that is exported and that it clears first crashes when it is released. Nothing here leads back to a
+    data set, so there is no cycle to collect.
     """
 
     cdef Py_buffer view
