@@ -53,6 +53,10 @@ def _text(value: str) -> str:
     return escape(_not_xml().sub("\ufffd", value), {"\r": "&#13;"})
 
 
+def _quoted(value: str) -> str:
+    return quoteattr(_not_xml().sub("\ufffd", value))
+
+
 def to_xml(
     data_set: Dataset, *, bulk: str = "inline", bulk_uri: BulkTo | None = None, bulk_threshold: int = 1024
 ) -> str:
@@ -99,7 +103,7 @@ class _Writer:
         if keyword:
             head += f' keyword="{keyword}"'
         if creator is not None:
-            head += f" privateCreator={quoteattr(_text(creator))}"
+            head += f" privateCreator={_quoted(creator)}"
         self.parts.append(head + ">")
         self.contents(element)
         self.parts.append("</DicomAttribute>\n")
@@ -118,7 +122,7 @@ class _Writer:
         if vr in _BINARY or isinstance(value, (bytes, bytearray, memoryview)):
             uri = self.bulk_uri(element) if self.bulk_uri is not None and len(value) > self.bulk_threshold else None
             if uri is not None:
-                parts.append(f"<BulkData uri={quoteattr(_text(uri))}/>")
+                parts.append(f"<BulkData uri={_quoted(uri)}/>")
             elif self.bulk == "inline":
                 parts.append(f"<InlineBinary>{base64.b64encode(value).decode('ascii')}</InlineBinary>")
             return
