@@ -11,6 +11,7 @@ The parts of this one module:
     dataset_element.pxi     `DataElement`, `Sequence`, iteration
     dataset_encode.pxi      Python values to bytes; encoding
     dataset_json.pxi        encoded elements to the text of the DICOM JSON model
+    dataset_head.pxi        where the data set of a file begins
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -747,3 +748,4 @@ include "dataset_values.pxi"
 include "dataset_element.pxi"
 include "dataset_encode.pxi"
 include "dataset_json.pxi"
+include "dataset_head.pxi"

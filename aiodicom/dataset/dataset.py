@@ -43,8 +43,8 @@ class Dataset(Core):
     they stand.
     """
 
-    #: The file meta information (group 0002), where the data set came from a file or was given one.
-    file_meta: Dataset | None = None
+    #: `file_meta`, or the bytes that encode it until somebody asks.
+    _meta: Dataset | bytes | None = None
     #: UID of the transfer syntax that the data set was decoded from; None for one made anew.
     transfer_syntax: str | None = None
 
@@ -56,6 +56,18 @@ class Dataset(Core):
             self._put(element)
         for keyword, value in values.items():
             self[keyword] = DataElement(keyword, _vr_for(keyword), value)
+
+    @property
+    def file_meta(self) -> Dataset | None:
+        """The file meta information (group 0002), where the data set came from a file or was given one."""
+        meta = self._meta
+        if isinstance(meta, bytes):
+            meta = self._meta = Dataset.from_bytes(meta)
+        return meta
+
+    @file_meta.setter
+    def file_meta(self, meta: Dataset | None) -> None:
+        self._meta = meta
 
     # Encoded form
 

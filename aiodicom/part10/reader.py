@@ -25,6 +25,9 @@ _WINDOW = 4096
 
 _PIXELS = 0x7FE00008
 
+#: Preamble and prefix (PS3.10 7.1).
+_PREFIX_END = 132
+
 
 def dcmread(
     source: str | os.PathLike[str] | BinaryIO,
@@ -109,18 +112,23 @@ def _from_buffer(
     limits: dict[str, int],
 ) -> Dataset:
     from aiodicom.dataset import Dataset
+    from aiodicom.dataset._dataset import plain_head
 
-    head = find_head(lambda offset, count: data[offset : offset + count], len(data), force=force)
-    offset = head.data_offset
+    head = None
+    plain = plain_head(data)
+    if plain is not None:
+        offset, transfer_syntax = plain
+    else:
+        head = find_head(lambda offset, count: data[offset : offset + count], len(data), force=force)
+        offset = head.data_offset
+        transfer_syntax = _transfer_syntax(head, data[offset : offset + 16], strict)
     data_set = Dataset.from_bytes(
-        memoryview(data)[offset:],
-        _transfer_syntax(head, data[offset : offset + 16], strict),
-        stop_before=stop_before,
-        strict=strict,
-        offset=offset,
-        **limits,
+        memoryview(data)[offset:], transfer_syntax, stop_before=stop_before, strict=strict, offset=offset, **limits
     )
-    return _dressed(data_set, head, path)
+    if head is not None:
+        return _dressed(data_set, head, path)
+    data_set.__dict__.update(_meta=data[_PREFIX_END:offset], preamble=data[:128], filename=path)
+    return data_set
 
 
 def _transfer_syntax(head: Head, start: bytes, strict: bool) -> str:
