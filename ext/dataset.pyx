@@ -5,6 +5,8 @@ The parts of this one module:
 
     dataset.pyx             `Core`: the index of a data set, its context, and what was changed
     dataset_vr.pxi          value representations and the dictionaries' word on them
+    dataset_source.pxi      the bytes that are decoded, and the limits
+    dataset_keys.pxi        tags by their names, repertoires
     dataset_scan.pxi        where elements begin and end, in plain C
     dataset_outline.pxi     data sets in files, long values left where they are
     dataset_values.pxi      bytes to Python values
@@ -36,6 +38,7 @@ cdef extern from "Python.h":
     ctypedef object (*newfunc)(PyTypeObject*, object, PyObject*)
     ctypedef struct PyTypeObject:
         newfunc tp_new
+    object PyObject_GenericGetAttr(object, object)
     int PyObject_GenericSetAttr(object, object, PyObject*) except -1
 
 
@@ -47,55 +50,8 @@ cdef tuple EMPTY = ()
 include "dataset_vr.pxi"
 
 
-@cython.final
-@cython.no_gc
-cdef class Source:
-    """The bytes that a data set and all its items are decoded from, with the limits of decoding.
-
-    Invariant: `view` is held as long as this lives, so that `data` has `size` bytes. The garbage collector must not see
-    it: a memoryview that is exported and that it clears first crashes when it is released. Nothing here leads back to a
-    data set, so there is no cycle to collect.
-    """
-
-    cdef Py_buffer view
-    cdef bint held
-    cdef const uint8_t* data
-    cdef uint64_t size
-    cdef uint64_t base                # what is added to offsets in errors
-    cdef int max_depth
-    cdef size_t max_elements
-    cdef bint strict
-    cdef object read_deferred         # reads (offset, length) of a value that was left in its file
-    cdef Hole* holes
-    cdef size_t hole_count
-    cdef object original              # what was inflated to give these bytes
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.view)
-        free(self.holes)
-
-    cdef uint64_t in_file(self, uint64_t offset) noexcept:
-        """Where a place in the buffer was in what was given: behind the values that were left out."""
-        cdef size_t i
-        cdef uint64_t total = offset + self.base
-        for i in range(self.hole_count):
-            if self.holes[i].at >= offset:
-                break
-            total += self.holes[i].skipped
-        return total
-
-
-cdef str path_text(tuple where, uint32_t tag):
-    """The tags that lead to an element: `where` is (that of the enclosing item, tag of the sequence, item number)."""
-    cdef list parts = [f"({tag >> 16:04X},{tag & 0xFFFF:04X})"] if tag else []
-    while where is not None:
-        parts.append(f"({where[1] >> 16:04X},{where[1] & 0xFFFF:04X})[{where[2]}]")
-        where = where[0]
-    return ".".join(reversed(parts))
-
-
 include "dataset_scan.pxi"
+include "dataset_source.pxi"
 
 
 cdef class Core:
@@ -139,7 +95,7 @@ cdef class Core:
     # Decoding
 
     def _decode(self, data, bint implicit, bint big, *, uint32_t stop_before, bint strict, int max_depth,
-                size_t max_elements, uint64_t base, original, read_deferred=None, list holes=None):
+                size_t max_elements, uint64_t base, original, read_deferred=None, list holes=None, trouble=None):
         cdef Source source = Source.__new__(Source)
         if not 0 < max_depth <= GREATEST_DEPTH:
             raise ValueError(f"max_depth is to be from 1 to {GREATEST_DEPTH}")
@@ -170,6 +126,8 @@ cdef class Core:
         if not strict:
             believe_first(source.data, source.size, source.size, &self.implicit, &self.big)
         self.make_index(stop_before)
+        if self.trouble is None:
+            self.trouble = trouble
 
     cdef int make_index(self, uint32_t stop_before) except -1:
         cdef Index index
@@ -333,7 +291,7 @@ cdef class Core:
                 return value
         vr = self.vr_of(element)
         if vr == VR_SQ:
-            value = self.sequence_of(element)
+            value = items_of(self, element)
             self.keep(element.tag, value)
             return value
         if element.flags & FLAG_DEFERRED:
@@ -354,57 +312,6 @@ cdef class Core:
             self.cache = {}
         self.cache[tag] = value
         return 0
-
-    cdef Sequence sequence_of(self, const Element* element):
-        """The items of a sequence, each to be indexed when it is asked for something."""
-        cdef Source source = self.source
-        cdef Sequence sequence = Sequence.__new__(Sequence)
-        cdef Cursor cursor
-        cdef Core item
-        cdef bint implicit = (element.flags & FLAG_IMPLICIT) != 0 or element.vr == VR_UN or element.vr == VR_NONE
-        cdef bint undefined, open_ended, last
-        cdef uint64_t start = 0, length = 0
-        cdef int outcome
-        cdef size_t number = 0
-        if self.depth >= source.max_depth:
-            raise self.error("sequences are nested too deeply", element.offset, element.tag)
-        if element.flags & FLAG_DEFERRED:
-            raise self.error("a sequence was left out", element.offset, element.tag)
-        cursor.data = source.data
-        cursor.pos = element.offset
-        cursor.end = element.offset + element.length
-        cursor.big = self.big and element.vr != VR_UN
-        last = cursor.end == source.size  # nothing follows: an item that goes on was cut with the data
-        sequence.is_undefined_length = (element.flags & FLAG_UNDEFINED) != 0
-        while True:
-            outcome = next_item(&cursor, implicit, source.max_depth, self.depth, source.strict, &start, &length,
-                                &undefined, &open_ended)
-            if outcome == 0:
-                break
-            if outcome < 0 or (open_ended and not last):
-                if outcome == -CUT and last and not source.strict:
-                    break
-                raise self.error(ITEM_FAULTS.get(outcome, "an item goes past the end of its sequence"), cursor.pos,
-                                 element.tag)
-            if number >= source.max_elements:
-                raise self.error("more items than the limit allows", cursor.pos, element.tag)
-            item = new_item()
-            item.source = source
-            item.start = start
-            item.end = start + length
-            item.implicit = implicit
-            item.big = cursor.big
-            item.indexed = False
-            item.item_undefined = undefined
-            item.to_the_end = item.end == source.size
-            item.depth = self.depth + 1
-            item.inherited_representation = self.pixel_representation()
-            item.inherited_charset = self.encoded_charset()
-            item.where = (self.where, element.tag, number)
-            sequence.append(item)
-            number += 1
-        sequence.origin = tuple(sequence)
-        return sequence
 
     # Elements by tag
 
@@ -467,6 +374,10 @@ cdef class Core:
     def __iter__(self):
         return iterate(self)
 
+    def iterall(self):
+        """Every element, each sequence followed by the elements of its items."""
+        return walk_all(self)
+
     def __contains__(self, key):
         try:
             return self.has(tag_of(key))
@@ -484,18 +395,25 @@ cdef class Core:
     def __delitem__(self, key):
         self.remove(tag_of(key))
 
-    def __getattr__(self, str name):
+    def __getattribute__(self, str name):
+        # Keywords that were asked for before are looked up first: a failing look-up costs more than everything else.
         cdef const Element* element
-        tag = keyword_tag(name)
-        if tag is not None:
-            if self.overlay is None:
-                element = self.find(tag)
-                if element != NULL:
-                    return self.value_of(element)
-            else:
-                changed = self.element_at(tag)
-                if changed is not None:
-                    return (<DataElement>changed).value
+        tag = keyword_tags.get(name)
+        if tag is None:
+            return PyObject_GenericGetAttr(self, name)
+        if self.overlay is None:
+            element = self.find(tag)
+            if element != NULL:
+                return self.value_of(element)
+        else:
+            changed = self.element_at(tag)
+            if changed is not None:
+                return (<DataElement>changed).value
+        raise AttributeError(f"the data set has no {name}", name=name, obj=self)
+
+    def __getattr__(self, str name):
+        if name not in keyword_tags and keyword_tag(name) is not None:
+            return getattr(self, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def __setattr__(self, str name, value):
@@ -662,87 +580,13 @@ cdef class Core:
                 self.put(element)
 
 
-cdef dict ITEM_FAULTS = {
-    -CUT: "the sequence ends inside an item's header",
-    -TOO_DEEP: "sequences are nested too deeply",
-    -NOT_STANDARD: "a delimiter is wrong",
-    -NOT_AN_ITEM: "there is no item where one must be",
-}
-cdef dict known_encodings = {}
-
-
-cdef tuple encodings_of(bytes encoded):
-    """Python encodings for an encoded Specific Character Set."""
-    global charset
-    found = known_encodings.get(encoded)
-    if found is None:
-        if charset is None:
-            from aiodicom.dataset import charset as module
-            charset = module
-        terms = [term.strip(" \0") for term in encoded.decode("latin-1").split("\\")] if encoded else []
-        found = tuple(charset.encodings_for(terms))
-        if len(known_encodings) < 256:
-            known_encodings[encoded] = found
-    return found
-
-
-cdef inline Core new_item():
-    return <Core>(<PyTypeObject*>item_type).tp_new(<PyTypeObject*>item_type, EMPTY, NULL)
-
-
-cdef inline object name_of(str text):
-    return subtype(PersonName, text)
-
-
-cdef dict keyword_tags = {}
-
-
-cdef object keyword_tag(str name):
-    """The tag of a keyword, or None."""
-    tag = keyword_tags.get(name)
-    if tag is None and name and "A" <= name[0] <= "Z":
-        tag = dictionary.tag_for_keyword(name)
-        if tag is not None:
-            keyword_tags[sys.intern(name)] = tag
-    return tag
-
-
-cdef uint32_t tag_of(key) except? 0xFFFFFFFF:
-    """The tag that a keyword, a number, a (group, element) or "gggg,eeee" names."""
-    if isinstance(key, int):
-        return key
-    if isinstance(key, str):
-        tag = keyword_tag(key)
-        if tag is not None:
-            return tag
-        digits = key.strip("()").replace(",", "").replace(" ", "")
-        try:
-            if len(digits) == 8:
-                return int(digits, 16)
-        except ValueError:
-            pass
-        raise KeyError(key)
-    if isinstance(key, tuple) and len(key) == 2:
-        group, element = key
-        group = int(group, 16) if isinstance(group, str) else group
-        element = int(element, 16) if isinstance(element, str) else element
-        if not (0 <= group <= 0xFFFF and 0 <= element <= 0xFFFF):
-            raise KeyError(key)
-        return (<uint32_t>group << 16) | <uint32_t>element
-    raise TypeError(f"a tag is a keyword, a number, a pair of them or 'gggg,eeee', not {type(key).__name__}")
-
-
-def to_tag(key):
-    """The tag that a keyword, a number, a ``(group, element)`` or ``"gggg,eeee"`` names."""
-    return Tag(tag_of(key))
-
-
 def set_item_type(cls):
     """Makes `cls`, a subclass of `Core`, the type of sequence items."""
     global item_type
     item_type = cls
 
 
+include "dataset_keys.pxi"
 include "dataset_outline.pxi"
 include "dataset_values.pxi"
 include "dataset_element.pxi"

@@ -5,8 +5,8 @@
 cdef class DataElement:
     """A data element (PS3.5 7.1): `tag`, `vr`, `value`.
 
-    Either a view of an element in a data set's encoded bytes (`owner`, `element`), or one that has its own value. A view
-    that is given a value becomes the data set's element from then on.
+    Either a view of an element in a data set's encoded bytes (`owner`, `element`), or one that has its own value. A
+    view that is given a value becomes the data set's element from then on.
     """
 
     cdef Core owner
@@ -333,7 +333,59 @@ cdef class Sequence(list):
         return Sequence, (list(self),)
 
 
-cdef iterate(Core data_set):
+cdef Sequence items_of(Core data_set, const Element* element):
+    """The items of a sequence, each to be indexed when it is asked for something."""
+    cdef Source source = data_set.source
+    cdef Sequence sequence = Sequence.__new__(Sequence)
+    cdef Cursor cursor
+    cdef Core item
+    cdef bint implicit = (element.flags & FLAG_IMPLICIT) != 0 or element.vr == VR_UN or element.vr == VR_NONE
+    cdef bint undefined, open_ended, last
+    cdef uint64_t start = 0, length = 0
+    cdef int outcome
+    cdef size_t number = 0
+    if data_set.depth >= source.max_depth:
+        raise data_set.error("sequences are nested too deeply", element.offset, element.tag)
+    if element.flags & FLAG_DEFERRED:
+        raise data_set.error("a sequence was left out", element.offset, element.tag)
+    cursor.data = source.data
+    cursor.pos = element.offset
+    cursor.end = element.offset + element.length
+    cursor.big = data_set.big and element.vr != VR_UN
+    last = cursor.end == source.size  # nothing follows: an item that goes on was cut with the data
+    sequence.is_undefined_length = (element.flags & FLAG_UNDEFINED) != 0
+    while True:
+        outcome = next_item(&cursor, implicit, source.max_depth, data_set.depth, source.strict, &start, &length,
+                            &undefined, &open_ended)
+        if outcome == 0:
+            break
+        if outcome < 0 or (open_ended and not last):
+            if outcome == -CUT and last and not source.strict:
+                break
+            raise data_set.error(ITEM_FAULTS.get(outcome, "an item goes past the end of its sequence"), cursor.pos,
+                             element.tag)
+        if number >= source.max_elements:
+            raise data_set.error("more items than the limit allows", cursor.pos, element.tag)
+        item = new_item()
+        item.source = source
+        item.start = start
+        item.end = start + length
+        item.implicit = implicit
+        item.big = cursor.big
+        item.indexed = False
+        item.item_undefined = undefined
+        item.to_the_end = item.end == source.size
+        item.depth = data_set.depth + 1
+        item.inherited_representation = data_set.pixel_representation()
+        item.inherited_charset = data_set.encoded_charset()
+        item.where = (data_set.where, element.tag, number)
+        sequence.append(item)
+        number += 1
+    sequence.origin = tuple(sequence)
+    return sequence
+
+
+cdef ElementIterator iterate(Core data_set):
     cdef ElementIterator iterator = ElementIterator.__new__(ElementIterator)
     data_set.ensure()
     iterator.data_set = data_set
@@ -357,13 +409,20 @@ cdef class ElementIterator:
         return self
 
     def __next__(self):
+        element = self.following()
+        if element is None:
+            raise StopIteration
+        return element
+
+    cdef DataElement following(self):
+        """The next element, or None."""
         cdef Core data_set = self.data_set
         cdef uint32_t tag
         if self.changed is None:
             if self.at < data_set.count:
                 self.at += 1
                 return view_of(data_set, &data_set.elements[self.at - 1])
-            raise StopIteration
+            return None
         while self.next_changed < len(self.changed):
             tag = self.changed[self.next_changed]
             if self.at < data_set.count:
@@ -378,4 +437,47 @@ cdef class ElementIterator:
         if self.at < data_set.count:
             self.at += 1
             return view_of(data_set, &data_set.elements[self.at - 1])
-        raise StopIteration
+        return None
+
+
+@cython.final
+cdef class ElementWalker:
+    """Every element in tag order, each sequence followed by the elements of its items."""
+
+    cdef ElementIterator elements
+    cdef list waiting                 # by level: the rest of a sequence's items, and of the elements around it
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef DataElement element
+        while True:
+            element = self.elements.following()
+            if element is not None:
+                break
+            if not self.waiting:
+                raise StopIteration
+            items, elements = self.waiting[len(self.waiting) - 1]
+            item = next(items, None)
+            if item is None:
+                self.waiting.pop()
+                self.elements = <ElementIterator>elements
+            else:
+                self.elements = iterate(<Core?>item)
+        if element.vr_now() == VR_SQ and element.value:
+            if len(self.waiting) >= GREATEST_DEPTH:
+                raise ValueError("sequences are nested too deeply")
+            self.waiting.append((iter(element.value), self.elements))
+            self.elements = NOTHING_LEFT
+        return element
+
+
+cdef ElementIterator NOTHING_LEFT = iterate(Core.__new__(Core))
+
+
+cdef ElementWalker walk_all(Core data_set):
+    cdef ElementWalker walker = ElementWalker.__new__(ElementWalker)
+    walker.waiting = []
+    walker.elements = iterate(data_set)
+    return walker

@@ -226,7 +226,7 @@ cdef bytes encode_alone(DataElement element):
 
 
 cdef bytes charset_bytes(Core data_set, bytes outer):
-    """The encoded Specific Character Set under which a data set is to be encoded; that of what encloses it is `outer`."""
+    """The encoded Specific Character Set for encoding a data set; that of what encloses it is `outer`."""
     if data_set.overlay is not None and 0x00080005 in data_set.overlay:
         changed = data_set.overlay[0x00080005]
         if changed is None:
@@ -416,7 +416,7 @@ cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, c
     if code == VR_SQ:
         value = None if data_set.cache is None else data_set.cache.get(element.tag)
         if value is None:
-            value = data_set.sequence_of(element)
+            value = items_of(data_set, element)
         return encode_sequence(data_set, element.tag, value, writer, target, own_charset, kept, depth + 1)
     if element.flags & FLAG_DEFERRED:
         data = bytes(data_set.raw_of(element))

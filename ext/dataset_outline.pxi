@@ -4,9 +4,9 @@ def outline(read, uint64_t start, uint64_t size, bint implicit, bint big, uint64
             uint32_t stop_before, size_t window):
     """What to decode of a data set in a file without the long values: (bytes, holes).
 
-    `read(offset, length)` gives bytes of the file, `size` is the file's. Each hole is (place in the bytes, offset in the
-    file, length of the value, bytes of the file left out). Sequences are read whole, whatever their size; nothing is
-    read past `stop_before`.
+    `read(offset, length)` gives bytes of the file, `size` is the file's. Each hole is (place in the bytes, offset in
+    the file, length of the value, bytes of the file left out). Sequences are read whole, whatever their size; nothing
+    is read past `stop_before`.
     """
     cdef Cursor cursor
     cdef Element element
@@ -78,7 +78,7 @@ def outline(read, uint64_t start, uint64_t size, bint implicit, bint big, uint64
 
 
 cdef tuple fragments_extent(read, uint64_t position, uint64_t size, bint big):
-    """The length of encapsulated Pixel Data in a file, and that with its delimiter; None where it isn't as it must be."""
+    """The length of encapsulated Pixel Data in a file, and that with its delimiter; None where it is malformed."""
     cdef uint64_t start = position
     cdef bytes chunk
     cdef uint32_t tag, length
@@ -123,7 +123,8 @@ cdef int believe_first(const uint8_t* data, uint64_t size, uint64_t whole, bint*
         if not implicit[0] and vr_index((p[4] << 8) | p[5]) < 0 and not big[0]:
             implicit[0] = (length == UNDEFINED or length <= left) and standard_vr(tag) != VR_NONE
     elif implicit[0]:
-        if read_header(&cursor, False, &element, &tag) == DONE and tag != UNDEFINED and tag <= left + 8 - element.header:
+        if (read_header(&cursor, False, &element, &turned) == DONE and turned != UNDEFINED
+                and turned <= left + 8 - element.header):
             implicit[0] = length <= left and element.vr != standard_vr(element.tag)
     return 0
 

@@ -77,7 +77,8 @@ cdef str vr_name(uint16_t code):
 cdef object table_owner = None
 cdef const uint32_t[::1] table_tags = None
 cdef const uint8_t[::1] table_vrs = None
-cdef dict other_vrs = {}              # what the table lacks: repeating groups by tag, private attributes by (creator, tag)
+# What the table lacks: repeating groups by tag, private attributes by (creator, tag).
+cdef dict other_vrs = {}
 
 
 cdef uint16_t code_of_letters(uint8_t first, uint8_t second):

@@ -55,7 +55,7 @@ class Dataset(Core):
         for element in elements:
             self._put(element)
         for keyword, value in values.items():
-            self[keyword] = DataElement(keyword, _vr_for(keyword), value)
+            self._set(to_tag(keyword), value)
 
     @property
     def file_meta(self) -> Dataset | None:
@@ -97,9 +97,10 @@ class Dataset(Core):
         Raises `aiodicom.errors.DecodeError`; for what is nested in a sequence when that is asked for.
         """
         encoding = encoding_of(transfer_syntax)
-        original = None
+        original = trouble = None
         if encoding.deflated:
-            original, data = data, inflate(data, max_inflated, strict)
+            original = data
+            data, trouble = inflate(data, max_inflated, strict)
         data_set = cls()
         data_set._decode(
             data,
@@ -111,6 +112,7 @@ class Dataset(Core):
             max_elements=max_elements,
             base=0 if encoding.deflated else offset,
             original=original,
+            trouble=trouble,
         )
         data_set.transfer_syntax = transfer_syntax
         return data_set
@@ -316,14 +318,6 @@ class Dataset(Core):
         stop = _EVERYTHING if key.stop is None else key.stop if isinstance(key.stop, int) else to_tag(key.stop)
         return type(self)(element.__copy__() for element in self if start <= element.tag < stop)
 
-    def iterall(self) -> Iterator[DataElement]:
-        """Every element, each sequence followed by the elements of its items."""
-        for element in self:
-            yield element
-            if element.vr == "SQ":
-                for item in element.value:
-                    yield from item.iterall()
-
     def walk(self, callback: Callable[[Dataset, DataElement], object], recursive: bool = True) -> None:
         """Calls `callback` with the data set and each element in tag order; then, if `recursive`, with those of items.
 
@@ -438,6 +432,13 @@ class Dataset(Core):
                     yield from item._lines(f"{indent}    ")
 
     # Other forms
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Dataset:
+        """The data set of a DICOM JSON Model object (PS3.18 F), given as text."""
+        from aiodicom.dataset import json
+
+        return json.from_json(text)
 
     def to_json(self) -> str:
         """The data set in the DICOM JSON model (PS3.18 F), as text."""

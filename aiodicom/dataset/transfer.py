@@ -19,11 +19,12 @@ def encoding_of(uid: str) -> TransferSyntax:
     return transfer_syntax(uid)
 
 
-def inflate(data: bytes | bytearray | memoryview, limit: int, strict: bool) -> bytes:
-    """The data set within a deflated one (PS3.5 A.5), of at most `limit` bytes.
+def inflate(data: bytes | bytearray | memoryview, limit: int, strict: bool) -> tuple[bytes, DecodeError | None]:
+    """The data set within a deflated one (PS3.5 A.5), of at most `limit` bytes, and what was wrong with its end.
 
     Where the deflated data end too early or are corrupt, what came before; with `strict` that raises.
     """
+    trouble: DecodeError | None = None
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     parts: list[bytes] = []
     total = 0
@@ -32,8 +33,9 @@ def inflate(data: bytes | bytearray | memoryview, limit: int, strict: bool) -> b
         try:
             part = inflater.decompress(rest, min(_STEP, limit - total + 1))
         except zlib.error as error:
+            trouble = DecodeError(f"the deflated data are corrupt ({error})", len(data) - len(rest))
             if strict or not parts:
-                raise DecodeError(f"the deflated data are corrupt ({error})", 0) from error
+                raise trouble from error
             break
         total += len(part)
         if total > limit:
@@ -42,6 +44,8 @@ def inflate(data: bytes | bytearray | memoryview, limit: int, strict: bool) -> b
         rest = inflater.unconsumed_tail
         if not rest and not part:
             break
-    if strict and not inflater.eof:
-        raise DecodeError("the deflated data end too early", len(data))
-    return b"".join(parts)
+    if not inflater.eof and trouble is None:
+        trouble = DecodeError("the deflated data end too early", len(data))
+        if strict:
+            raise trouble
+    return b"".join(parts), trouble

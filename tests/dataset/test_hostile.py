@@ -244,4 +244,5 @@ def test_deflated_data_cut() -> None:
     data = compressor.compress(plain) + compressor.flush()
     for size in range(1, len(data) - 1):
         attempt(data[:size], DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+        assert Dataset.from_bytes(data[:size], DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN).truncated is not None
     assert len(Dataset.from_bytes(data + b"\0", DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, strict=True)) == 20
