@@ -17,7 +17,7 @@ from .dataset import Dataset
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset as PydicomDataset
 
-__all__ = ["from_pydicom", "is_pydicom", "to_pydicom"]
+__all__ = ["from_pydicom", "is_pydicom", "ours", "to_pydicom"]
 
 
 def is_pydicom(value: Any) -> bool:
@@ -28,6 +28,11 @@ def is_pydicom(value: Any) -> bool:
     return module is not None and isinstance(value, module.Dataset)
 
 
+def ours(data_set: Any) -> Dataset:
+    """`data_set` itself, or our form of one of pydicom's. Raises TypeError for anything else."""
+    return data_set if isinstance(data_set, Dataset) else from_pydicom(data_set)
+
+
 def from_pydicom(data_set: PydicomDataset) -> Dataset:
     """Our form of a data set of pydicom's, file meta information and preamble included.
 
@@ -36,16 +41,16 @@ def from_pydicom(data_set: PydicomDataset) -> Dataset:
     if not is_pydicom(data_set):
         raise TypeError(f"a data set of pydicom's is wanted, not {type(data_set).__name__}")
     implicit, little = _encoding(data_set)
-    ours = Dataset.from_bytes(_encoded(data_set, implicit, little), _syntax(implicit, little))
-    ours.transfer_syntax = None
+    made = Dataset.from_bytes(_encoded(data_set, implicit, little), _syntax(implicit, little))
+    made.transfer_syntax = None
     meta = getattr(data_set, "file_meta", None)
     if meta is not None:
-        ours.file_meta = Dataset.from_bytes(_encoded(meta, False, True), EXPLICIT_VR_LITTLE_ENDIAN)
-        ours.transfer_syntax = ours.file_meta.get("TransferSyntaxUID")
+        made.file_meta = file_meta = Dataset.from_bytes(_encoded(meta, False, True), EXPLICIT_VR_LITTLE_ENDIAN)
+        made.transfer_syntax = file_meta.get("TransferSyntaxUID")
     preamble = getattr(data_set, "preamble", None)
     if preamble:
-        ours.preamble = preamble
-    return ours
+        made.preamble = preamble
+    return made
 
 
 def to_pydicom(data_set: Dataset) -> PydicomDataset:

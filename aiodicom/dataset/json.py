@@ -18,6 +18,8 @@ from aiodicom.errors import DecodeError
 from aiodicom.standard.dictionary import entry_for_tag, tag_for_keyword
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset as PydicomDataset
+
     from aiodicom.dataset import DataElement, Dataset
 
 __all__ = ["from_json", "to_json", "to_json_dict"]
@@ -35,14 +37,14 @@ _NOT_FINITE = {"NaN": math.nan, "inf": math.inf, "-inf": -math.inf, "Infinity": 
 
 
 def to_json(
-    data_set: Dataset,
+    data_set: Dataset | PydicomDataset,
     *,
     bulk: str = "inline",
     bulk_uri: BulkTo | None = None,
     bulk_threshold: int = 1024,
     indent: int | None = None,
 ) -> str:
-    """The data set as a DICOM JSON Model object (PS3.18 F.2), text in Unicode.
+    """The data set, ours or pydicom's, as a DICOM JSON Model object (PS3.18 F.2), text in Unicode.
 
     `bulk` says what becomes of binary values: ``"inline"`` or ``"omit"`` (the element remains, without a value).
     `bulk_uri` is called with each element that has more than `bulk_threshold` bytes of one, and gives the URI that
@@ -54,17 +56,27 @@ def to_json(
     if bulk_uri is None and indent is None:
         from ._dataset import json_text
 
-        return json_text(data_set, bulk == "inline")
+        return json_text(_ours(data_set), bulk == "inline")
     model = to_json_dict(data_set, bulk=bulk, bulk_uri=bulk_uri, bulk_threshold=bulk_threshold)
     return json.dumps(model, indent=indent, ensure_ascii=False)
 
 
+def _ours(data_set: Dataset | PydicomDataset) -> Dataset:
+    from .interop import ours
+
+    return ours(data_set)
+
+
 def to_json_dict(
-    data_set: Dataset, *, bulk: str = "inline", bulk_uri: BulkTo | None = None, bulk_threshold: int = 1024
+    data_set: Dataset | PydicomDataset,
+    *,
+    bulk: str = "inline",
+    bulk_uri: BulkTo | None = None,
+    bulk_threshold: int = 1024,
 ) -> dict[str, Any]:
     """`to_json` as dictionaries and lists."""
     return {
-        f"{element.tag:08X}": _member(element, bulk, bulk_uri, bulk_threshold) for element in data_set
+        f"{element.tag:08X}": _member(element, bulk, bulk_uri, bulk_threshold) for element in _ours(data_set)
     }  # in tag order, which PS3.18 F.2.2 asks for
 
 

@@ -20,6 +20,8 @@ from aiodicom.errors import DecodeError
 from aiodicom.standard.dictionary import entry_for_tag, keyword_for_tag
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset as PydicomDataset
+
     from aiodicom.dataset import DataElement, Dataset
 
 __all__ = ["NAMESPACE", "from_xml", "to_xml"]
@@ -58,20 +60,26 @@ def _quoted(value: str) -> str:
 
 
 def to_xml(
-    data_set: Dataset, *, bulk: str = "inline", bulk_uri: BulkTo | None = None, bulk_threshold: int = 1024
+    data_set: Dataset | PydicomDataset,
+    *,
+    bulk: str = "inline",
+    bulk_uri: BulkTo | None = None,
+    bulk_threshold: int = 1024,
 ) -> str:
-    """The data set as a NativeDicomModel document (PS3.19 A.1.5), to be encoded in UTF-8.
+    """The data set, ours or pydicom's, as a NativeDicomModel document (PS3.19 A.1.5), to be encoded in UTF-8.
 
     `bulk` says what becomes of binary values: ``"inline"`` or ``"omit"``. `bulk_uri` is called with each element that
     has more than `bulk_threshold` bytes of one, and gives the URI of its BulkData, or None for it to stand in the text.
     """
     if bulk not in ("inline", "omit"):
         raise ValueError(f"bulk is 'inline' or 'omit', not {bulk!r}")
+    from .interop import ours
+
     parts = [
         '<?xml version="1.0" encoding="UTF-8"?>\n',
         f'<NativeDicomModel xmlns="{NAMESPACE}" xml:space="preserve">\n',
     ]
-    _Writer(parts, bulk, bulk_uri, bulk_threshold).data_set(data_set)
+    _Writer(parts, bulk, bulk_uri, bulk_threshold).data_set(ours(data_set))
     parts.append("</NativeDicomModel>\n")
     return "".join(parts)
 

@@ -52,7 +52,9 @@ def dcmwrite(
 
     Raises OSError; ValueError for what cannot be encoded, or not in the transfer syntax.
     """
-    data_set = _ours(data_set)
+    from aiodicom.dataset.interop import ours
+
+    data_set = ours(data_set)
     parts = encode_file(data_set, transfer_syntax=transfer_syntax, strict=strict)
     if not isinstance(target, (str, os.PathLike)):
         for part in parts:
@@ -114,16 +116,6 @@ def complete_file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:
     # The group length's own element takes 12 bytes.
     meta.FileMetaInformationGroupLength = len(meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)) - 12
     return meta
-
-
-def _ours(data_set: Any) -> Dataset:
-    from aiodicom.dataset import Dataset
-
-    if isinstance(data_set, Dataset):
-        return data_set
-    from aiodicom.dataset.interop import from_pydicom
-
-    return from_pydicom(data_set)
 
 
 def _detach(data_set: Dataset, path: str) -> None:

@@ -94,6 +94,8 @@ SOP_CLASSES = """\
 1.2.840.10008.5.1.4.1.1.9.7.3 STORAGE - ElectrooculogramWaveformStorage Electrooculogram Waveform Storage
 1.2.840.10008.5.1.4.1.1.9.7.4 STORAGE - SleepElectroencephalogramWaveformStorage Sleep Electroencephalogram Waveform Storage
 1.2.840.10008.5.1.4.1.1.9.8.1 STORAGE - BodyPositionWaveformStorage Body Position Waveform Storage
+1.2.840.10008.5.1.4.1.1.9.100.1 STORAGE - WaveformPresentationStateStorage Waveform Presentation State Storage
+1.2.840.10008.5.1.4.1.1.9.100.2 STORAGE - WaveformAcquisitionPresentationStateStorage Waveform Acquisition Presentation State Storage
 1.2.840.10008.5.1.4.1.1.10 STORAGE r StandaloneModalityLUTStorage Standalone Modality LUT Storage
 1.2.840.10008.5.1.4.1.1.11 STORAGE r StandaloneVOILUTStorage Standalone VOI LUT Storage
 1.2.840.10008.5.1.4.1.1.11.1 STORAGE - GrayscaleSoftcopyPresentationStateStorage Grayscale Softcopy Presentation State Storage

@@ -15,6 +15,8 @@ from pydicom.sequence import Sequence as PydicomSequence
 
 from aiodicom.dataset import Dataset
 from aiodicom.dataset.interop import from_pydicom, is_pydicom, to_pydicom
+from aiodicom.dataset.json import to_json, to_json_dict
+from aiodicom.dataset.xml import to_xml
 from aiodicom.part10.reader import dcmread
 
 DATA = Path(pydicom.__file__).parent / "data"
@@ -110,3 +112,10 @@ def test_values_that_pydicom_warns_of() -> None:
         warnings.simplefilter("ignore")
         theirs.PatientID = "x" * 100
         assert from_pydicom(theirs).PatientID == "x" * 100
+
+
+def test_pydicom_data_sets_in_other_forms() -> None:
+    path = DATA / "test_files" / "CT_small.dcm"
+    assert to_json(pydicom.dcmread(path)) == dcmread(path).to_json()
+    assert to_json_dict(pydicom.dcmread(path)) == to_json_dict(dcmread(path))
+    assert to_xml(pydicom.dcmread(path)) == to_xml(dcmread(path))
