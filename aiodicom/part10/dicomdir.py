@@ -236,16 +236,18 @@ def read_dicomdir(path: str | os.PathLike[str], *, strict: bool = False) -> File
     Records are followed by their offsets; where these lead nowhere, the order of the records says what is below what.
     `strict` raises instead. Raises DecodeError for what is no DICOMDIR, or one whose offsets go round in circles.
     """
+    from aiodicom.dataset import Sequence as Items
+
     path = os.fspath(path)
     if os.path.isdir(path):
         path = os.path.join(path, _NAME)
     directory = dcmread(path, defer_size=None, strict=strict)
     items = directory.get("DirectoryRecordSequence")
-    if items is None:
+    if not isinstance(items, Items):
         raise DecodeError("not a DICOMDIR: no Directory Record Sequence", None, "(0004,1220)")
     file_set = FileSet(os.path.dirname(path) or os.curdir, str(directory.get("FileSetID") or ""))
     by_place = {_place(item): item for item in items if len(item)}
-    first = directory.get("OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity") or 0
+    first = _offset(directory, "OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity")
     if first in by_place:
         _follow(file_set.records, first, by_place)
     elif items and strict:
@@ -289,6 +291,12 @@ def _place(item: Dataset) -> int:
     return first.offset - header - 8
 
 
+def _offset(data_set: Dataset, keyword: str) -> int:
+    """An offset, 0 where there is none, or something else instead."""
+    value = data_set.get(keyword)
+    return value if isinstance(value, int) else 0
+
+
 def _record(item: Dataset) -> DirectoryRecord:
     from aiodicom.dataset import Dataset
 
@@ -314,10 +322,10 @@ def _follow(roots: list[DirectoryRecord], first: int, by_place: dict[int, Datase
             record = _record(item)
             if record.in_use:
                 siblings.append(record)
-                lower = item.get("OffsetOfReferencedLowerLevelDirectoryEntity") or 0
+                lower = _offset(item, "OffsetOfReferencedLowerLevelDirectoryEntity")
                 if lower:
                     waiting.append((record.children, lower))
-            place = item.get("OffsetOfTheNextDirectoryRecord") or 0
+            place = _offset(item, "OffsetOfTheNextDirectoryRecord")
 
 
 def _by_order(roots: list[DirectoryRecord], items: Iterable[Dataset]) -> None:

@@ -105,7 +105,8 @@ def complete_file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:
     meta.FileMetaInformationVersion = b"\0\1"
     for ours, theirs in (("MediaStorageSOPClassUID", "SOPClassUID"), ("MediaStorageSOPInstanceUID", "SOPInstanceUID")):
         uid = data_set.get(theirs)
-        if uid:
+        # Broken data may have anything there.
+        if uid and isinstance(uid, str):
             meta.add(DataElement(ours, "UI", uid))
     untouched = given.get("TransferSyntaxUID") == transfer_syntax and not data_set._modified()
     meta.TransferSyntaxUID = transfer_syntax

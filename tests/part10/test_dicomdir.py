@@ -184,6 +184,13 @@ def test_records_in_a_circle(tmp_path: Path) -> None:
         read_dicomdir(tmp_path)
 
 
+def test_a_directory_whose_sequence_is_none(tmp_path: Path) -> None:
+    data = (MEDIA / "DICOMDIR").read_bytes()
+    (tmp_path / "DICOMDIR").write_bytes(data.replace(b"\4\0\x20\x12SQ", b"\4\0\x20\x12OB"))
+    with pytest.raises(DecodeError, match="not a DICOMDIR"):
+        read_dicomdir(tmp_path)
+
+
 def test_names() -> None:
     assert is_file_id(["A", "IMG_0001"])
     assert not is_file_id([])
