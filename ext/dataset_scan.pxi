@@ -242,7 +242,7 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
     """
     cdef Element element
     cdef uint32_t length, last = 0
-    cdef uint64_t at, left
+    cdef uint64_t at, left, zeros_end = 0
     cdef int outcome
     cdef bint closed
     index.ordered = True
@@ -256,8 +256,12 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
             return stop_with(index, CUT if to_the_end else OVERRUN, at, 0, b"the data ends inside an element's header")
         if is_behind(element.tag, stop_before):
             break
-        if element.tag == 0 and not strict and only_zeros(cursor.data + at, cursor.end - at):
-            break
+        if element.tag == 0 and not strict and at >= zeros_end:
+            zeros_end = at
+            while zeros_end < cursor.end and not cursor.data[zeros_end]:
+                zeros_end += 1
+            if zeros_end == cursor.end:
+                break
         if element.tag >> 16 == 0xFFFE:
             # A delimiter where none belongs, such as after a data set or in an item of defined length.
             if strict:

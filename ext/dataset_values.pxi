@@ -47,7 +47,7 @@ def decimal_text(double value):
     text = repr(value)
     text = text.removesuffix(".0")
     precision = 16
-    while len(text) > 16:
+    while len(text) > 16 or not isfinite(<double>float(text)):  # rounding up may leave what a double can be
         precision -= 1
         text = f"{value:.{precision}g}"
     return text
@@ -134,6 +134,8 @@ cdef object decimal_value(const uint8_t* p, Py_ssize_t n):
                 return text
             number = float(text)
         except ValueError:
+            return text
+        if not isfinite(number):
             return text
     value = <DS>DS.__new__(DS, number)
     value.text = text

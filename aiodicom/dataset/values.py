@@ -146,11 +146,10 @@ class IS(int):
         try:
             number = int(text)
         except ValueError:
-            number = int(float(text)) if len(text) < 400 else 0
-            if float(text) != number:
+            value = float(text)
+            if not value.is_integer():  # infinity neither
                 raise
-        except OverflowError as error:
-            raise ValueError(text) from error
+            number = int(value)
         if str(number) == text:
             return int.__new__(IS, number)
         exact = int.__new__(_WrittenIS, number)

@@ -219,6 +219,20 @@ def test_elements_and_items_have_a_limit() -> None:
         _ = data_set.ReferencedImageSequence
 
 
+def test_zeros_are_looked_at_once() -> None:
+    """A run of zeros may be padding or a great many empty elements; finding out must not take its square."""
+    data = bytes(4_000_000) + element(0x00080060, "CS", b"CT")
+    data_set = Dataset.from_bytes(data, IMPLICIT_VR_LITTLE_ENDIAN)
+    assert len(data_set) <= 2
+
+
+@pytest.mark.parametrize("text", [b"1e999 ", b"inf ", b"nan ", b"9" * 5000, b"1_0 ", b"", b"- ", b"1.5 "])
+@pytest.mark.parametrize("vr", ["IS", "DS"])
+def test_numbers_that_are_none(vr: str, text: bytes) -> None:
+    value = Dataset.from_bytes(element(0x00280008, vr, text)).NumberOfFrames
+    assert value is None or str(value) == text.decode().strip()
+
+
 def test_a_bomb_does_not_go_off() -> None:
     bomb = zlib.compress(bytes(50_000_000), 9)[2:-4]
     tracemalloc.start()
