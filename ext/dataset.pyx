@@ -11,7 +11,8 @@ The parts of this one module:
     dataset_outline.pxi     data sets in files, long values left where they are
     dataset_values.pxi      bytes to Python values
     dataset_element.pxi     `DataElement`, `Sequence`, iteration
-    dataset_encode.pxi      Python values to bytes; encoding
+    dataset_set.pxi         Python values to bytes
+    dataset_encode.pxi      encoding
     dataset_json.pxi        encoded elements to the text of the DICOM JSON model
     dataset_head.pxi        where the data set of a file begins
 """
@@ -281,7 +282,10 @@ cdef class Core:
         """What gives the bytes of an element's value as a buffer."""
         if element.flags & FLAG_DEFERRED:
             return self.source.read_deferred(element.offset, element.length)
-        return memoryview(self.source.view.obj).cast("B")[element.offset:element.offset + element.length]
+        return self.view_between(element.offset, element.length)
+
+    cdef object view_between(self, uint64_t offset, uint64_t length):
+        return memoryview(self.source.view.obj).cast("B")[offset:offset + length]
 
     cdef object value_of(self, const Element* element):
         cdef uint16_t vr
@@ -591,6 +595,7 @@ include "dataset_keys.pxi"
 include "dataset_outline.pxi"
 include "dataset_values.pxi"
 include "dataset_element.pxi"
+include "dataset_set.pxi"
 include "dataset_encode.pxi"
 include "dataset_json.pxi"
 include "dataset_head.pxi"

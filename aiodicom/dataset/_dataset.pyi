@@ -1,6 +1,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Any, final
+from typing import Any, Literal, final, overload
 
 import numpy
 from _typeshed import ReadableBuffer
@@ -114,7 +114,26 @@ class Core:
     def _changes(self) -> dict[int, DataElement | None]: ...
     def _apply(self, changes: dict[int, DataElement | None]) -> None: ...
 
-def encode(data_set: Core, implicit: bool, big: bool, encapsulated: bool, checked: bool, lengths: str) -> bytes: ...
+@overload
+def encode(
+    data_set: Core,
+    implicit: bool,
+    big: bool,
+    encapsulated: bool,
+    checked: bool,
+    lengths: str,
+    in_parts: Literal[False] = False,
+) -> bytes: ...
+@overload
+def encode(
+    data_set: Core,
+    implicit: bool,
+    big: bool,
+    encapsulated: bool,
+    checked: bool,
+    lengths: str,
+    in_parts: Literal[True],
+) -> list[bytes | memoryview]: ...
 def outline(
     read: Callable[[int, int], bytes],
     start: int,

@@ -18,7 +18,7 @@ from aiodicom.dataset._dataset import (
     to_tag,
 )
 from aiodicom.dataset.stored import StoredFile
-from aiodicom.dataset.transfer import encoding_of, inflate
+from aiodicom.dataset.transfer import TransferSyntax, deflate, encoding_of, inflate
 from aiodicom.dataset.values import Tag
 
 __all__ = ["Dataset", "Key", "PrivateBlock"]
@@ -47,6 +47,10 @@ class Dataset(Core):
     _meta: Dataset | bytes | None = None
     #: UID of the transfer syntax that the data set was decoded from; None for one made anew.
     transfer_syntax: str | None = None
+    #: The 128 bytes that a file began with (PS3.10 7.1); empty where it had none, None for what came from no file.
+    preamble: bytes | None = None
+    #: The path that the data set was read from.
+    filename: str | None = None
 
     def __init__(self, elements: Mapping[Key, DataElement] | Iterable[DataElement] = (), **values: Any) -> None:
         """A data set of those elements; keyword arguments are values by keyword."""
@@ -187,26 +191,34 @@ class Dataset(Core):
 
         Raises ValueError where a value cannot be encoded, or Pixel Data does not fit the transfer syntax.
         """
-        named = transfer_syntax is not None
-        checked = named and transfer_syntax != self.transfer_syntax
-        if transfer_syntax is None:
-            transfer_syntax = self.transfer_syntax or "1.2.840.10008.1.2.1"
-        encoding = encoding_of(transfer_syntax)
-        implicit, big = not encoding.explicit, not encoding.little_endian
-        if not named and self._decoded:
-            implicit, big = self._implicit, self._big
+        encoding, implicit, big, checked = self._target(transfer_syntax)
         if encoding.deflated:
             original = self._original()
             if original is not None and lengths == "kept" and not self._modified():
                 return bytes(original)
         data = encode(self, implicit, big, encoding.encapsulated, checked, lengths)
-        if encoding.deflated:
-            import zlib
+        return deflate(data) if encoding.deflated else data
 
-            compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-            data = compressor.compress(data) + compressor.flush()
-            data += b"\0" * (len(data) & 1)  # PS3.5 A.5
-        return data
+    def to_parts(self, transfer_syntax: str | None = None, *, lengths: str = "kept") -> list[bytes | memoryview]:
+        """What `to_bytes` gives, in pieces to be written one after the other.
+
+        Long ranges of what was decoded are views of the buffer that it was decoded from, and are not copied.
+        """
+        encoding, implicit, big, checked = self._target(transfer_syntax)
+        if encoding.deflated:
+            return [self.to_bytes(transfer_syntax, lengths=lengths)]
+        return encode(self, implicit, big, encoding.encapsulated, checked, lengths, True)
+
+    def _target(self, transfer_syntax: str | None) -> tuple[TransferSyntax, bool, bool, bool]:
+        """The encoding, implicit VR, big endian, and whether Pixel Data must be of the kind that the encoding has."""
+        if transfer_syntax is None:
+            encoding = encoding_of(self.transfer_syntax or "1.2.840.10008.1.2.1")
+            if self._decoded:
+                return encoding, self._implicit, self._big, False
+            return encoding, not encoding.explicit, not encoding.little_endian, False
+        encoding = encoding_of(transfer_syntax)
+        checked = transfer_syntax != self.transfer_syntax
+        return encoding, not encoding.explicit, not encoding.little_endian, checked
 
     @property
     def is_implicit_VR(self) -> bool:
@@ -445,6 +457,12 @@ class Dataset(Core):
         from aiodicom.dataset import json
 
         return json.to_json(self)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The data set in the DICOM JSON model, as dictionaries and lists."""
+        from aiodicom.dataset import json
+
+        return json.to_json_dict(self)
 
 
 class PrivateBlock:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from aiodicom.errors import DecodeError
 from aiodicom.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
 
-__all__ = ["encoding_of", "inflate"]
+__all__ = ["TransferSyntax", "deflate", "encoding_of", "inflate"]
 
 _STEP = 1 << 22
 
@@ -49,3 +49,10 @@ def inflate(data: bytes | bytearray | memoryview, limit: int, strict: bool) -> t
         if strict:
             raise trouble
     return b"".join(parts), trouble
+
+
+def deflate(data: bytes) -> bytes:
+    """A data set deflated, of even length (PS3.5 A.5)."""
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = compressor.compress(data) + compressor.flush()
+    return deflated + b"\0" * (len(deflated) & 1)

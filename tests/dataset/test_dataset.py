@@ -27,6 +27,10 @@ def ct() -> Dataset:
     return Dataset.from_bytes(one.data, one.transfer_syntax)
 
 
+def oracle_pixels(name: str) -> bytes:
+    return bytes(sample(f"test_files/{name}").oracle().PixelData)
+
+
 def round_trip(data_set: Dataset, syntax: str = EXPLICIT_VR_LITTLE_ENDIAN) -> Dataset:
     return Dataset.from_bytes(data_set.to_bytes(syntax), syntax, strict=True)
 
@@ -118,6 +122,19 @@ class TestChanges:
         data_set.SOPInstanceUID = uid
         del data_set.PatientName
         assert data_set.to_bytes() == one.data.replace(b"\x10\0\x10\0PN\x16\0CompressedSamples^CT1 ", b"", 1)
+
+    @pytest.mark.parametrize("name", ["CT_small.dcm", "test-SR.dcm", "MR_small_RLE.dcm", "image_dfl.dcm"])
+    def test_parts_are_the_bytes(self, name: str) -> None:
+        one = sample(f"test_files/{name}")
+        for buffer in (one.data, bytearray(one.data), memoryview(b"xx" + one.data)[2:]):
+            data_set = Dataset.from_bytes(buffer, one.transfer_syntax)
+            assert b"".join(data_set.to_parts()) == one.data
+            data_set.SOPInstanceUID = "1.2.3"
+            parts = data_set.to_parts()
+            assert b"".join(parts) == data_set.to_bytes()
+            if name == "CT_small.dcm":
+                assert [type(part) for part in parts] == [bytes, memoryview]
+                assert data_set.PixelData == bytes(data_set["PixelData"].raw) == oracle_pixels(name)
 
     def test_lists_and_items_may_be_changed_in_place(self) -> None:
         data_set = ct()
