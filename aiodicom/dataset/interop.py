@@ -66,7 +66,7 @@ def to_pydicom(data_set: Dataset) -> PydicomDataset:
     file_data_set = FileDataset(
         BytesIO(),
         theirs,
-        preamble=getattr(data_set, "preamble", None) or None,
+        preamble=data_set.preamble or None,
         file_meta=FileMetaDataset(meta),
         is_implicit_VR=implicit,
         is_little_endian=little,

@@ -85,7 +85,7 @@ def encode_file(data_set: Dataset, *, transfer_syntax: str | None = None, strict
         for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
             if not meta.get(keyword):
                 raise ValueError(f"a file needs a {keyword} (PS3.10 7.1)")
-    preamble = getattr(data_set, "preamble", None) or bytes(128)
+    preamble = data_set.preamble or bytes(128)
     if len(preamble) != 128 or preamble.startswith(_EXECUTABLE):
         preamble = bytes(128)
     return [preamble + _PREFIX + meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN), body]
@@ -121,7 +121,7 @@ def complete_file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:
 
 def _detach(data_set: Dataset, path: str) -> None:
     """Takes values out of the file that is about to be replaced, for the data set to outlive it."""
-    source = getattr(data_set, "filename", None)
+    source = data_set.filename
     if source is None:
         return
     with suppress(OSError):

@@ -144,6 +144,12 @@ def test_numbers_keep_their_digits() -> None:
     assert from_json('{"00180050":{"vr":"DS","Value":["1.500"]}}').to_bytes() == data_set.to_bytes()
 
 
+def test_methods_of_the_data_set() -> None:
+    data_set = dcmread(CT)
+    assert data_set.to_json_dict() == to_json_dict(data_set)
+    assert Dataset.from_json(data_set.to_json()).to_json() == data_set.to_json()
+
+
 def test_empty_values_and_items() -> None:
     data_set = Dataset(PatientName="", Rows=None, ImageType=["A", "", "C"], PixelData=b"")
     data_set.ReferencedImageSequence = Sequence([Dataset(), Dataset(PatientID="1")])
