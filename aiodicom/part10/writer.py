@@ -65,8 +65,10 @@ def dcmwrite(
     _write_atomically(path, parts, fsync, overwrite)
 
 
-def encode_file(data_set: Dataset, *, transfer_syntax: str | None = None, strict: bool = False) -> list[bytes]:
-    """The bytes of a file, in pieces: preamble to file meta information, and the data set."""
+def encode_file(
+    data_set: Dataset, *, transfer_syntax: str | None = None, strict: bool = False
+) -> list[bytes | memoryview]:
+    """The bytes of a file, in pieces: preamble to file meta information, and those of the data set."""
     from aiodicom.dataset import Dataset
 
     given = data_set.file_meta or Dataset()
@@ -79,7 +81,7 @@ def encode_file(data_set: Dataset, *, transfer_syntax: str | None = None, strict
         if pixels.undefined_length != encapsulated:
             state = "not encapsulated" if encapsulated else "encapsulated"
             raise ValueError(f"Pixel Data is {state}, which does not fit the transfer syntax (PS3.5 A.4): {syntax}")
-    body = data_set.to_bytes(syntax)
+    body = data_set.to_parts(syntax)
     meta = complete_file_meta(data_set, syntax)
     if strict:
         for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
@@ -88,7 +90,7 @@ def encode_file(data_set: Dataset, *, transfer_syntax: str | None = None, strict
     preamble = data_set.preamble or bytes(128)
     if len(preamble) != 128 or preamble.startswith(_EXECUTABLE):
         preamble = bytes(128)
-    return [preamble + _PREFIX + meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN), body]
+    return [preamble + _PREFIX + meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN), *body]
 
 
 def complete_file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:
@@ -131,7 +133,7 @@ def _detach(data_set: Dataset, path: str) -> None:
                     element.value = bytes(element.value)
 
 
-def _write_atomically(path: str, parts: list[bytes], fsync: bool, overwrite: bool) -> None:
+def _write_atomically(path: str, parts: list[bytes | memoryview], fsync: bool, overwrite: bool) -> None:
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, f".aiodicom-{os.urandom(8).hex()}.part")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
