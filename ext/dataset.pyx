@@ -477,15 +477,6 @@ cdef class Core:
         return self.source is not None
 
     @property
-    def _stopped_at(self):
-        self.ensure()
-        return self.stopped
-
-    @property
-    def _repertoires(self):
-        return encodings_of(charset_bytes(self, self.inherited_charset))
-
-    @property
     def truncated(self):
         """The DecodeError that says where the encoded data ended too early; None where it did not."""
         self.ensure()
