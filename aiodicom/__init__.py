@@ -1,0 +1,93 @@
+"""aiodicom: an asyncio-native, high-throughput DICOM network engine.
+
+Everything public is here; a name is imported from its module when it is first used, so that importing aiodicom costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiodicom.dimse.events import AcceptedContext, Timeouts
+    from aiodicom.metrics import Counters
+    from aiodicom.net.acceptor import Rejection
+    from aiodicom.net.association import Association
+    from aiodicom.net.connect import connect
+    from aiodicom.net.requests import EchoRequest, StoreRequest
+    from aiodicom.net.run import run
+    from aiodicom.net.serve import serve
+    from aiodicom.net.server import Server
+    from aiodicom.net.sinks import BodySink, Discarded, Spooled, Streamed
+    from aiodicom.standard.status import Status, StatusCategory
+    from aiodicom.standard.uids import VERIFICATION
+    from aiodicom.ul.negotiation import ANY, Support
+    from aiodicom.ul.pdu import UserIdentity
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "ANY": "aiodicom.ul.negotiation",
+    "AcceptedContext": "aiodicom.dimse.events",
+    "Association": "aiodicom.net.association",
+    "BodySink": "aiodicom.net.sinks",
+    "Counters": "aiodicom.metrics",
+    "Discarded": "aiodicom.net.sinks",
+    "EchoRequest": "aiodicom.net.requests",
+    "Rejection": "aiodicom.net.acceptor",
+    "Server": "aiodicom.net.server",
+    "Spooled": "aiodicom.net.sinks",
+    "Status": "aiodicom.standard.status",
+    "StatusCategory": "aiodicom.standard.status",
+    "StoreRequest": "aiodicom.net.requests",
+    "Streamed": "aiodicom.net.sinks",
+    "Support": "aiodicom.ul.negotiation",
+    "Timeouts": "aiodicom.dimse.events",
+    "UserIdentity": "aiodicom.ul.pdu",
+    "VERIFICATION": "aiodicom.standard.uids",
+    "connect": "aiodicom.net.connect",
+    "errors": "aiodicom.errors",
+    "run": "aiodicom.net.run",
+    "serve": "aiodicom.net.serve",
+}
+
+__all__ = [
+    "ANY",
+    "VERIFICATION",
+    "AcceptedContext",
+    "Association",
+    "BodySink",
+    "Counters",
+    "Discarded",
+    "EchoRequest",
+    "Rejection",
+    "Server",
+    "Spooled",
+    "Status",
+    "StatusCategory",
+    "StoreRequest",
+    "Streamed",
+    "Support",
+    "Timeouts",
+    "UserIdentity",
+    "__version__",
+    "connect",
+    "errors",
+    "run",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'aiodicom' has no attribute {name!r}")
+    loaded = import_module(module)
+    value = loaded if module == f"aiodicom.{name}" else getattr(loaded, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

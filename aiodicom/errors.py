@@ -1,18 +1,18 @@
 """Every exception that aiodicom raises of its own.
 
-    AiodicomError
-    ├── LocalError                      the caller's mistake; nothing was sent
-    │   ├── ContextNotAccepted          no accepted presentation context fits the operation
-    │   └── AssociationClosed           the association had ended before the call
-    ├── RemoteError                     what the peer, or the way to it, did
-    │   ├── ConnectFailed               no transport connection
-    │   ├── AssociationRejected         A-ASSOCIATE-RJ: result, source, reason
-    │   ├── AssociationAborted          A-ABORT, or the provider's own abort: source, reason
-    │   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
-    │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
-    │   ├── StatusError                 a response with a failure status
-    │   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
-    └── DecodeError                     malformed DICOM data: offset, tag path, reason
+AiodicomError
+├── LocalError                      the caller's mistake; nothing was sent
+│   ├── ContextNotAccepted          no accepted presentation context fits the operation
+│   └── AssociationClosed           the association had ended before the call
+├── RemoteError                     what the peer, or the way to it, did
+│   ├── ConnectFailed               no transport connection
+│   ├── AssociationRejected         A-ASSOCIATE-RJ: result, source, reason
+│   ├── AssociationAborted          A-ABORT, or the provider's own abort: source, reason
+│   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
+│   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
+│   ├── StatusError                 a response with a failure status
+│   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
+└── DecodeError                     malformed DICOM data: offset, tag path, reason
 """
 
 from __future__ import annotations

@@ -24,6 +24,9 @@ class Status(IntEnum):
     value, such as ``<Status.UNKNOWN_C123: 49443>``.
     """
 
+    # An Enum's own hash is a call of Python code, and every response's status is looked up.
+    __hash__ = int.__hash__
+
     # PS3.7 annex C
     SUCCESS = 0x0000
     REQUESTED_OPTIONAL_ATTRIBUTES_NOT_SUPPORTED = 0x0001

@@ -1,0 +1,92 @@
+"""The options that several commands share, so that each means the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AcseTimeout",
+    "Associations",
+    "CalledAet",
+    "CallingAet",
+    "ConnectTimeout",
+    "Debug",
+    "DimseTimeout",
+    "Host",
+    "Json",
+    "MaxPdu",
+    "OwnAet",
+    "Port",
+    "Verbose",
+    "Window",
+    "timeout",
+]
+
+
+def _ae_title(value: str | None) -> str | None:
+    """An AE title as the VR AE has it (PS3.5 6.2): up to 16 characters, not only spaces, no backslash."""
+    if value is None:
+        return None
+    title = value.strip(" ")
+    if not title or len(title) > 16 or "\\" in title or not (title.isascii() and title.isprintable()):
+        raise typer.BadParameter(f"{value!r} is no AE title: 1 to 16 ASCII characters, without backslash")
+    return title
+
+
+def timeout(seconds: float) -> float | None:
+    """What an option of seconds means to the library: 0 turns the timeout off."""
+    return seconds or None
+
+
+Host = Annotated[str, typer.Argument(metavar="HOST", show_default=False, help="Name or address of the peer.")]
+Port = Annotated[
+    int, typer.Argument(metavar="PORT", min=1, max=65535, show_default=False, help="TCP port that the peer listens on.")
+]
+CallingAet = Annotated[
+    str, typer.Option("-aet", metavar="TITLE", callback=_ae_title, help="AE title that we call ourselves.")
+]
+CalledAet = Annotated[
+    str, typer.Option("-aec", metavar="TITLE", callback=_ae_title, help="AE title that we call the peer.")
+]
+OwnAet = Annotated[
+    str | None,
+    typer.Option(
+        "-aet",
+        metavar="TITLE",
+        callback=_ae_title,
+        show_default=False,
+        help="Our AE title; associations that call another are rejected. Without it, any is accepted.",
+    ),
+]
+ConnectTimeout = Annotated[
+    float, typer.Option("--connect-timeout", metavar="SECONDS", min=0, help="For the connection; 0: none.")
+]
+AcseTimeout = Annotated[
+    float,
+    typer.Option("--acse-timeout", metavar="SECONDS", min=0, help="For an answer on association level; 0: none."),
+]
+DimseTimeout = Annotated[
+    float, typer.Option("--dimse-timeout", metavar="SECONDS", min=0, help="For the response to a request; 0: none.")
+]
+Associations = Annotated[
+    int, typer.Option("--associations", metavar="N", min=1, help="How many associations to use side by side.")
+]
+Window = Annotated[
+    int,
+    typer.Option(
+        "--window",
+        metavar="N",
+        min=1,
+        max=65535,
+        help="Requests to have outstanding on an association, if the peer agrees (asynchronous operations).",
+    ),
+]
+MaxPdu = Annotated[
+    int,
+    typer.Option("--max-pdu", metavar="BYTES", min=4096, max=2**31, help="Largest P-DATA-TF PDU that we take."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens, to stderr.")]
+Debug = Annotated[bool, typer.Option("-d", "--debug", help="Log PDUs and command sets too; patient data is masked.")]

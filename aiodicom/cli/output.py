@@ -1,0 +1,102 @@
+"""What the commands say: results on stdout, everything else on stderr, failures in one line that says what to do."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+
+from aiodicom.errors import (
+    AssociationAborted,
+    AssociationRejected,
+    ConnectFailed,
+    ConnectionLost,
+    ContextNotAccepted,
+    DeadlineExceeded,
+    ProtocolViolation,
+    StatusError,
+)
+
+__all__ = ["advice", "configure_logging", "count", "explain", "note", "result", "result_json", "status_text"]
+
+#: What to do about an A-ASSOCIATE-RJ, by source and reason (PS3.8 table 9-21).
+_REJECTED = {
+    (1, 2): "the peer does not speak DICOM's application context: check that it is a DICOM server",
+    (1, 3): "register this AE title at the peer, or give one that it knows with -aet",
+    (1, 7): "give the peer's AE title with -aec",
+    (2, 2): "the peer wants another version of the protocol: check that it is a DICOM server",
+    (3, 1): "try again later",
+    (3, 2): "try again later, or with fewer --associations",
+}
+
+
+def result(text: str) -> None:
+    """A line of the result, on stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def result_json(values: Mapping[str, object]) -> None:
+    """The result as one JSON object on stdout."""
+    result(json.dumps(values))
+
+
+def note(command: str, text: str) -> None:
+    """A line for whoever is watching, on stderr."""
+    sys.stderr.write(f"aiodicom {command}: {text}\n")
+    sys.stderr.flush()
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, such as ``1 file`` or ``1,000 files``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def explain(error: BaseException) -> str:
+    """What happened and what to do about it, in one line."""
+    what = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, StatusError):
+        what = f"the peer answered with status {status_text(error.status, error.error_comment)}"
+    elif isinstance(error, OSError) and error.strerror and error.filename and not isinstance(error, DeadlineExceeded):
+        what = f"{error.filename}: {error.strerror}"
+    todo = advice(error)
+    return f"{what} ({todo})" if todo else what
+
+
+def advice(error: BaseException) -> str:
+    """What to do about `error`, or nothing."""
+    match error:
+        case AssociationRejected():
+            return _REJECTED.get((error.source, error.reason), "the peer's log says why")
+        case ConnectFailed():
+            return "check host and port, and that the peer is running"
+        case DeadlineExceeded():
+            return "check that a DICOM server is running there, or wait longer: --connect-, --acse-, --dimse-timeout"
+        case ProtocolViolation():
+            return "check that it is a DICOM server; -d shows what was exchanged"
+        case AssociationAborted() | ConnectionLost():
+            return "the peer's log says why; -d shows what was exchanged"
+        case StatusError():
+            return "the peer's log says why"
+        case ContextNotAccepted():
+            return "the peer does not support it"
+    return ""
+
+
+def status_text(status: int, comment: str | None = None) -> str:
+    """A status as the standard writes it, such as ``A700H (out of resources)``, and the peer's comment."""
+    name = getattr(status, "name", "")
+    words = "" if not name or name.startswith("UNKNOWN") else f" ({name.lower().replace('_', ' ')})"
+    # The comment is the peer's text: nothing in it may control a terminal.
+    said = "".join(c if c.isprintable() else "?" for c in comment).strip() if comment else ""
+    return f"{status:04X}H{words}" + (f": {said}" if said else "")
+
+
+def configure_logging(verbose: bool, debug: bool, default: int = logging.CRITICAL) -> None:
+    """Sends the library's log to stderr: from INFO with `-v`, everything with `-d`, else from `default` on."""
+    logger = logging.getLogger("aiodicom")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else default)

@@ -1,0 +1,51 @@
+"""The server behind storescp, as its worker processes make it: without typer, which they do not need."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+import aiodicom
+from aiodicom.cli import output
+from aiodicom.services.storage import FolderStorage, StorageServer
+from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
+from aiodicom.store.files import Durability
+
+__all__ = ["Settings", "make_server"]
+
+
+class Settings(NamedTuple):
+    """What the command's options say; it goes to the worker processes."""
+
+    ae_title: str | None
+    #: None: what is received is thrown away
+    folder: str | None
+    durability: Durability
+    accept_unknown: bool
+    max_associations: int | None
+    max_pdu: int
+    timeouts: aiodicom.Timeouts
+    verbose: bool
+    debug: bool
+
+
+def make_server(settings: Settings) -> aiodicom.Server:
+    """The server that these settings describe. Raises OSError for a folder that cannot be written."""
+    output.configure_logging(settings.verbose, settings.debug, logging.WARNING)
+    syntaxes = dict.fromkeys((VERIFICATION, *storage_sop_classes()), aiodicom.ANY)
+    options = {
+        "max_associations": settings.max_associations,
+        "max_pdu": settings.max_pdu,
+        "contexts": aiodicom.Support(syntaxes, aiodicom.ANY if settings.accept_unknown else None),
+        "timeouts": settings.timeouts,
+    }
+    if settings.folder is not None:
+        store = FolderStorage(settings.folder, durability=settings.durability)
+        return StorageServer(store, settings.ae_title, **options)
+    server = aiodicom.Server(settings.ae_title, **options)  # type: ignore[arg-type]
+    server.on_c_store(_discard, body=aiodicom.Discarded())
+    return server
+
+
+def _discard(_request: aiodicom.StoreRequest) -> aiodicom.Status:
+    return aiodicom.Status.SUCCESS

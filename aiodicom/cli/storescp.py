@@ -1,0 +1,133 @@
+"""`aiodicom storescp`: a C-STORE SCP that writes files (PS3.4 annex B)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+import aiodicom
+from aiodicom.cli import options
+from aiodicom.cli.receiving import Settings, make_server
+from aiodicom.cli.runner import run
+from aiodicom.errors import LocalError
+from aiodicom.load.limits import allow_most_descriptors
+from aiodicom.net.serve import bind, serve
+from aiodicom.services.stopping import Interrupted, unless_stopped
+from aiodicom.store.files import Durability, Folder
+
+__all__ = ["storescp"]
+
+_COMMAND = "storescp"
+
+
+def storescp(
+    port: Annotated[
+        int,
+        typer.Argument(
+            metavar="PORT", min=0, max=65535, show_default=False, help="TCP port to listen on; 0: a free one."
+        ),
+    ],
+    address: Annotated[
+        str, typer.Option("--bind", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 or :: for every one.")
+    ] = "127.0.0.1",
+    ae_title: options.OwnAet = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            "-od", metavar="DIR", show_default=False, help="Where the files go; made if missing. Default: this folder."
+        ),
+    ] = None,
+    discard: Annotated[bool, typer.Option("--discard", help="Throw away what is received.")] = False,
+    accept_unknown: Annotated[
+        bool, typer.Option("--accept-unknown", help="Accept SOP classes that are not the standard's, too.")
+    ] = False,
+    durability: Annotated[
+        Durability,
+        typer.Option("--durability", help="What Success means: arrived, in the system's cache, or on the disk."),
+    ] = Durability.WRITTEN,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes that share the port.")] = 1,
+    max_associations: Annotated[
+        int | None,
+        typer.Option(
+            "--max-associations", metavar="N", min=1, show_default=False, help="Reject further ones; default: no limit."
+        ),
+    ] = None,
+    max_pdu: options.MaxPdu = 131072,
+    artim: Annotated[
+        float, typer.Option("--artim", metavar="SECONDS", min=0, help="For a peer to begin or to end; 0: for ever.")
+    ] = 30,
+    idle: Annotated[
+        float, typer.Option("--idle", metavar="SECONDS", min=0, help="Without a sign of the peer; 0: for ever.")
+    ] = 60,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Receive DICOM files, as DIR/SOPInstanceUID.dcm, until SIGINT or SIGTERM.
+
+    What has its name is whole: a file is written under a temporary name and renamed when it is complete.
+
+    Example: aiodicom storescp 11112 --bind 0.0.0.0 -aet STORE -od incoming
+    """
+    if discard and folder is not None:
+        raise typer.BadParameter("what is thrown away goes to no folder", param_hint="'-od' and '--discard'")
+    settings = Settings(
+        ae_title,
+        None if discard else folder or ".",
+        durability,
+        accept_unknown,
+        max_associations,
+        max_pdu,
+        aiodicom.Timeouts(artim=options.timeout(artim), idle=options.timeout(idle)),
+        verbose,
+        debug,
+    )
+    allow_most_descriptors()
+
+    async def work(stop: asyncio.Event) -> int:
+        with _bind(address, port) as sock:
+            if workers == 1:
+                server = make_server(settings)
+                await server.listen(sock=sock)
+                _announce(sock)
+                await stop.wait()
+                await server.drain()
+            else:
+                if settings.folder is not None:
+                    Folder(settings.folder).close()  # its faults are said once, and not by every worker
+                serving = serve(
+                    "aiodicom.cli.receiving:make_server",
+                    workers=workers,
+                    sock=sock,
+                    arguments=(settings,),
+                    on_ready=lambda: _announce(sock),
+                )
+                with suppress(Interrupted):
+                    await unless_stopped(stop, serving)
+        return 0
+
+    run(_COMMAND, work)
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    try:
+        return bind(address, port)
+    except OSError as error:
+        todo = {
+            errno.EADDRINUSE: "choose another port, or end what listens there",
+            errno.EACCES: "choose a port from 1024 on, or run as root",
+        }.get(error.errno or 0, "check --bind")
+        what = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        raise LocalError(f"cannot listen on {address} port {port}: {what} ({todo})") from error
+
+
+def _announce(sock: socket.socket) -> None:
+    host, port = sock.getsockname()[:2]
+    sys.stderr.write(f"listening on {f'[{host}]' if ':' in host else host}:{port}\n")
+    sys.stderr.flush()

@@ -1,0 +1,157 @@
+"""`aiodicom storescu`: C-STORE of files to a peer (PS3.4 annex B)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+import aiodicom
+from aiodicom.cli import options, output
+from aiodicom.cli.runner import run
+from aiodicom.errors import StatusError
+from aiodicom.services.scan import Found, scan
+from aiodicom.services.sending import StoreJob
+from aiodicom.standard.status import Status
+
+__all__ = ["storescu"]
+
+_COMMAND = "storescu"
+
+
+def storescu(
+    host: options.Host,
+    port: options.Port,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", exists=True, show_default=False, help="DICOM files, or folders of them."),
+    ],
+    calling_aet: options.CallingAet = "AIODICOM",
+    called_aet: options.CalledAet = "ANY-SCP",
+    associations: options.Associations = 1,
+    window: options.Window = 1,
+    max_pdu: options.MaxPdu = 131072,
+    connect_timeout: options.ConnectTimeout = 15,
+    acse_timeout: options.AcseTimeout = 30,
+    dimse_timeout: options.DimseTimeout = 60,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Send DICOM files to a peer, folders recursively.
+
+    Files go as they are, in their own transfer syntax; files that are no DICOM are named and skipped.
+
+    Example: aiodicom storescu pacs.example.org 104 -aec PACS study/ --associations 4
+    """
+    output.configure_logging(verbose, debug)
+    timeouts = aiodicom.Timeouts(
+        connect=options.timeout(connect_timeout),
+        acse=options.timeout(acse_timeout),
+        dimse=options.timeout(dimse_timeout),
+    )
+
+    async def connect(contexts: Sequence[tuple[str, Sequence[str]]]) -> aiodicom.Association:
+        return await aiodicom.connect(
+            host,
+            port,
+            calling_aet=calling_aet,
+            called_aet=called_aet,
+            contexts=contexts,
+            max_pdu=max_pdu,
+            window=window,
+            timeouts=timeouts,
+        )
+
+    async def work(stop: asyncio.Event) -> int:
+        tally = _Tally()
+        job = StoreJob(scan(map(str, paths)), connect, tally, associations=associations, window=window)
+        if sys.stderr.isatty() and not (verbose or debug):
+            from aiodicom.cli.progress import Progress
+
+            with Progress(job, tally):
+                await job.run(stop)
+        else:
+            await job.run(stop)
+        return tally.report(as_json)
+
+    run(_COMMAND, work)
+
+
+class _Tally:
+    """Hears of every file (it is the job's `Listener`), names those that fail, and counts."""
+
+    def __init__(self) -> None:
+        self.stored = 0
+        self.not_stored = 0
+        self.no_dicom = 0
+        #: bytes of the data sets that the peer has stored
+        self.bytes = 0
+        self._begun = perf_counter()
+        self._unsent = 0
+        self._why_unsent: BaseException | None = None
+        self._why_failed: BaseException | None = None
+        self._association_errors: list[BaseException] = []
+
+    def sent(self, file: Found, status: Status) -> None:
+        self.stored += 1
+        self.bytes += file.size - file.meta.data_offset
+        if status:
+            output.note(_COMMAND, f"{file.path}: stored with warning status {output.status_text(status)}")
+
+    def failed(self, path: str, error: BaseException) -> None:
+        self.not_stored += 1
+        self._why_failed = error
+        if isinstance(error, StatusError):
+            output.note(_COMMAND, f"{path}: status {output.status_text(error.status, error.error_comment)}")
+        else:
+            output.note(_COMMAND, f"{path}: {output.explain(error)}")
+
+    def unsent(self, path: str, error: BaseException) -> None:
+        self.not_stored += 1
+        self._unsent += 1
+        self._why_unsent = error
+
+    def skipped(self, path: str, reason: str) -> None:
+        self.no_dicom += 1
+        output.note(_COMMAND, f"{path}: skipped: {reason}")
+
+    def association_failed(self, error: BaseException) -> None:
+        self._association_errors.append(error)
+
+    def report(self, as_json: bool) -> int:
+        """Says what came of it; the command's exit code."""
+        seconds = perf_counter() - self._begun
+        objects_per_s, megabytes_per_s = self.stored / seconds, self.bytes / seconds / 1e6
+        if self._why_unsent is not None:
+            output.note(_COMMAND, f"{output.count(self._unsent, 'file')} not sent: {output.explain(self._why_unsent)}")
+        elif self._association_errors and self._association_errors[-1] is not self._why_failed:
+            failed = output.count(len(self._association_errors), "association")
+            output.note(_COMMAND, f"{failed} failed, others went on: {output.explain(self._association_errors[0])}")
+        if as_json:
+            output.result_json(
+                {
+                    "sent": self.stored,
+                    "failed": self.not_stored,
+                    "skipped": self.no_dicom,
+                    "bytes": self.bytes,
+                    "seconds": round(seconds, 6),
+                    "objects_per_s": round(objects_per_s, 3),
+                    "megabytes_per_s": round(megabytes_per_s, 3),
+                }
+            )
+        else:
+            output.result(
+                f"{output.count(self.stored, 'object')} sent, {self.not_stored:,} failed, {self.no_dicom:,} skipped: "
+                f"{self.bytes / 1e6:,.1f} MB in {seconds:.2f} s, "
+                f"{objects_per_s:,.0f} objects/s, {megabytes_per_s:,.1f} MB/s"
+            )
+        if not self.stored and not self.not_stored:
+            output.note(_COMMAND, "nothing to send: no DICOM file was found (check the paths)")
+            return 1
+        return 1 if self.not_stored else 0

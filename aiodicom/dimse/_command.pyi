@@ -1,0 +1,14 @@
+from aiodicom.dimse.messages import Message
+
+MAXIMUM_COMMAND_LENGTH: int
+
+class CommandCodec:
+    def __init__(
+        self,
+        messages: tuple[type[Message], ...],
+        unrecognized: type[Message],
+        elements: dict[str, tuple[int, str]],
+        status_type: type[int],
+    ) -> None: ...
+    def decode(self, data: bytes | bytearray | memoryview, /) -> Message: ...
+    def encode(self, message: Message, /) -> bytes: ...

@@ -1,0 +1,14 @@
+"""The codec of command sets, made for the messages of PS3.7."""
+
+from __future__ import annotations
+
+from aiodicom.dimse._command import CommandCodec
+from aiodicom.dimse.messages import ELEMENTS, MESSAGES, UnrecognizedRequest, UnrecognizedResponse
+from aiodicom.standard.status import Status
+
+__all__ = ["decode_command", "encode_command"]
+
+_CODEC = CommandCodec((*MESSAGES, UnrecognizedResponse), UnrecognizedRequest, ELEMENTS, Status)
+
+decode_command = _CODEC.decode
+encode_command = _CODEC.encode

@@ -1,0 +1,90 @@
+"""What a `aiodicom.dimse.protocol.Protocol` is told, and what it tells its owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from aiodicom.dimse.messages import Request, Response
+from aiodicom.dimse.operations import Operation
+from aiodicom.errors import RemoteError
+from aiodicom.ul.events import AssociateConfirm, AssociateIndication
+
+__all__ = [
+    "AcceptedContext",
+    "CancelReceived",
+    "Ended",
+    "ProtocolEvent",
+    "ReleaseRequested",
+    "RequestReceived",
+    "ResponseReceived",
+    "Timeouts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each thing may take, in seconds; None waits for ever."""
+
+    #: For the transport connection, with TLS's handshake.
+    connect: float | None = 15.0
+    #: ARTIM: for the A-ASSOCIATE-RQ, and for the peer to close after a rejection, release or abort (PS3.8 9.1.5).
+    artim: float | None = 30.0
+    #: For the answer to A-ASSOCIATE-RQ and A-RELEASE-RQ.
+    acse: float | None = 30.0
+    #: For a response, and for the peer to take what is written to it.
+    dimse: float | None = 60.0
+    #: For the next byte while no operation runs or while a message is incomplete.
+    idle: float | None = None
+
+
+class AcceptedContext(NamedTuple):
+    """A presentation context that both sides agreed on."""
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntax: str
+
+
+class RequestReceived(NamedTuple):
+    """A request that we are to perform and answer; its data set is in `body`, the sink that was chosen for it."""
+
+    context: AcceptedContext
+    message: Request
+    body: Any
+
+
+class ResponseReceived(NamedTuple):
+    """A response to an operation that we invoked; `is_final` unless its status is pending."""
+
+    operation: Operation
+    message: Response
+    body: Any
+    is_final: bool
+
+
+class CancelReceived(NamedTuple):
+    """C-CANCEL for the operation with this message ID, which may have ended already."""
+
+    message_id: int
+
+
+class ReleaseRequested(NamedTuple):
+    """The peer asks for release: `respond_release()` once the operations being performed have been answered."""
+
+
+class Ended(NamedTuple):
+    """The association is over: released when `error` is None."""
+
+    error: RemoteError | None
+
+
+ProtocolEvent = (
+    AssociateIndication
+    | AssociateConfirm
+    | RequestReceived
+    | ResponseReceived
+    | CancelReceived
+    | ReleaseRequested
+    | Ended
+)

@@ -1,0 +1,77 @@
+"""Operations in flight on one association, by message ID (PS3.7 7.5, PS3.7 D.3.3.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiodicom.dimse.messages import Request
+from aiodicom.errors import LocalError
+
+__all__ = ["InvokedOperations", "Operation"]
+
+
+class Operation:
+    """A request that we sent and whose final response has not come."""
+
+    __slots__ = ("context_id", "request", "started", "token")
+
+    def __init__(self, context_id: int, request: Request, token: Any, started: float) -> None:
+        self.context_id = context_id
+        self.request = request
+        #: Whatever the invoker wants back with the response.
+        self.token = token
+        #: When the peer last gave a sign on it: the time of sending, then of each pending response, in seconds.
+        self.started = started
+
+
+class InvokedOperations:
+    """The operations that we invoked, oldest first, and the message IDs for further ones."""
+
+    __slots__ = ("_last_id", "_operations")
+
+    def __init__(self) -> None:
+        self._operations: dict[int, Operation] = {}
+        self._last_id = 0
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def next_message_id(self) -> int:
+        """Returns a message ID that no operation in flight has, from 1 to 65535 in turn."""
+        if len(self._operations) >= 0xFFFF:
+            raise LocalError("65535 operations are in flight on this association: no message ID is left")
+        candidate = self._last_id
+        while True:
+            candidate = candidate % 0xFFFF + 1
+            if candidate not in self._operations:
+                self._last_id = candidate
+                return candidate
+
+    def begin(self, operation: Operation) -> None:
+        """Adds an operation that has been sent."""
+        self._operations[operation.request.message_id] = operation
+
+    def find(self, message_id: int) -> Operation | None:
+        """Returns the operation in flight with this message ID."""
+        return self._operations.get(message_id)
+
+    def end(self, operation: Operation) -> None:
+        """Removes an operation whose final response has come."""
+        del self._operations[operation.request.message_id]
+
+    def take(self) -> list[Operation]:
+        """Removes and returns all operations."""
+        operations = list(self._operations.values())
+        self._operations.clear()
+        return operations
+
+    def touch(self, operation: Operation, now: float) -> None:
+        """Notes a sign of the peer on an operation, which thereby becomes the youngest."""
+        operation.started = now
+        self._operations[operation.request.message_id] = self._operations.pop(operation.request.message_id)
+
+    def oldest(self) -> Operation | None:
+        """Returns the operation that has waited longest for a sign of the peer."""
+        for operation in self._operations.values():
+            return operation
+        return None

@@ -1,0 +1,1 @@
+"""Load generation: synthetic objects, and drivers that send them."""

@@ -1,0 +1,1 @@
+"""Associations over asyncio: transport, SCU, SCP, and several processes on one socket."""

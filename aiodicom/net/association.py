@@ -1,0 +1,519 @@
+"""One association as its users see it: the operations of an SCU, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiodicom.dimse.events import (
+    AcceptedContext,
+    Ended,
+    ProtocolEvent,
+    ReleaseRequested,
+    RequestReceived,
+    ResponseReceived,
+    Timeouts,
+)
+from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CStoreRQ, CStoreRSP, Message, Request, Response
+from aiodicom.dimse.protocol import Protocol
+from aiodicom.dimse.tracing import Tracer
+from aiodicom.errors import (
+    AssociationClosed,
+    AssociationRejected,
+    ContextNotAccepted,
+    ProtocolViolation,
+    RemoteError,
+    StatusError,
+)
+from aiodicom.metrics import Counters
+from aiodicom.net.handlers import Handlers
+from aiodicom.net.outbox import Outbox
+from aiodicom.net.performer import Performer
+from aiodicom.net.sources import DataSource, Storable, open_source
+from aiodicom.net.transport import Transport
+from aiodicom.net.window import Window
+from aiodicom.standard.status import StatusCategory
+from aiodicom.standard.uids import VERIFICATION, uid_name
+from aiodicom.ul.events import AssociateConfirm, AssociateIndication
+from aiodicom.ul.pdu import AssociateRJ, AssociateRQ, AsynchronousOperationsWindow, UserIdentity
+from aiodicom.ul.table import State
+
+__all__ = ["Association", "Establish"]
+
+_log = logging.getLogger("aiodicom.association")
+_numbers = itertools.count(1)
+
+#: How long the end of an association waits for the peer to close before the socket is closed regardless, in seconds.
+_CLOSE_GRACE = 2.0
+
+#: What a new association does with the peer's proposal, or with the answer to its own: (association, PDU, now).
+Establish = Callable[["Association", Any, float], None]
+
+
+class Association:
+    """A DICOM association, from its transport connection to its end.
+
+    `aiodicom.connect` gives one that is open; the handlers of a `Server` see theirs. The operations of an SCU may be
+    called from several tasks: up to `window` of them are outstanding, the others wait for their turn in order.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_counters",
+        "_end_reason",
+        "_ended",
+        "_establish",
+        "_is_counted",
+        "_is_ended",
+        "_loop",
+        "_on_closed",
+        "_on_end",
+        "_opened",
+        "_outbox",
+        "_performer",
+        "_protocol",
+        "_turns",
+        "called_aet",
+        "calling_aet",
+        "id",
+        "proposal",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        timeouts: Timeouts,
+        *,
+        acceptor: bool,
+        maximum_length: int,
+        establish: Establish,
+        handlers: Handlers,
+        counters: Counters,
+        decode_request: Callable[[bytes], AssociateRQ] | None = None,
+        on_end: Callable[[], None] | None = None,
+        on_closed: Callable[[Association], None] | None = None,
+    ) -> None:
+        #: A number that no other association of this process has; logs name it.
+        self.id = next(_numbers)
+        self.calling_aet = ""
+        self.called_aet = ""
+        #: What the requestor proposed, once that is known.
+        self.proposal: AssociateRQ | None = None
+        self._loop = loop
+        self._protocol = Protocol(
+            acceptor=acceptor,
+            timeouts=timeouts,
+            maximum_length=maximum_length,
+            open_body=self._open_body,
+            decode_request=decode_request,
+            tracer=Tracer(self._trace) if _log.isEnabledFor(logging.DEBUG) else None,
+        )
+        self.transport = Transport(loop, self._protocol, self, timeouts)
+        self._outbox = Outbox(loop, self._protocol, self.transport)
+        self._performer = Performer(self, self._protocol, handlers, self._outbox, counters)
+        self._turns = Window()
+        self._establish: Establish | None = establish
+        self._counters = counters
+        self._is_counted = False
+        self._is_ended = False
+        self._on_end = on_end
+        self._on_closed = on_closed
+        self._end_reason: Exception | None = None
+        self._opened: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether operations can be invoked."""
+        return self._protocol.state is State.Sta6
+
+    @property
+    def contexts(self) -> Mapping[int, AcceptedContext]:
+        """The accepted presentation contexts by their ID."""
+        return self._protocol.contexts
+
+    @property
+    def max_pdu(self) -> int:
+        """The largest P-DATA-TF that the peer receives, in bytes; 0 for any."""
+        return self._protocol.peer_maximum_length
+
+    @property
+    def window(self) -> int:
+        """How many operations we may have outstanding with the peer (PS3.7 D.3.3.3); 0 for any number."""
+        return self._turns.limit
+
+    @property
+    def user_identity(self) -> UserIdentity | None:
+        """Who the requestor said its user is (PS3.7 D.3.3.7); not verified."""
+        return None if self.proposal is None else self.proposal.user_information.user_identity
+
+    @property
+    def peer(self) -> str:
+        """The peer's address, such as ``192.0.2.1:104``."""
+        return self.transport.address("peername")
+
+    @property
+    def local(self) -> str:
+        """Our own address."""
+        return self.transport.address("sockname")
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The peer's certificate as `ssl.SSLSocket.getpeercert` gives it; None without TLS or without a certificate."""
+        return self.transport.certificate
+
+    def accepted(self, abstract_syntax: str) -> list[AcceptedContext]:
+        """Returns the accepted presentation contexts of an abstract syntax, in the order of their proposal."""
+        return [context for context in self.contexts.values() if context.abstract_syntax == abstract_syntax]
+
+    def __repr__(self) -> str:
+        titles = f"{self.calling_aet or '?'} to {self.called_aet or '?'}"
+        return f"<Association {self.id} {titles}: {self._protocol.state.description}>"
+
+    # --- operations as SCU ------------------------------------------------------------------------------------------
+
+    async def c_echo(self) -> CEchoRSP:
+        """Verifies that the peer answers (C-ECHO, PS3.7 9.1.5).
+
+        Raises `ContextNotAccepted`, `AssociationClosed`, `StatusError` for a failure status, or the `RemoteError`
+        that ended the association. Cancelled, the association stays usable: the response is dropped when it comes.
+        """
+        context = self._context_for(VERIFICATION, None)
+        response = await self._invoke(context, lambda message_id: CEchoRQ(message_id, VERIFICATION), None)
+        assert isinstance(response, CEchoRSP)
+        return response
+
+    async def c_store(
+        self,
+        source: Storable,
+        *,
+        priority: int = 0,
+        sop_class_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+        transfer_syntax: str | None = None,
+    ) -> CStoreRSP:
+        """Has the peer store a composite SOP instance (C-STORE, PS3.7 9.1.1).
+
+        `source` is the path of a Part 10 file, whose data set is sent as it stands; or the bytes of one; or an
+        encoded data set in memory (bytes, or what has ``tobytes()``), whose SOP class, SOP instance and transfer
+        syntax are then to be given. `priority` is 0 medium, 1 high, 2 low.
+
+        Raises `ContextNotAccepted` when the peer accepted no context for this SOP class and transfer syntax,
+        `DecodeError` for what is no DICOM file, `OSError` for a file that can't be read, `StatusError` for a failure
+        status (a warning is returned), or the `RemoteError` that ended the association. Cancelled when the data set
+        has been sent, the association stays usable; cancelled while it is being sent, the association is aborted.
+        """
+        opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
+        try:
+            context = self._context_for(opened.sop_class_uid, opened.transfer_syntax)
+            response = await self._invoke(
+                context,
+                lambda message_id: CStoreRQ(message_id, opened.sop_class_uid, opened.sop_instance_uid, priority),
+                opened,
+            )
+        finally:
+            opened.close()
+        assert isinstance(response, CStoreRSP)
+        return response
+
+    def _context_for(self, abstract_syntax: str, transfer_syntax: str | None) -> AcceptedContext:
+        if not self.is_open:
+            raise self._why_closed()
+        candidates = self.accepted(abstract_syntax)
+        for context in candidates:
+            if transfer_syntax is None or context.transfer_syntax == transfer_syntax:
+                return context
+        message = f"the peer accepted no presentation context for {uid_name(abstract_syntax)}"
+        if candidates and transfer_syntax is not None:
+            message += f" in {uid_name(transfer_syntax)}, only in "
+            message += ", ".join(uid_name(context.transfer_syntax) for context in candidates)
+        raise ContextNotAccepted(abstract_syntax, transfer_syntax, message)
+
+    async def _invoke(
+        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
+    ) -> Response:
+        """Sends a request when it is its turn and returns the final response unless that is a failure."""
+        await self._turns.take()
+        waiter: asyncio.Future[Response] = self._loop.create_future()
+        try:
+            if not self.is_open:
+                raise self._why_closed()
+            await self._outbox.send_request(context.context_id, build, waiter, source)
+        except BaseException as error:
+            ended = waiter.exception() if waiter.done() else None
+            waiter.cancel()
+            if self._outbox.is_broken:
+                self.abort()
+            self._turns.give()
+            if ended is not None and isinstance(error, Exception):
+                raise ended from None
+            raise
+        # From here the turn is held until the final response comes, also when nobody waits for that any more.
+        response = await waiter
+        if response.status.category is StatusCategory.FAILURE:
+            comment = f": {response.error_comment}" if response.error_comment else ""
+            text = f"{response.SERVICE} failed with status {response.status:04X}H ({response.status.name}){comment}"
+            raise StatusError(response.status, text, response.error_comment, response)
+        return response
+
+    # --- its end ----------------------------------------------------------------------------------------------------
+
+    async def release(self) -> None:
+        """Waits for the operations in flight, releases the association (PS3.8 7.2) and waits until the connection is
+        closed.
+
+        Raises the `RemoteError` that ended the association instead. Cancelled, it is aborted. Harmless when it is over.
+        """
+        try:
+            if self.is_open and self._turns.taken:
+                await self._turns.drained()
+            if self.is_open:
+                self._protocol.release(self._loop.time())
+                self.transport.flush()
+            if not self._is_ended:
+                await asyncio.shield(self._future("_ended"))
+            await self.wait_closed()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        if isinstance(self._end_reason, RemoteError):
+            raise self._end_reason
+
+    def abort(self) -> None:
+        """Aborts the association (PS3.8 7.3); operations in flight raise `AssociationClosed`. Harmless when it is
+        over.
+        """
+        self._protocol.abort(self._loop.time())
+        self.transport.flush()
+        self._end(AssociationClosed("the association was aborted on this side"))
+
+    async def wait_closed(self) -> None:
+        """Waits until the connection is closed; when the association is over, for a moment only. Cancelling changes
+        nothing.
+        """
+        if self.transport.is_closed:
+            return
+        grace = self._loop.call_later(_CLOSE_GRACE, self.transport.close_now) if self._protocol.is_over else None
+        try:
+            await asyncio.shield(self._future("_closed"))
+        finally:
+            if grace is not None:
+                grace.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self.release()
+        else:
+            self.abort()
+            await self.wait_closed()
+
+    # --- for the engine: establishing it ----------------------------------------------------------------------------
+
+    def establish(
+        self,
+        contexts: Mapping[int, AcceptedContext],
+        peer_maximum_length: int,
+        window: AsynchronousOperationsWindow,
+        response: bytes | None = None,
+    ) -> None:
+        """Opens the association: as the acceptor, with the encoded A-ASSOCIATE-AC that is then sent.
+
+        `window` is from our side. Raises `ProtocolViolation` for a maximum length that leaves no room for data.
+        """
+        if response is None:
+            self._protocol.establish(contexts, peer_maximum_length)
+        else:
+            self._protocol.accept(response, contexts, peer_maximum_length, self._loop.time())
+        self._turns.limit = window.invoked
+        self._performer.limit = window.performed
+        self._establish = None
+        if self._opened is not None:
+            self._opened.set_result(None)
+        self._is_counted = True
+        self._counters.association_opened()
+        self.log(logging.INFO, "association established with %d presentation contexts", len(contexts))
+        self.transport.flush()
+
+    def reject(self, rejection: AssociateRJ) -> None:
+        """Answers the proposal with A-ASSOCIATE-RJ."""
+        self._protocol.reject(rejection, self._loop.time())
+        self._establish = None
+        self._counters.rejections += 1
+        error = AssociationRejected(rejection.result, rejection.source, rejection.reason)
+        self.log(logging.INFO, "association rejected: %s", error)
+        self.transport.flush()
+        self._end(error)
+
+    def connect(self, proposal: AssociateRQ) -> None:
+        """Sends the proposal on a transport that is connected."""
+        self.proposal = proposal
+        self._protocol.connection_made(self._loop.time(), proposal)
+        self.transport.flush()
+
+    async def wait_established(self) -> None:
+        """Waits until the association is open. Raises why it isn't."""
+        if self._establish is not None and not self._is_ended:
+            await asyncio.shield(self._future("_opened"))
+        if self._end_reason is not None:
+            raise self._end_reason
+
+    def finish(self) -> None:
+        """Lets what runs end, then releases the association."""
+        if self._protocol.state in (State.Sta1, State.Sta2, State.Sta3):
+            self.abort()
+            self.transport.close_now()
+        else:
+            self._performer.finish()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that the association lives in."""
+        return self._loop
+
+    @property
+    def state(self) -> State:
+        """The state of PS3.8 9.2."""
+        return self._protocol.state
+
+    def own(self, task: asyncio.Task[None]) -> None:
+        """Has a task cancelled when the association ends."""
+        self._performer.own(task)
+
+    def violated(self, error: ProtocolViolation) -> None:
+        """Aborts for what the peer proposed or answered."""
+        self._end(self._protocol.violated(error, self._loop.time()).error)
+        self.transport.flush()
+
+    @property
+    def expected_body_size(self) -> int:
+        """How large the next data set may be, in bytes: as large as the last one."""
+        return self._performer.last_body_size
+
+    def settle(self, *, is_asked: bool) -> None:
+        """Everything is answered: grant the release that the peer has asked for, or ask for it."""
+        now = self._loop.time()
+        if is_asked and self._protocol.state is State.Sta8:
+            self._protocol.respond_release(now)
+            self.transport.flush()
+            self._end(None)
+        elif not is_asked and self.is_open and not self._protocol.receiver.is_incomplete:
+            self._protocol.release(now)
+            self.transport.flush()
+
+    def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
+        """Logs a line with what identifies the association; never with what a data set or a command set holds."""
+        if _log.isEnabledFor(level):
+            _log.log(
+                level,
+                f"[%d %s %s>%s] {message}",
+                self.id,
+                self.peer,
+                self.calling_aet,
+                self.called_aet,
+                *arguments,
+                exc_info=error,
+                extra={
+                    "association": self.id,
+                    "peer": self.peer,
+                    "calling_aet": self.calling_aet,
+                    "called_aet": self.called_aet,
+                },
+            )
+
+    # --- for the transport: what happens ----------------------------------------------------------------------------
+
+    def on_connected(self, transport: Transport) -> None:
+        """The transport is connected: as the acceptor we wait for the proposal."""
+        if self._protocol.machine.acceptor:
+            self._protocol.connection_made(self._loop.time())
+
+    def on_event(self, event: ProtocolEvent, now: float) -> None:
+        """The protocol has given an event."""
+        kind = type(event)
+        if kind is RequestReceived:
+            self._performer.on_request(event)  # type: ignore[arg-type]
+        elif kind is ResponseReceived:
+            self._on_response(event)  # type: ignore[arg-type]
+        elif isinstance(event, Ended):
+            self._end(event.error)
+        elif isinstance(event, ReleaseRequested):
+            self._performer.on_release()
+        elif isinstance(event, (AssociateIndication, AssociateConfirm)):
+            assert self._establish is not None
+            self._establish(self, event.pdu, now)
+
+    def on_closed(self) -> None:
+        """The socket is closed."""
+        self._end(None)
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+        if self._on_closed is not None:
+            self._on_closed(self)
+            self._on_closed = None
+
+    def _on_response(self, event: ResponseReceived) -> None:
+        if not event.is_final:
+            return
+        self._turns.give()
+        waiter: asyncio.Future[Response] = event.operation.token
+        if not waiter.done():
+            waiter.set_result(event.message)
+
+    def _open_body(self, context: AcceptedContext, message: Message) -> Any:
+        return self._performer.open_body(context, message)
+
+    def _end(self, error: Exception | None) -> None:
+        """The association is over: everybody who waits on it learns why."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        self._end_reason = error
+        if self._on_end is not None:
+            self._on_end()
+            self._on_end = None
+        if self._is_counted:
+            self._counters.associations_open -= 1
+            self._counters.aborts += error is not None
+            self.log(logging.INFO, "association released" if error is None else "association ended: %s", *_some(error))
+        reason = error if error is not None else self._why_closed()
+        for waiter in self._protocol.take_tokens():
+            if not waiter.done():
+                waiter.set_exception(reason)
+        self._turns.fail(reason)
+        self._outbox.fail(reason)
+        self._performer.end()
+        for future in (self._opened, self._ended):
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    def _why_closed(self) -> AssociationClosed:
+        why = AssociationClosed(f"the association is over: {self._end_reason or 'it was released'}")
+        why.__cause__ = self._end_reason
+        return why
+
+    def _future(self, name: str) -> asyncio.Future[None]:
+        future: asyncio.Future[None] | None = getattr(self, name)
+        if future is None:
+            future = self._loop.create_future()
+            setattr(self, name, future)
+        return future
+
+    def _trace(self, line: str) -> None:
+        self.log(logging.DEBUG, "%s", line)
+
+
+def _some(value: object) -> tuple[object, ...]:
+    return () if value is None else (value,)

@@ -1,0 +1,219 @@
+"""The SCU's way in: a transport connection and an association on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl as tls
+from collections.abc import Generator, Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+from aiodicom.dimse.events import AcceptedContext, Timeouts
+from aiodicom.errors import ConnectFailed, DeadlineExceeded, LocalError, ProtocolViolation
+from aiodicom.metrics import Counters
+from aiodicom.net.acceptor import check_ae_title
+from aiodicom.net.association import Association
+from aiodicom.net.handlers import Handlers
+from aiodicom.net.server import check_max_pdu
+from aiodicom.standard.uids import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLEMENTATION_VERSION_NAME,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    VERIFICATION,
+)
+from aiodicom.ul.negotiation import agreed_window
+from aiodicom.ul.pdu import (
+    AssociateAC,
+    AssociateRQ,
+    AsynchronousOperationsWindow,
+    ProposedContext,
+    UserIdentity,
+    UserInformation,
+)
+
+__all__ = ["Connecting", "ContextProposal", "connect"]
+
+#: An abstract syntax with its transfer syntaxes in order of preference, or alone with the default ones.
+ContextProposal = str | tuple[str, Sequence[str]]
+
+_DEFAULT_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+#: PS3.8 9.3.2.2: context IDs are the odd numbers of one byte.
+_MOST_CONTEXTS = 128
+
+
+def connect(
+    host: str | None = None,
+    port: int = 104,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    calling_aet: str = "AIODICOM",
+    called_aet: str = "ANY-SCP",
+    contexts: Iterable[ContextProposal] = (VERIFICATION,),
+    max_pdu: int = 131072,
+    window: int = 1,
+    ssl: tls.SSLContext | None = None,
+    server_hostname: str | None = None,
+    local_addr: tuple[str, int] | None = None,
+    user_identity: UserIdentity | None = None,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
+) -> Connecting:
+    """Opens an association with the SCP at `host` and `port`, or behind the unix socket `path`.
+
+    To be awaited, or used as an asynchronous context manager that releases the association; left by an exception it
+    aborts it. `contexts` are the proposed presentation contexts, at most 128. `max_pdu` is the largest P-DATA-TF that
+    we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
+    than 1 proposes asynchronous operations, and the peer decides.
+
+    Raises `ConnectFailed`, `DeadlineExceeded`, `AssociationRejected`, `AssociationAborted`, `ConnectionLost`,
+    `ProtocolViolation`, or `LocalError` for arguments that can't be. Cancelled, nothing stays behind.
+    """
+    proposed = _propose(contexts)
+    if not 0 <= window <= 0xFFFF:
+        raise LocalError(f"a window of {window} is none: 0 to 65535")
+    proposal = AssociateRQ(
+        check_ae_title(called_aet),
+        check_ae_title(calling_aet),
+        proposed,
+        UserInformation(
+            check_max_pdu(max_pdu),
+            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            asynchronous_operations_window=None if window == 1 else AsynchronousOperationsWindow(window, 1),
+            user_identity=user_identity,
+        ),
+    )
+    if (host is None) == (path is None):
+        raise LocalError("connect() takes either a host or the path of a unix socket")
+    return Connecting(proposal, host, port, path, ssl, server_hostname, local_addr, timeouts)
+
+
+def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]:
+    proposed: list[ProposedContext] = []
+    for context in contexts:
+        abstract_syntax, transfer_syntaxes = (
+            (context, _DEFAULT_TRANSFER_SYNTAXES) if isinstance(context, str) else context
+        )
+        if isinstance(transfer_syntaxes, str) or not transfer_syntaxes:
+            raise LocalError(f"the transfer syntaxes of {abstract_syntax} are to be a list of at least one")
+        proposed.append(ProposedContext(2 * len(proposed) + 1, abstract_syntax, tuple(transfer_syntaxes)))
+    if not 1 <= len(proposed) <= _MOST_CONTEXTS:
+        raise LocalError(f"{len(proposed)} presentation contexts: an association has 1 to {_MOST_CONTEXTS}")
+    return tuple(proposed)
+
+
+class Connecting:
+    """What `connect()` returns: an association to be awaited, or to be entered."""
+
+    def __init__(
+        self,
+        proposal: AssociateRQ,
+        host: str | None,
+        port: int,
+        path: str | os.PathLike[str] | None,
+        ssl: tls.SSLContext | None,
+        server_hostname: str | None,
+        local_addr: tuple[str, int] | None,
+        timeouts: Timeouts,
+    ) -> None:
+        self._proposal = proposal
+        self._where = (host, port, path)
+        self._ssl = ssl
+        self._server_hostname = server_hostname
+        self._local_addr = local_addr
+        self._timeouts = timeouts
+        self._association: Association | None = None
+
+    def __await__(self) -> Generator[Any, None, Association]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Association:
+        self._association = await self._open()
+        return self._association
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._association is not None
+        await self._association.__aexit__(kind, error, trace)
+
+    async def _open(self) -> Association:
+        association = Association(
+            asyncio.get_running_loop(),
+            self._timeouts,
+            acceptor=False,
+            maximum_length=self._proposal.user_information.maximum_length,
+            establish=_establish,
+            handlers=Handlers(),
+            counters=Counters(),
+        )
+        association.calling_aet = self._proposal.calling_ae_title
+        association.called_aet = self._proposal.called_ae_title
+        try:
+            await self._connect(association)
+            association.connect(self._proposal)
+            await association.wait_established()
+        except BaseException:
+            association.abort()
+            association.transport.close_now()
+            await association.wait_closed()
+            raise
+        return association
+
+    async def _connect(self, association: Association) -> None:
+        loop = asyncio.get_running_loop()
+        host, port, path = self._where
+        timeout = self._timeouts.connect
+        where = f"{path}" if path is not None else f"{host} port {port}"
+
+        def make() -> asyncio.BufferedProtocol:
+            return association.transport
+
+        try:
+            async with asyncio.timeout(timeout):
+                if path is not None:
+                    await loop.create_unix_connection(
+                        make, os.fspath(path), ssl=self._ssl, server_hostname=self._server_hostname or self._unix_name()
+                    )
+                else:
+                    await loop.create_connection(
+                        make,
+                        host or "",
+                        port,
+                        ssl=self._ssl,
+                        server_hostname=self._server_hostname,
+                        local_addr=self._local_addr,
+                    )
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"connection to {where}", timeout or 0) from error
+        except OSError as error:
+            raise ConnectFailed(f"no connection to {where}: {error.strerror or error}") from error
+
+    def _unix_name(self) -> str | None:
+        return "" if self._ssl is not None else None
+
+
+def _establish(association: Association, answer: AssociateAC, _now: float) -> None:
+    """Reads the A-ASSOCIATE-AC."""
+    assert association.proposal is not None
+    proposal = association.proposal
+    proposed = {context.context_id: context for context in proposal.contexts}
+    accepted: dict[int, AcceptedContext] = {}
+    try:
+        for result in answer.results:
+            context = proposed.get(result.context_id)
+            if context is None:
+                raise ProtocolViolation(f"the peer answered context ID {result.context_id}, which was not proposed", 6)
+            if result.result == 0:
+                if result.transfer_syntax not in context.transfer_syntaxes:
+                    text = f"the peer chose a transfer syntax for context ID {result.context_id} that was not proposed"
+                    raise ProtocolViolation(text, 6)
+                accepted[result.context_id] = AcceptedContext(
+                    result.context_id, context.abstract_syntax, result.transfer_syntax
+                )
+        window = agreed_window(
+            proposal.user_information.asynchronous_operations_window,
+            answer.user_information.asynchronous_operations_window,
+        )
+        association.establish(accepted, answer.user_information.maximum_length, window)
+    except ProtocolViolation as error:
+        association.violated(error)

@@ -1,0 +1,107 @@
+"""What all associations of one event loop share: the receive buffer and the timer wheel."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+__all__ = ["LoopResources", "Timed", "TimerWheel", "resources_of"]
+
+#: Bytes that one read of a socket may bring; what the kernel has for a fast sender, without leaving the caches.
+SCRATCH_SIZE = 1 << 18
+
+
+class Timed(Protocol):
+    """What a `TimerWheel` calls when its time has come."""
+
+    #: The wheel's own mark: in which slot this is.
+    wheel_slot: int | None
+
+    def on_timer(self, now: float) -> float | None:
+        """Does what is due and returns the next time to be called, None for never."""
+
+
+class TimerWheel:
+    """Calls many things at their time with one timer of the event loop, late by up to `resolution` seconds.
+
+    Invariants: an item is in the slot that its `wheel_slot` names and in no other; the loop's timer is set for the
+    earliest slot, or not at all when there is none.
+    """
+
+    resolution = 0.05
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: dict[int, set[Timed]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_slot = 0
+
+    def schedule(self, item: Timed, when: float) -> None:
+        """Has `item` called at `when` (the loop's time) instead of when it was to be."""
+        slot = math.ceil(when / self.resolution)
+        if item.wheel_slot == slot:
+            return
+        self.cancel(item)
+        item.wheel_slot = slot
+        self._slots.setdefault(slot, set()).add(item)
+        if self._timer is None or slot < self._timer_slot:
+            self._set_timer(slot)
+
+    def cancel(self, item: Timed) -> None:
+        """Has `item` not called."""
+        if item.wheel_slot is None:
+            return
+        items = self._slots[item.wheel_slot]
+        items.discard(item)
+        if not items:
+            del self._slots[item.wheel_slot]
+        item.wheel_slot = None
+        if not self._slots and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_timer(self, slot: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_slot = slot
+        self._timer = self._loop.call_at(slot * self.resolution, self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        self._timer = None
+        for slot in sorted(slot for slot in self._slots if slot * self.resolution <= now):
+            self._call(self._slots.pop(slot), now)
+        if self._slots and self._timer is None:
+            self._set_timer(min(self._slots))
+
+    def _call(self, items: Iterable[Timed], now: float) -> None:
+        for item in items:
+            item.wheel_slot = None
+        for item in items:
+            when = item.on_timer(now)
+            if when is not None and item.wheel_slot is None:
+                self.schedule(item, max(when, now + self.resolution))
+
+
+class LoopResources:
+    """The receive buffer and the timer wheel of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        #: Filled by a read and parsed before the next: no view of it outlives the callback. A memoryview, because TLS
+        #: on asyncio writes into a copy of anything else.
+        self.scratch = memoryview(bytearray(SCRATCH_SIZE))
+        self.wheel = TimerWheel(loop)
+
+
+_resources: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopResources] = WeakKeyDictionary()
+
+
+def resources_of(loop: asyncio.AbstractEventLoop) -> LoopResources:
+    """Returns what the associations of this loop share."""
+    found = _resources.get(loop)
+    if found is None:
+        found = _resources[loop] = LoopResources(loop)
+    return found

@@ -1,0 +1,104 @@
+"""What an association sends: one message at a time, and a large data set in pieces as the peer takes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from aiodicom.dimse.messages import Request, Response
+from aiodicom.dimse.protocol import Protocol
+from aiodicom.net.sources import DataSource
+from aiodicom.net.transport import Transport
+
+__all__ = ["Outbox"]
+
+
+class Outbox:
+    """Orders the messages of one association on the wire.
+
+    Invariants: while `_is_busy`, a data set has been begun and not ended, so no other message may be; responses wait in
+    `_responses`, requests for one of `_waiters`. Once `is_broken`, a data set stays incomplete for ever.
+    """
+
+    __slots__ = ("_is_busy", "_loop", "_protocol", "_responses", "_transport", "_waiters", "is_broken")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Protocol, transport: Transport) -> None:
+        self._loop = loop
+        self._protocol = protocol
+        self._transport = transport
+        self._is_busy = False
+        #: Whether nothing more can be sent but A-ABORT.
+        self.is_broken = False
+        self._responses: deque[tuple[int, Response]] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message is being sent or waits for that."""
+        return not self._is_busy
+
+    async def send_request(
+        self, context_id: int, build: Callable[[int], Request], token: Any, source: DataSource | None
+    ) -> None:
+        """Sends the request that `build(message_id)` gives, and its data set.
+
+        Raises what the source raises. If that, or cancellation, leaves a data set incomplete, the outbox `is_broken`.
+        """
+        while self._is_busy or self._protocol.blocked_since is not None:
+            await (self._wait() if self._is_busy else self._transport.drain())
+        whole = None if source is None else source.whole()
+        request = build(self._protocol.next_message_id())
+        self._protocol.send_request(context_id, request, token, self._loop.time())
+        if source is not None and whole is None:
+            self._is_busy = self.is_broken = True
+            await self._send_pieces(context_id, source)
+            self._is_busy = self.is_broken = False
+            self._resume()
+        elif whole is not None:
+            self._protocol.send_data(context_id, whole, is_last=True, now=self._loop.time())
+        self._transport.flush()
+
+    def send_response(self, context_id: int, response: Response) -> None:
+        """Sends a response, or has it follow the data set that is on its way."""
+        if self._is_busy:
+            if self._responses is None:
+                self._responses = deque()
+            self._responses.append((context_id, response))
+            return
+        self._protocol.send_response(context_id, response, self._loop.time())
+        self._transport.flush()
+
+    async def _send_pieces(self, context_id: int, source: DataSource) -> None:
+        sent = 0
+        async for piece in source.chunks(self._protocol.fragment_size):
+            sent += len(piece)
+            is_last = sent == source.size
+            self._protocol.send_data(context_id, piece, is_last=is_last, now=self._loop.time())
+            self._transport.flush()
+            await self._transport.drain()
+
+    def _resume(self) -> None:
+        responses, self._responses = self._responses, None
+        for context_id, response in responses or ():
+            self._protocol.send_response(context_id, response, self._loop.time())
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        await waiter
+
+    def fail(self, error: Exception) -> None:
+        """Lets every request that waits to be sent have this error."""
+        waiters, self._waiters = self._waiters, None
+        self._responses = None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_exception(error)

@@ -1,0 +1,244 @@
+"""The SCP's side of an association: requests go to their handlers, answers go back."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import sys
+import uuid
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from aiodicom.dimse.events import AcceptedContext, RequestReceived
+from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, Message, Request
+from aiodicom.dimse.protocol import Protocol
+from aiodicom.dimse.responses import response_to
+from aiodicom.metrics import Counters
+from aiodicom.net.handlers import Handler, Handlers
+from aiodicom.net.outbox import Outbox
+from aiodicom.net.requests import EchoRequest, ServiceRequest, StoreRequest
+from aiodicom.net.sinks import FragmentStream
+from aiodicom.standard.status import Status, StatusCategory
+from aiodicom.ul._pdu import Body, Discard
+
+if TYPE_CHECKING:
+    from aiodicom.net.association import Association
+
+__all__ = ["Performer"]
+
+#: Errors of the operating system that mean "out of resources".
+_NO_RESOURCES = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+
+
+class Performer:
+    """Performs the requests of one association, at most `limit` at a time.
+
+    Invariants: `performing` counts the requests that handlers have and that are not answered; requests beyond `limit`
+    are in `_waiting`, and then nothing more is read.
+    """
+
+    __slots__ = (
+        "_association",
+        "_counters",
+        "_handlers",
+        "_incoming",
+        "_is_finishing",
+        "_is_released",
+        "_outbox",
+        "_protocol",
+        "_tasks",
+        "_waiting",
+        "last_body_size",
+        "limit",
+        "performing",
+    )
+
+    def __init__(
+        self, association: Association, protocol: Protocol, handlers: Handlers, outbox: Outbox, counters: Counters
+    ) -> None:
+        self.limit = 1
+        self.performing = 0
+        #: Bytes of the last data set received, from which the next one's buffer takes its size.
+        self.last_body_size = 0
+        self._association = association
+        self._protocol = protocol
+        self._handlers = handlers
+        self._outbox = outbox
+        self._counters = counters
+        #: The C-STORE whose data set is arriving.
+        self._incoming: StoreRequest | None = None
+        self._waiting: deque[ServiceRequest] | None = None
+        self._tasks: set[asyncio.Task[None]] | None = None
+        self._is_released = False
+        self._is_finishing = False
+
+    # --- what arrives -----------------------------------------------------------------------------------------------
+
+    def open_body(self, context: AcceptedContext, message: Message) -> Any:
+        """Returns the sink for the data set that follows `message`."""
+        handler = self._handlers.find(type(message)) if isinstance(message, CStoreRQ) else None
+        if handler is None or handler.body is None:
+            # What nobody handles is answered so when it is complete; until then its data set has to go somewhere.
+            return Discard()
+        assert isinstance(message, CStoreRQ)
+        self._incoming = request = StoreRequest(self._association, context, message)
+        request.body = handler.body(request)
+        if isinstance(request.body, FragmentStream):
+            request.expect_completion()
+            self.performing += 1
+            self._start(handler, request)
+        return request.body
+
+    def on_request(self, event: RequestReceived) -> None:
+        """A request is complete."""
+        request: ServiceRequest
+        if self._incoming is not None:
+            request, self._incoming = self._incoming, None
+            if request.is_streamed:
+                request.complete()
+                return
+            if isinstance(event.body, Body):
+                self.last_body_size = len(event.body)
+            elif isinstance(event.body, Discard):
+                request.body = event.body  # in place of a sink that has failed, perhaps
+        else:
+            kind = EchoRequest if isinstance(event.message, CEchoRQ) else ServiceRequest
+            request = kind(self._association, event.context, event.message)
+        if self.limit and self.performing >= self.limit:
+            # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
+            if self._waiting is None:
+                self._waiting = deque()
+            self._waiting.append(request)
+            self._association.transport.pause_reading(self)
+        else:
+            self._begin(request)
+
+    def on_release(self) -> None:
+        """The peer asks for release, which is granted when everything is answered."""
+        self._is_released = True
+        self._settle()
+
+    def finish(self) -> None:
+        """Asks for release as soon as everything that has begun is answered."""
+        self._is_finishing = True
+        self._settle()
+
+    def end(self) -> None:
+        """The association is over: the handlers are cancelled."""
+        waiting, self._waiting = self._waiting, None
+        for request in waiting or ():
+            if request.body is not None:
+                request.body.abandon()
+        for task in tuple(self._tasks or ()):
+            task.cancel()
+
+    # --- what is done with it ---------------------------------------------------------------------------------------
+
+    def _begin(self, request: ServiceRequest) -> None:
+        handler = self._handlers.find(type(request.message))
+        self.performing += 1
+        if handler is None:
+            self._answer(request.context, request.message, Status.UNRECOGNIZED_OPERATION)
+        elif isinstance(request.body, Discard) and request.body.error is not None:
+            self._answer_failure(request, request.body.error)
+        elif handler.is_asynchronous:
+            self._start(handler, request)
+        else:
+            self._call(handler, request)
+
+    def _call(self, handler: Handler, request: ServiceRequest) -> None:
+        try:
+            status = _status(handler.function(request))
+        except Exception as error:
+            self._answer_failure(request, error)
+        else:
+            self._answer(request.context, request.message, status)
+        request.close()
+
+    async def _perform(self, handler: Handler, request: ServiceRequest) -> None:
+        """Runs an asynchronous handler; cancelled when the association ends."""
+        failure: BaseException | None = None
+        status = Status.SUCCESS
+        try:
+            try:
+                status = _status(await handler.function(request))
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                failure = error  # the handler's own affair: the peer still wants an answer
+            except Exception as error:
+                failure = error
+            if request.is_streamed:
+                await request.completed()
+            if failure is None:
+                self._answer(request.context, request.message, status)
+            else:
+                self._answer_failure(request, failure)
+        finally:
+            request.close()
+            # Not by a callback of the task: that is a further round of the event loop for every request.
+            if self._tasks is not None:
+                self._tasks.discard(asyncio.current_task())
+
+    def _start(self, handler: Handler, request: ServiceRequest) -> None:
+        loop = self._association.loop
+        if sys.version_info >= (3, 12):
+            task = asyncio.Task(self._perform(handler, request), loop=loop, eager_start=True)
+            if task.done():
+                return
+        else:
+            task = loop.create_task(self._perform(handler, request))
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
+
+    def own(self, task: asyncio.Task[None]) -> None:
+        """Has a task cancelled when the association ends."""
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def _answer_failure(self, request: ServiceRequest, error: BaseException) -> None:
+        """Tells the peer that it failed, and the log why: what an exception says may be no business of the peer's."""
+        log_id = uuid.uuid4().hex[:8]
+        self._association.log(logging.ERROR, "%s failed, log id %s", request.message.SERVICE, log_id, error=error)
+        status = Status.PROCESSING_FAILURE
+        if isinstance(error, OSError) and error.errno in _NO_RESOURCES:
+            status = Status.OUT_OF_RESOURCES
+        elif isinstance(request.message, (CFindRQ, CGetRQ, CMoveRQ)):
+            status = Status.UNABLE_TO_PROCESS
+        self._answer(request.context, request.message, status, error_comment=f"internal error, log id {log_id}")
+
+    def _answer(self, context: AcceptedContext, message: Request, status: Status, **fields: Any) -> None:
+        self.performing -= 1
+        self._counters.operations += 1
+        if status and status.category is StatusCategory.FAILURE:
+            self._counters.failures += 1
+        if self._protocol.can_send:
+            self._outbox.send_response(context.context_id, response_to(message, status, **fields))
+        if self._waiting:
+            self._take_waiting()
+        if self._is_released or self._is_finishing:
+            self._settle()
+
+    def _take_waiting(self) -> None:
+        assert self._waiting is not None
+        while self._waiting and self.performing < self.limit:
+            self._begin(self._waiting.popleft())
+        if not self._waiting:
+            self._association.transport.resume_reading(self)
+
+    def _settle(self) -> None:
+        """Releases the association once nothing is left to do."""
+        if not self.performing and not self._waiting and self._outbox.is_empty:
+            self._association.settle(is_asked=self._is_released)
+
+
+def _status(answer: Any) -> Status:
+    """Returns what a handler's answer stands for: None is success. Raises `ValueError` or `TypeError` for no status."""
+    return Status.SUCCESS if answer is None else Status(answer)

@@ -1,0 +1,300 @@
+"""The SCP: accepts associations and has handlers perform what is asked on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl as tls
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from aiodicom.dimse.events import Timeouts
+from aiodicom.dimse.messages import CStoreRQ
+from aiodicom.errors import LocalError
+from aiodicom.metrics import Counters
+from aiodicom.net.acceptor import Acceptor, AssociationHandler, check_ae_title
+from aiodicom.net.association import Association
+from aiodicom.net.handlers import EchoHandler, Handlers, StoreHandler
+from aiodicom.net.limits import Places
+from aiodicom.net.sinks import BodyChoice
+from aiodicom.net.transport import Transport, be_prompt
+from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
+from aiodicom.ul.negotiation import ANY, Support, Syntaxes
+
+__all__ = ["Listening", "Server"]
+
+_Echo = TypeVar("_Echo", bound=EchoHandler)
+_Store = TypeVar("_Store", bound=StoreHandler)
+_Admit = TypeVar("_Admit", bound=AssociationHandler)
+
+_SERVER_TIMEOUTS = Timeouts(idle=60.0)
+#: Connections that wait to be accepted; a scanner room that wakes up at eight opens many at once.
+BACKLOG = 4096
+
+
+class Server:
+    """An SCP.
+
+    `ae_title`: our AE title, which a called AE title then has to be; None accepts any.
+    `max_associations`: further ones are rejected with "local limit exceeded" (2, 3, 2); None for no limit.
+    `max_pdu`: the largest P-DATA-TF that we receive, in bytes; 0 for any.
+    `contexts`: the abstract syntaxes and transfer syntaxes that are accepted; by default Verification and, once there
+    is a handler for C-STORE, every storage SOP class, with whatever transfer syntax the requestor prefers. `window`:
+    how many operations of one association are performed at once where the requestor asks for asynchronous operations
+    (PS3.7 D.3.3.3); 0 for any number. `timeouts`: see `Timeouts`; by default an association without a sign of the
+    peer is aborted after 60 s.
+    """
+
+    def __init__(
+        self,
+        ae_title: str | None = None,
+        *,
+        max_associations: int | None = None,
+        max_pdu: int = 131072,
+        contexts: Support | None = None,
+        window: int = 16,
+        timeouts: Timeouts = _SERVER_TIMEOUTS,
+    ) -> None:
+        self.ae_title = None if ae_title is None else check_ae_title(ae_title)
+        self.max_pdu = check_max_pdu(max_pdu)
+        self.timeouts = timeouts
+        #: What has happened since the start.
+        self.counters = Counters()
+        #: The associations with an open connection, established or not.
+        self.associations: set[Association] = set()
+        #: How many associations there may be; shared with other processes by `aiodicom.serve`.
+        self.places = Places(max_associations)
+        self._handlers = Handlers()
+        self._contexts = contexts
+        self._association_handler: AssociationHandler | None = None
+        self._listening: set[Listening] = set()
+        self._all_closed: asyncio.Future[None] | None = None
+        self._acceptor = Acceptor(
+            ae_title=self.ae_title,
+            support=self._support,
+            maximum_length=max_pdu,
+            window=window,
+            handler=lambda: self._association_handler,
+            take_place=lambda: self.places.take(),
+            give_place=lambda: self.places.give(),
+        )
+
+    # --- handlers ----------------------------------------------------------------------------------------------------
+
+    def on_association(self, function: _Admit) -> _Admit:
+        """Registers who decides about a requestor: returns None to accept, or a `Rejection`. Plain or ``async``.
+
+        It sees the association before it is open: peer, AE titles, certificate, user identity, proposal. One that
+        raises rejects with "temporary congestion".
+        """
+        self._association_handler = function
+        return function
+
+    def on_c_echo(self, function: _Echo) -> _Echo:
+        """Registers who answers C-ECHO: returns a `Status`, or None for success. Plain or ``async``.
+
+        Without one C-ECHO is answered with success.
+        """
+        self._handlers.set_echo(function)
+        return function
+
+    @overload
+    def on_c_store(self, function: _Store, *, body: BodyChoice | None = None) -> _Store: ...
+
+    @overload
+    def on_c_store(self, *, body: BodyChoice | None = None) -> Callable[[_Store], _Store]: ...
+
+    def on_c_store(self, function: Any = None, *, body: BodyChoice | None = None) -> Any:
+        """Registers who answers C-STORE: returns a `Status`, or None for success. Plain or ``async``.
+
+        `body` chooses where the data set goes while it arrives: `Spooled` (memory, and a file when it is large) unless
+        another is given: `Streamed`, `Discarded`, or any function of a `StoreRequest` that returns a `BodySink`.
+
+        A handler that raises is answered 0110H with the number under which the log has the exception, or A700H when the
+        system is out of resources. A handler is cancelled when its association ends.
+        """
+        if function is None:
+            return lambda decorated: self.on_c_store(decorated, body=body)
+        self._handlers.set_store(function, body)
+        self._acceptor.forget()
+        return function
+
+    def _support(self) -> Support:
+        if self._contexts is None:
+            syntaxes: dict[str, Syntaxes] = {VERIFICATION: ANY}
+            if self._handlers.find(CStoreRQ) is not None:
+                syntaxes |= dict.fromkeys(storage_sop_classes(), ANY)
+            self._contexts = Support(syntaxes)
+        return self._contexts
+
+    # --- listening ---------------------------------------------------------------------------------------------------
+
+    def listen(
+        self,
+        host: str | None = None,
+        port: int = 104,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        sock: socket.socket | None = None,
+        ssl: tls.SSLContext | None = None,
+        backlog: int = BACKLOG,
+    ) -> Listening:
+        """Starts to accept associations on a TCP port (0 for a free one), a unix socket, or a socket that is bound
+        already.
+
+        `host` None is every address of the machine, IPv4 and IPv6. To be awaited, or used as an asynchronous context
+        manager that ends with `close()` of the server. Raises `OSError`, such as for a port in use.
+        """
+        return Listening(self, host, port, path, sock, ssl, backlog)
+
+    def make_transport(self) -> Transport:
+        """Returns the protocol for a connection that has been accepted; what asyncio's servers are given."""
+        admission = self._acceptor.admission()
+
+        def on_closed(association: Association) -> None:
+            admission.end()
+            self.associations.discard(association)
+            if not self.associations and self._all_closed is not None and not self._all_closed.done():
+                self._all_closed.set_result(None)
+
+        association = Association(
+            asyncio.get_running_loop(),
+            self.timeouts,
+            acceptor=True,
+            maximum_length=self.max_pdu,
+            establish=admission.on_proposal,
+            handlers=self._handlers,
+            counters=self.counters,
+            decode_request=admission.decode_request,
+            on_end=admission.end,
+            on_closed=on_closed,
+        )
+        self.associations.add(association)
+        return association.transport
+
+    async def drain(self, timeout: float | None = 30.0) -> None:
+        """Stops accepting, lets the operations that run end, and releases the associations.
+
+        What is still open after `timeout` seconds is aborted. Cancelled, everything is aborted at once.
+        """
+        self._stop_listening()
+        for association in list(self.associations):
+            association.finish()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._closed()
+        except TimeoutError:
+            pass
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Stops accepting and aborts all associations. Cancelling it leaves sockets that close on their own."""
+        self._stop_listening()
+        for association in list(self.associations):
+            association.abort()
+            association.transport.close_now()
+        await self._closed()
+        for listening in list(self._listening):
+            await listening.wait_closed()
+            self._listening.discard(listening)
+
+    def _stop_listening(self) -> None:
+        for listening in self._listening:
+            listening.stop()
+
+    async def _closed(self) -> None:
+        if self.associations:
+            self._all_closed = asyncio.get_running_loop().create_future()
+            await self._all_closed
+
+
+class Listening:
+    """A server's socket, from `Server.listen()`: to be awaited, or used as an asynchronous context manager."""
+
+    def __init__(
+        self,
+        server: Server,
+        host: str | None,
+        port: int,
+        path: str | os.PathLike[str] | None,
+        sock: socket.socket | None,
+        ssl: tls.SSLContext | None,
+        backlog: int,
+    ) -> None:
+        self._server = server
+        self._where = (host, port, path, sock)
+        self._ssl = ssl
+        self._backlog = backlog
+        self._asyncio_server: asyncio.Server | None = None
+        self._addresses: list[Any] = []
+
+    @property
+    def addresses(self) -> list[Any]:
+        """The addresses that are listened on: (host, port) for IPv4 and IPv6, a path for a unix socket."""
+        return self._addresses
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is listened on."""
+        for address in self._addresses:
+            if isinstance(address, tuple):
+                return int(address[1])
+        raise LocalError("not listening on a TCP port")
+
+    async def _start(self) -> Self:
+        loop = asyncio.get_running_loop()
+        host, port, path, sock = self._where
+        options: dict[str, Any] = {"ssl": self._ssl, "backlog": self._backlog}
+        if self._ssl is not None:
+            options["ssl_handshake_timeout"] = self._server.timeouts.artim
+        if path is not None:
+            options["path"] = os.fspath(path)
+        elif sock is not None:
+            options["sock"] = sock
+        else:
+            options |= {"host": host, "port": port}
+        if path is not None or (sock is not None and sock.family == getattr(socket, "AF_UNIX", None)):
+            started = await loop.create_unix_server(self._server.make_transport, **options)
+        else:
+            started = await loop.create_server(self._server.make_transport, **options)
+        for each in started.sockets:
+            if each.family in (socket.AF_INET, socket.AF_INET6):
+                be_prompt(each)
+        self._asyncio_server = started
+        self._addresses = [
+            address[:2] if isinstance(address, tuple) else address
+            for address in (each.getsockname() for each in started.sockets)
+        ]
+        self._server._listening.add(self)
+        return self
+
+    def stop(self) -> None:
+        """Accepts no more; the associations that are open stay."""
+        if self._asyncio_server is not None:
+            self._asyncio_server.close()
+
+    async def wait_closed(self) -> None:
+        """Waits until the socket is closed."""
+        if self._asyncio_server is not None:
+            await self._asyncio_server.wait_closed()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self._start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._server.close()
+
+
+def check_max_pdu(max_pdu: int) -> int:
+    """Returns a maximum length that PS3.8 D.1 allows and that leaves room for data, or raises `LocalError`."""
+    if max_pdu != 0 and not 128 <= max_pdu <= 0xFFFFFFFF:
+        raise LocalError(f"a maximum PDU length of {max_pdu} is none: 0 for any, or 128 to 4294967295")
+    return max_pdu

@@ -1,0 +1,137 @@
+"""Where the data set of a received message goes while it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from aiodicom.errors import ConnectionLost
+from aiodicom.store.spool import SpoolFile
+from aiodicom.ul._pdu import Body, Discard
+
+if TYPE_CHECKING:
+    from aiodicom.net.requests import StoreRequest
+    from aiodicom.net.transport import Transport
+
+__all__ = ["BodyChoice", "BodySink", "Discarded", "FragmentStream", "Spooled", "Streamed"]
+
+
+class BodySink(Protocol):
+    """Takes one data set, encoded as it came. What raises here is answered with a failure status and ends the sink."""
+
+    def write(self, view: memoryview, /) -> object:
+        """Takes the next bytes. The view is valid during the call only."""
+
+    def finish(self) -> object:
+        """The data set is complete."""
+
+    def abandon(self) -> object:
+        """The data set will not be completed: undo what has been done."""
+
+
+#: Chooses the sink of a request that has just begun to arrive.
+BodyChoice = Callable[["StoreRequest"], BodySink]
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Gathers the data set in memory, and in an unnamed file in `directory` once it is larger than `above` bytes."""
+
+    above: int = 8 << 20
+    directory: str | os.PathLike[str] | None = None
+
+    def __call__(self, request: StoreRequest) -> BodySink:
+        return Body(self.above, self._spill, min(request.association.expected_body_size, self.above))
+
+    def _spill(self) -> SpoolFile:
+        return SpoolFile(self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """Throws the data set away."""
+
+    def __call__(self, request: StoreRequest) -> BodySink:
+        return Discard()
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """Hands the fragments to the handler while they arrive; the peer is held up while `high` bytes wait to be taken."""
+
+    high: int = 1 << 20
+
+    def __call__(self, request: StoreRequest) -> BodySink:
+        return FragmentStream(request.association.transport, self.high)
+
+
+class FragmentStream:
+    """The fragments of a data set in the order of their arrival, as an asynchronous iterator of bytes.
+
+    Raises `ConnectionLost` from the iteration when the association ends before the data set does. Cancelling the
+    iteration loses no fragment.
+    """
+
+    __slots__ = ("_fragments", "_high", "_is_complete", "_is_ignored", "_is_lost", "_size", "_transport", "_wake")
+
+    def __init__(self, transport: Transport, high: int) -> None:
+        self._transport = transport
+        self._high = high
+        self._fragments: deque[bytes] = deque()
+        self._size = 0
+        self._is_complete = False
+        self._is_lost = False
+        self._is_ignored = False
+        self._wake: asyncio.Future[None] | None = None
+
+    def write(self, view: memoryview) -> None:
+        """Takes the next bytes of the data set."""
+        if self._is_ignored:
+            return
+        self._fragments.append(bytes(view))
+        self._size += len(view)
+        if self._size >= self._high:
+            self._transport.pause_reading(self)
+        self._awake()
+
+    def finish(self) -> None:
+        """The data set is complete."""
+        self._is_complete = True
+        self._awake()
+
+    def abandon(self) -> None:
+        """The data set will not be completed."""
+        self._is_lost = True
+        self._awake()
+
+    def ignore_rest(self) -> None:
+        """Drops what has not been taken and what is still to come."""
+        self._is_ignored = True
+        self._fragments.clear()
+        self._size = 0
+        self._transport.resume_reading(self)
+
+    def __aiter__(self) -> FragmentStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._fragments:
+            if self._is_lost:
+                raise ConnectionLost("the association ended before the data set did")
+            if self._is_complete:
+                raise StopAsyncIteration
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        fragment = self._fragments.popleft()
+        self._size -= len(fragment)
+        if self._size <= self._high // 2:
+            self._transport.resume_reading(self)
+        return fragment
+
+    def _awake(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

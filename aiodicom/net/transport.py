@@ -1,0 +1,252 @@
+"""Moves the bytes of one association between its socket and its `Protocol`: the one funnel for reads, writes and
+timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import sys
+from typing import Any, Protocol
+
+from aiodicom.dimse.events import Ended, ProtocolEvent, Timeouts
+from aiodicom.dimse.protocol import Protocol as AssociationProtocol
+from aiodicom.errors import ConnectionLost
+from aiodicom.net.loops import resources_of
+
+__all__ = ["Owner", "Transport"]
+
+#: Above this many unsent bytes the sender waits, until there are fewer than the second.
+WRITE_HIGH_WATER = 1 << 20
+WRITE_LOW_WATER = 1 << 18
+
+#: A read of fewer bytes than this that leaves a PDU incomplete looks like a peer whose Nagle algorithm waits for our
+#: acknowledgement before it sends the rest.
+_WAITS_FOR_ACK = 4096
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
+
+
+class Owner(Protocol):
+    """Who is told what happens on the association."""
+
+    def on_connected(self, transport: Transport) -> None:
+        """The connection is made."""
+
+    def on_event(self, event: ProtocolEvent, now: float) -> None:
+        """The protocol has given an event."""
+
+    def on_closed(self) -> None:
+        """The socket is closed; nothing more will come."""
+
+
+class Transport(asyncio.BufferedProtocol):
+    """asyncio's protocol for one connection.
+
+    Invariants: while `_is_reading` the owner's events are being handled and what they want written is gathered, to
+    leave in one write when all is consumed.
+    """
+
+    __slots__ = (
+        "_drained",
+        "_is_closed",
+        "_is_reading",
+        "_loop",
+        "_owner",
+        "_pauses",
+        "_period",
+        "_resources",
+        "_socket",
+        "_time",
+        "_transport",
+        "protocol",
+        "wheel_slot",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, protocol: AssociationProtocol, owner: Owner, timeouts: Timeouts
+    ) -> None:
+        self.protocol = protocol
+        self.wheel_slot: int | None = None
+        self._loop = loop
+        self._time = loop.time
+        self._resources = resources_of(loop)
+        self._owner = owner
+        self._transport: Any = None
+        self._socket: Any = None
+        self._pauses: tuple[object, ...] = ()
+        self._drained: asyncio.Future[None] | None = None
+        self._is_reading = False
+        self._is_closed = True
+        limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle)
+        # A deadline is never nearer than the shortest timeout, so looking that often misses none: no operation has to
+        # set a timer of its own.
+        self._period = min((limit for limit in limits if limit is not None), default=None)
+
+    # --- asyncio's side ---------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._is_closed = False
+        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
+        connected = transport.get_extra_info("socket")
+        if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
+            self._socket = connected if _QUICKACK is not None else None
+            if not self.protocol.machine.acceptor:
+                be_prompt(connected)  # what is accepted has it from the listening socket
+        self.watch()
+        self._owner.on_connected(self)
+        self.flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._resources.scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        now = self._time()
+        protocol = self.protocol
+        self._is_reading = True
+        try:
+            protocol.receive(self._resources.scratch, nbytes, now)
+            while (event := protocol.next_event(now)) is not None:
+                self._owner.on_event(event, now)
+        finally:
+            self._is_reading = False
+        self.flush()
+        if nbytes < _WAITS_FOR_ACK and self._socket is not None and protocol.receiver.is_incomplete:
+            self._acknowledge()
+
+    def eof_received(self) -> bool:
+        return False  # a half-closed association can't answer: the transport closes, and connection_lost() says so
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        now = self._time()
+        self._resources.wheel.cancel(self)
+        ended = self.protocol.connection_lost(now)
+        if ended is not None:
+            if exc is not None:
+                lost = ConnectionLost(f"the connection was lost: {exc}")
+                lost.__cause__ = exc
+                ended = Ended(lost)
+            self._owner.on_event(ended, now)
+        self._socket = None
+        self._is_closed = True
+        self.resume_writing()
+        self._owner.on_closed()
+
+    def pause_writing(self) -> None:
+        self.protocol.blocked_since = self._time()
+
+    def resume_writing(self) -> None:
+        self.protocol.blocked_since = None
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+
+    # --- the association's side -------------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is no connection: not yet, or no more."""
+        return self._is_closed
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The peer's certificate, None without TLS or where the peer gave none."""
+        ssl_object: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return None if ssl_object is None else (ssl_object.getpeercert() or None)
+
+    def address(self, name: str) -> str:
+        """Returns asyncio's ``peername`` or ``sockname`` as people write it."""
+        address = None if self._transport is None else self._transport.get_extra_info(name)
+        if isinstance(address, tuple):
+            host, port = address[:2]
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if isinstance(address, bytes):
+            address = os.fsdecode(address)
+        return address or ("unix socket" if name == "peername" else "")
+
+    def flush(self) -> None:
+        """Writes what the protocol has to say, and closes when it is done."""
+        if self._is_reading:
+            return
+        outgoing = self.protocol.take_outgoing()
+        if outgoing and self._transport is not None:
+            if len(outgoing) == 1:
+                self._transport.write(outgoing[0])
+            else:
+                self._transport.writelines(outgoing)
+        if self.protocol.is_closing and self._transport is not None:
+            self._transport.close()
+
+    async def drain(self) -> None:
+        """Waits while the peer takes less than is written."""
+        while self.protocol.blocked_since is not None and not self._transport.is_closing():
+            if self._drained is None:
+                self._drained = self._loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def pause_reading(self, reason: object) -> None:
+        """Reads nothing more until `resume_reading()` has been called with every reason to pause."""
+        if not self._pauses and not self._transport.is_closing():
+            self.protocol.is_paused = True
+            self._transport.pause_reading()
+        if reason not in self._pauses:
+            self._pauses += (reason,)
+
+    def resume_reading(self, reason: object) -> None:
+        """Takes a reason to pause away."""
+        if reason not in self._pauses:
+            return
+        self._pauses = tuple(other for other in self._pauses if other is not reason)
+        if not self._pauses:
+            self.protocol.is_paused = False
+            self.protocol.touch(self._time())
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def close_now(self) -> None:
+        """Closes the socket without waiting for what is unsent or for the peer."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def watch(self) -> None:
+        """Looks at the deadlines again: call it when one may be nearer than `_period`."""
+        if self._period is not None:
+            self._resources.wheel.schedule(self, self._time() + self._period)
+
+    def on_timer(self, now: float) -> float | None:
+        """The timer wheel's call."""
+        ended = self.protocol.handle_timer(now)
+        if ended is not None:
+            self._owner.on_event(ended, now)
+        self.flush()
+        if self.protocol.blocked_since is not None and self.protocol.is_over:
+            self.close_now()  # what is unsent will not be taken, so a graceful close would wait for ever
+            return None
+        following = self.protocol.next_deadline()
+        if following is None and self._period is not None and not self.protocol.is_closing:
+            return now + self._period
+        return following
+
+    def _acknowledge(self) -> None:
+        try:
+            set_option(self._socket, socket.IPPROTO_TCP, _QUICKACK)  # type: ignore[arg-type]
+        except OSError:
+            self._socket = None  # already closed by the peer: the loop is about to find out
+
+
+def be_prompt(connected: Any) -> None:
+    """Has a TCP socket, or those accepted from it, send at once and notice a peer that is gone."""
+    set_option(connected, socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    set_option(connected, socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def set_option(connected: Any, level: int, option: int) -> None:
+    """Switches a socket option on. The sockets that event loops show duplicate their descriptor for that: we don't."""
+    borrowed = socket.socket(connected.family, connected.type, connected.proto, fileno=connected.fileno())
+    try:
+        borrowed.setsockopt(level, option, 1)
+    finally:
+        borrowed.detach()

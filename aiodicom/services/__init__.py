@@ -1,0 +1,1 @@
+"""The service classes of PS3.4, one a file."""

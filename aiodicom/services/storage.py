@@ -1,0 +1,167 @@
+"""The Storage service class as SCP (PS3.4 annex B), into a folder of DICOM files.
+
+    store = FolderStorage("incoming", durability=Durability.SYNCED)
+    async with StorageServer(store, ae_title="STORE").listen("0.0.0.0", 11112):
+        ...
+
+An object is written while it arrives, as received, behind file meta information that says what its presentation context
+said. It gets its name, SOPInstanceUID.dcm, when it is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodicom.net.server import Server
+from aiodicom.part10.meta import encode_file_meta
+from aiodicom.standard.status import Status
+from aiodicom.standard.uids import is_valid_uid
+from aiodicom.store.files import GATHER, Durability, Folder, PartialFile
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from aiodicom.net.requests import StoreRequest
+
+__all__ = ["FolderStorage", "StorageServer"]
+
+_log = logging.getLogger(__name__)
+
+#: Threads that wait for the disk. Syncs that run at the same time share its flushes: many cost little more than one.
+_THREADS: Final = 32
+
+#: With `Durability.RECEIVED`: the size up to which an object is kept in memory until it has been answered, and how many
+#: bytes may wait so before the next object is written in the foreground, which holds up the peers.
+_KEPT: Final = 8 * 1024 * 1024
+_BACKLOG: Final = 128 * 1024 * 1024
+
+
+class FolderStorage:
+    """Stores what arrives as FOLDER/SOPInstanceUID.dcm; the same instance again replaces the file atomically.
+
+    An object whose SOP Instance UID is no UID (PS3.5 9.1) is answered 0117H and names no file. What the file system
+    raises goes to the engine, which answers A700H when the disk is full or another resource is used up, else 0110H. An
+    object that does not arrive completely, or that fails, leaves nothing.
+
+    `durability` says what a Success stands for. `SYNCED` waits for the disk in threads, many objects at a time; the
+    others write on the event loop, into the operating system's cache.
+
+    Raises OSError when `directory` cannot be made or written.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], *, durability: Durability = Durability.WRITTEN) -> None:
+        self.durability = durability
+        #: Objects that have been answered with Success.
+        self.stored = 0
+        #: Objects that were answered with Success and then could not be written; `Durability.RECEIVED` alone has such.
+        self.lost = 0
+        self._folder = Folder(directory)
+        self._gather = _KEPT if durability is Durability.RECEIVED else GATHER
+        self._backlog = 0
+        self._threads: ThreadPoolExecutor | None = None
+
+    def attach(self, server: Server) -> None:
+        """Makes this the C-STORE handler of `server`."""
+        register = server.on_c_store(body=self.body)
+        if self.durability is Durability.SYNCED:
+            register(self._sync)
+        else:
+            register(self._write if self.durability is Durability.WRITTEN else self._answer_then_write)
+
+    async def close(self) -> None:
+        """Returns when what was answered has been written. The server must have been closed before."""
+        if self._threads is not None:
+            # What is left there are short waits for the disk, but the loop may still have other work.
+            await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+            self._threads = None
+        self._folder.close()
+
+    def body(self, request: StoreRequest) -> PartialFile:
+        """Where the data set of `request` goes while it arrives."""
+        uid = request.affected_sop_instance_uid
+        # The engine has answered 0117H to anything else; that only UIDs name files does not rest on the engine.
+        if not is_valid_uid(uid):
+            raise ValueError("not a UID (PS3.5 9.1)")
+        file = self._folder.create(f"{uid}.dcm", gather=self._gather)
+        file.write(
+            encode_file_meta(
+                request.affected_sop_class_uid,
+                uid,
+                request.context.transfer_syntax,
+                source_aet=request.association.calling_aet,
+            )
+        )
+        return file
+
+    def _write(self, request: StoreRequest) -> Status:
+        _file_of(request).commit(Durability.WRITTEN)
+        self.stored += 1
+        return Status.SUCCESS
+
+    async def _sync(self, request: StoreRequest) -> Status:
+        future = asyncio.wrap_future(self._executor().submit(_file_of(request).commit, Durability.SYNCED))
+        try:
+            # When the association ends meanwhile, nobody waits for the answer, but the object is whole: it stays.
+            await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_log_failure)
+            raise
+        self.stored += 1
+        return Status.SUCCESS
+
+    def _answer_then_write(self, request: StoreRequest) -> Status:
+        file = _file_of(request)
+        size = file.size
+        if self._backlog + size > _BACKLOG:
+            return self._write(request)
+        self._backlog += size
+        self.stored += 1
+        future = asyncio.wrap_future(self._executor().submit(file.commit, Durability.RECEIVED))
+        future.add_done_callback(functools.partial(self._written, request.affected_sop_instance_uid, size))
+        return Status.SUCCESS
+
+    def _written(self, uid: str, size: int, future: asyncio.Future[None]) -> None:
+        self._backlog -= size
+        error = future.exception()
+        if error is not None:
+            self.stored -= 1
+            self.lost += 1
+            _log.error("lost instance %s, which had been answered with Success: %s", uid, error)
+
+    def _executor(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._threads = ThreadPoolExecutor(_THREADS, "aiodicom-store")
+        return self._threads
+
+
+class StorageServer(Server):
+    """An SCP that stores what it receives in `store`, and closes it when it is closed itself."""
+
+    def __init__(self, store: FolderStorage, ae_title: str | None = None, **options: Any) -> None:
+        """The options are those of `Server`."""
+        super().__init__(ae_title, **options)
+        self.store = store
+        store.attach(self)
+
+    async def close(self) -> None:
+        """Stops accepting, aborts all associations, and returns when what was answered has been written."""
+        await super().close()
+        await self.store.close()
+
+
+def _file_of(request: StoreRequest) -> PartialFile:
+    file = request.body
+    assert isinstance(file, PartialFile), "the body is that of another handler"
+    return file
+
+
+def _log_failure(future: asyncio.Future[None]) -> None:
+    error = future.exception()
+    if error is not None:
+        _log.error("an object could not be stored, after its association had ended: %s", error)

@@ -1,0 +1,1 @@
+"""Bytes that last: files that are whole or not there."""

@@ -1,0 +1,277 @@
+"""Files that appear whole under their name, or not at all.
+
+A `Folder` makes `PartialFile`s: an object is written under a temporary name in the folder where it shall stand, and
+`commit` renames it over the final name, which is atomic and replaces what was there. Whoever lists the folder sees
+whole files, and temporary names that begin with `TEMPORARY_PREFIX`.
+
+The descriptor of the folder saves every call from walking the path, so the usual object costs four system calls.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import threading
+from contextlib import suppress
+from typing import Final
+
+__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile"]
+
+#: What a temporary name begins with: hidden, and never the beginning of a UID.
+TEMPORARY_PREFIX: Final = ".aiodicom-"
+_TEMPORARY_SUFFIX: Final = ".part"
+
+#: Bytes that a partial file gathers before it calls the system: small objects then need one write, and small fragments
+#: few. Larger fragments are written from where they are.
+GATHER: Final = 64 * 1024
+
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# macOS has no fdatasync.
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
+
+class Durability(enum.StrEnum):
+    """What has been reached when an object is answered with Success.
+
+    The stricter the level, the more survives: `RECEIVED` loses objects when the process dies, `WRITTEN` when the
+    machine does, `SYNCED` with the disk alone.
+    """
+
+    #: The whole object has arrived; it is written right after the answer. A fault of the disk is then only logged.
+    RECEIVED = "received"
+    #: The whole object stands under its final name, in the operating system's cache.
+    WRITTEN = "written"
+    #: The object's bytes and its name are on the disk (fdatasync, rename, fsync of the folder).
+    SYNCED = "synced"
+
+
+class Folder:
+    """A folder on one file system, which it creates when it is missing.
+
+    Any number of processes may write into one folder. Each holds a shared lock on it; the one that opens it when no
+    other has it open removes what interrupted processes left (a lock that the file system does not support leaves it).
+
+    Raises OSError when the path is no folder, or may not be written.
+    """
+
+    __slots__ = ("_count", "_descriptor", "_prefix", "_syncs", "path")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        os.makedirs(self.path, exist_ok=True)
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(13, "the folder may not be written", self.path)
+            # Random, so that neither processes that share a volume between containers nor a reused pid collide.
+            self._prefix = f"{TEMPORARY_PREFIX}{os.urandom(6).hex()}-"
+            self._count = 0
+            self._syncs = _SharedSync(self._descriptor)
+            self._lock()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def create(self, name: str, *, gather: int = GATHER) -> PartialFile:
+        """A file that will be called `name`, a single component of a path; nothing is opened before it must be.
+
+        `gather`: how many bytes it keeps in memory before it writes. Raises ValueError for any other name.
+        """
+        if "/" in name or "\0" in name or name in ("", ".", "..") or name.startswith(TEMPORARY_PREFIX):
+            raise ValueError(f"not the name of a file in a folder: {name!r}")
+        self._count = count = self._count + 1
+        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}", gather)
+
+    def sync(self) -> None:
+        """Returns when every rename that was made before the call is on the disk. Blocks; calls share the work."""
+        self._syncs.wait()
+
+    def close(self) -> None:
+        """Partial files that are still open must have been committed or discarded."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _lock(self) -> None:
+        import fcntl
+
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # another process writes here: any of the temporary files may be its own
+        except OSError:
+            return  # the file system has no locks (NFS locks no folders): leftovers stay, nothing else depends on it
+        else:
+            self._remove_leftovers()
+        # Waits at most while another process, which is opening the folder too, removes leftovers.
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def _remove_leftovers(self) -> None:
+        with os.scandir(self._descriptor) as entries:
+            leftovers = [
+                entry.name
+                for entry in entries
+                if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(_TEMPORARY_SUFFIX)
+            ]
+        for name in leftovers:
+            with suppress(OSError):  # somebody else's file in a shared folder: it does no harm
+                os.unlink(name, dir_fd=self._descriptor)
+
+
+class PartialFile:
+    """A file on its way to its name. Not for use by two threads at once.
+
+    It is a body sink: `write`, then `finish` or `abandon`. Finished, it belongs to whoever will `commit` it.
+
+    After an OSError from `write` or `commit`, the temporary file is gone and the final name is as it was (except that a
+    failed fsync of the folder leaves the new file in place: it is whole, but may not survive a crash).
+    """
+
+    __slots__ = ("_descriptor", "_folder", "_gather", "_is_finished", "_pending", "_temporary", "name", "size")
+
+    def __init__(self, folder: Folder, name: str, temporary: str, gather: int) -> None:
+        self._folder = folder
+        self._temporary = temporary
+        self._descriptor = -1
+        self._gather = gather
+        self._pending = bytearray()
+        self._is_finished = False
+        self.name = name
+        #: bytes given to `write` so far
+        self.size = 0
+
+    def write(self, view: bytes | bytearray | memoryview) -> None:
+        """Appends `view`, which is free again when the call returns. Raises OSError."""
+        length = len(view)
+        self.size += length
+        if len(self._pending) + length < self._gather:
+            self._pending += view
+        else:
+            try:
+                self._flush(view)
+            except BaseException:
+                self.discard()
+                raise
+
+    def finish(self) -> None:
+        """Nothing more will be written; `abandon` does nothing from here."""
+        self._is_finished = True
+
+    def abandon(self) -> None:
+        """The file will not be completed: as `discard`."""
+        if not self._is_finished:
+            self.discard()
+
+    def commit(self, durability: Durability) -> None:
+        """Gives the file its name, and returns when `durability` has been reached. Raises OSError.
+
+        `SYNCED` blocks for as long as the disk takes: call it in a thread. For `RECEIVED` there is nothing to wait for,
+        but the file must get its name: it is the same as `WRITTEN`, and the caller has answered before.
+        """
+        folder = self._folder._descriptor
+        try:
+            if self._pending or self._descriptor < 0:
+                self._flush(b"")
+            descriptor = self._descriptor
+            if durability is Durability.SYNCED:
+                _sync_data(descriptor)
+            # Closed before it is renamed: network file systems report a failed write here.
+            self._descriptor = -1
+            os.close(descriptor)
+            os.rename(self._temporary, self.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            self._remove()
+            raise
+        if durability is Durability.SYNCED:
+            self._folder.sync()
+
+    def discard(self) -> None:
+        """Removes what was written, if there is anything. The final name is as it was."""
+        self._pending = bytearray()
+        if self._descriptor >= 0:
+            self._remove()
+
+    def __del__(self) -> None:
+        # Whoever forgot it, for instance when an association ends at a bad moment, did not mean to keep it.
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                self.discard()
+
+    def _flush(self, view: bytes | bytearray | memoryview) -> None:
+        if self._descriptor < 0:
+            # The mode is what the umask leaves of it, as for any file that a program makes.
+            self._descriptor = os.open(self._temporary, _CREATE, 0o666, dir_fd=self._folder._descriptor)
+        pending = self._pending
+        if pending:
+            self._pending = bytearray()
+            written = os.writev(self._descriptor, (pending, view))
+            if written != len(pending) + len(view):  # the disk is full, or the write is larger than one call takes
+                self._write_rest(pending, written)
+                self._write_rest(view, max(0, written - len(pending)))
+        else:
+            written = os.write(self._descriptor, view)
+            if written != len(view):
+                self._write_rest(view, written)
+
+    def _write_rest(self, view: bytes | bytearray | memoryview, written: int) -> None:
+        with memoryview(view) as whole:
+            while written < len(whole):
+                written += os.write(self._descriptor, whole[written:])
+
+    def _remove(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        try:
+            if descriptor >= 0:
+                os.close(descriptor)
+        finally:
+            with suppress(FileNotFoundError):  # it was never opened, or it has been renamed
+                os.unlink(self._temporary, dir_fd=self._folder._descriptor)
+
+
+class _SharedSync:
+    """fsync of one folder for any number of threads: those that come while one runs share the next.
+
+    An fsync covers the renames made before it began; so a caller needs one that begins after its call.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._changed = threading.Condition()
+        self._begun = 0
+        self._ended = 0
+        self._failed = 0
+        self._failure: OSError | None = None
+
+    def wait(self) -> None:
+        with self._changed:
+            needed = self._begun + 1
+            while self._ended < needed:
+                if self._begun == self._ended:
+                    self._run()
+                else:
+                    self._changed.wait()
+            # A later success says nothing about what a failed one should have covered: a failure since the call counts.
+            failure = self._failure if self._failed >= needed else None
+        if failure is not None:
+            raise OSError(failure.errno, failure.strerror)
+
+    def _run(self) -> None:
+        self._begun += 1
+        self._changed.release()
+        failure = None
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            failure = error
+        finally:
+            self._changed.acquire()
+            self._ended = self._begun
+            if failure is not None:
+                self._failed, self._failure = self._ended, failure
+            self._changed.notify_all()

@@ -1,0 +1,632 @@
+"""PDU framing, PDV fragmentation and reassembly (PS3.8 9.3, annex E), over buffers that the caller owns.
+
+A `Receiver` is fed what the transport read and gives one event per DIMSE message and one per PDU of another kind.  It looks
+at every byte once: what is incomplete stays with it (a header of at most six bytes, a command set, a small PDU), data set
+fragments go on to the message's sink at once.  Nothing is allocated by a length that the peer stated.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBuffer_FillInfo,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromObject
+from cython cimport freelist
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from aiodicom.ul.pdu import PduError
+
+cdef enum:
+    ASSOCIATE_RQ = 1
+    ASSOCIATE_AC = 2
+    P_DATA_TF = 4
+    ABORT = 7
+    HEADER = 6
+    #: The flags of a message control header (PS3.8 E.2).
+    IS_COMMAND = 1
+    IS_LAST = 2
+    # Reasons of A-ABORT (PS3.8 table 9-26).
+    UNRECOGNIZED_PDU = 1
+    UNEXPECTED_PARAMETER = 5
+    INVALID_PARAMETER = 6
+    #: Bounds on what a peer can make us hold.
+    MAXIMUM_ASSOCIATE_LENGTH = 1 << 20
+    MAXIMUM_COMMAND_LENGTH = 1 << 16
+    #: A peer that states no maximum length gets PDUs of this size.
+    UNLIMITED_LENGTH = 1 << 18
+
+
+cdef inline uint32_t get_u32(const uint8_t* p) noexcept nogil:
+    return (<uint32_t> p[0] << 24) | (<uint32_t> p[1] << 16) | (<uint32_t> p[2] << 8) | p[3]
+
+
+cdef inline void put_u32(uint8_t* p, uint32_t v) noexcept nogil:
+    p[0] = v >> 24
+    p[1] = (v >> 16) & 0xFF
+    p[2] = (v >> 8) & 0xFF
+    p[3] = v & 0xFF
+
+
+# Memory for data sets.  A large block that goes back to the system has to be faulted in again page by page for the next
+# object, which costs more than receiving it; so blocks from 64 KiB to 8 MiB are kept for reuse, up to POOL_LIMIT bytes in
+# all.  A block's first bytes link it to the next of its size.
+cdef enum:
+    SMALLEST_POOLED = 1 << 16
+    POOLED_SIZES = 8
+    POOL_LIMIT = 32 << 20
+
+cdef void* pool[POOLED_SIZES]
+cdef Py_ssize_t pool_size = 0
+
+
+cdef int pool_index(Py_ssize_t capacity) noexcept:
+    """The pooled size that holds `capacity` bytes, or -1 for one that isn't pooled."""
+    cdef int index = 0
+    if capacity < SMALLEST_POOLED:
+        return -1
+    while index < POOLED_SIZES and (<Py_ssize_t> SMALLEST_POOLED << index) < capacity:
+        index += 1
+    return index if index < POOLED_SIZES else -1
+
+
+cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
+    """Returns a block of at least `capacity` bytes, and writes there how many it has."""
+    global pool_size
+    cdef int index = pool_index(capacity[0])
+    cdef void* block
+    if index >= 0:
+        capacity[0] = <Py_ssize_t> SMALLEST_POOLED << index
+        block = pool[index]
+        if block != NULL:
+            pool[index] = (<void**> block)[0]
+            pool_size -= capacity[0]
+            return <uint8_t*> block
+    block = malloc(capacity[0])
+    if block == NULL:
+        raise MemoryError(f"no memory for a data set of {capacity[0]} bytes")
+    return <uint8_t*> block
+
+
+cdef void give_block(uint8_t* block, Py_ssize_t capacity) noexcept:
+    global pool_size
+    cdef int index = pool_index(capacity)
+    if block == NULL or index < 0 or pool_size + capacity > POOL_LIMIT:
+        free(block)
+        return
+    (<void**> block)[0] = pool[index]
+    pool[index] = block
+    pool_size += capacity
+
+
+cdef class ControlPdu:
+    """A PDU other than P-DATA-TF, or the header of a P-DATA-TF that may not come now (its `body` is then None)."""
+
+    cdef readonly int pdu_type
+    cdef readonly bytes body
+
+    def __repr__(self):
+        return f"ControlPdu(pdu_type={self.pdu_type}, body={self.body!r})"
+
+
+cdef class ReceivedMessage:
+    """One whole DIMSE message: its context, its command set as `message`, and the finished sink of its data set or None."""
+
+    cdef readonly int context_id
+    cdef readonly object message
+    cdef readonly object body
+
+    def __repr__(self):
+        return f"ReceivedMessage(context_id={self.context_id}, message={self.message!r}, body={self.body!r})"
+
+
+cdef class Body:
+    """A sink that gathers a data set in memory, readable as one contiguous buffer once it is whole.
+
+    Past `limit` bytes everything goes to the sink that `spill()` makes, which is then `spilled`; without `spill` there is no limit.
+
+    Invariants: `data` has room for `capacity` bytes, of which `size` are filled; `size` is 0 once `spilled` is there; while
+    `exports` is not 0 the memory stays where it is.
+    """
+
+    cdef uint8_t* data
+    cdef Py_ssize_t size
+    cdef Py_ssize_t capacity
+    cdef Py_ssize_t exports
+    cdef Py_ssize_t limit
+    cdef object spill
+    cdef readonly object spilled
+
+    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0):
+        self.limit = limit
+        self.spill = spill
+        if expected > 0:
+            self.reserve(expected)
+
+    def __dealloc__(self):
+        give_block(self.data, self.capacity)
+
+    def __len__(self):
+        return self.size
+
+    cdef int require_unexported(self) except -1:
+        if self.exports:
+            raise BufferError("the data set is still growing; read it when the message is complete")
+        return 0
+
+    cdef int reserve(self, Py_ssize_t capacity) except -1:
+        self.require_unexported()
+        data = take_block(&capacity)
+        if self.size:
+            memcpy(data, self.data, self.size)
+        give_block(self.data, self.capacity)
+        self.data = data
+        self.capacity = capacity
+        return 0
+
+    cdef int append(self, const uint8_t* data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t held
+        if self.spilled is None and self.spill is not None and self.size + size > self.limit:
+            self.require_unexported()
+            self.spilled = self.spill()
+            held, self.size = self.size, 0
+            if held:
+                write_view(self.spilled, self.data, held)
+            give_block(self.data, self.capacity)
+            self.data = NULL
+            self.capacity = 0
+        if self.spilled is not None:
+            return write_view(self.spilled, data, size)
+        if self.size + size > self.capacity:
+            # What is there has arrived, so twice that is bounded by what the peer really sent.
+            self.reserve(max(self.size + size, 2 * self.size))
+        memcpy(self.data + self.size, data, size)
+        self.size += size
+        return 0
+
+    def write(self, data):
+        """Appends a copy of `data`."""
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            self.append(<const uint8_t*> view.buf, view.len)
+        finally:
+            PyBuffer_Release(&view)
+
+    def finish(self):
+        """The data set is complete."""
+        if self.spilled is not None:
+            self.spilled.finish()
+
+    def abandon(self):
+        """The data set will not be completed: what has come of it is dropped."""
+        if self.spilled is not None:
+            self.spilled.abandon()
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        # An empty object still needs an address that is not NULL.
+        PyBuffer_FillInfo(view, self, self.data if self.size else <uint8_t*> b"", self.size, 1, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        self.exports -= 1
+
+
+@freelist(8)
+cdef class Lent:
+    """Memory that is somebody else's, and how many look at it."""
+
+    cdef const uint8_t* data
+    cdef Py_ssize_t size
+    cdef Py_ssize_t exports
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, <void*> self.data, self.size, 1, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        self.exports -= 1
+
+
+cdef int write_view(sink, const uint8_t* data, Py_ssize_t size) except -1:
+    """Lends the sink a view that ends with the call: a sink that keeps one gets the BufferError here, not garbage later."""
+    cdef Lent lent = Lent.__new__(Lent)
+    lent.data = data
+    lent.size = size
+    view = PyMemoryView_FromObject(lent)
+    try:
+        sink.write(view)
+    finally:
+        view.release()
+    if lent.exports:
+        raise BufferError("the sink has kept a view of memory that it was lent for the call of write() only")
+    return 0
+
+
+cdef void abandon(sink) noexcept:
+    """Abandons a sink. What that raises goes to `sys.unraisablehook`: the sink has no user any more."""
+    sink.abandon()
+
+
+cdef class Discard:
+    """A sink that keeps nothing; `error` is there when it stands in for one that raised, in any of its methods but `abandon`."""
+
+    cdef readonly object error
+
+    def __cinit__(self, error=None):
+        self.error = error
+
+    def write(self, data):
+        """Passes the fragment over."""
+
+    def finish(self):
+        """Nothing is there to be finished."""
+
+    def abandon(self):
+        """Nothing is there to be dropped."""
+
+
+cdef class Receiver:
+    """Turns the bytes of one association into events.
+
+    `decode(bytes)` gives the message of a command set, with its `has_data_set`; `open_body(context_id, message)` chooses the
+    sink of a data set that follows: an object with `write(view)`, where the view is only valid during the call, and then
+    either `finish()` or `abandon()`.
+
+    Invariants:
+    - `head_size` of the six bytes of the PDU header are in `head`; once there are six, `left` bytes of the PDU's body are
+      still to come and the header is not looked at again.
+    - Inside a P-DATA-TF, `item_size` of the six bytes before a fragment are in `item`; once there are six, `item_left`
+      bytes of the fragment are still to come, and `item_left` <= `left`.
+    - `context_id` is the context of the message under way, or 0; `message` is its command set once that is whole.
+    - `view` is held exactly while `position` < `size`, that is between `receive()` and the `next_event()` that gives None.
+    """
+
+    cdef Py_buffer view
+    cdef const uint8_t* data
+    cdef Py_ssize_t size
+    cdef Py_ssize_t position
+    cdef uint8_t head[HEADER]
+    cdef uint8_t item[HEADER]
+    cdef int head_size
+    cdef int item_size
+    cdef uint32_t left
+    cdef uint32_t item_left
+    cdef int context_id
+    cdef bint broken
+    cdef bint skipping
+    cdef uint8_t accepted[32]
+    cdef object decode
+    cdef object open_body
+    cdef object message
+    cdef object body
+    cdef bytearray control
+    cdef bytearray command
+    #: The largest P-DATA-TF that we announced, 0 for any.
+    cdef public uint32_t maximum_length
+    #: Whether a P-DATA-TF may come in the present state (PS3.8 table 9-10, DT-2 and AR-6).
+    cdef public bint allows_data
+
+    def __cinit__(self, decode, open_body, uint32_t maximum_length):
+        self.decode = decode
+        self.open_body = open_body
+        self.maximum_length = maximum_length
+        memset(self.accepted, 0, 32)
+
+    def __dealloc__(self):
+        if self.data != NULL:
+            PyBuffer_Release(&self.view)
+
+    @property
+    def is_incomplete(self):
+        """Whether a PDU or a message has begun and not ended, or bytes lent are still to be looked at."""
+        return self.head_size != 0 or self.context_id != 0 or (self.data != NULL and self.position < self.size)
+
+    def accept_contexts(self, context_ids):
+        """Names the presentation contexts on which data may come."""
+        cdef int context_id
+        for context_id in context_ids:
+            self.accepted[context_id >> 3] |= 1 << (context_id & 7)
+
+    def receive(self, buffer, Py_ssize_t size):
+        """Lends the first `size` bytes of `buffer` until `next_event()` gives None."""
+        if self.data != NULL:
+            raise BufferError("the last bytes are not consumed: call next_event() until it gives None")
+        PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE)
+        if not 0 <= size <= self.view.len:
+            length = self.view.len
+            PyBuffer_Release(&self.view)
+            raise ValueError(f"{size} bytes of a buffer of {length}")
+        self.data = <const uint8_t*> self.view.buf
+        self.size = size
+        self.position = 0
+
+    def discard(self):
+        """Forgets the bytes lent and all that comes after, and abandons a data set under way."""
+        self.broken = True
+        self.release()
+        body, self.body = self.body, None
+        self.message = self.control = self.command = None
+        self.decode = self.open_body = None  # often bound to what owns this receiver: a cycle that ends here
+        self.context_id = self.head_size = 0
+        if body is not None:
+            abandon(body)
+
+    cdef void release(self) noexcept:
+        if self.data != NULL:
+            self.data = NULL
+            PyBuffer_Release(&self.view)
+
+    def next_event(self):
+        """Returns the next `ReceivedMessage` or `ControlPdu`, or None when more bytes are needed.
+
+        Raises `PduError` for what PS3.8 forbids; what follows it is ignored.
+        """
+        try:
+            event = self.parse()
+        except BaseException:
+            self.discard()
+            raise
+        if event is None:
+            self.release()
+        return event
+
+    cdef object parse(self):
+        if self.data == NULL or self.broken:
+            return None
+        while True:
+            if self.head_size < HEADER:
+                if not self.gather(self.head, &self.head_size):
+                    return None
+                event = self.start_pdu()
+                if event is not None:
+                    return event
+            if self.skipping:
+                self.skip()
+            elif self.head[0] == P_DATA_TF:
+                event = self.parse_items()
+                if event is not None:
+                    if self.left == 0:
+                        self.head_size = 0
+                    return event
+            else:
+                body = self.take_control()
+                if body is not None:
+                    self.head_size = 0
+                    return control_pdu(self.head[0], body)
+            if self.left:
+                return None
+            self.head_size = 0
+            self.skipping = False
+
+    cdef bint gather(self, uint8_t* into, int* have) noexcept:
+        """Completes a header of six bytes; false when there are not enough."""
+        while have[0] < HEADER and self.position < self.size:
+            into[have[0]] = self.data[self.position]
+            have[0] += 1
+            self.position += 1
+        return have[0] == HEADER
+
+    cdef object start_pdu(self):
+        cdef int pdu_type = self.head[0]
+        self.left = get_u32(self.head + 2)
+        if pdu_type == P_DATA_TF:
+            if not self.allows_data:
+                # The state table decides what becomes of it; should the association survive that, its body is passed over.
+                self.skipping = True
+                return control_pdu(P_DATA_TF, None)
+            if self.maximum_length and self.left > self.maximum_length:
+                raise PduError(
+                    INVALID_PARAMETER, f"P-DATA-TF of {self.left} bytes, {self.maximum_length} were announced"
+                )
+            if self.left == 0:
+                raise PduError(INVALID_PARAMETER, "P-DATA-TF without a presentation data value")
+        elif pdu_type == ASSOCIATE_RQ or pdu_type == ASSOCIATE_AC:
+            if self.left > MAXIMUM_ASSOCIATE_LENGTH:
+                raise PduError(INVALID_PARAMETER, f"A-ASSOCIATE PDU of {self.left} bytes, {MAXIMUM_ASSOCIATE_LENGTH} is the limit")
+        elif pdu_type == 0 or pdu_type > ABORT:
+            raise PduError(UNRECOGNIZED_PDU, f"unrecognized PDU type {pdu_type:02X}H")
+        elif self.left != 4:
+            raise PduError(INVALID_PARAMETER, f"PDU of type {pdu_type:02X}H with {self.left} bytes, not 4")
+        return None
+
+    cdef void skip(self) noexcept:
+        cdef Py_ssize_t size = min(<Py_ssize_t> self.left, self.size - self.position)
+        self.position += size
+        self.left -= size
+
+    cdef bytes take_control(self):
+        """Takes what is there of the body of a PDU that isn't P-DATA-TF; gives it once it is whole."""
+        cdef Py_ssize_t size = min(<Py_ssize_t> self.left, self.size - self.position)
+        taken = PyBytes_FromStringAndSize(<char*> self.data + self.position, size)
+        self.skip()
+        if self.control is None and self.left == 0:
+            return taken
+        if self.control is None:
+            self.control = bytearray()
+        self.control += taken
+        if self.left:
+            return None
+        taken, self.control = bytes(self.control), None
+        return taken
+
+    cdef object parse_items(self):
+        """Goes through the presentation data values that are there (PS3.8 9.3.5.1)."""
+        while self.left or self.item_size == HEADER:
+            if self.item_size < HEADER:
+                if self.item_size == 0 and self.left < HEADER:
+                    raise PduError(INVALID_PARAMETER, f"{self.left} bytes after the last presentation data value")
+                if not self.gather(self.item, &self.item_size):
+                    return None
+                self.left -= HEADER
+                self.start_item()
+            if not self.take_fragment():
+                return None
+            self.item_size = 0
+            if self.item[5] & IS_LAST:
+                event = self.end_fragments(self.item[5] & IS_COMMAND)
+                if event is not None:
+                    return event
+        return None
+
+    cdef int start_item(self) except -1:
+        cdef uint32_t length = get_u32(self.item)
+        cdef int context_id = self.item[4]
+        cdef bint is_command = self.item[5] & IS_COMMAND
+        if length < 2:
+            raise PduError(INVALID_PARAMETER, f"presentation data value of length {length}")
+        if length - 2 > self.left:
+            raise PduError(INVALID_PARAMETER, f"presentation data value of length {length} overruns its PDU")
+        if not self.accepted[context_id >> 3] & (1 << (context_id & 7)):
+            raise PduError(INVALID_PARAMETER, f"presentation context ID {context_id} was not accepted")
+        if self.context_id == 0:
+            if not is_command:
+                raise PduError(UNEXPECTED_PARAMETER, "data set fragment without a command set before it")
+            self.context_id = context_id
+        elif context_id != self.context_id:
+            raise PduError(
+                UNEXPECTED_PARAMETER,
+                f"fragment on presentation context {context_id} inside a message on {self.context_id}",
+            )
+        elif is_command != (self.message is None):
+            raise PduError(
+                UNEXPECTED_PARAMETER,
+                "command fragment inside a data set" if is_command else "data set fragment inside a command set",
+            )
+        self.item_left = length - 2
+        return 0
+
+    cdef bint take_fragment(self) except -1:
+        """Hands on what is there of the present fragment; true when that is all of it."""
+        cdef Py_ssize_t size = min(<Py_ssize_t> self.item_left, self.size - self.position)
+        cdef const uint8_t* start = self.data + self.position
+        if self.message is None:
+            self.take_command(start, size)
+        elif size:
+            try:
+                if type(self.body) is Body:
+                    (<Body> self.body).append(start, size)
+                elif type(self.body) is not Discard:
+                    write_view(self.body, start, size)
+            except Exception as error:
+                self.fail_body(error)
+        self.position += size
+        self.left -= size
+        self.item_left -= size
+        return self.item_left == 0
+
+    cdef int take_command(self, const uint8_t* start, Py_ssize_t size) except -1:
+        """Decodes a command set that came in one piece where it lies, and gathers one that didn't."""
+        if self.command is None:
+            if size == self.item_left and self.item[5] & IS_LAST:
+                self.message = self.decode(PyBytes_FromStringAndSize(<char*> start, size))
+                return 0
+            self.command = bytearray()
+        if len(self.command) + size > MAXIMUM_COMMAND_LENGTH:
+            raise PduError(INVALID_PARAMETER, f"command set of over {MAXIMUM_COMMAND_LENGTH} bytes")
+        self.command += PyBytes_FromStringAndSize(<char*> start, size)
+        return 0
+
+    cdef int fail_body(self, error) except -1:
+        """The peer isn't to blame for a sink that fails: the rest of the data set is passed over, the association goes on."""
+        body, self.body = self.body, Discard(error)
+        if body is not None:
+            abandon(body)
+        return 0
+
+    cdef object end_fragments(self, bint is_command):
+        """The last fragment of a command set or of a data set has come."""
+        cdef ReceivedMessage event
+        if is_command:
+            if self.message is None:
+                command, self.command = bytes(self.command), None
+                self.message = self.decode(command)
+            if self.message.has_data_set:
+                try:
+                    self.body = self.open_body(self.context_id, self.message)
+                except Exception as error:
+                    self.fail_body(error)
+                return None
+        else:
+            try:
+                self.body.finish()
+            except Exception as error:
+                self.fail_body(error)
+        event = ReceivedMessage.__new__(ReceivedMessage)
+        event.context_id = self.context_id
+        event.message = self.message
+        event.body = self.body
+        self.context_id = 0
+        self.message = None
+        self.body = None
+        return event
+
+
+cdef ControlPdu control_pdu(int pdu_type, bytes body):
+    cdef ControlPdu event = ControlPdu.__new__(ControlPdu)
+    event.pdu_type = pdu_type
+    event.body = body
+    return event
+
+
+def fragment_size(uint32_t maximum_length):
+    """The most bytes of a message that go into one PDU for a peer that receives `maximum_length` (0: any), an even number.
+
+    PS3.8 D.1: the maximum counts the presentation data values with their own headers; E.1: fragments are even but for the last.
+    """
+    cdef uint32_t length = maximum_length if 0 < maximum_length < UNLIMITED_LENGTH else UNLIMITED_LENGTH
+    if length < HEADER + 2:
+        raise PduError(INVALID_PARAMETER, f"a maximum length of {maximum_length} leaves no room for data")
+    return (length - HEADER) & ~<uint32_t> 1
+
+
+cdef void put_headers(uint8_t* p, uint32_t size, int context_id, int flags) noexcept:
+    p[0] = P_DATA_TF
+    p[1] = 0
+    put_u32(p + 2, size + HEADER)
+    put_u32(p + 6, size + 2)
+    p[10] = context_id
+    p[11] = flags
+
+
+def encode_command(int context_id, bytes command, Py_ssize_t fragment):
+    """Returns the P-DATA-TF PDUs that carry a command set, in fragments of at most `fragment` bytes."""
+    cdef Py_ssize_t size = len(command)
+    cdef Py_ssize_t count = (size + fragment - 1) // fragment
+    cdef Py_ssize_t offset = 0
+    cdef Py_ssize_t piece
+    cdef const uint8_t* source = <const uint8_t*> PyBytes_AS_STRING(command)
+    encoded = PyBytes_FromStringAndSize(NULL, size + 2 * HEADER * count)
+    cdef uint8_t* p = <uint8_t*> PyBytes_AS_STRING(encoded)
+    while offset < size:
+        piece = min(fragment, size - offset)
+        put_headers(p, piece, context_id, IS_COMMAND | (IS_LAST if offset + piece == size else 0))
+        memcpy(p + 2 * HEADER, source + offset, piece)
+        p += 2 * HEADER + piece
+        offset += piece
+    return encoded
+
+
+def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
+    """Returns buffers that, written in order, are the P-DATA-TF PDUs of data set bytes; `data` is sliced, not copied.
+
+    `last` says that these bytes end the data set. Unless they do, their number should be a multiple of `fragment`.
+    """
+    cdef Py_ssize_t offset = 0
+    cdef Py_ssize_t piece
+    view = memoryview(data)
+    cdef Py_ssize_t size = view.nbytes
+    cdef list buffers = []
+    while True:
+        piece = min(fragment, size - offset)
+        header = PyBytes_FromStringAndSize(NULL, 2 * HEADER)
+        put_headers(<uint8_t*> PyBytes_AS_STRING(header), piece, context_id, IS_LAST if last and offset + piece == size else 0)
+        buffers.append(header)
+        if piece:
+            buffers.append(view if piece == size else view[offset : offset + piece])
+        offset += piece
+        if offset >= size:
+            return buffers

@@ -1,0 +1,127 @@
+"""Runs commands in this process, or as processes of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import aiodicom
+from aiodicom.cli import main
+
+#: Seconds that a command may take before the test fails.
+PATIENCE = 60.0
+
+
+class Outcome(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines on stderr."""
+        return self.err.splitlines()
+
+
+Invoke = Callable[..., Outcome]
+
+
+@pytest.fixture
+def invoke(capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+    """`invoke("echoscu", host, port, ...)`: runs the command here."""
+    logger = logging.getLogger("aiodicom")
+    handlers, level = logger.handlers[:], logger.level
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(exit_.value.code, int)
+        return Outcome(exit_.value.code, captured.out, captured.err)
+
+    yield run
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+class Command:
+    """A command in a process of its own."""
+
+    def __init__(self, *arguments: object) -> None:
+        # The package that is under test, wherever the command runs.
+        path = str(Path(aiodicom.__file__).parent.parent)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "aiodicom.cli", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+        self._seen = ""
+        self.pid = self._process.pid
+
+    def wait_for_line(self, start: str) -> str:
+        """The first line on stderr that begins so."""
+        assert self._process.stderr is not None
+        deadline = time.monotonic() + PATIENCE
+        descriptor = self._process.stderr.fileno()
+        while True:
+            for line in self._seen.splitlines(keepends=True):
+                if line.startswith(start) and line.endswith("\n"):
+                    return line.rstrip("\n")
+            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"no line {start!r} on stderr: {self._seen}"
+            some = os.read(descriptor, 65536).decode()
+            assert some, f"the command ended: {self._seen}"
+            self._seen += some
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to the command."""
+        self._process.send_signal(number)
+
+    def wait(self) -> Outcome:
+        """Waits for the end of the command."""
+        out, err = self._process.communicate(timeout=PATIENCE)
+        return Outcome(self._process.returncode, out, self._seen + err)
+
+    def terminate(self) -> Outcome:
+        """Ends the command as a service manager does."""
+        self.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def close(self) -> None:
+        """Makes sure that it has ended."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate(timeout=PATIENCE)
+
+
+Start = Callable[..., Command]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """`start("storescp", port, ...)`: runs the command in a process of its own, which ends with the test."""
+    with ExitStack() as stack:
+
+        def run(*arguments: object) -> Command:
+            command = Command(*arguments)
+            stack.callback(command.close)
+            return command
+
+        yield run

@@ -1,0 +1,257 @@
+"""The storage SCP into a folder, driven as the engine drives it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pydicom
+import pytest
+
+from aiodicom.services.storage import FolderStorage
+from aiodicom.standard.status import Status
+from aiodicom.store import files
+from aiodicom.store.files import GATHER, Durability, PartialFile
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+LEVELS = list(Durability)
+
+
+class Engine:
+    """As much of a `Server` as a storage SCP sees."""
+
+    def __init__(self, store: FolderStorage) -> None:
+        self.body: Any = None
+        self.handler: Any = None
+        store.attach(self)  # type: ignore[arg-type]
+
+    def on_c_store(self, *, body: Any) -> Callable[[Any], Any]:
+        self.body = body
+
+        def take(handler: Any) -> Any:
+            self.handler = handler
+            return handler
+
+        return take
+
+    def request(self, uid: str = "1.2.3", sop_class: str = CT, calling: str = "SENDER") -> SimpleNamespace:
+        return SimpleNamespace(
+            affected_sop_class_uid=sop_class,
+            affected_sop_instance_uid=uid,
+            context=SimpleNamespace(transfer_syntax=EXPLICIT),
+            association=SimpleNamespace(calling_aet=calling, id="7"),
+            body=None,
+        )
+
+    def begin(self, *fragments: bytes, **arguments: str) -> SimpleNamespace:
+        request = self.request(**arguments)
+        request.body = self.body(request)
+        for fragment in fragments:
+            request.body.write(memoryview(fragment))
+        return request
+
+    async def answer(self, request: SimpleNamespace) -> Status:
+        status = self.handler(request)
+        return await status if inspect.isawaitable(status) else status
+
+    async def store(self, *fragments: bytes, **arguments: str) -> Status:
+        request = self.begin(*fragments, **arguments)
+        request.body.finish()
+        return await self.answer(request)
+
+
+@pytest.mark.parametrize("durability", LEVELS)
+@pytest.mark.parametrize("fragment", [10, GATHER, 3 * GATHER])
+async def test_what_is_stored(tmp_path: Path, durability: Durability, fragment: int) -> None:
+    body = (
+        b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + b"\xe0\x7f\x10\0OW\0\0" + (200_000).to_bytes(4, "little") + bytes(200_000)
+    )
+    store = FolderStorage(tmp_path, durability=durability)
+    engine = Engine(store)
+    fragments = [body[start : start + fragment] for start in range(0, len(body), fragment)]
+    assert await engine.store(*fragments) is Status.SUCCESS
+    await store.close()
+    assert os.listdir(tmp_path) == ["1.2.3.dcm"]
+    data = (tmp_path / "1.2.3.dcm").read_bytes()
+    assert data.endswith(body)
+    read = pydicom.dcmread(io.BytesIO(data))
+    assert read.file_meta.SourceApplicationEntityTitle == "SENDER"
+    assert read.file_meta.TransferSyntaxUID == EXPLICIT
+    assert read.file_meta.MediaStorageSOPClassUID == CT
+    assert read.file_meta.MediaStorageSOPInstanceUID == "1.2.3"
+    assert len(read.PixelData) == 200_000
+    assert (store.stored, store.lost) == (1, 0)
+
+
+@pytest.mark.parametrize("durability", LEVELS)
+@pytest.mark.parametrize(
+    "uid", ["", ".", "..", "../1.2", "1.2/../3", "/etc/passwd", "1.2\0", "a.b", "1..2", "1." * 40, "1.2\n"]
+)
+async def test_a_uid_that_is_no_uid(tmp_path: Path, durability: Durability, uid: str) -> None:
+    store = FolderStorage(tmp_path / "in", durability=durability)
+    with pytest.raises(ValueError, match="not a UID"):
+        Engine(store).begin(b"x" * 2 * GATHER, uid=uid)
+    await store.close()
+    assert os.listdir(tmp_path) == ["in"]
+    assert os.listdir(tmp_path / "in") == []
+    assert store.stored == 0
+
+
+@pytest.mark.parametrize("durability", LEVELS)
+@pytest.mark.parametrize("size", [0, 10, 2 * GATHER, 9 << 20])
+async def test_an_interrupted_object_leaves_nothing(tmp_path: Path, durability: Durability, size: int) -> None:
+    store = FolderStorage(tmp_path, durability=durability)
+    request = Engine(store).begin(b"x" * size)
+    request.body.abandon()
+    await store.close()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("durability", LEVELS)
+async def test_the_same_instance_replaces(tmp_path: Path, durability: Durability) -> None:
+    store = FolderStorage(tmp_path, durability=durability)
+    engine = Engine(store)
+    assert await engine.store(b"first") is Status.SUCCESS
+    assert await engine.store(b"second") is Status.SUCCESS
+    await store.close()
+    assert os.listdir(tmp_path) == ["1.2.3.dcm"]
+
+
+def failing(number: int) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("call", ["open", "write", "rename"])
+@pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
+async def test_the_disk_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, call: str
+) -> None:
+    store = FolderStorage(tmp_path, durability=durability)
+    engine = Engine(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, failing(errno.ENOSPC))
+        if call == "write":
+            patched.setattr(os, "writev", failing(errno.ENOSPC))
+        with pytest.raises(OSError, match="No space"):
+            await engine.store(b"x" * GATHER, b"y" * GATHER)
+    assert await engine.store(b"x", uid="1.2.4") is Status.SUCCESS
+    await store.close()
+    assert os.listdir(tmp_path) == ["1.2.4.dcm"]
+    assert store.stored == 1
+
+
+async def test_received_answers_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_write, commit = threading.Event(), PartialFile.commit
+
+    def held_up(file: PartialFile, durability: Durability) -> None:
+        assert may_write.wait(60)
+        commit(file, durability)
+
+    monkeypatch.setattr(PartialFile, "commit", held_up)
+    store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
+    engine = Engine(store)
+    assert await engine.store(b"x" * 600_000) is Status.SUCCESS
+    assert os.listdir(tmp_path) == []
+    may_write.set()
+    await store.close()
+    assert os.listdir(tmp_path) == ["1.2.3.dcm"]
+
+
+async def test_received_and_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
+    monkeypatch.setattr(os, "writev", failing(errno.ENOSPC))
+    with caplog.at_level(logging.ERROR, "aiodicom"):
+        assert await Engine(store).store(b"x") is Status.SUCCESS
+        await store.close()
+    assert (store.stored, store.lost) == (0, 1)
+    assert "lost instance 1.2.3" in caplog.text
+    assert os.listdir(tmp_path) == []
+
+
+async def test_received_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_write, commit = threading.Event(), PartialFile.commit
+    foreground = threading.current_thread()
+
+    def held_up(file: PartialFile, durability: Durability) -> None:
+        assert threading.current_thread() is foreground or may_write.wait(60)
+        commit(file, durability)
+
+    monkeypatch.setattr(PartialFile, "commit", held_up)
+    monkeypatch.setattr("aiodicom.services.storage._BACKLOG", 1_000_000)
+    store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
+    engine = Engine(store)
+    for number in range(4):
+        assert await engine.store(b"x" * 400_000, uid=f"1.2.{number}") is Status.SUCCESS
+    assert sorted(os.listdir(tmp_path)) == ["1.2.2.dcm", "1.2.3.dcm"]
+    may_write.set()
+    await store.close()
+    assert len(os.listdir(tmp_path)) == 4
+
+
+async def test_syncs_run_side_by_side_and_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(8)
+    loop_thread = threading.current_thread()
+
+    def sync(_descriptor: int) -> None:
+        assert threading.current_thread() is not loop_thread
+        together.wait(60)  # passes only when eight are in here at once
+
+    monkeypatch.setattr(files, "_sync_data", sync)
+    store = FolderStorage(tmp_path, durability=Durability.SYNCED)
+    engine = Engine(store)
+    statuses = await asyncio.gather(*(engine.store(b"x", uid=f"1.2.{number}") for number in range(8)))
+    assert statuses == [Status.SUCCESS] * 8
+    await store.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_association_ends_during_a_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    syncing, may_end = asyncio.Event(), threading.Event()
+
+    def sync(_descriptor: int) -> None:
+        loop.call_soon_threadsafe(syncing.set)
+        assert may_end.wait(60)
+        if fails:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files, "_sync_data", sync)
+    store = FolderStorage(tmp_path, durability=Durability.SYNCED)
+    engine = Engine(store)
+    request = engine.begin(b"x")
+    request.body.finish()
+    handling = asyncio.create_task(engine.answer(request))
+    await syncing.wait()
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+    request.body.abandon()  # whoever cleans up after an association: the object is the handler's
+    may_end.set()
+    await store.close()
+    assert os.listdir(tmp_path) == ([] if fails else ["1.2.3.dcm"])
+    assert ("after its association had ended" in caplog.text) is fails
+
+
+async def test_an_ae_title_that_no_file_can_hold(tmp_path: Path) -> None:
+    store = FolderStorage(tmp_path)
+    with pytest.raises(ValueError, match="ascii"):
+        Engine(store).begin(b"x" * GATHER, calling="GRÜN")
+    await store.close()
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,303 @@
+"""Files appear whole or not at all, whatever happens on the way."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiodicom.store import files
+from aiodicom.store.files import GATHER, TEMPORARY_PREFIX, Durability, Folder
+
+LEVELS = list(Durability)
+
+
+def names(path: Path) -> list[str]:
+    return sorted(os.listdir(path))
+
+
+@pytest.mark.parametrize("durability", LEVELS)
+@pytest.mark.parametrize("sizes", [[], [0], [5, 7], [GATHER - 1, 1, 1], [GATHER], [10, 3 * GATHER, 0, 7], [3] * 99])
+def test_what_was_written_is_there(tmp_path: Path, durability: Durability, sizes: list[int]) -> None:
+    fragments = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a.dcm")
+        for fragment in fragments:
+            partial.write(memoryview(fragment))
+        assert partial.size == sum(sizes)
+        assert "a.dcm" not in names(tmp_path)
+        partial.commit(durability)
+    assert names(tmp_path) == ["a.dcm"]
+    assert (tmp_path / "a.dcm").read_bytes() == b"".join(fragments)
+
+
+def test_a_borrowed_view_is_not_kept(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a")
+        scratch = bytearray(b"first")
+        with memoryview(scratch) as view:
+            partial.write(view)
+        scratch[:] = b"other"
+        scratch += b"the view is released: the buffer can grow"
+        partial.commit(Durability.WRITTEN)
+    assert (tmp_path / "a").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("size", [0, 10, 2 * GATHER])
+def test_discard_leaves_nothing(tmp_path: Path, size: int) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a")
+        partial.write(b"x" * size)
+        partial.discard()
+        partial.discard()
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_one_that_is_forgotten_leaves_nothing(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a")
+        partial.write(b"x" * 2 * GATHER)
+        assert len(names(tmp_path)) == 1
+        del partial
+        gc.collect()
+        assert names(tmp_path) == []
+
+
+def test_the_same_name_again_replaces_atomically(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        first, second = folder.create("a"), folder.create("a")
+        first.write(b"1" * 2 * GATHER)
+        second.write(b"2" * 3 * GATHER)
+        first.commit(Durability.WRITTEN)
+        with open(tmp_path / "a", "rb") as reader:
+            second.commit(Durability.WRITTEN)
+            assert reader.read() == b"1" * 2 * GATHER  # who had it open still reads the old one, whole
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"2" * 3 * GATHER
+
+
+def test_a_symbolic_link_of_that_name_is_replaced_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").symlink_to(outside)
+    with Folder(tmp_path / "in") as folder:
+        partial = folder.create("a")
+        partial.write(b"new")
+        partial.commit(Durability.WRITTEN)
+    assert outside.read_bytes() == b"precious"
+    assert not (tmp_path / "in" / "a").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "a/b", "../a", "/etc/x", "a\0b", f"{TEMPORARY_PREFIX}a"])
+def test_names_that_are_no_file_in_the_folder(tmp_path: Path, name: str) -> None:
+    with Folder(tmp_path) as folder, pytest.raises(ValueError, match="not the name"):
+        folder.create(name)
+    assert names(tmp_path) == []
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    with Folder(tmp_path / "x" / "y") as folder:
+        folder.create("a").commit(Durability.SYNCED)
+    assert names(tmp_path / "x" / "y") == ["a"]
+
+
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"")
+    with pytest.raises(OSError, match="x"):
+        Folder(tmp_path / "x")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir(mode=0o500)
+    with pytest.raises(PermissionError):
+        Folder(tmp_path / "x")
+
+
+def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data)[:1000]))
+    monkeypatch.setattr(os, "writev", lambda fd, views: write(fd, b"".join(bytes(v) for v in views)[:1000]))
+    head, body = os.urandom(3000), os.urandom(GATHER)
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a")
+        partial.write(head)
+        partial.write(body)
+        partial.write(body)
+        partial.write(head)
+        partial.commit(Durability.WRITTEN)
+    assert (tmp_path / "a").read_bytes() == head + body + body + head
+
+
+class FullDisk:
+    """os.write and os.writev of a disk with room for `room` bytes: short writes, then ENOSPC."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+        self.room = room
+        self._write = os.write
+        monkeypatch.setattr(os, "write", self.write)
+        monkeypatch.setattr(os, "writev", lambda fd, views: self.write(fd, b"".join(bytes(v) for v in views)))
+
+    def write(self, fd: int, data: bytes) -> int:
+        taken = bytes(data)[: self.room]
+        if data and not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.room -= len(taken)
+        return self._write(fd, taken)
+
+
+@pytest.mark.parametrize("room", [0, 10, GATHER, 2 * GATHER + 1])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    FullDisk(monkeypatch, room)
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a")
+
+        def receive() -> None:
+            for _ in range(3):
+                partial.write(b"x" * GATHER)
+            partial.commit(Durability.WRITTEN)
+
+        with pytest.raises(OSError, match="No space") as failure:
+            receive()
+        assert failure.value.errno == errno.ENOSPC
+        assert names(tmp_path) == ["a"]
+        partial.discard()
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("call", ["_sync_data", "close", "rename"])
+def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def fail(*args: Any, **_: object) -> None:
+        if call == "close":
+            real_close(args[0])
+        raise OSError(errno.EIO, "Input/output error")
+
+    real_close = os.close
+    with Folder(tmp_path) as folder:
+        partial = folder.create("a")
+        partial.write(b"x")
+        with monkeypatch.context() as patched:
+            patched.setattr(files if call == "_sync_data" else os, call, fail)
+            with pytest.raises(OSError, match="Input/output"):
+                partial.commit(Durability.SYNCED)
+        assert names(tmp_path) == []
+        folder.create("b").commit(Durability.SYNCED)
+    assert names(tmp_path) == ["b"]
+
+
+def test_synced_is_data_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    rename, fsync = os.rename, os.fsync
+    monkeypatch.setattr(files, "_sync_data", lambda _fd: calls.append("data"))
+
+    def counted_rename(*arguments: Any, **folders: Any) -> None:
+        calls.append("name")
+        rename(*arguments, **folders)
+
+    def counted_fsync(descriptor: int) -> None:
+        calls.append("folder")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "rename", counted_rename)
+    monkeypatch.setattr(os, "fsync", counted_fsync)
+    with Folder(tmp_path) as folder:
+        for durability in (Durability.RECEIVED, Durability.WRITTEN, Durability.SYNCED):
+            folder.create("a").commit(durability)
+    assert calls == ["name", "name", "data", "name", "folder"]
+
+
+def test_leftovers_of_an_interrupted_process_are_removed(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from aiodicom.store.files import Folder; partial = Folder(sys.argv[1]).create('a');"
+        "partial.write(b'x' * 1000000); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, timeout=60)
+    (left,) = names(tmp_path)
+    assert left.startswith(TEMPORARY_PREFIX)
+    (tmp_path / "whole.dcm").write_bytes(b"kept")
+    (tmp_path / f"{TEMPORARY_PREFIX}notes").write_bytes(b"kept: not a name of ours")
+    with Folder(tmp_path):
+        assert names(tmp_path) == [f"{TEMPORARY_PREFIX}notes", "whole.dcm"]
+
+
+def test_files_that_another_process_is_writing_stay(tmp_path: Path) -> None:
+    # Locks of a folder belong to the descriptor: another Folder of this process is as good as another process.
+    with Folder(tmp_path) as first:
+        partial = first.create("a")
+        partial.write(b"x" * 2 * GATHER)
+        with Folder(tmp_path) as second:
+            partial.commit(Durability.WRITTEN)
+            second.create("b").commit(Durability.WRITTEN)
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    left = tmp_path / f"{TEMPORARY_PREFIX}x.part"
+    left.write_bytes(b"may be somebody's")
+    with Folder(tmp_path) as folder:
+        folder.create("a").commit(Durability.WRITTEN)
+    assert left.exists()
+
+
+def test_threads_share_the_fsync_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, proceed = threading.Event(), threading.Event()
+    count = 0
+    waiting = threading.Semaphore(0)
+
+    def slow_fsync(_fd: int) -> None:
+        nonlocal count
+        count += 1
+        running.set()
+        assert proceed.wait(60)
+
+    with Folder(tmp_path) as folder:
+        monkeypatch.setattr(os, "fsync", slow_fsync)
+        first = threading.Thread(target=folder.sync)
+        first.start()
+        assert running.wait(60)
+        changed = folder._syncs._changed
+        real_wait = changed.wait
+
+        def counted_wait() -> bool:
+            waiting.release()
+            return real_wait()
+
+        monkeypatch.setattr(changed, "wait", counted_wait)
+        others = [threading.Thread(target=folder.sync) for _ in range(8)]
+        for thread in others:
+            thread.start()
+        for _ in others:
+            assert waiting.acquire(timeout=60)
+        proceed.set()
+        for thread in (first, *others):
+            thread.join(60)
+            assert not thread.is_alive()
+    assert count == 2  # the eight came while the first ran, which covers none of them
+
+
+def test_a_failed_fsync_of_the_folder_fails_its_callers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with Folder(tmp_path) as folder:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", fail)
+            with pytest.raises(OSError, match="Input/output"):
+                folder.create("a").commit(Durability.SYNCED)
+        folder.create("b").commit(Durability.SYNCED)
+    assert names(tmp_path) == ["a", "b"]

@@ -1,0 +1,180 @@
+"""The sink that gathers a data set in memory: growth, spilling, and the buffer that it exports."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiodicom.ul._pdu import Body, Discard
+from tests.ul.streams import Gathering
+from tests.ul.wire import checked
+
+
+def test_an_empty_one_is_an_empty_buffer() -> None:
+    body = Body()
+    body.finish()
+    assert len(body) == 0
+    assert bytes(memoryview(body)) == b""
+
+
+@checked(60)
+@given(
+    st.lists(st.binary(max_size=20) | st.integers(0, 200_000).map(lambda size: random.Random(size).randbytes(size))),
+    st.integers(0, 300_000),
+)
+def test_what_is_written_is_what_it_holds(pieces: list[bytes], expected: int) -> None:
+    body = Body(expected=expected)
+    for piece in pieces:
+        body.write(piece)
+    body.finish()
+    assert len(body) == sum(map(len, pieces))
+    assert memoryview(body) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("size", [1, 65535, 65536, 65537, (1 << 20) - 1, 1 << 20, 8 << 20, (8 << 20) + 1, 20 << 20])
+def test_memory_that_is_used_again_is_not_shared(size: int) -> None:
+    # The pool's blocks are of fixed sizes: at each edge, a body takes what another one gave back.
+    bodies = []
+    for fill in range(3):
+        for each in range(2):
+            body = Body(expected=size * each)
+            body.write(bytes([fill]) * size)
+            bodies.append((fill, body))
+        if fill == 0:
+            bodies.pop()
+    for fill, body in bodies:
+        assert len(body) == size
+        assert numpy.all(numpy.frombuffer(body, "u1") == fill)
+
+
+def test_the_buffer_is_read_only_and_contiguous() -> None:
+    body = Body()
+    body.write(b"12345")
+    view = memoryview(body)
+    assert view.readonly
+    assert view.contiguous
+    assert (view.format, view.itemsize, view.nbytes) == ("B", 1, 5)
+    with pytest.raises(TypeError, match="not writable"):
+        ctypes.c_char.from_buffer(body)
+
+
+def test_the_buffer_outlives_the_body() -> None:
+    body = Body()
+    body.write(b"x" * 100_000)
+    view = memoryview(body)
+    del body
+    other = Body()
+    other.write(b"y" * 100_000)
+    assert view == b"x" * 100_000
+
+
+def test_it_does_not_move_while_somebody_looks_at_it() -> None:
+    body = Body()
+    body.write(b"x" * 100)
+    with memoryview(body) as view:
+        with pytest.raises(BufferError, match="growing"):
+            body.write(b"y" * 1_000_000)
+        assert view == b"x" * 100
+    body.write(b"y" * 1_000_000)
+    assert len(body) == 1_000_100
+
+
+def test_it_does_not_spill_while_somebody_looks_at_it() -> None:
+    sink = Gathering()
+    body = Body(100, lambda: sink)
+    body.write(b"x" * 100)
+    with memoryview(body) as view:
+        with pytest.raises(BufferError, match="growing"):
+            body.write(b"y")
+        assert view == b"x" * 100
+    assert body.spilled is None
+    body.write(b"y")
+    assert body.spilled is sink
+    assert sink.data == b"x" * 100 + b"y"
+
+
+@checked(60)
+@given(st.lists(st.binary(max_size=60), max_size=12), st.integers(0, 200))
+def test_past_its_limit_everything_goes_to_the_spill(pieces: list[bytes], limit: int) -> None:
+    made: list[Gathering] = []
+
+    def spill() -> Gathering:
+        made.append(Gathering())
+        return made[-1]
+
+    body = Body(limit, spill)
+    for piece in pieces:
+        body.write(piece)
+    body.finish()
+    whole = b"".join(pieces)
+    if len(whole) <= limit:
+        assert not made
+        assert body.spilled is None
+        assert memoryview(body) == whole
+    else:
+        assert body.spilled is made[0]
+        assert len(made) == 1
+        assert made[0].data == whole
+        assert made[0].is_complete
+        assert len(body) == 0
+
+
+def test_a_limit_without_a_spill_is_none() -> None:
+    body = Body(10)
+    body.write(bytes(100))
+    assert len(body) == 100
+
+
+def test_abandoning_it_abandons_the_spill() -> None:
+    sink = Gathering()
+    body = Body(1, lambda: sink)
+    body.abandon()
+    assert not sink.is_abandoned
+    body.write(b"12")
+    body.abandon()
+    assert sink.is_abandoned
+
+
+def test_a_spill_that_cannot_be_made_leaves_it_as_it_was() -> None:
+    def spill() -> Gathering:
+        raise OSError(28, "disk full")
+
+    body = Body(2, spill)
+    body.write(b"12")
+    with pytest.raises(OSError, match="disk full"):
+        body.write(b"3")
+    assert memoryview(body) == b"12"
+
+
+def test_a_spill_that_fails_at_once_is_abandoned_with_the_body() -> None:
+    class Full(Gathering):
+        def write(self, view: memoryview) -> None:
+            raise OSError(28, "disk full")
+
+    sink = Full()
+    body = Body(2, lambda: sink)
+    body.write(b"12")
+    with pytest.raises(OSError, match="disk full"):
+        body.write(b"3")
+    body.abandon()
+    assert sink.is_abandoned
+
+
+def test_what_has_no_buffer_cannot_be_written() -> None:
+    with pytest.raises(TypeError):
+        Body().write("text")  # type: ignore[arg-type]
+
+
+def test_discard_keeps_nothing_and_says_why_it_is_there() -> None:
+    discard = Discard()
+    discard.write(b"123")
+    discard.finish()
+    discard.abandon()
+    assert discard.error is None
+    error = OSError(28, "disk full")
+    assert Discard(error).error is error
