@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from aiodicom.cli import options, output
 from aiodicom.part10.dicomdir import is_file_id, make_file_set
 
 __all__ = ["dicomdir"]
+
+_COMMAND = "dicomdir"
 
 
 def dicomdir(
@@ -24,7 +25,7 @@ def dicomdir(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse names that PS3.10 8.2 forbids, as slice.dcm is.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Make the DICOMDIR of a folder: a directory of the DICOM files that are in it and below it.
 
@@ -35,38 +36,35 @@ def dicomdir(
     try:
         file_set, refused = make_file_set(folder, file_set_id)
     except OSError as error:
-        _note(f"{folder}: {error.strerror or error}")
+        output.note(_COMMAND, f"{folder}: {error.strerror or error}")
         raise typer.Exit(1) from None
     foreign = [record for record in file_set.walk() if record.file_id and not is_file_id(record.file_id)]
     count = sum(1 for record in file_set.walk() if record.file_id)
     others = [path for path, reason in refused if reason.startswith("not a DICOM file")]
     failed = [(path, reason) for path, reason in refused if path not in set(others)]
     for path, reason in failed:
-        _note(f"{path}: {reason}")
+        output.note(_COMMAND, f"{path}: {reason}")
     if others:
-        _note(f"left out {len(others)} files that are not DICOM, such as {others[0]}")
+        output.note(_COMMAND, f"left out {output.count(len(others), 'file')} not DICOM, such as {others[0]}")
     if foreign:
         example = "/".join(foreign[0].file_id)
-        _note(f"{len(foreign)} names are no File IDs (up to 8 of A-Z, 0-9, _ each), such as {example}: rename them")
+        names = output.count(len(foreign), "name")
+        output.note(_COMMAND, f"{names} not fit for a File ID (up to 8 of A-Z, 0-9, _ each), such as {example}: rename")
     if not count:
-        _note(f"{folder}: no DICOM files")
+        output.note(_COMMAND, f"{folder}: no DICOM files (check the path)")
     if not count or (strict and foreign):
         raise typer.Exit(1)
     try:
         file_set.write()
     except (OSError, ValueError) as error:
-        _note(f"{folder}: {error}")
+        output.note(_COMMAND, f"{folder}: {error}")
         raise typer.Exit(1) from None
     records = sum(1 for _ in file_set.walk())
     if as_json:
         result = {"files": count, "records": records, "left_out": len(others), "failed": len(failed)}
-        sys.stdout.write(json.dumps(result) + "\n")
+        output.result_json(result)
     else:
-        sys.stdout.write(f"{Path(folder) / 'DICOMDIR'}: {count:,} files, {records:,} records\n")
+        written = f"{output.count(count, 'file')}, {output.count(records, 'record')}"
+        output.result(output.printable(f"{folder / 'DICOMDIR'}: {written}"))
     if failed:
         raise typer.Exit(1)
-
-
-def _note(text: str) -> None:
-    line = " ".join(text.split())
-    sys.stderr.write(f"aiodicom dicomdir: {''.join(c if c.isprintable() else '?' for c in line)}\n")

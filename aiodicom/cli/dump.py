@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aiodicom.cli import output
 from aiodicom.errors import DecodeError
 from aiodicom.part10.reader import dcmread
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from aiodicom.dataset import DataElement, Dataset
 
 __all__ = ["dump"]
+
+_COMMAND = "dump"
 
 
 class Format(StrEnum):
@@ -86,18 +89,15 @@ def _dump(file: str, form: Format, bulk: Bulk, wanted: list[int], titled: bool) 
         except BrokenPipeError:
             raise
         except (OSError, DecodeError, ValueError) as error:
-            _note(f"{file}: {error.strerror if isinstance(error, OSError) and error.strerror else error}")
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            output.note(_COMMAND, f"{file}: {reason}")
             return False
     for message in dict.fromkeys(str(warning.message) for warning in caught):
-        _note(f"{file}: {message}")
+        output.note(_COMMAND, f"{file}: {message}")
     if data_set.truncated is not None:
-        _note(f"{file}: {data_set.truncated}")
+        output.note(_COMMAND, f"{file}: {data_set.truncated}")
         return False
     return True
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"aiodicom dump: {_printable(' '.join(text.split()))}\n")
 
 
 def _rendered(data_set: Dataset, form: Format, bulk: Bulk, wanted: list[int], title: str) -> Iterator[str]:
@@ -133,7 +133,7 @@ class _Text:
 
     def lines(self, data_set: Dataset, wanted: list[int]) -> Iterator[str]:
         if self.title:
-            yield self.paint("1", f"# {_printable(self.title)}") + "\n"
+            yield self.paint("1", f"# {output.printable(self.title)}") + "\n"
         parts = [part for part in (data_set.file_meta, data_set) if part is not None]
         rows = [row for part in parts for row in self.rows(part, wanted)]
         column = max((len(head) for head, _, _ in rows), default=0)
@@ -157,7 +157,7 @@ class _Text:
                 continue
             name = element.keyword or element.name
             yield (
-                f"{indent}({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) {_printable(name)}",
+                f"{indent}({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) {output.printable(name)}",
                 element.vr,
                 (_value_text(element, self.width or _LONGEST)),
             )
@@ -181,11 +181,6 @@ class _Text:
         return f"\x1b[{code}m{text}\x1b[0m" if self.coloured else text
 
 
-def _printable(text: str) -> str:
-    """Nothing that a file says may control a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
 def _value_text(element: DataElement, longest: int) -> str:
     vr = element.vr
     if vr == "SQ":
@@ -202,7 +197,7 @@ def _value_text(element: DataElement, longest: int) -> str:
     values = value if isinstance(value, list) else [value]
     # No more values than can be seen, each of which takes two places or more.
     text = "\\".join([_one_text(vr, one) for one in values[: longest // 2 + 1]])
-    return _printable(text if len(text) <= longest else text[:longest] + "…")
+    return output.printable(text if len(text) <= longest else text[:longest] + "…")
 
 
 def _one_text(vr: str, value: Any) -> str:
