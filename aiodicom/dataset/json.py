@@ -32,6 +32,7 @@ BulkFrom = Callable[[int, str, str], "bytes | None"]
 _BINARY = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 _FLOAT = frozenset(("FL", "FD"))
 _INTEGER = frozenset(("SL", "SS", "SV", "UL", "US", "UV"))
+_HEX_DIGITS = frozenset("0123456789ABCDEFabcdef")
 _PERSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _NOT_FINITE = {"NaN": math.nan, "inf": math.inf, "-inf": -math.inf, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -211,12 +212,8 @@ class _Reader:
 def _tag(key: Any) -> int | None:
     if not isinstance(key, str):
         return None
-    if len(key) == 8:
-        try:
-            return int(key, 16)
-        except ValueError:
-            pass
-    return tag_for_keyword(key)
+    # `int` would take signs, spaces and underscores too.
+    return int(key, 16) if len(key) == 8 and {*key} <= _HEX_DIGITS else tag_for_keyword(key)
 
 
 def _python_value(vr: str, value: Any) -> Any:

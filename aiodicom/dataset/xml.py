@@ -33,6 +33,7 @@ _FLOAT = frozenset(("FL", "FD"))
 _INTEGER = frozenset(("SL", "SS", "SV", "UL", "US", "UV"))
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
+_HEX_DIGITS = frozenset("0123456789ABCDEFabcdef")
 _NOT_FINITE = {"NaN": math.nan, "INF": math.inf, "-INF": -math.inf, "inf": math.inf, "-inf": -math.inf}
 
 #: Sequences nest this deep, each by three XML elements; nothing else may nest deeper either.
@@ -225,7 +226,9 @@ def _parse(source: str | bytes) -> _Node:
     try:
         parser.Parse(source, True)
     except (expat.ExpatError, ValueError) as error:
-        raise DecodeError(f"not XML: {error}", parser.CurrentByteIndex) from error
+        # There is no index where nothing was parsed.
+        offset = parser.CurrentByteIndex if parser.CurrentByteIndex >= 0 else None
+        raise DecodeError(f"not XML: {error}", offset) from error
     return top.children[0]
 
 
@@ -252,7 +255,9 @@ class _Reader:
                 block = blocks.get((tag >> 16, creator))
                 if block is None:
                     taken = {number for (group, _), number in blocks.items() if group == tag >> 16}
-                    block = next(number for number in range(0x10, 0x100) if number not in taken)
+                    block = next((number for number in range(0x10, 0x100) if number not in taken), 0)
+                    if not block:
+                        raise DecodeError(f"no block is left for a private creator in group {tag >> 16:04X}", None, path)
                     blocks[tag >> 16, creator] = block
                     data_set.add(self.new_element(tag & 0xFFFF0000 | block, "LO", creator))
                 tag |= block << 8
@@ -287,11 +292,9 @@ class _Reader:
 
 def _tag(node: _Node, path: str) -> int:
     text = node.attributes.get("tag", "")
-    try:
-        if len(text) == 8:
-            return int(text, 16)
-    except ValueError:
-        pass
+    # `int` would take signs, spaces and underscores too.
+    if len(text) == 8 and {*text} <= _HEX_DIGITS:
+        return int(text, 16)
     raise DecodeError(f"a DicomAttribute without a tag: {text!r}", None, path)
 
 

@@ -144,6 +144,13 @@ def test_what_xml_has_no_place_for() -> None:
         pytest.param("<html/>", id="something else"),
         pytest.param(HEAD + '<DicomAttribute vr="LO"/></NativeDicomModel>', id="no tag"),
         pytest.param(HEAD + '<DicomAttribute tag="0010001" vr="LO"/></NativeDicomModel>', id="short tag"),
+        pytest.param(HEAD + '<DicomAttribute tag="0010_010" vr="LO"/></NativeDicomModel>', id="no hexadecimal tag"),
+        pytest.param(
+            HEAD
+            + "".join(f'<DicomAttribute tag="00090001" vr="LO" privateCreator="{n}"/>' for n in range(0xF1))
+            + "</NativeDicomModel>",
+            id="more private creators than a group has blocks",
+        ),
         pytest.param(HEAD + '<DicomAttribute tag="00100010" vr="ZZ"/></NativeDicomModel>', id="no VR"),
         pytest.param(
             HEAD + '<DicomAttribute tag="00280010" vr="US"><Value number="1">x</Value></DicomAttribute>'
