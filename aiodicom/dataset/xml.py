@@ -257,7 +257,9 @@ class _Reader:
                     taken = {number for (group, _), number in blocks.items() if group == tag >> 16}
                     block = next((number for number in range(0x10, 0x100) if number not in taken), 0)
                     if not block:
-                        raise DecodeError(f"no block is left for a private creator in group {tag >> 16:04X}", None, path)
+                        raise DecodeError(
+                            f"no block is left for a private creator in group {tag >> 16:04X}", None, path
+                        )
                     blocks[tag >> 16, creator] = block
                     data_set.add(self.new_element(tag & 0xFFFF0000 | block, "LO", creator))
                 tag |= block << 8
