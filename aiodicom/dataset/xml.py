@@ -225,7 +225,7 @@ def _parse(source: str | bytes) -> _Node:
     parser.EntityDeclHandler = refuse
     try:
         parser.Parse(source, True)
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # an encoding that nobody knows is a LookupError
         # There is no index where nothing was parsed.
         offset = parser.CurrentByteIndex if parser.CurrentByteIndex >= 0 else None
         raise DecodeError(f"not XML: {error}", offset) from error

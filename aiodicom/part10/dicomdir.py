@@ -304,7 +304,8 @@ def _record(item: Dataset) -> DirectoryRecord:
     keys = Dataset(element.__copy__() for element in item if element.tag not in skipped)
     file_id = item.get("ReferencedFileID") or ()
     components = (file_id,) if isinstance(file_id, str) else tuple(map(str, file_id))
-    record_type = str(item.get("DirectoryRecordType") or "")
+    stated = item.data_element("DirectoryRecordType")
+    record_type = (stated.text or "") if stated is not None else ""
     # 0 says that a record is not in use; the flag is often wrong otherwise (PS3.3 F.3.2.2).
     return DirectoryRecord(record_type, keys, components, in_use=item.get("RecordInUseFlag") != 0)
 

@@ -163,6 +163,7 @@ def test_what_xml_has_no_place_for() -> None:
             id="no base64",
         ),
         pytest.param(b"\xff\xfe\x00", id="no text"),
+        pytest.param(b'<?xml version="1.0" encoding="UTF-9"?><a/>', id="an encoding that is none"),
     ],
 )
 def test_documents_that_are_refused(document: str | bytes) -> None:

@@ -184,6 +184,17 @@ def test_records_in_a_circle(tmp_path: Path) -> None:
         read_dicomdir(tmp_path)
 
 
+def test_a_record_type_of_two_values_comes_back(tmp_path: Path) -> None:
+    directory = dcmread(MEDIA / "DICOMDIR")
+    directory.DirectoryRecordSequence[0].DirectoryRecordType = ["PATIENT", "STUDY"]
+    dcmwrite(tmp_path / "DICOMDIR", directory)
+    file_set = read_dicomdir(tmp_path)
+    types = [record.record_type for record in file_set.walk()]
+    file_set.write()
+    assert [record.record_type for record in read_dicomdir(tmp_path).walk()] == types
+    assert "PATIENT\\STUDY" in types
+
+
 def test_a_directory_whose_sequence_is_none(tmp_path: Path) -> None:
     data = (MEDIA / "DICOMDIR").read_bytes()
     (tmp_path / "DICOMDIR").write_bytes(data.replace(b"\4\0\x20\x12SQ", b"\4\0\x20\x12OB"))
