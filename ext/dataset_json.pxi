@@ -14,6 +14,7 @@ cdef struct Json:
     size_t used
     size_t room
     bint inline
+    int depth
 
 cdef const char* HEX_DIGITS = "0123456789ABCDEF"
 cdef uint8_t[8192] BASE64_PAIRS       # two letters for each twelve bits
@@ -74,6 +75,10 @@ cdef int json_data_set(Json* json, Core data_set) except -1:
     cdef size_t i
     cdef DataElement element
     cdef bint first = True
+    # A program may have put a data set into itself.
+    if json.depth > GREATEST_DEPTH:
+        raise ValueError("sequences are nested too deeply")
+    json.depth += 1
     data_set.ensure()
     json_put(json, b"{", 1)
     if not data_set.overlay:
@@ -87,6 +92,7 @@ cdef int json_data_set(Json* json, Core data_set) except -1:
                 json_head(json, element.number, element.vr_now(), first)
                 json_value(json, element.vr_now(), element.own)
             first = False
+    json.depth -= 1
     json_put(json, b"}", 1)
     return 0
 

@@ -262,6 +262,13 @@ def test_what_is_no_model(text: str) -> None:
         from_json(text)
 
 
+def test_a_data_set_in_itself() -> None:
+    data_set = Dataset(PatientID="1")
+    data_set.ReferencedImageSequence = [data_set]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        data_set.to_json()
+
+
 def test_what_others_leave_out() -> None:
     data_set = from_json('{"00100010": {"Value": [{"Alphabetic": "A^B"}]}, "PatientID": {"vr": "LO", "Value": ["1"]}}')
     assert data_set.PatientName == "A^B"
