@@ -170,7 +170,7 @@ class _Reader:
                 vr = entry.vr[-2:] if entry is not None and entry.vr != "NONE" else "UN"
             try:
                 data_set.add(self.new_element(tag, vr, self.value(tag, vr, member, where, depth)))
-            except (TypeError, ValueError, OverflowError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise DecodeError(f"no value of VR {vr}: {error}", None, where) from error
         return data_set
 

@@ -267,7 +267,7 @@ class _Reader:
             vr = node.attributes.get("vr") or _dictionary_vr(tag)
             try:
                 data_set.add(self.new_element(tag, vr, self.value(tag, vr, node, where, depth)))
-            except (TypeError, ValueError, OverflowError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise DecodeError(f"no value of VR {vr}: {error}", None, where) from error
         return data_set
 

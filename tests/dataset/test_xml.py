@@ -162,6 +162,11 @@ def test_what_xml_has_no_place_for() -> None:
             "</NativeDicomModel>",
             id="no base64",
         ),
+        pytest.param(
+            HEAD + '<DicomAttribute tag="00280009" vr="AT"><Value number="2">00181063</Value></DicomAttribute>'
+            "</NativeDicomModel>",
+            id="a tag that is missing",
+        ),
         pytest.param(b"\xff\xfe\x00", id="no text"),
         pytest.param(b'<?xml version="1.0" encoding="UTF-9"?><a/>', id="an encoding that is none"),
     ],
