@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import threading
 import tracemalloc
@@ -27,9 +26,9 @@ from aiodicom.standard.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from tests.oracle import meaning, read_data_set
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
-JPEG = "1.2.840.10008.1.2.4.50"
 NATIVE = {
     "explicit": EXPLICIT_VR_LITTLE_ENDIAN,
     "implicit": IMPLICIT_VR_LITTLE_ENDIAN,
@@ -46,27 +45,6 @@ FILES = {
 
 def file_of(name: str) -> Path:
     return Path(str(get_testdata_file(name)))
-
-
-def meaning(data_set: pydicom.Dataset) -> list[tuple[int, Any]]:
-    """The elements by tag, with values that are the same whatever they are encoded in."""
-    little = data_set.original_encoding[1] is not False
-
-    def value(element: pydicom.DataElement) -> Any:
-        if element.VR == "SQ":
-            return [meaning(item) for item in element.value]
-        if element.VR == "OW" and not little:
-            swapped = bytearray(element.value)
-            swapped[0::2], swapped[1::2] = element.value[1::2], element.value[0::2]
-            return bytes(swapped)
-        return None if element.is_empty else element.value
-
-    return [(int(element.tag), value(element)) for element in data_set if element.tag.element]
-
-
-def decoded(data: bytes, syntax: str) -> pydicom.Dataset:
-    head = aiodicom.Dataset(MediaStorageSOPClassUID=CT, MediaStorageSOPInstanceUID="1.2", TransferSyntaxUID=syntax)
-    return pydicom.dcmread(io.BytesIO(bytes(128) + b"DICM" + head.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN) + data))
 
 
 class Archive:
@@ -125,7 +103,7 @@ async def test_native_data_sets_are_sent_as_the_peer_accepts_them(
         assert response.status is aiodicom.Status.SUCCESS
     ((sop_class, instance, syntax, data),) = archive.objects
     assert (sop_class, instance, syntax) == (meta.sop_class_uid, meta.sop_instance_uid, NATIVE[target])
-    assert meaning(decoded(data, syntax)) == meaning(pydicom.dcmread(path))
+    assert meaning(read_data_set(data, syntax)) == meaning(pydicom.dcmread(path))
     if own == target:
         stored = path.read_bytes()[meta.data_offset :]
         assert data in (stored, stored + b"\0") or form is as_pydicom
@@ -174,7 +152,7 @@ async def test_a_data_set_made_anew(make: Any) -> None:
         (CT, "1.2.4", IMPLICIT_VR_LITTLE_ENDIAN),
         (CT, "1.2.5", IMPLICIT_VR_LITTLE_ENDIAN),
     ]
-    assert decoded(archive.objects[0][3], IMPLICIT_VR_LITTLE_ENDIAN).PatientName == "A^B"
+    assert read_data_set(archive.objects[0][3], IMPLICIT_VR_LITTLE_ENDIAN).PatientName == "A^B"
 
 
 async def test_the_data_set_knows_its_uid_better_than_its_file_meta_information() -> None:
