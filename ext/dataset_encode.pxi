@@ -40,7 +40,7 @@ cdef bytes charset_bytes(Core data_set, bytes outer):
     """The encoded Specific Character Set for encoding a data set; that of what encloses it is `outer`."""
     if data_set.overlay is not None and 0x00080005 in data_set.overlay:
         changed = data_set.overlay[0x00080005]
-        if changed is None:
+        if changed is None or (<DataElement>changed).code != VR_CS:
             return outer if outer is not None else b""
         return encode_value(VR_CS, (<DataElement>changed).own, b"", False)
     if data_set.source is None or data_set.find(0x00080005) == NULL:

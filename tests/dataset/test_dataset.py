@@ -506,3 +506,11 @@ class TestValues:
         assert not UID("..").is_valid
         assert Tag(0x00091001).is_private
         assert Tag(0x00091001).private_creator == 0x00090010
+
+
+def test_a_specific_character_set_that_is_none() -> None:
+    data_set = Dataset(PatientName="A^B")
+    data_set.add_new("SpecificCharacterSet", "SQ", [Dataset(PatientID="1")])
+    assert Dataset.from_bytes(data_set.to_bytes()).PatientName == "A^B"
+    data_set.add_new("SpecificCharacterSet", "US", 5)
+    assert Dataset.from_bytes(data_set.to_bytes()).PatientName == "A^B"
