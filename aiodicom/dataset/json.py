@@ -91,9 +91,9 @@ def _member(element: DataElement, bulk: str, bulk_uri: BulkTo | None, bulk_thres
         if items:
             member["Value"] = items
         return member
-    if element.is_empty:
-        return member
     value = element.value
+    if value is None or element.is_empty:  # a number of blanks alone is none
+        return member
     if vr in _BINARY or isinstance(value, (bytes, bytearray, memoryview)):
         uri = bulk_uri(element) if bulk_uri is not None and len(value) > bulk_threshold else None
         if uri is not None:

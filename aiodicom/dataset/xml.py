@@ -125,9 +125,9 @@ class _Writer:
                 self.data_set(item)
                 parts.append("</Item>")
             return
-        if element.is_empty:
-            return
         value = element.value
+        if value is None or element.is_empty:  # a number of blanks alone is none
+            return
         if vr in _BINARY or isinstance(value, (bytes, bytearray, memoryview)):
             uri = self.bulk_uri(element) if self.bulk_uri is not None and len(value) > self.bulk_threshold else None
             if uri is not None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from aiodicom.dataset import DataElement, Dataset, Sequence
 from aiodicom.dataset.json import from_json, to_json, to_json_dict
+from aiodicom.dataset.xml import to_xml
 from aiodicom.errors import DecodeError
 from aiodicom.part10.reader import dcmread
 from aiodicom.standard.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
@@ -268,6 +269,14 @@ def test_a_data_set_in_itself() -> None:
     data_set.ReferencedImageSequence = [data_set]
     with pytest.raises(ValueError, match="nested too deeply"):
         data_set.to_json()
+
+
+@pytest.mark.parametrize("vr", [b"DS", b"IS"])
+def test_a_number_of_blanks_alone(vr: bytes) -> None:
+    data_set = Dataset.from_bytes(b"\x20\0\x13\0" + vr + b"\2\0  ")
+    model = {"00200013": {"vr": vr.decode()}}
+    assert json.loads(to_json(data_set)) == to_json_dict(data_set) == model
+    assert "Value" not in to_xml(data_set)
 
 
 def test_what_others_leave_out() -> None:
