@@ -41,8 +41,7 @@ class SpoolFile:
         self.file.close()
 
     def map(self) -> memoryview:
-        """Returns all of it as one read-only view. The file has no name, so nobody can cut it short beneath the view.
-        """
+        """Returns all of it as one read-only view. The file has no name: nobody can cut it short beneath the view."""
         if self.size == 0:
             return memoryview(b"")
         return memoryview(mmap.mmap(self.file.fileno(), self.size, access=mmap.ACCESS_READ))
