@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aiodicom.dataset import DataElement, Dataset, PersonName, Sequence, Tag
+    from aiodicom.dataset.interop import from_pydicom, to_pydicom
     from aiodicom.dimse.events import AcceptedContext, Timeouts
     from aiodicom.metrics import Counters
     from aiodicom.net.acceptor import Rejection
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from aiodicom.net.serve import serve
     from aiodicom.net.server import Server
     from aiodicom.net.sinks import BodySink, Discarded, Spooled, Streamed
+    from aiodicom.part10.dicomdir import FileSet
+    from aiodicom.part10.reader import dcmread
+    from aiodicom.part10.writer import dcmwrite
     from aiodicom.standard.status import Status, StatusCategory
     from aiodicom.standard.uids import VERIFICATION
     from aiodicom.ul.negotiation import ANY, Support
@@ -33,9 +38,14 @@ _MODULES = {
     "Association": "aiodicom.net.association",
     "BodySink": "aiodicom.net.sinks",
     "Counters": "aiodicom.metrics",
+    "DataElement": "aiodicom.dataset",
+    "Dataset": "aiodicom.dataset",
     "Discarded": "aiodicom.net.sinks",
     "EchoRequest": "aiodicom.net.requests",
+    "FileSet": "aiodicom.part10.dicomdir",
+    "PersonName": "aiodicom.dataset",
     "Rejection": "aiodicom.net.acceptor",
+    "Sequence": "aiodicom.dataset",
     "Server": "aiodicom.net.server",
     "Spooled": "aiodicom.net.sinks",
     "Status": "aiodicom.standard.status",
@@ -43,13 +53,18 @@ _MODULES = {
     "StoreRequest": "aiodicom.net.requests",
     "Streamed": "aiodicom.net.sinks",
     "Support": "aiodicom.ul.negotiation",
+    "Tag": "aiodicom.dataset",
     "Timeouts": "aiodicom.dimse.events",
     "UserIdentity": "aiodicom.ul.pdu",
     "VERIFICATION": "aiodicom.standard.uids",
     "connect": "aiodicom.net.connect",
+    "dcmread": "aiodicom.part10.reader",
+    "dcmwrite": "aiodicom.part10.writer",
     "errors": "aiodicom.errors",
+    "from_pydicom": "aiodicom.dataset.interop",
     "run": "aiodicom.net.run",
     "serve": "aiodicom.net.serve",
+    "to_pydicom": "aiodicom.dataset.interop",
 }
 
 __all__ = [
@@ -59,9 +74,14 @@ __all__ = [
     "Association",
     "BodySink",
     "Counters",
+    "DataElement",
+    "Dataset",
     "Discarded",
     "EchoRequest",
+    "FileSet",
+    "PersonName",
     "Rejection",
+    "Sequence",
     "Server",
     "Spooled",
     "Status",
@@ -69,13 +89,18 @@ __all__ = [
     "StoreRequest",
     "Streamed",
     "Support",
+    "Tag",
     "Timeouts",
     "UserIdentity",
     "__version__",
     "connect",
+    "dcmread",
+    "dcmwrite",
     "errors",
+    "from_pydicom",
     "run",
     "serve",
+    "to_pydicom",
 ]
 
 

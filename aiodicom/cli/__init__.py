@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "main", "make_app"]
 
 #: Each is a module of this package, with the command as the function of the same name.
-COMMANDS = ("echoscu", "storescu", "storescp", "demo")
+COMMANDS = ("echoscu", "storescu", "storescp", "dump", "dicomdir", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,7 +52,7 @@ def make_app(commands: Sequence[str] = COMMANDS) -> Typer:
     import typer
 
     app = typer.Typer(
-        help="DICOM networking: SCUs, SCPs and a demonstration of both.",
+        help="DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files.",
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -63,4 +63,4 @@ def make_app(commands: Sequence[str] = COMMANDS) -> Typer:
 
 
 def _root() -> None:
-    """DICOM networking: SCUs, SCPs and a demonstration of both."""
+    """DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."""

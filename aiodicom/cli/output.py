@@ -18,7 +18,17 @@ from aiodicom.errors import (
     StatusError,
 )
 
-__all__ = ["advice", "configure_logging", "count", "explain", "note", "result", "result_json", "status_text"]
+__all__ = [
+    "advice",
+    "configure_logging",
+    "count",
+    "explain",
+    "note",
+    "printable",
+    "result",
+    "result_json",
+    "status_text",
+]
 
 #: What to do about an A-ASSOCIATE-RJ, by source and reason (PS3.8 table 9-21).
 _REJECTED = {
@@ -44,8 +54,13 @@ def result_json(values: Mapping[str, object]) -> None:
 
 def note(command: str, text: str) -> None:
     """A line for whoever is watching, on stderr."""
-    sys.stderr.write(f"aiodicom {command}: {text}\n")
+    sys.stderr.write(f"aiodicom {command}: {printable(' '.join(text.split()))}\n")
     sys.stderr.flush()
+
+
+def printable(text: str) -> str:
+    """`text` such that nothing that a file or a peer says controls a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def count(number: int, noun: str) -> str:

@@ -7,26 +7,39 @@ from typing import NamedTuple
 
 import aiodicom
 from aiodicom.cli import output
+from aiodicom.services.naming import FileTemplate
 from aiodicom.services.storage import FolderStorage, StorageServer
+from aiodicom.services.studies import StudyCommand, StudyEnds
 from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
 from aiodicom.store.files import Durability
 
-__all__ = ["Settings", "make_server"]
+__all__ = ["Settings", "folder_of", "make_server"]
 
 
 class Settings(NamedTuple):
     """What the command's options say; it goes to the worker processes."""
 
     ae_title: str | None
-    #: None: what is received is thrown away
+    #: a folder, or a template of paths below one; None: what is received is thrown away
     folder: str | None
     durability: Durability
     accept_unknown: bool
     max_associations: int | None
     max_pdu: int
     timeouts: aiodicom.Timeouts
+    #: a command to run at the end of each study, and after how many seconds without an object that is
+    study_command: str | None
+    study_end_after: float
     verbose: bool
     debug: bool
+
+
+def folder_of(destination: str) -> tuple[str, FileTemplate | None]:
+    """The folder that -od names, and the template if there are braces. Raises ValueError for one that cannot be."""
+    if "{" not in destination and "}" not in destination:
+        return destination, None
+    template = FileTemplate(destination)
+    return template.root, template
 
 
 def make_server(settings: Settings) -> aiodicom.Server:
@@ -40,7 +53,11 @@ def make_server(settings: Settings) -> aiodicom.Server:
         "timeouts": settings.timeouts,
     }
     if settings.folder is not None:
-        store = FolderStorage(settings.folder, durability=settings.durability)
+        folder, template = folder_of(settings.folder)
+        studies = None
+        if settings.study_command is not None:
+            studies = StudyEnds(StudyCommand(settings.study_command), after=settings.study_end_after)
+        store = FolderStorage(folder, durability=settings.durability, template=template, studies=studies)
         return StorageServer(store, settings.ae_title, **options)
     server = aiodicom.Server(settings.ae_title, **options)  # type: ignore[arg-type]
     server.on_c_store(_discard, body=aiodicom.Discarded())

@@ -14,12 +14,13 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options
-from aiodicom.cli.receiving import Settings, make_server
+from aiodicom.cli.receiving import Settings, folder_of, make_server
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
 from aiodicom.load.limits import allow_most_descriptors
 from aiodicom.net.serve import bind, serve
 from aiodicom.services.stopping import Interrupted, unless_stopped
+from aiodicom.services.studies import StudyCommand
 from aiodicom.store.files import Durability, Folder
 
 __all__ = ["storescp"]
@@ -41,7 +42,11 @@ def storescp(
     folder: Annotated[
         str | None,
         typer.Option(
-            "-od", metavar="DIR", show_default=False, help="Where the files go; made if missing. Default: this folder."
+            "-od",
+            metavar="DIR",
+            show_default=False,
+            help="Where the files go; made if missing. Also a template of paths, such as "
+            "in/{StudyInstanceUID}/{SOPInstanceUID}.dcm. Default: this folder.",
         ),
     ] = None,
     discard: Annotated[bool, typer.Option("--discard", help="Throw away what is received.")] = False,
@@ -66,6 +71,20 @@ def storescp(
     idle: Annotated[
         float, typer.Option("--idle", metavar="SECONDS", min=0, help="Without a sign of the peer; 0: for ever.")
     ] = 60,
+    study_command: Annotated[
+        str | None,
+        typer.Option(
+            "--exec-on-study-end",
+            metavar="CMD",
+            show_default=False,
+            help="Run this when a study is complete, without a shell; {StudyInstanceUID} and {path} stand for its UID "
+            "and folder.",
+        ),
+    ] = None,
+    study_end_after: Annotated[
+        float,
+        typer.Option("--study-end-after", metavar="SECONDS", min=0, help="Without an object, a study is complete."),
+    ] = 30,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
@@ -73,10 +92,17 @@ def storescp(
 
     What has its name is whole: a file is written under a temporary name and renamed when it is complete.
 
-    Example: aiodicom storescp 11112 --bind 0.0.0.0 -aet STORE -od incoming
+    Example: aiodicom storescp 11112 --bind 0.0.0.0 -aet STORE -od 'in/{StudyInstanceUID}/{SOPInstanceUID}.dcm'
     """
     if discard and folder is not None:
         raise typer.BadParameter("what is thrown away goes to no folder", param_hint="'-od' and '--discard'")
+    root = folder or "."
+    try:
+        root, _ = folder_of(root)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'-od'") from None
+    if study_command is not None:
+        _check_study_command(study_command, discard, workers)
     settings = Settings(
         ae_title,
         None if discard else folder or ".",
@@ -85,6 +111,8 @@ def storescp(
         max_associations,
         max_pdu,
         aiodicom.Timeouts(artim=options.timeout(artim), idle=options.timeout(idle)),
+        study_command,
+        study_end_after,
         verbose,
         debug,
     )
@@ -100,7 +128,7 @@ def storescp(
                 await server.drain()
             else:
                 if settings.folder is not None:
-                    Folder(settings.folder).close()  # its faults are said once, and not by every worker
+                    Folder(root).close()  # its faults are said once, and not by every worker
                 serving = serve(
                     "aiodicom.cli.receiving:make_server",
                     workers=workers,
@@ -113,6 +141,21 @@ def storescp(
         return 0
 
     run(_COMMAND, work)
+
+
+def _check_study_command(command: str, discard: bool, workers: int) -> None:
+    option = "'--exec-on-study-end'"
+    try:
+        StudyCommand(command)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+    if discard:
+        raise typer.BadParameter("of what is thrown away there are no studies", param_hint=f"{option} and '--discard'")
+    if workers > 1:
+        # Each has its own associations, and knows nothing of the objects that the others have.
+        raise typer.BadParameter(
+            "only one process sees all objects of a study", param_hint=f"{option} and '--workers' above 1"
+        )
 
 
 def _bind(address: str, port: int) -> socket.socket:

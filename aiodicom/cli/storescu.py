@@ -46,7 +46,8 @@ def storescu(
 ) -> None:
     """Send DICOM files to a peer, folders recursively.
 
-    Files go as they are, in their own transfer syntax; files that are no DICOM are named and skipped.
+    Files go as they are, in their own transfer syntax where the peer accepts it; if not, those without compressed
+    pixels are encoded anew. Files that are no DICOM are named and skipped.
 
     Example: aiodicom storescu pacs.example.org 104 -aec PACS study/ --associations 4
     """

@@ -33,7 +33,7 @@ from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
-from aiodicom.net.sources import DataSource, Storable, open_source
+from aiodicom.net.sources import DataSource, Encoded, Storable, open_source
 from aiodicom.net.transport import Transport
 from aiodicom.net.window import Window
 from aiodicom.standard.status import StatusCategory
@@ -205,18 +205,27 @@ class Association:
     ) -> CStoreRSP:
         """Has the peer store a composite SOP instance (C-STORE, PS3.7 9.1.1).
 
-        `source` is the path of a Part 10 file, whose data set is sent as it stands; or the bytes of one; or an
-        encoded data set in memory (bytes, or what has ``tobytes()``), whose SOP class, SOP instance and transfer
-        syntax are then to be given. `priority` is 0 medium, 1 high, 2 low.
+        `source` is the path of a Part 10 file, or the bytes of one; or an encoded data set in memory (bytes, or what
+        has ``tobytes()``), whose SOP class, SOP instance and transfer syntax are then to be given; or a data set, an
+        `aiodicom.Dataset` or pydicom's, which says them itself unless they are given. Memory and data sets must not
+        change until the response is there. `priority` is 0 medium, 1 high, 2 low.
+
+        What is in a transfer syntax that the peer has accepted for its SOP class is sent as it stands, unparsed.
+        Otherwise a native data set (one without compressed pixels) is encoded anew, in a thread, as the peer accepted
+        it: explicit or implicit VR little endian, deflated, or explicit VR big endian. Encapsulated Pixel Data is
+        never touched.
 
         Raises `ContextNotAccepted` when the peer accepted no context for this SOP class and transfer syntax,
-        `DecodeError` for what is no DICOM file, `OSError` for a file that can't be read, `StatusError` for a failure
-        status (a warning is returned), or the `RemoteError` that ended the association. Cancelled when the data set
-        has been sent, the association stays usable; cancelled while it is being sent, the association is aborted.
+        `DecodeError` for what is no DICOM file, `OSError` for a file that can't be read, `LocalError` for what can't
+        be encoded, `StatusError` for a failure status (a warning is returned), or the `RemoteError` that ended the
+        association. Cancelled before or after the data set is sent, the association stays usable; cancelled while it
+        is being sent, the association is aborted.
         """
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
-            context = self._context_for(opened.sop_class_uid, opened.transfer_syntax)
+            context = self._context_for(opened.sop_class_uid, opened.transfer_syntaxes)
+            if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
+                opened = Encoded(opened, context.transfer_syntax)
             response = await self._invoke(
                 context,
                 lambda message_id: CStoreRQ(message_id, opened.sop_class_uid, opened.sop_instance_uid, priority),
@@ -227,18 +236,23 @@ class Association:
         assert isinstance(response, CStoreRSP)
         return response
 
-    def _context_for(self, abstract_syntax: str, transfer_syntax: str | None) -> AcceptedContext:
+    def _context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> AcceptedContext:
+        """The context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any."""
         if not self.is_open:
             raise self._why_closed()
         candidates = self.accepted(abstract_syntax)
-        for context in candidates:
-            if transfer_syntax is None or context.transfer_syntax == transfer_syntax:
-                return context
+        if transfer_syntaxes is None and candidates:
+            return candidates[0]
+        for transfer_syntax in transfer_syntaxes or ():
+            for context in candidates:
+                if context.transfer_syntax == transfer_syntax:
+                    return context
         message = f"the peer accepted no presentation context for {uid_name(abstract_syntax)}"
-        if candidates and transfer_syntax is not None:
-            message += f" in {uid_name(transfer_syntax)}, only in "
+        wanted = transfer_syntaxes[0] if transfer_syntaxes else None
+        if candidates and wanted is not None:
+            message += f" in {uid_name(wanted)}, only in "
             message += ", ".join(uid_name(context.transfer_syntax) for context in candidates)
-        raise ContextNotAccepted(abstract_syntax, transfer_syntax, message)
+        raise ContextNotAccepted(abstract_syntax, wanted, message)
 
     async def _invoke(
         self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
@@ -247,6 +261,8 @@ class Association:
         await self._turns.take()
         waiter: asyncio.Future[Response] = self._loop.create_future()
         try:
+            if isinstance(source, Encoded):
+                await source.encode()
             if not self.is_open:
                 raise self._why_closed()
             await self._outbox.send_request(context.context_id, build, waiter, source)

@@ -14,6 +14,7 @@ from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body
 
 if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
 
 __all__ = ["EchoRequest", "ServiceRequest", "StoreRequest"]
@@ -57,7 +58,7 @@ class EchoRequest(ServiceRequest):
 class StoreRequest(ServiceRequest):
     """A C-STORE request (PS3.7 9.1.1) with its data set, encoded in the transfer syntax of its context."""
 
-    __slots__ = ("_complete", "body")
+    __slots__ = ("_complete", "_dataset", "body")
 
     message: CStoreRQ
     body: BodySink | None
@@ -66,6 +67,7 @@ class StoreRequest(ServiceRequest):
         super().__init__(association, context, message)
         self.body = None
         self._complete: asyncio.Future[None] | None = None
+        self._dataset: Dataset | None = None
 
     @property
     def affected_sop_class_uid(self) -> str:
@@ -93,6 +95,19 @@ class StoreRequest(ServiceRequest):
         if isinstance(self.body.spilled, SpoolFile):
             return self.body.spilled.map()
         return memoryview(self.body)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, decoded when it is first asked for; its values when those are.
+
+        It may be kept beyond the handler: it holds on to the memory, or the spooled file, that it was decoded from.
+        Raises `LocalError` as `data` does, `DecodeError` for what is no data set.
+        """
+        if self._dataset is None:
+            from aiodicom.dataset import Dataset
+
+            self._dataset = Dataset.from_bytes(self.data, self.context.transfer_syntax)
+        return self._dataset
 
     @property
     def file(self) -> BinaryIO | None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from typing import Protocol
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from aiodicom.errors import LocalError
+from aiodicom.net import reencoding
 from aiodicom.part10.meta import read_file_meta
 from aiodicom.store._files import read_cached
+from aiodicom.store.spool import SpoolFile
 
-__all__ = ["DataSource", "FileSource", "MemorySource", "Storable", "open_source"]
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset as PydicomDataset
+
+    from aiodicom.dataset import Dataset
+
+__all__ = ["DataSource", "Encoded", "FileSource", "MemorySource", "Storable", "open_source"]
 
 #: About how many bytes of a file are in memory at a time for each association that sends.
 CHUNK = 1 << 20
@@ -24,8 +32,13 @@ class HasToBytes(Protocol):
         """Returns all of it."""
 
 
-#: A path of a Part 10 file; or Part 10 bytes, or an encoded data set, in memory.
-Storable = str | os.PathLike[str] | bytes | bytearray | memoryview | HasToBytes
+#: A path of a Part 10 file; Part 10 bytes, or an encoded data set, in memory; or a data set, ours or pydicom's.
+Storable: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | HasToBytes | Dataset | PydicomDataset"
+
+#: For each native transfer syntax, itself and then the others.
+_SENDABLE: Final = {
+    syntax: (syntax, *(other for other in reencoding.NATIVE if other != syntax)) for syntax in reencoding.NATIVE
+}
 
 
 class DataSource:
@@ -33,12 +46,24 @@ class DataSource:
 
     __slots__ = ("size", "sop_class_uid", "sop_instance_uid", "transfer_syntax")
 
+    #: Whether there is anything yet that could be sent as it is.
+    is_encoded = True
+
     def __init__(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str, size: int) -> None:
         self.sop_class_uid = sop_class_uid
         self.sop_instance_uid = sop_instance_uid
         self.transfer_syntax = transfer_syntax
         #: Bytes of the encoded data set.
         self.size = size
+
+    @property
+    def transfer_syntaxes(self) -> tuple[str, ...]:
+        """The transfer syntaxes that it can be sent in: its own, and if that is native the other native ones."""
+        return _SENDABLE.get(self.transfer_syntax) or (self.transfer_syntax,)
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], bytes | SpoolFile]:
+        """Returns what encodes the data set in another transfer syntax, in a thread, whatever becomes of the source."""
+        raise LocalError("this source has no data")
 
     def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
         """Iterates over the data set in pieces, the sizes of all but the last a multiple of `multiple` bytes."""
@@ -60,6 +85,10 @@ class MemorySource(DataSource):
     def __init__(self, view: memoryview, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> None:
         super().__init__(sop_class_uid, sop_instance_uid, transfer_syntax, len(view))
         self._view = view
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], bytes]:
+        view, own = self._view, self.transfer_syntax
+        return lambda: reencoding.encode_memory(view, own, transfer_syntax)
 
     def whole(self) -> memoryview | None:
         return self._view if self.size <= CHUNK else None
@@ -87,25 +116,126 @@ class FileSource(DataSource):
         self._descriptor = descriptor
         self._offset = meta.data_offset
 
+    def encoder(self, transfer_syntax: str) -> Callable[[], bytes | SpoolFile]:
+        # Of its own: the thread may still read when nobody waits for it and the source is closed.
+        descriptor = os.dup(self._descriptor)
+        offset, own = self._offset, self.transfer_syntax
+        return lambda: reencoding.encode_file(descriptor, offset, own, transfer_syntax)
+
     def whole(self) -> bytes | None:
         return read_cached(self._descriptor, self.size, self._offset) if self.size <= CHUNK else None
 
-    async def chunks(self, multiple: int) -> AsyncIterator[bytes]:
-        step = _chunk_size(multiple)
-        for offset in range(0, self.size, step):
-            size = min(step, self.size - offset)
-            data = read_cached(self._descriptor, size, self._offset + offset)
-            if data is None:
-                loop = asyncio.get_running_loop()
-                data = await loop.run_in_executor(None, os.pread, self._descriptor, size, self._offset + offset)
-            if len(data) != size:
-                raise LocalError(
-                    f"the file was cut short to {self._offset + offset + len(data)} bytes while it was sent"
-                )
-            yield data
+    def chunks(self, multiple: int) -> AsyncIterator[bytes]:
+        return _file_chunks(self._descriptor, self._offset, self.size, multiple)
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+class DataSetSource(DataSource):
+    """A data set that is not encoded; it must not change until the response is there."""
+
+    __slots__ = ("_data_set",)
+
+    is_encoded = False
+
+    def __init__(
+        self, data_set: Any, sop_class_uid: str | None, sop_instance_uid: str | None, transfer_syntax: str | None
+    ) -> None:
+        meta = getattr(data_set, "file_meta", None)
+
+        def uid(keyword: str, of_file: str) -> str:
+            # What the data set says goes first: whoever gave it another UID may have left the meta information alone.
+            found = data_set.get(keyword) or (meta.get(of_file) if meta is not None else None)
+            if not found or not isinstance(found, str):
+                raise LocalError(f"the data set has no {keyword}: set it, or say it with the call")
+            return str(found)
+
+        syntax = transfer_syntax or (meta.get("TransferSyntaxUID") if meta is not None else None)
+        syntax = syntax or getattr(data_set, "transfer_syntax", None) or reencoding.NATIVE[0]
+        super().__init__(
+            sop_class_uid or uid("SOPClassUID", "MediaStorageSOPClassUID"),
+            sop_instance_uid or uid("SOPInstanceUID", "MediaStorageSOPInstanceUID"),
+            str(syntax),
+            0,
+        )
+        self._data_set = data_set
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], bytes]:
+        data_set = self._data_set
+
+        def encode() -> bytes:
+            from aiodicom.dataset.interop import ours
+
+            try:
+                own = ours(data_set)
+            except Exception as error:  # whatever pydicom comes across in its values
+                raise LocalError(f"the data set cannot be encoded: {error}") from error
+            return reencoding.encode_data_set(own, transfer_syntax)
+
+        return encode
+
+
+class Encoded(DataSource):
+    """Another source in the transfer syntax that the peer has accepted. Owns the other one."""
+
+    __slots__ = ("_inner", "_source", "_spool")
+
+    def __init__(self, source: DataSource, transfer_syntax: str) -> None:
+        super().__init__(source.sop_class_uid, source.sop_instance_uid, transfer_syntax, 0)
+        self._source = source
+        self._spool: SpoolFile | None = None
+        self._inner: MemorySource | None = None
+
+    async def encode(self) -> None:
+        """Encodes the data set, in a thread. Cancelled, nothing is left behind."""
+        encode = self._source.encoder(self.transfer_syntax)
+        future = asyncio.get_running_loop().run_in_executor(None, encode)
+        try:
+            encoded = await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_drop)
+            raise
+        if isinstance(encoded, SpoolFile):
+            self._spool = encoded
+            self.size = encoded.size
+        else:
+            view = memoryview(encoded)
+            self._inner = MemorySource(view, self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
+            self.size = len(view)
+
+    def whole(self) -> memoryview | None:
+        return None if self._inner is None else self._inner.whole()
+
+    def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
+        if self._inner is not None:
+            return self._inner.chunks(multiple)
+        assert self._spool is not None
+        return _file_chunks(self._spool.file.fileno(), 0, self.size, multiple)
+
+    def close(self) -> None:
+        self._source.close()
+        if self._spool is not None:
+            self._spool.file.close()
+
+
+def _drop(future: asyncio.Future[bytes | SpoolFile]) -> None:
+    """Nobody waits for it any more."""
+    if not future.cancelled() and future.exception() is None and isinstance(encoded := future.result(), SpoolFile):
+        encoded.file.close()
+
+
+async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[bytes]:
+    step = _chunk_size(multiple)
+    for offset in range(start, start + total, step):
+        size = min(step, start + total - offset)
+        data = read_cached(descriptor, size, offset)
+        if data is None:
+            loop = asyncio.get_running_loop()
+            data = await loop.run_in_executor(None, os.pread, descriptor, size, offset)
+        if len(data) != size:
+            raise LocalError(f"the file was cut short to {offset + len(data)} bytes while it was sent")
+        yield data
 
 
 def _chunk_size(multiple: int) -> int:
@@ -128,6 +258,8 @@ def open_source(
             raise LocalError("UIDs go with encoded bytes; a file says its own in its file meta information")
         return FileSource(source)
     if not isinstance(source, (bytes, bytearray)) and not (isinstance(source, memoryview) and source.c_contiguous):
+        if _is_data_set(source):
+            return DataSetSource(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         source = source.tobytes()
     view = memoryview(source).cast("B").toreadonly()
     if sop_class_uid and sop_instance_uid and transfer_syntax:
@@ -139,3 +271,9 @@ def open_source(
         )
     meta = read_file_meta(view)
     return MemorySource(view[meta.data_offset :], meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax)
+
+
+def _is_data_set(source: object) -> bool:
+    """Whether it is a data set, ours or pydicom's; imports neither, for whoever has one has imported it."""
+    modules = (sys.modules.get("aiodicom.dataset.dataset"), sys.modules.get("pydicom.dataset"))
+    return any(module is not None and isinstance(source, module.Dataset) for module in modules)

@@ -2,7 +2,9 @@
 
 Files are looked at while others are sent, a few thousand ahead. What is found decides what is proposed: a presentation
 context for each pair of SOP class and transfer syntax, up to 128 on an association. Pairs beyond those, and pairs that
-turn up later, make another *group* with associations of its own, beside the first.
+turn up later, make another *group* with associations of its own, beside the first. For native objects (without
+compressed pixels) the other native transfer syntaxes are proposed too: a peer that does not accept theirs gets them
+encoded anew.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiodicom.errors import AiodicomError, AssociationClosed, RemoteError, StatusError
+from aiodicom.net.reencoding import NATIVE
 from aiodicom.services.scan import Found, Unusable
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.standard.status import Status
@@ -21,7 +24,7 @@ from aiodicom.standard.status import Status
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
-__all__ = ["Connect", "Listener", "StoreJob", "Unsendable"]
+__all__ = ["Connect", "Listener", "StoreJob", "Unsendable", "proposal"]
 
 #: Opens an association that proposes these presentation contexts.
 Connect = Callable[[Sequence[tuple[str, Sequence[str]]]], Awaitable["Association"]]
@@ -161,10 +164,10 @@ class StoreJob:
         if group is None:
             group = self._groups[-1] if self._groups else None
             # What an association proposes is settled when it is opened.
-            if group is None or group.is_settled or len(group.contexts) == _CONTEXTS:
+            if group is None or group.is_settled or len(group.kinds) == _CONTEXTS:
                 group = _Group()
                 self._groups.append(group)
-            group.contexts.append((pair[0], (pair[1],)))
+            group.kinds.append(pair)
             self._group_of[pair] = group
         if group.error is not None:
             self._listener.unsent(file.path, group.error)
@@ -187,7 +190,7 @@ class StoreJob:
         """One association, from its proposal to its release."""
         error: BaseException | None = None
         try:
-            async with await unless_stopped(self._stop, self._connect(group.contexts)) as association:
+            async with await unless_stopped(self._stop, self._connect(proposal(group.kinds))) as association:
                 async with asyncio.TaskGroup() as workers:
                     # 0 is no limit (PS3.7 D.3.3.3)
                     for _ in range(min(self._window, association.window or self._window)):
@@ -236,11 +239,29 @@ class StoreJob:
             self._listener.unsent(group.queue.popleft().path, error)
 
 
+def proposal(kinds: Sequence[tuple[str, str]]) -> list[tuple[str, tuple[str, ...]]]:
+    """The presentation contexts for objects of up to 128 kinds, pairs of SOP class and transfer syntax."""
+    contexts: list[tuple[str, tuple[str, ...]]] = [(sop_class, (syntax,)) for sop_class, syntax in kinds]
+    served: set[str] = set()
+    for number, (sop_class, own) in enumerate(kinds):
+        if own not in NATIVE or sop_class in served:
+            continue
+        served.add(sop_class)
+        others = tuple(syntax for syntax in NATIVE if syntax != own)
+        # Alone as long as there is room: together with the objects' own, the peer might choose another than that.
+        if len(contexts) < _CONTEXTS:
+            contexts.append((sop_class, others))
+        else:
+            contexts[number] = (sop_class, (own, *others))
+    return contexts
+
+
 class _Group:
     """Files whose presentation contexts fit into one association, and what works on them."""
 
     def __init__(self) -> None:
-        self.contexts: list[tuple[str, tuple[str, ...]]] = []
+        #: pairs of SOP class and transfer syntax
+        self.kinds: list[tuple[str, str]] = []
         #: whether an association has been opened: no further contexts then
         self.is_settled = False
         self.queue: deque[Found] = deque()

@@ -5,7 +5,7 @@
         ...
 
 An object is written while it arrives, as received, behind file meta information that says what its presentation context
-said. It gets its name, SOPInstanceUID.dcm, when it is complete.
+said. It gets its name, SOPInstanceUID.dcm, when it is complete; or that of a template, from attributes of the object.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from aiodicom.errors import DecodeError
 from aiodicom.net.server import Server
 from aiodicom.part10.meta import encode_file_meta
+from aiodicom.services.naming import EMPTY, InvalidUID, read_header, values_of
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import is_valid_uid
 from aiodicom.store.files import GATHER, Durability, Folder, PartialFile
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from aiodicom.net.requests import StoreRequest
+    from aiodicom.services.naming import FileTemplate
+    from aiodicom.services.studies import StudyEnds
 
 __all__ = ["FolderStorage", "StorageServer"]
 
@@ -43,6 +47,11 @@ _BACKLOG: Final = 128 * 1024 * 1024
 class FolderStorage:
     """Stores what arrives as FOLDER/SOPInstanceUID.dcm; the same instance again replaces the file atomically.
 
+    With a `template` (see `aiodicom.services.naming`), `directory` is the template's root, and the file gets its path
+    below it. The head of the data set is then decoded, in a thread, once the object is complete; one that cannot be
+    decoded, or has UIDs in the template's attributes that are none, is answered C000H. With `studies`, the end of each
+    study is found out in the same way. In both cases `Durability.RECEIVED` is `WRITTEN`.
+
     An object whose SOP Instance UID is no UID (PS3.5 9.1) is answered 0117H and names no file. What the file system
     raises goes to the engine, which answers A700H when the disk is full or another resource is used up, else 0110H. An
     object that does not arrive completely, or that fails, leaves nothing.
@@ -53,32 +62,53 @@ class FolderStorage:
     Raises OSError when `directory` cannot be made or written.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, durability: Durability = Durability.WRITTEN) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        durability: Durability = Durability.WRITTEN,
+        template: FileTemplate | None = None,
+        studies: StudyEnds | None = None,
+    ) -> None:
         self.durability = durability
+        self.studies = studies
+        self._template = template
+        keywords = (template.keywords if template else frozenset()) | (studies.command.keywords if studies else set())
+        #: What has to be decoded of an object; its own UID is known before.
+        self._keywords = keywords - {"SOPInstanceUID"}
+        #: Whether objects are decoded at all.
+        self._is_decoding = template is not None or studies is not None
         #: Objects that have been answered with Success.
         self.stored = 0
         #: Objects that were answered with Success and then could not be written; `Durability.RECEIVED` alone has such.
         self.lost = 0
         self._folder = Folder(directory)
-        self._gather = _KEPT if durability is Durability.RECEIVED else GATHER
+        self._gather = _KEPT if durability is Durability.RECEIVED and not self._is_decoding else GATHER
         self._backlog = 0
         self._threads: ThreadPoolExecutor | None = None
 
     def attach(self, server: Server) -> None:
         """Makes this the C-STORE handler of `server`."""
         register = server.on_c_store(body=self.body)
-        if self.durability is Durability.SYNCED:
+        if self._is_decoding:
+            register(self._file)
+        elif self.durability is Durability.SYNCED:
             register(self._sync)
         else:
             register(self._write if self.durability is Durability.WRITTEN else self._answer_then_write)
 
     async def close(self) -> None:
-        """Returns when what was answered has been written. The server must have been closed before."""
+        """Returns when what was answered has been written, and the command for every study has ended.
+
+        The server must have been closed before.
+        """
         if self._threads is not None:
             # What is left there are short waits for the disk, but the loop may still have other work.
             await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
             self._threads = None
         self._folder.close()
+        if self.studies is not None:
+            await self.studies.drain()
 
     def body(self, request: StoreRequest) -> PartialFile:
         """Where the data set of `request` goes while it arrives."""
@@ -112,6 +142,45 @@ class FolderStorage:
             raise
         self.stored += 1
         return Status.SUCCESS
+
+    async def _file(self, request: StoreRequest) -> Status:
+        file = _file_of(request)
+        future = asyncio.wrap_future(self._executor().submit(self._place, file, request.affected_sop_instance_uid))
+        # Whether or not somebody still waits for the answer.
+        future.add_done_callback(self._filed)
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_log_failure)
+            raise
+        except (DecodeError, InvalidUID) as error:
+            request.association.log(logging.WARNING, "an object was refused: %s", error)
+            return Status.CANNOT_UNDERSTAND
+        self.stored += 1
+        return Status.SUCCESS
+
+    def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Decodes what is needed of the object and gives it its name; runs in a thread."""
+        try:
+            with os.fdopen(file.open_reader(), "rb", buffering=0) as reader:
+                values = values_of(read_header(reader, self._keywords), self._keywords)
+            values["SOPInstanceUID"] = uid
+            path = self._template.path(values) if self._template is not None else ()
+        except BaseException:
+            file.discard()
+            raise
+        durability = Durability.WRITTEN if self.durability is Durability.RECEIVED else self.durability
+        file.commit(durability, path)
+        return values, path
+
+    def _filed(self, future: asyncio.Future[tuple[dict[str, str], tuple[str, ...]]]) -> None:
+        if self.studies is None or future.cancelled() or future.exception() is not None:
+            return
+        values, path = future.result()
+        study = values["StudyInstanceUID"]
+        if study != EMPTY:
+            below = self._template.study_folder(path) if self._template is not None else ()
+            self.studies.stored(study, values, os.path.join(self._folder.path, *below))
 
     def _answer_then_write(self, request: StoreRequest) -> Status:
         file = _file_of(request)
@@ -161,7 +230,7 @@ def _file_of(request: StoreRequest) -> PartialFile:
     return file
 
 
-def _log_failure(future: asyncio.Future[None]) -> None:
+def _log_failure(future: asyncio.Future[Any]) -> None:
     error = future.exception()
     if error is not None:
         _log.error("an object could not be stored, after its association had ended: %s", error)

@@ -25,7 +25,7 @@ _TEMPORARY_SUFFIX: Final = ".part"
 #: few. Larger fragments are written from where they are.
 GATHER: Final = 64 * 1024
 
-_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # macOS has no fdatasync.
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
@@ -77,8 +77,7 @@ class Folder:
 
         `gather`: how many bytes it keeps in memory before it writes. Raises ValueError for any other name.
         """
-        if "/" in name or "\0" in name or name in ("", ".", "..") or name.startswith(TEMPORARY_PREFIX):
-            raise ValueError(f"not the name of a file in a folder: {name!r}")
+        check_names((name,))
         self._count = count = self._count + 1
         return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}", gather)
 
@@ -122,6 +121,13 @@ class Folder:
         for name in leftovers:
             with suppress(OSError):  # somebody else's file in a shared folder: it does no harm
                 os.unlink(name, dir_fd=self._descriptor)
+
+
+def check_names(path: tuple[str, ...]) -> None:
+    """Raises ValueError unless each is a name in a folder, and that of no temporary file."""
+    for name in path:
+        if "/" in name or "\0" in name or name in ("", ".", "..") or name.startswith(TEMPORARY_PREFIX):
+            raise ValueError(f"not the name of a file in a folder: {name!r}")
 
 
 class PartialFile:
@@ -168,8 +174,21 @@ class PartialFile:
         if not self._is_finished:
             self.discard()
 
-    def commit(self, durability: Durability) -> None:
+    def open_reader(self) -> int:
+        """A descriptor that reads what has been written; whoever asks for it closes it. Raises OSError."""
+        if self._pending or self._descriptor < 0:
+            try:
+                self._flush(b"")
+            except BaseException:
+                self.discard()
+                raise
+        return os.dup(self._descriptor)
+
+    def commit(self, durability: Durability, path: tuple[str, ...] = ()) -> None:
         """Gives the file its name, and returns when `durability` has been reached. Raises OSError.
+
+        `path`: in place of the name that it was created for, a path below the folder, the name last. Sub-folders are
+        made on demand; a symbolic link in the place of one is an error.
 
         `SYNCED` blocks for as long as the disk takes: call it in a thread. For `RECEIVED` there is nothing to wait for,
         but the file must get its name: it is the same as `WRITTEN`, and the caller has answered before.
@@ -184,7 +203,11 @@ class PartialFile:
             # Closed before it is renamed: network file systems report a failed write here.
             self._descriptor = -1
             os.close(descriptor)
-            os.rename(self._temporary, self.name, src_dir_fd=folder, dst_dir_fd=folder)
+            if len(path) > 1:
+                _rename_below(folder, self._temporary, path, durability is Durability.SYNCED)
+            else:
+                check_names(path)
+                os.rename(self._temporary, path[0] if path else self.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             self._remove()
             raise
@@ -232,6 +255,33 @@ class PartialFile:
         finally:
             with suppress(FileNotFoundError):  # it was never opened, or it has been renamed
                 os.unlink(self._temporary, dir_fd=self._folder._descriptor)
+
+
+def _rename_below(folder: int, name: str, path: tuple[str, ...], sync: bool) -> None:
+    """Renames a file of `folder` to a path below it, and syncs the sub-folders on the way, not `folder` itself."""
+    check_names(path)
+    descriptors = [folder]
+    try:
+        for component in path[:-1]:
+            descriptors.append(_sub_folder(descriptors[-1], component))
+        os.rename(name, path[-1], src_dir_fd=folder, dst_dir_fd=descriptors[-1])
+        if sync:
+            for descriptor in reversed(descriptors[1:]):
+                os.fsync(descriptor)
+    finally:
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+
+
+def _sub_folder(folder: int, name: str) -> int:
+    """A descriptor of a folder in a folder, which is made when it is missing. Never follows a symbolic link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    except FileNotFoundError:
+        with suppress(FileExistsError):  # another object of the same study was faster
+            os.mkdir(name, dir_fd=folder)
+        return os.open(name, flags, dir_fd=folder)
 
 
 class _SharedSync:

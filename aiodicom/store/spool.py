@@ -41,7 +41,7 @@ class SpoolFile:
         self.file.close()
 
     def map(self) -> memoryview:
-        """Returns all of it as one read-only view; a file without a name is cut short by nobody beneath it."""
+        """Returns all of it as one read-only view. The file has no name: nobody can cut it short beneath the view."""
         if self.size == 0:
             return memoryview(b"")
         return memoryview(mmap.mmap(self.file.fileno(), self.size, access=mmap.ACCESS_READ))

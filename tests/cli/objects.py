@@ -10,6 +10,8 @@ from aiodicom.part10.meta import encode_file_meta
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+BIG = "1.2.840.10008.1.2.2"
 
 
 def put(path: Path, uid: str, *, sop_class: str = CT, syntax: str = EXPLICIT, size: int = 1000) -> bytes:

@@ -16,7 +16,7 @@ import pytest
 
 import aiodicom
 from tests.cli.conftest import PATIENCE, Invoke, Start
-from tests.cli.objects import CT, EXPLICIT, IMPLICIT, put, put_many
+from tests.cli.objects import BIG, CT, DEFLATED, EXPLICIT, IMPLICIT, put, put_many
 from tests.rawpeer import A_ABORT, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, Connection, Message, RawPeer, pdu, response
 
 
@@ -88,6 +88,9 @@ def test_contexts_are_what_the_files_hold(invoke: Invoke, tmp_path: Path) -> Non
         (CT, [EXPLICIT]),
         (CT, [IMPLICIT]),
         ("1.2.840.10008.5.1.4.1.1.4", [EXPLICIT]),
+        # What a peer may accept in their place.
+        (CT, [IMPLICIT, DEFLATED, BIG]),
+        ("1.2.840.10008.5.1.4.1.1.4", [IMPLICIT, DEFLATED, BIG]),
     ]
     assert request.called_aet == "PACS"  # type: ignore[attr-defined]
     assert request.max_pdu == 65536  # type: ignore[attr-defined]

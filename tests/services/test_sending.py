@@ -19,6 +19,10 @@ from aiodicom.standard.status import Status
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
+IMPLICIT, DEFLATED, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
+#: What is proposed for a native object besides explicit VR little endian.
+OTHERS = (IMPLICIT, DEFLATED, BIG)
+JPEG = "1.2.840.10008.1.2.4.50"
 
 Answer = Callable[[str, "FakeAssociation"], Awaitable[Status]]
 
@@ -153,7 +157,7 @@ async def test_every_file_once_and_in_order() -> None:
     (association,) = peer.associations
     assert association.stored == [f"file{number}" for number in range(1000)]
     assert association.end == "released"
-    assert association.contexts == [(f"{CT}.0", EXPLICIT)]
+    assert association.contexts == [(f"{CT}.0", EXPLICIT), (f"{CT}.0", *OTHERS)]
     assert set(heard.stored.values()) == {Status.SUCCESS}
 
 
@@ -194,8 +198,42 @@ async def test_more_contexts_than_an_association_takes(kinds: int, associations:
     class_of = {entry.path: entry.meta.sop_class_uid for entry in entries if isinstance(entry, Found)}
     for association in peer.associations:
         assert len(association.contexts) <= 128
-        proposed = {abstract for abstract, _ in association.contexts}
+        proposed = {abstract for abstract, *_ in association.contexts}
         assert {class_of[path] for path in association.stored} <= proposed
+
+
+@pytest.mark.parametrize(
+    ("kinds", "contexts"),
+    [
+        ([], []),
+        ([(CT, JPEG)], [(CT, (JPEG,))]),
+        ([(CT, EXPLICIT)], [(CT, (EXPLICIT,)), (CT, OTHERS)]),
+        ([(CT, BIG)], [(CT, (BIG,)), (CT, (EXPLICIT, IMPLICIT, DEFLATED))]),
+        # One more context for a SOP class, however many native ones there are.
+        (
+            [(CT, JPEG), (CT, IMPLICIT), (CT, EXPLICIT), ("1.2", EXPLICIT)],
+            [
+                (CT, (JPEG,)),
+                (CT, (IMPLICIT,)),
+                (CT, (EXPLICIT,)),
+                ("1.2", (EXPLICIT,)),
+                (CT, (EXPLICIT, DEFLATED, BIG)),
+                ("1.2", OTHERS),
+            ],
+        ),
+    ],
+)
+def test_what_is_proposed(kinds: list[tuple[str, str]], contexts: list[tuple[str, tuple[str, ...]]]) -> None:
+    assert sending.proposal(kinds) == contexts
+
+
+def test_what_is_proposed_where_there_is_no_room_for_more() -> None:
+    kinds = [(f"1.2.{number}", EXPLICIT) for number in range(127)]
+    contexts = sending.proposal(kinds)
+    assert len(contexts) == 128
+    assert contexts[0] == ("1.2.0", (EXPLICIT,))
+    assert contexts[1:127] == [(sop_class, (EXPLICIT, *OTHERS)) for sop_class, _ in kinds[1:]]
+    assert contexts[127] == ("1.2.0", OTHERS)
 
 
 async def test_a_pair_that_turns_up_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,8 +243,8 @@ async def test_a_pair_that_turns_up_later(monkeypatch: pytest.MonkeyPatch) -> No
     entries = [*files(50), Found("other", FileMeta("1.2.3", "1.2.4", EXPLICIT, 300), 1000), *files(99)[50:]]
     heard = await job(peer, entries)
     assert [association.contexts for association in peer.associations] == [
-        [(f"{CT}.0", EXPLICIT)],
-        [("1.2.3", EXPLICIT)],
+        [(f"{CT}.0", EXPLICIT), (f"{CT}.0", *OTHERS)],
+        [("1.2.3", EXPLICIT), ("1.2.3", *OTHERS)],
     ]
     assert len(heard.stored) == 100
 

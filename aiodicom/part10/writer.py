@@ -1,0 +1,171 @@
+"""Writing files (PS3.10): `dcmwrite`."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
+from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
+
+__all__ = ["complete_file_meta", "dcmwrite", "encode_file"]
+
+_PREFIX = b"DICM"
+
+#: What a program or a script begins with. A file that is both it and an image deceives whoever opens it
+#: (CVE-2019-11687); PS3.10 7.1 lets the preamble help other image formats, and wants zeros otherwise.
+_EXECUTABLE = (
+    b"MZ",
+    b"\x7fELF",
+    b"#!",
+    b"\xfe\xed\xfa\xce",
+    b"\xfe\xed\xfa\xcf",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+)
+
+
+def dcmwrite(
+    target: str | os.PathLike[str] | BinaryIO,
+    data_set: Dataset | Any,
+    *,
+    transfer_syntax: str | None = None,
+    strict: bool = False,
+    fsync: bool = False,
+    overwrite: bool = True,
+) -> None:
+    """Writes a data set, ours or pydicom's, as a DICOM file.
+
+    `transfer_syntax` is the UID of the one to write in; by default that of ``file_meta``, else the one that the data
+    set was read from, else explicit VR little endian. ``data_set.file_meta`` need not be there or complete: see
+    `complete_file_meta`. Its ``preamble`` is kept unless a program could hide there.
+
+    A path gets the file whole or not at all: it is written under a temporary name in the same folder and renamed; with
+    `fsync`, bytes and name are on the disk on return. Without `overwrite`, a file that exists raises FileExistsError.
+    `strict` raises ValueError where the data set lacks what PS3.10 7.1 wants in every file.
+
+    Raises OSError; ValueError for what cannot be encoded, or not in the transfer syntax.
+    """
+    from aiodicom.dataset.interop import ours
+
+    data_set = ours(data_set)
+    parts = encode_file(data_set, transfer_syntax=transfer_syntax, strict=strict)
+    if not isinstance(target, (str, os.PathLike)):
+        for part in parts:
+            target.write(part)
+        return
+    path = os.path.realpath(target)
+    _detach(data_set, path)
+    _write_atomically(path, parts, fsync, overwrite)
+
+
+def encode_file(
+    data_set: Dataset, *, transfer_syntax: str | None = None, strict: bool = False
+) -> list[bytes | memoryview]:
+    """The bytes of a file, in pieces: preamble to file meta information, and those of the data set."""
+    from aiodicom.dataset import Dataset
+
+    given = data_set.file_meta or Dataset()
+    syntax = str(
+        transfer_syntax or given.get("TransferSyntaxUID") or data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
+    )
+    pixels = data_set.data_element("PixelData")
+    if pixels is not None and pixels.offset is not None and not pixels.is_empty:
+        encapsulated = transfer_syntax_of(syntax).encapsulated
+        if pixels.undefined_length != encapsulated:
+            state = "not encapsulated" if encapsulated else "encapsulated"
+            raise ValueError(f"Pixel Data is {state}, which does not fit the transfer syntax (PS3.5 A.4): {syntax}")
+    body = data_set.to_parts(syntax)
+    meta = complete_file_meta(data_set, syntax)
+    if strict:
+        for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
+            if not meta.get(keyword):
+                raise ValueError(f"a file needs a {keyword} (PS3.10 7.1)")
+    preamble = data_set.preamble or bytes(128)
+    if len(preamble) != 128 or preamble.startswith(_EXECUTABLE):
+        preamble = bytes(128)
+    return [preamble + _PREFIX + meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN), *body]
+
+
+def complete_file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:
+    """The file meta information (PS3.10 table 7.1-1) for `data_set` in `transfer_syntax`; ``data_set`` stays as it is.
+
+    What follows from the data set is put right: group length, version, Media Storage SOP Class and Instance UID,
+    Transfer Syntax UID. Implementation Class UID and Version Name stay where they stand for a data set that is written
+    as it was read, and name this implementation otherwise. Everything else of ``data_set.file_meta`` is kept.
+    """
+    from aiodicom.dataset import DataElement, Dataset
+
+    given = data_set.file_meta or Dataset()
+    meta = Dataset(element.__copy__() for element in given if element.tag >> 16 == 2)
+    meta.FileMetaInformationVersion = b"\0\1"
+    for ours, theirs in (("MediaStorageSOPClassUID", "SOPClassUID"), ("MediaStorageSOPInstanceUID", "SOPInstanceUID")):
+        uid = data_set.get(theirs)
+        # Broken data may have anything there.
+        if uid and isinstance(uid, str):
+            meta.add(DataElement(ours, "UI", uid))
+    untouched = given.get("TransferSyntaxUID") == transfer_syntax and not data_set._modified()
+    meta.TransferSyntaxUID = transfer_syntax
+    if not untouched or not meta.get("ImplementationClassUID"):
+        meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+        meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    meta.FileMetaInformationGroupLength = 0
+    # The group length's own element takes 12 bytes.
+    meta.FileMetaInformationGroupLength = len(meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)) - 12
+    return meta
+
+
+def _detach(data_set: Dataset, path: str) -> None:
+    """Takes values out of the file that is about to be replaced, for the data set to outlive it."""
+    source = data_set.filename
+    if source is None:
+        return
+    with suppress(OSError):
+        if os.path.samefile(source, path):
+            for element in data_set:
+                if element.deferred:
+                    element.value = bytes(element.value)
+
+
+def _write_atomically(path: str, parts: list[bytes | memoryview], fsync: bool, overwrite: bool) -> None:
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, f".aiodicom-{os.urandom(8).hex()}.part")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        try:
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
+            for part in parts:
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            if fsync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            # A hard link is the one rename that does not replace.
+            os.link(temporary, path)
+            os.unlink(temporary)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if fsync:
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
