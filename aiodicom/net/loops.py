@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 __all__ = ["LoopResources", "Timed", "TimerWheel", "resources_of"]
 
@@ -101,12 +100,15 @@ class LoopResources:
         self.wheel = TimerWheel(loop)
 
 
-_resources: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopResources] = WeakKeyDictionary()
+_resources: dict[asyncio.AbstractEventLoop, LoopResources] = {}
 
 
 def resources_of(loop: asyncio.AbstractEventLoop) -> LoopResources:
     """Returns what the associations of this loop share."""
     found = _resources.get(loop)
     if found is None:
+        # Weak references would not do it: what is shared knows its loop.
+        for closed in [known for known in _resources if known.is_closed()]:
+            del _resources[closed]
         found = _resources[loop] = LoopResources(loop)
     return found
