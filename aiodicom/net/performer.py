@@ -103,8 +103,7 @@ class Performer:
         request.body = handler.body(request)
         if isinstance(request.body, FragmentStream):
             request.expect_completion()
-            self.performing += 1
-            self._start(handler, request)
+            self._begin_or_wait(request)
         return request.body
 
     def on_request(self, event: RequestReceived) -> None:
@@ -122,6 +121,9 @@ class Performer:
         else:
             kind = EchoRequest if isinstance(event.message, CEchoRQ) else ServiceRequest
             request = kind(self._association, event.context, event.message)
+        self._begin_or_wait(request)
+
+    def _begin_or_wait(self, request: ServiceRequest) -> None:
         if self.limit and self.performing >= self.limit:
             # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
             if self._waiting is None:

@@ -35,7 +35,7 @@ class Window:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.give()  # the turn came at the moment of the cancellation: pass it on
             raise
 

@@ -10,8 +10,9 @@ import pytest
 import aiodicom
 from aiodicom.dimse.messages import CEchoRSP
 from aiodicom.errors import LocalError
-from aiodicom.ul.pdu import AssociateAC
-from tests.net.sides import RELEASE, Requestor, connect, echo, soon, until
+from aiodicom.net.window import Window
+from aiodicom.ul.pdu import AssociateAC, ReleaseRP
+from tests.net.sides import RELEASE, Requestor, connect, echo, soon, store, until
 from tests.rawpeer import Connection, Message, RawPeer, response
 
 
@@ -185,6 +186,33 @@ async def test_as_many_handlers_run_as_were_agreed_on() -> None:
     assert held.most == 4
 
 
+async def test_handlers_that_stream_wait_for_their_turn_too() -> None:
+    server = aiodicom.Server()
+    may_go_on = asyncio.Event()
+    seen: list[tuple[str, bytes]] = []
+    running: list[int] = []
+
+    @server.on_c_store(body=aiodicom.Streamed())
+    async def keep(request: aiodicom.StoreRequest) -> None:
+        running.append(request.message_id)
+        assert len(running) == 1
+        data = b"".join([fragment async for fragment in request])
+        await may_go_on.wait()
+        seen.append((request.affected_sop_instance_uid, data))
+        running.remove(request.message_id)
+
+    sent = [(f"1.2.{number}", bytes((number,)) * 3002) for number in range(1, 9)]
+    async with server.listen("127.0.0.1", 0) as listening, await Requestor.connect(listening.port) as requestor:
+        await requestor.pdu()
+        requestor.send(*(store(number, *each) for number, each in enumerate(sent, 1)), RELEASE)
+        await until(lambda: running == [1])
+        may_go_on.set()
+        answers = [await requestor.message() for _ in sent]
+        assert [answer.message_id_being_responded_to for answer in answers] == list(range(1, 9))  # type: ignore[attr-defined]
+        assert isinstance(await requestor.pdu(), ReleaseRP)
+    assert seen == sent
+
+
 async def test_an_unlimited_window_has_all_handlers_run() -> None:
     server = aiodicom.Server(window=0)
     held = Held(server)
@@ -209,6 +237,20 @@ async def test_callers_that_wait_learn_how_the_association_ended() -> None:
             with pytest.raises(aiodicom.errors.AssociationAborted):
                 await soon(caller)
         await association.wait_closed()
+
+
+async def test_who_is_cancelled_while_the_window_fails_has_had_no_turn() -> None:
+    window = Window(1)
+    await window.take()
+    waiting = asyncio.create_task(window.take())
+    await asyncio.sleep(0)
+    window.fail(LocalError("the association has ended"))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert window.taken == 1
+    window.give()
+    assert window.taken == 0
 
 
 async def test_a_caller_cancelled_while_it_learns_of_the_end_leaves_nothing() -> None:
