@@ -10,7 +10,7 @@ from aiodicom.cli import output
 from aiodicom.services.naming import FileTemplate
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.services.studies import StudyCommand, StudyEnds
-from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
+from aiodicom.standard.uids import VERIFICATION, standard_uids, storage_sop_classes
 from aiodicom.store.files import Durability
 
 __all__ = ["Settings", "folder_of", "make_server"]
@@ -46,10 +46,12 @@ def make_server(settings: Settings) -> aiodicom.Server:
     """The server that these settings describe. Raises OSError for a folder that cannot be written."""
     output.configure_logging(settings.verbose, settings.debug, logging.WARNING)
     syntaxes = dict.fromkeys((VERIFICATION, *storage_sop_classes()), aiodicom.ANY)
+    # Of the standard's SOP classes, the others are no storage: an SCU would get no answer that it can use.
+    support = aiodicom.Support(syntaxes, aiodicom.ANY if settings.accept_unknown else None, refused=standard_uids())
     options = {
         "max_associations": settings.max_associations,
         "max_pdu": settings.max_pdu,
-        "contexts": aiodicom.Support(syntaxes, aiodicom.ANY if settings.accept_unknown else None),
+        "contexts": support,
         "timeouts": settings.timeouts,
     }
     if settings.folder is not None:

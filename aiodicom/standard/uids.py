@@ -17,6 +17,7 @@ __all__ = [
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "VERIFICATION",
     "is_valid_uid",
+    "standard_uids",
     "storage_sop_classes",
     "transfer_syntaxes",
     "uid_name",
@@ -55,6 +56,12 @@ def uid_name(uid: str) -> str:
     """The name that PS3.6 annex A gives ``uid``, or ``uid`` itself where it gives none."""
     entry = _table().get(uid)
     return entry[0] or uid if entry else uid
+
+
+@cache
+def standard_uids() -> frozenset[str]:
+    """Every UID in PS3.6 annex A, of whatever kind, retired ones included."""
+    return frozenset(_table())
 
 
 @cache

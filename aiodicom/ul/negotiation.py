@@ -58,6 +58,8 @@ class Support:
     default: Syntaxes | None = None
     #: whose order decides among several transfer syntaxes; of `ANY` it is always the requestor's
     preference: Preference = "requestor"
+    #: abstract syntaxes that `default` does not apply to
+    refused: frozenset[str] = frozenset()
     _sets: dict[tuple[str, ...], frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +74,7 @@ class Support:
         if accepted is None:
             accepted = self.default
             # What is accepted unseen gets into file names and headers: it has to be a UID at least.
-            if accepted is None or not is_valid_uid(abstract_syntax):
+            if accepted is None or abstract_syntax in self.refused or not is_valid_uid(abstract_syntax):
                 return ResultReason.ABSTRACT_SYNTAX_NOT_SUPPORTED
         candidates: Iterable[str]
         if accepted is ANY:

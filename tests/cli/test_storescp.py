@@ -142,6 +142,8 @@ def test_the_class_of_another_context(start: Start, tmp_path: Path) -> None:
         ((), CT, "1.2.3.4.5", True),
         ((), "1.2.3.4", EXPLICIT, False),
         (("--accept-unknown",), "1.2.3.4", "1.2.3.4.5", True),
+        # Study Root Query/Retrieve - FIND: the standard's, and no storage.
+        (("--accept-unknown",), "1.2.840.10008.5.1.4.1.2.2.1", EXPLICIT, False),
     ],
 )
 async def test_what_is_accepted(

@@ -72,6 +72,13 @@ def test_refusals(preference: Preference) -> None:
     assert result_of(support, MR, EXPLICIT) == NO_TRANSFER_SYNTAX
 
 
+def test_what_the_default_does_not_apply_to() -> None:
+    support = Support({CT: ANY}, ANY, refused=frozenset((CT, MR)))
+    assert result_of(support, CT, EXPLICIT) == accepted(EXPLICIT)
+    assert result_of(support, PRIVATE, EXPLICIT) == accepted(EXPLICIT)
+    assert result_of(support, MR, EXPLICIT) == NO_ABSTRACT_SYNTAX
+
+
 @pytest.mark.parametrize("preference", ["requestor", "acceptor"])
 def test_any_transfer_syntax(preference: Preference) -> None:
     support = Support({CT: ANY}, preference=preference)
