@@ -192,7 +192,10 @@ class Transport(asyncio.BufferedProtocol):
                 self.connection_lost(None)
                 return
         if protocol.machine.closing:
-            transport.close()
+            if transport.get_write_buffer_size():
+                transport.abort()  # what is unsent is for nobody, and a graceful close would wait for it
+            else:
+                transport.close()
 
     @property
     def is_blocked(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ from aiodicom.errors import (
     RemoteError,
     StatusError,
 )
-from tests.net.hostile import PATIENCE, echo_command
+from tests.net.hostile import CT, PATIENCE, echo_command, timeouts
 from tests.rawpeer import (
     A_ABORT,
     A_ASSOCIATE_AC,
@@ -29,6 +30,7 @@ from tests.rawpeer import (
     A_ASSOCIATE_RQ,
     A_RELEASE_RP,
     A_RELEASE_RQ,
+    IMPLICIT,
     P_DATA_TF,
     Connection,
     Message,
@@ -357,3 +359,23 @@ async def test_a_proposal_that_can_not_be_encoded_is_raised_and_closes() -> None
         while not closed:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     assert closed == [b""]
+
+
+async def test_an_abort_while_a_data_set_is_being_sent_closes_at_once() -> None:
+    """What is unsent then is for nobody: the acceptor doesn't read it, and waits for our close."""
+    may_end = threading.Event()
+
+    def script(peer: Connection) -> None:
+        peer.accept()
+        peer.receive(100)
+        peer.send(ABORT_BY_USER)
+        may_end.wait(PATIENCE)
+
+    with RawPeer(script) as peer:
+        association = await aiodicom.connect("127.0.0.1", peer.port, contexts=[(CT, [IMPLICIT])], timeouts=timeouts())
+        uids = {"sop_class_uid": CT, "sop_instance_uid": "1.2.3", "transfer_syntax": IMPLICIT}
+        with pytest.raises(AssociationAborted):
+            await association.c_store(bytes(32 << 20), **uids)
+        async with asyncio.timeout(1.0):
+            await association.wait_closed()
+        may_end.set()
