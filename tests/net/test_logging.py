@@ -9,6 +9,8 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import StatusError
+from tests.net import hostile
+from tests.net.hostile import requestor, serving
 from tests.net.sides import DATA, connect, part10, until
 from tests.rawpeer import Connection, RawPeer, response
 
@@ -47,6 +49,17 @@ async def test_lines_at_info_name_the_association_and_nothing_of_the_objects(cap
         assert f"[{fields['association']} {fields['peer']} ME>YOU]" in record.getMessage()
     assert INSTANCE not in caplog.text
     assert "DOE" not in caplog.text
+
+
+async def test_a_peers_ae_title_forges_no_line(caplog: Any) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving() as (_, port), requestor(port) as peer:
+        sent = hostile.proposal()
+        await peer.associate(sent[:26] + b"A\nINFO \x1b[2J \x85".ljust(16) + sent[42:])
+        await peer.release()
+    lines = [record.getMessage() for record in named(caplog.records)]
+    assert any("A\\nINFO \\x1b[2J \\x85>ANY-SCP]" in line for line in lines)
+    assert all(line.isprintable() for line in lines)
 
 
 async def test_nothing_is_traced_unless_it_is_asked_for(caplog: Any) -> None:
