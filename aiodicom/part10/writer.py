@@ -7,6 +7,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -75,6 +76,8 @@ def encode_file(
     syntax = str(
         transfer_syntax or given.get("TransferSyntaxUID") or data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
     )
+    _refuse_transfer_syntax(syntax, data_set)
+    _refuse_groups(data_set)
     pixels = data_set.data_element("PixelData")
     if pixels is not None and pixels.offset is not None and not pixels.is_empty:
         encapsulated = transfer_syntax_of(syntax).encapsulated
@@ -91,6 +94,27 @@ def encode_file(
     if len(preamble) != 128 or preamble.startswith(_EXECUTABLE):
         preamble = bytes(128)
     return [preamble + _PREFIX + meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN), *body]
+
+
+def _refuse_transfer_syntax(syntax: str, data_set: Dataset) -> None:
+    """What is no UID, and what nobody knows how to encode unless the data set came in it."""
+    from aiodicom.dataset.values import UID
+
+    if not UID(syntax).is_valid:
+        raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {syntax!r}")
+    if syntax not in TRANSFER_SYNTAXES and syntax != data_set.transfer_syntax:
+        raise ValueError(f"the data set cannot be encoded in an unknown transfer syntax: {syntax}")
+
+
+def _refuse_groups(data_set: Dataset) -> None:
+    """Command and file meta elements, which would be read as something else than elements of the data set."""
+    for element in data_set:
+        group = element.tag >> 16
+        if group > 2:
+            return
+        if group != 1:
+            kind = "file meta information, which belongs into file_meta" if group else "part of a command set"
+            raise ValueError(f"{element.tag} is {kind}, not of a data set (PS3.7 6.3, PS3.10 7.1)")
 
 
 def complete_file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from aiodicom.dataset import Dataset
+from aiodicom.dataset import DataElement, Dataset
 from aiodicom.errors import DecodeError
 from aiodicom.part10.reader import dcmread
 from aiodicom.part10.writer import dcmwrite
@@ -346,3 +346,27 @@ def test_pydicom_data_sets_are_written_too(tmp_path: Path) -> None:
     assert (tmp_path / "file.dcm").read_bytes() == CT.read_bytes()
     with pytest.raises(TypeError, match="pydicom"):
         dcmwrite(tmp_path / "file.dcm", {"PatientName": "A"})
+
+
+@pytest.mark.parametrize("tag", [0x00000900, 0x00020010, 0x00020016])
+def test_elements_of_other_groups_are_refused(tag: int) -> None:
+    """They would be read as file meta information."""
+    data_set = Dataset(PatientName="A^B")
+    data_set.add(DataElement(0x00010010, "LO", "odd, but a data set's"))
+    written(data_set)
+    data_set.add(DataElement(tag, "UI", "1.2.840.10008.1.2"))
+    with pytest.raises(ValueError, match=f"{tag & 0xFFFF:04X}"):
+        written(data_set)
+
+
+def test_a_transfer_syntax_is_one_that_can_be_written() -> None:
+    data_set = Dataset(PatientName="A^B", SOPClassUID="1.2", SOPInstanceUID="1.3")
+    for wrong in ("nonsense", "1.2.03", "1.2.3.4.5"):
+        with pytest.raises(ValueError, match="transfer syntax"):
+            written(data_set, transfer_syntax=wrong)
+        data_set.file_meta = Dataset(TransferSyntaxUID=wrong)
+        with pytest.raises(ValueError, match="transfer syntax"):
+            written(data_set)
+        data_set.file_meta = None
+    private = written(data_set).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.9.10008.1.20")
+    assert written(dcmread(io.BytesIO(private))).endswith(private[-20:])
