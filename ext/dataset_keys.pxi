@@ -48,6 +48,8 @@ cdef object keyword_tag(str name):
 cdef uint32_t tag_of(key) except? 0xFFFFFFFF:
     """The tag that a keyword, a number, a (group, element) or "gggg,eeee" names."""
     if isinstance(key, int):
+        if not 0 <= key <= 0xFFFFFFFF:
+            raise KeyError(key)
         return key
     if isinstance(key, str):
         tag = keyword_tag(key)

@@ -252,7 +252,10 @@ class Dataset(Core):
         return self._element_or(key, default)
 
     def _element_or(self, key: Key, default: Any) -> Any:
-        element = self._element(to_tag(key))
+        try:
+            element = self._element(to_tag(key))
+        except KeyError:
+            return default
         return default if element is None else element
 
     get_item = Core.__getitem__

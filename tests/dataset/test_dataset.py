@@ -70,6 +70,18 @@ class TestAccess:
         for vr, keyword, empty in (("US", "Rows", None), ("DS", "SliceThickness", None), ("OW", "PixelData", None)):
             assert round_trip(Dataset([DataElement(keyword, vr, None)]))[keyword].value == empty
 
+    @pytest.mark.parametrize("number", [-1, 1 << 32, 1 << 40, -(1 << 70)])
+    def test_numbers_that_are_no_tags(self, number: int) -> None:
+        data_set = Dataset(PatientName="A^B")
+        with pytest.raises(KeyError):
+            data_set[number]
+        with pytest.raises(KeyError):
+            del data_set[number]
+        assert number not in data_set
+        assert data_set.get(number) is None
+        assert data_set.get(number, 5) == 5
+        assert data_set.pop(number, 6) == 6
+
     def test_in_tag_order(self) -> None:
         data_set = ct()
         data_set.PatientComments = "x"
