@@ -24,6 +24,9 @@ cdef enum:
     ELEMENT_NUMBERS = 0x1040
     MAX_ELEMENTS = 32
     COMMAND_FIELD = 0x0100
+    #: (0000,0902) is for people: it is made to fit its VR, LO, where another value would be refused.
+    ERROR_COMMENT = 0x0902
+    MAXIMUM_COMMENT = 64
     DATA_SET_TYPE = 0x0800
     NO_DATA_SET = 0x0101
     DATA_SET_FOLLOWS = 0x0001
@@ -305,8 +308,10 @@ cdef class CommandCodec:
             elif kind == TEXT or kind == UID:
                 if not isinstance(value, str):
                     raise LocalError(f"{plan.names[k]} is {value!r}, not a string")
-                if not PyUnicode_IS_ASCII(value):
-                    value = value.encode("ascii", "replace").decode("ascii")
+                if plan.elements[k] == ERROR_COMMENT:
+                    value = value[:MAXIMUM_COMMENT].encode("ascii", "replace").decode("ascii")
+                elif not PyUnicode_IS_ASCII(value):
+                    raise LocalError(f"{plan.names[k]} is {value!r}, which ASCII doesn't hold")
                 PyUnicode_AsUTF8AndSize(value, &length)
                 size += 8 + length + (length & 1)
             elif kind == TAGS:

@@ -87,6 +87,10 @@ _SENDING = frozenset(state for state in State if action_of(Event.P_DATA_REQUEST,
 _AWAITING_RELEASE = frozenset((State.Sta7, State.Sta9, State.Sta10, State.Sta11, State.Sta12))
 _OVER = frozenset((State.Sta1, State.Sta2, State.Sta13))
 _PENDING = frozenset((0xFF00, 0xFF01))
+#: The operations that have pending responses.
+_QUERY_RETRIEVE = (CFindRQ, CGetRQ, CMoveRQ)
+#: Refusals that wait until a data set of ours has been sent; who causes more meanwhile is up to no good.
+_MOST_HELD = 64
 
 
 class Protocol:
@@ -97,6 +101,7 @@ class Protocol:
 
     __slots__ = (
         "_body_of",
+        "_held",
         "_invoked",
         "_last_activity",
         "_last_primitive",
@@ -144,6 +149,7 @@ class Protocol:
         self._tracer = tracer
         self._invoked = InvokedOperations()
         self._refusal: Response | None = None
+        self._held: list[tuple[int, Response]] = []
         self._last_activity = 0.0
         #: When the association's user, or the transport, last had the state machine do something.
         self._last_primitive = 0.0
@@ -315,7 +321,9 @@ class Protocol:
             ):
                 due.append((self._last_activity + timeouts.idle, "sign of the peer", timeouts.idle))
         elif timeouts.acse is not None:
-            if state == State.Sta5:
+            if state == State.Sta3:
+                due.append((self._last_primitive + timeouts.acse, "decision about the association", timeouts.acse))
+            elif state == State.Sta5:
                 due.append((self._last_primitive + timeouts.acse, "answer to the A-ASSOCIATE-RQ", timeouts.acse))
             elif state in _AWAITING_RELEASE:
                 due.append((self._last_primitive + timeouts.acse, "answer to the A-RELEASE-RQ", timeouts.acse))
@@ -370,6 +378,9 @@ class Protocol:
             self._invoked.touch(self._sending, now)  # the peer can't answer before it has everything
             if is_last:
                 self._sending = None
+                held, self._held = self._held, []
+                for held_context_id, refusal in held:
+                    self._send(held_context_id, refusal)
 
     def _send(self, context_id: int, message: Message) -> None:
         machine = self.machine
@@ -439,10 +450,20 @@ class Protocol:
         refusal = self._refuse(context, message) if body is None else self._refusal
         if refusal is not None:
             self._refusal = None
-            self._send(context_id, refusal)  # not as an operation's response: one with this message ID may be in flight
-            return None
+            return self._send_refusal(context_id, refusal, now)
         self.performing.add(message.message_id)
         return RequestReceived(context, message, body)
+
+    def _send_refusal(self, context_id: int, refusal: Response, now: float) -> Ended | None:
+        """Answers a request that is not performed, after the data set that may be on its way."""
+        # Not as an operation's response: one with this message ID may be in flight.
+        if self._sending is None:
+            self._send(context_id, refusal)
+        elif len(self._held) < _MOST_HELD:
+            self._held.append((context_id, refusal))
+        else:
+            return self.violated(_unexpected("more refused requests than we answer at a time"), now)
+        return None
 
     def _on_response(self, context_id: int, response: Response, body: Any, now: float) -> ProtocolEvent:
         message_id = response.message_id_being_responded_to
@@ -456,6 +477,8 @@ class Protocol:
             text = f"a response on presentation context {context_id} to a request on {operation.context_id}"
             return self.violated(_unexpected(text), now)
         is_final = response.status not in _PENDING
+        if not is_final and not isinstance(operation.request, _QUERY_RETRIEVE):
+            return self.violated(_unexpected(f"a pending response to a {response.SERVICE} request"), now)
         if is_final:
             self._invoked.end(operation)
         else:

@@ -37,11 +37,12 @@ _HAVE_INSTANCE = frozenset(
 
 
 def sop_class_of(request: Request) -> str | None:
-    """Returns the affected or requested SOP Class UID of a request, None for one that is too long to be a UID."""
+    """Returns the affected or requested SOP Class UID of a request, None for one that can't be a UID: too long, or with
+    characters beyond ASCII."""
     uid: str | None = getattr(request, "affected_sop_class_uid", None)
     if uid is None:
         uid = getattr(request, "requested_sop_class_uid", None)
-    return uid if uid is None or len(uid) <= 64 else None
+    return uid if uid is None or (len(uid) <= 64 and uid.isascii()) else None
 
 
 def sop_instance_of(request: Request) -> str | None:
@@ -54,7 +55,7 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
     """Returns the response to `request` with this status.
 
     `fields` are further elements of the response, such as ``error_comment``. A SOP Instance UID that is none isn't
-    repeated, nor is a SOP Class UID of over 64 characters.
+    repeated, nor is a SOP Class UID that can't be one.
     """
     kind = type(request)
     if kind is CEchoRQ and not fields:

@@ -20,8 +20,9 @@ from aiodicom.dimse.events import (
 )
 from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CStoreRQ, CStoreRSP, Message, Request, Response
 from aiodicom.dimse.protocol import Protocol
-from aiodicom.dimse.tracing import Tracer
+from aiodicom.dimse.tracing import Tracer, printable
 from aiodicom.errors import (
+    REJECT_REASONS,
     AssociationClosed,
     AssociationRejected,
     ContextNotAccepted,
@@ -249,9 +250,10 @@ class Association:
                     return context
         message = f"the peer accepted no presentation context for {uid_name(abstract_syntax)}"
         wanted = transfer_syntaxes[0] if transfer_syntaxes else None
-        if candidates and wanted is not None:
-            message += f" in {uid_name(wanted)}, only in "
-            message += ", ".join(uid_name(context.transfer_syntax) for context in candidates)
+        if wanted is not None:
+            message += f" in {uid_name(wanted)}"
+        if candidates:
+            message += ", only in " + ", ".join(uid_name(context.transfer_syntax) for context in candidates)
         raise ContextNotAccepted(abstract_syntax, wanted, message)
 
     async def _invoke(
@@ -278,7 +280,7 @@ class Association:
             raise
         # From here the turn is held until the final response comes, also when nobody waits for that any more.
         response = await waiter
-        if response.status.category is StatusCategory.FAILURE:
+        if response.status.category not in (StatusCategory.SUCCESS, StatusCategory.WARNING):
             comment = f": {response.error_comment}" if response.error_comment else ""
             text = f"{response.SERVICE} failed with status {response.status:04X}H ({response.status.name}){comment}"
             raise StatusError(response.status, text, response.error_comment, response)
@@ -372,10 +374,11 @@ class Association:
         self._protocol.reject(rejection, self._loop.time())
         self._establish = None
         self._counters.rejections += 1
-        error = AssociationRejected(rejection.result, rejection.source, rejection.reason)
-        self.log(logging.INFO, "association rejected: %s", error)
+        codes = (rejection.result, rejection.source, rejection.reason)
+        why = REJECT_REASONS.get(codes[1:], "for a reason of its own")
+        self.log(logging.INFO, "rejected with result %d, source %d, reason %d: %s", *codes, why)
         self.transport.flush()
-        self._end(error)
+        self._end(AssociationRejected(*codes))
 
     async def wait_established(self) -> None:
         """Waits until the association is open. Raises why it isn't."""
@@ -430,21 +433,18 @@ class Association:
     def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
         """Logs a line with what identifies the association; never with what a data set or a command set holds."""
         if _log.isEnabledFor(level):
+            # The titles are what a stranger sent.
+            calling, called = printable(self.calling_aet), printable(self.called_aet)
             _log.log(
                 level,
                 f"[%d %s %s>%s] {message}",
                 self.id,
                 self.peer,
-                self.calling_aet,
-                self.called_aet,
+                calling,
+                called,
                 *arguments,
                 exc_info=error,
-                extra={
-                    "association": self.id,
-                    "peer": self.peer,
-                    "calling_aet": self.calling_aet,
-                    "called_aet": self.called_aet,
-                },
+                extra={"association": self.id, "peer": self.peer, "calling_aet": calling, "called_aet": called},
             )
 
     # --- for the transport: what happens ----------------------------------------------------------------------------

@@ -82,6 +82,8 @@ def connect(
             user_identity=user_identity,
         ),
     )
+    if path is None and not 0 < port <= 0xFFFF:
+        raise LocalError(f"port {port} is no address: 1 to 65535")
     if (host is None) == (path is None):
         raise LocalError("connect() takes either a host or the path of a unix socket")
     return Connecting(proposal, host, port, path, ssl, server_hostname, local_addr, timeouts)
@@ -187,6 +189,8 @@ class Connecting:
             if limit.expired() and timeout is not None:
                 raise DeadlineExceeded(f"connection to {where}", timeout) from error
             raise ConnectFailed(f"no connection to {where}: {error.strerror or error}") from error
+        except (UnicodeError, OverflowError) as error:
+            raise LocalError(f"{where} is no address: {error}") from error
 
     def _unix_name(self) -> str | None:
         return "" if self._ssl is not None else None

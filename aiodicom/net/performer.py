@@ -160,16 +160,22 @@ class Performer:
         waiting, self._waiting = self._waiting, None
         for request in waiting or ():
             if request.body is not None:
-                request.body.abandon()
+                self._abandon(request)
         for task, performed in tuple((self._tasks or {}).items()):
             if performed is not None and isinstance(performed.body, FragmentStream) and performed.body.is_awaited:
                 continue
             if performed is not None and getcoroutinestate(task.get_coro()) == CORO_CREATED:  # type: ignore[arg-type]
                 # Cancelled before its first step, a task runs nothing, not even a `finally`.
                 if performed.body is not None and not performed.is_streamed:
-                    performed.body.abandon()
+                    self._abandon(performed)
                 performed.close()
             task.cancel()
+
+    def _abandon(self, request: ServiceRequest) -> None:
+        try:
+            request.body.abandon()
+        except Exception as error:  # a sink of the user's: the others are to be told as well
+            self._association.log(logging.ERROR, "a sink failed to be abandoned", error=error)
 
     # --- what is done with it ---------------------------------------------------------------------------------------
 
