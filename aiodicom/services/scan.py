@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aiodicom.errors import DecodeError
 from aiodicom.part10.meta import FileMeta, read_file_meta
+from aiodicom.store.files import TEMPORARY_PREFIX
 
 __all__ = ["Found", "Unusable", "scan"]
 
@@ -38,7 +39,8 @@ def scan(paths: Iterable[str]) -> Iterator[Found | Unusable]:
     """Reads the head of each file that `paths` are or, recursively, hold; names of a folder in sorted order.
 
     Links to files are followed, links to folders below the given ones are not (they can form rings). What is neither a
-    file nor a folder is passed over. Blocks for the reading; holds the names of one folder at each depth.
+    file nor a folder is passed over, and so is, in a folder, what an SCP is still receiving there. Blocks for the
+    reading; holds the names of one folder at each depth.
     """
     for path in paths:
         if os.path.isdir(path):
@@ -70,7 +72,8 @@ def _entries(folder: str) -> Iterator[tuple[str, bool | None]]:
             found = sorted(
                 (entry.name, is_folder)
                 for entry in entries
-                if (is_folder := entry.is_dir(follow_symlinks=False)) or entry.is_file()
+                if not entry.name.startswith(TEMPORARY_PREFIX)
+                and ((is_folder := entry.is_dir(follow_symlinks=False)) or entry.is_file())
             )
     except OSError:
         return iter([(folder, None)])

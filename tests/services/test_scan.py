@@ -9,6 +9,7 @@ import pytest
 
 from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services.scan import Found, Unusable, scan
+from aiodicom.store.files import TEMPORARY_PREFIX
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -35,6 +36,12 @@ def test_what_is_found(tmp_path: Path) -> None:
     assert isinstance(found, Found)
     assert found.meta[:3] == (CT, "1.2.77", EXPLICIT)
     assert found.size == path.stat().st_size == found.meta.data_offset + 8
+
+
+def test_what_is_still_being_received_is_passed_over(tmp_path: Path) -> None:
+    put(tmp_path / "in" / f"{TEMPORARY_PREFIX}0123-1.part")
+    whole = put(tmp_path / "in" / "1.2.3.dcm")
+    assert [entry.path for entry in scan([str(tmp_path)])] == [str(whole)]
 
 
 def test_paths_in_the_order_given(tmp_path: Path) -> None:
