@@ -66,5 +66,6 @@ def make_server(settings: Settings) -> aiodicom.Server:
     return server
 
 
-def _discard(_request: aiodicom.StoreRequest) -> aiodicom.Status:
+def _discard(request: aiodicom.StoreRequest) -> aiodicom.Status:
+    request.association.log(logging.INFO, "an object was thrown away: status %04XH", aiodicom.Status.SUCCESS)
     return aiodicom.Status.SUCCESS

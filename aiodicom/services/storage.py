@@ -16,7 +16,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from aiodicom.errors import DecodeError
+from aiodicom.errors import DecodeError, LocalError
+from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.server import Server
 from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services.naming import EMPTY, InvalidUID, read_header, values_of
@@ -27,6 +28,7 @@ from aiodicom.store.files import GATHER, Durability, Folder, PartialFile
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+    from aiodicom.net.association import Association
     from aiodicom.net.requests import StoreRequest
     from aiodicom.services.naming import FileTemplate
     from aiodicom.services.studies import StudyEnds
@@ -122,15 +124,14 @@ class FolderStorage:
                 request.affected_sop_class_uid,
                 uid,
                 request.context.transfer_syntax,
-                source_aet=request.association.calling_aet,
+                source_aet=_source_of(request),
             )
         )
         return file
 
     def _write(self, request: StoreRequest) -> Status:
         _file_of(request).commit(Durability.WRITTEN)
-        self.stored += 1
-        return Status.SUCCESS
+        return self._stored(request)
 
     async def _sync(self, request: StoreRequest) -> Status:
         future = asyncio.wrap_future(self._executor().submit(_file_of(request).commit, Durability.SYNCED))
@@ -140,8 +141,7 @@ class FolderStorage:
         except asyncio.CancelledError:
             future.add_done_callback(_log_failure)
             raise
-        self.stored += 1
-        return Status.SUCCESS
+        return self._stored(request)
 
     async def _file(self, request: StoreRequest) -> Status:
         file = _file_of(request)
@@ -154,10 +154,10 @@ class FolderStorage:
             future.add_done_callback(_log_failure)
             raise
         except (DecodeError, InvalidUID) as error:
-            request.association.log(logging.WARNING, "an object was refused: %s", error)
+            refusal = "an object of %d bytes was refused with status %04XH: %s"
+            request.association.log(logging.WARNING, refusal, file.size, Status.CANNOT_UNDERSTAND, error)
             return Status.CANNOT_UNDERSTAND
-        self.stored += 1
-        return Status.SUCCESS
+        return self._stored(request)
 
     def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], tuple[str, ...]]:
         """Decodes what is needed of the object and gives it its name; runs in a thread."""
@@ -188,18 +188,26 @@ class FolderStorage:
         if self._backlog + size > _BACKLOG:
             return self._write(request)
         self._backlog += size
-        self.stored += 1
         future = asyncio.wrap_future(self._executor().submit(file.commit, Durability.RECEIVED))
-        future.add_done_callback(functools.partial(self._written, request.affected_sop_instance_uid, size))
+        future.add_done_callback(functools.partial(self._written, request.association, size))
+        return self._stored(request)
+
+    def _stored(self, request: StoreRequest) -> Status:
+        """Counts and logs an object that is answered with Success; which one it is concerns a patient."""
+        self.stored += 1
+        request.association.log(
+            logging.INFO, "an object of %d bytes was stored: status %04XH", _file_of(request).size, Status.SUCCESS
+        )
         return Status.SUCCESS
 
-    def _written(self, uid: str, size: int, future: asyncio.Future[None]) -> None:
+    def _written(self, association: Association, size: int, future: asyncio.Future[None]) -> None:
         self._backlog -= size
         error = future.exception()
         if error is not None:
             self.stored -= 1
             self.lost += 1
-            _log.error("lost instance %s, which had been answered with Success: %s", uid, error)
+            lost = "lost an object of %d bytes, which had been answered with Success: %s"
+            association.log(logging.ERROR, lost, size, error)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._threads is None:
@@ -228,6 +236,14 @@ def _file_of(request: StoreRequest) -> PartialFile:
     file = request.body
     assert isinstance(file, PartialFile), "the body is that of another handler"
     return file
+
+
+def _source_of(request: StoreRequest) -> str | None:
+    """The calling AE title, unless it is none: an association with such a one is accepted, but no file can say it."""
+    try:
+        return check_ae_title(request.association.calling_aet)
+    except LocalError:
+        return None
 
 
 def _log_failure(future: asyncio.Future[Any]) -> None:
