@@ -82,7 +82,7 @@ __all__ = ["Protocol"]
 
 
 #: Of C services, whose SOP class has to be the abstract syntax of their context (PS3.7 C.5.6, 0122H).
-_COMPOSITE_REQUESTS = (CStoreRQ, CEchoRQ, CFindRQ, CGetRQ, CMoveRQ)
+_COMPOSITE_REQUESTS = (CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ)
 _SENDING = frozenset(state for state in State if action_of(Event.P_DATA_REQUEST, state))
 _AWAITING_RELEASE = frozenset((State.Sta7, State.Sta9, State.Sta10, State.Sta11, State.Sta12))
 _OVER = frozenset((State.Sta1, State.Sta2, State.Sta13))
@@ -439,12 +439,12 @@ class Protocol:
         raise AssertionError(f"{indication} does not come from a control PDU")
 
     def _on_message(self, context_id: int, message: Message, body: Any, now: float) -> ProtocolEvent | None:
-        if isinstance(message, Response):
-            return self._on_response(context_id, message, body, now)
-        if isinstance(message, CCancelRQ):
+        if not isinstance(message, Request):
+            if isinstance(message, Response):
+                return self._on_response(context_id, message, body, now)
+            assert isinstance(message, CCancelRQ)
             return CancelReceived(message.message_id_being_responded_to)
-        assert isinstance(message, Request)
-        if not self.can_send:
+        if self.machine.state not in _SENDING:
             return None  # we have asked for release: what the peer still asks of us can't be answered
         context = self.contexts[context_id]
         refusal = self._refuse(context, message) if body is None else self._refusal
@@ -497,8 +497,6 @@ class Protocol:
         """Returns the response to a request that is not to be performed at all (PS3.7 annex C)."""
         if request.message_id in self.performing:
             return response_to(request, Status.DUPLICATE_INVOCATION)
-        if isinstance(request, UnrecognizedRequest):
-            return response_to(request, Status.UNRECOGNIZED_OPERATION)
         if isinstance(request, _COMPOSITE_REQUESTS):
             if request.affected_sop_class_uid != context.abstract_syntax:
                 return response_to(request, Status.SOP_CLASS_NOT_SUPPORTED)
@@ -507,6 +505,8 @@ class Protocol:
                     return response_to(request, Status.INVALID_SOP_INSTANCE)
                 if not request.has_data_set:
                     return response_to(request, Status.CANNOT_UNDERSTAND, error_comment="C-STORE-RQ without a data set")
+        elif isinstance(request, UnrecognizedRequest):
+            return response_to(request, Status.UNRECOGNIZED_OPERATION)
         return None
 
 

@@ -58,7 +58,7 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
     repeated, nor is a SOP Class UID that can't be one.
     """
     kind = type(request)
-    if kind is CEchoRQ and not fields:
+    if not fields and kind is CEchoRQ:
         return make_message(CEchoRSP, request.message_id, status, sop_class_of(request))
     if kind in _HAVE_INSTANCE and "affected_sop_instance_uid" not in fields:
         uid = sop_instance_of(request)

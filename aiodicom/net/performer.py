@@ -254,15 +254,19 @@ class Performer:
             status = Status.OUT_OF_RESOURCES
         elif isinstance(request.message, (CFindRQ, CGetRQ, CMoveRQ)):
             status = Status.UNABLE_TO_PROCESS
-        self._answer(request.context, request.message, status, error_comment=f"internal error, log id {log_id}")
+        self._answer(request.context, request.message, status, f"internal error, log id {log_id}")
 
-    def _answer(self, context: AcceptedContext, message: Request, status: Status, **fields: Any) -> None:
+    def _answer(self, context: AcceptedContext, message: Request, status: Status, comment: str | None = None) -> None:
         self.performing -= 1
         if self._protocol.can_send:
             self._counters.operations += 1
             if status and status.category is StatusCategory.FAILURE:
                 self._counters.failures += 1
-            self._outbox.send_response(context.context_id, response_to(message, status, **fields))
+            if comment is None:
+                response = response_to(message, status)
+            else:
+                response = response_to(message, status, error_comment=comment)
+            self._outbox.send_response(context.context_id, response)
         if self._waiting:
             self._take_waiting()
         if self._is_released or self._is_finishing:

@@ -29,9 +29,10 @@ _RESTART_DELAY = 0.5
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Returns a TCP socket bound to this address, IPv4 or IPv6, and listening. Raises `OSError`."""
+    """Returns a TCP socket bound to this address, IPv4 or IPv6, and listening; `::` is for both. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    is_dual = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_dual)
 
 
 async def serve(

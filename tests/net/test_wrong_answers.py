@@ -79,8 +79,9 @@ async def test_a_title_forges_no_line_of_the_log(caplog: pytest.LogCaptureFixtur
 
     with caplog.at_level(logging.INFO, "aiodicom"):
         async with server.listen("127.0.0.1", 0) as listening:
-            async with aiodicom.connect("127.0.0.1", listening.port) as association:
-                await association.c_echo()
+            association = await aiodicom.connect("127.0.0.1", listening.port)
+            await association.c_echo()
+            await association.release()
     assert any("root: B" in message for message in caplog.messages)
     assert not any("\n" in message or "\x1b" in message for message in caplog.messages)
 
