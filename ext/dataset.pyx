@@ -301,7 +301,9 @@ cdef class Core:
             return value
         if element.flags & FLAG_DEFERRED:
             held = bytes(self.raw_of(element))
+            enforce(self, element, vr, <const uint8_t*>PyBytes_AS_STRING(held))
             return decode_value(self, vr, <const uint8_t*>PyBytes_AS_STRING(held), PyBytes_GET_SIZE(held), self.big)
+        enforce(self, element, vr, self.source.data + element.offset)
         value = self.decode(element, vr)
         if type(value) is list:
             self.keep(element.tag, value)

@@ -233,6 +233,25 @@ cdef int stop_with(Index* index, int outcome, uint64_t at, uint32_t tag, const c
     return outcome
 
 
+cdef inline uint64_t unit_of(const VrInfo* info) noexcept nogil:
+    """Bytes that the length of a value is a multiple of (PS3.5 6.2)."""
+    return 4 if info.kind == KIND_TAG else max(info.word, 1)
+
+
+cdef const char* forbidden_header(const Cursor* cursor, const Element* element, uint32_t length) noexcept nogil:
+    """What the standard forbids about the header of the element at the cursor; NULL where it is in order."""
+    cdef const uint8_t* p = cursor.data + cursor.pos
+    if element.flags & FLAG_IRREGULAR:
+        return b"the VR is none of PS3.5 6.2"
+    if element.tag >> 16 == 0 or element.tag >> 16 == 2:
+        return b"the element is one of a command or of file meta information (PS3.7 6.3, PS3.10 7.1)"
+    if element.header == 12 and (p[6] or p[7]):
+        return b"the reserved bytes are not zero (PS3.5 7.1.2)"
+    if length != UNDEFINED and length % unit_of(info_of(element.vr)):
+        return b"the length is no multiple of what the VR demands (PS3.5 6.2)"
+    return NULL
+
+
 cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_before, bint to_the_end, bint strict,
                      int max_depth, int depth, size_t max_elements) noexcept nogil:
     """Indexes the elements between the cursor and its end.
@@ -245,6 +264,7 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
     cdef uint64_t at, left, zeros_end = 0
     cdef int outcome
     cdef bint closed
+    cdef const char* why
     index.ordered = True
     while cursor.pos < cursor.end:
         at = cursor.pos
@@ -269,8 +289,10 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
             cursor.pos += 8
             index.ordered = False
             continue
-        if strict and element.flags & FLAG_IRREGULAR:
-            return stop_with(index, NOT_STANDARD, at, element.tag, b"the VR is none of PS3.5 6.2")
+        if strict:
+            why = forbidden_header(cursor, &element, length)
+            if why != NULL:
+                return stop_with(index, NOT_STANDARD, at, element.tag, why)
         if index.count >= max_elements:
             return stop_with(index, TOO_MANY, at, element.tag, b"more elements than the limit allows")
         if implicit:

@@ -233,6 +233,54 @@ def test_numbers_that_are_none(vr: str, text: bytes) -> None:
     assert value is None or str(value) == text.decode().strip()
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (element(0x00020010, "UI", b"1.2\0"), "file meta"),
+        (element(0x00000010, "UI", b"1.2\0"), "command"),
+        (element(0x00186020, "UL", b"ab"), "multiple"),
+        (element(0x00280009, "AT", b"ab"), "multiple"),
+        (element(0x00660016, "OF", b"abcdef"), "multiple"),
+        (element(0x00420011, "OB", b"ab").replace(b"OB\0\0", b"OB\0\1"), "reserved"),
+    ],
+)
+def test_strict_refuses_a_header(data: bytes, reason: str) -> None:
+    assert len(Dataset.from_bytes(data)) == 1
+    with pytest.raises(DecodeError, match=reason):
+        Dataset.from_bytes(data, strict=True)
+    nested = Dataset.from_bytes(element(0x00081140, "SQ", item(data)), strict=True).ReferencedImageSequence[0]
+    with pytest.raises(DecodeError, match=reason):
+        len(nested)
+
+
+@pytest.mark.parametrize(
+    ("vr", "good", "bad", "reason"),
+    [
+        ("UI", b"1.2\\\\" + b"1." * 31 + b"11\0", b"1.02", "no UID"),
+        ("UI", b"1.2\0", b"1.2.A\0", "no UID"),
+        ("UI", b"1." * 31 + b"11", b"1." * 32 + b"1\0", "more than the 64"),
+        ("DS", b"1.5\\" + b"1" * 16, b"1.5\\" + b"1" * 17 + b" ", "more than the 16"),
+        ("IS", b"1" * 12 + b"\\" + b"1" * 12 + b" ", b"1" * 13 + b"\\1 ", "more than the 12"),
+    ],
+)
+def test_strict_refuses_a_value(vr: str, good: bytes, bad: bytes, reason: str) -> None:
+    def read(value: bytes, strict: bool) -> object:
+        return Dataset.from_bytes(element(0x00181030, vr, value), strict=strict)[0x00181030].value
+
+    assert read(good, True) == read(good, False)
+    assert read(bad, False)
+    with pytest.raises(DecodeError, match=reason) as caught:
+        read(bad, True)
+    assert caught.value.offset == 8
+    assert caught.value.path == "(0018,1030)"
+
+
+def test_strict_refuses_a_value_in_implicit_vr() -> None:
+    data = struct.pack("<HHI", 0x0018, 0x6020, 2) + b"ab"
+    with pytest.raises(DecodeError, match="multiple of 4"):
+        _ = Dataset.from_bytes(data, IMPLICIT_VR_LITTLE_ENDIAN, strict=True)[0x00186020].value
+
+
 def test_a_bomb_does_not_go_off() -> None:
     bomb = zlib.compress(bytes(50_000_000), 9)[2:-4]
     tracemalloc.start()
