@@ -106,6 +106,16 @@ def test_acse_for_the_answer_to_our_associate_rq() -> None:
     expires(scu, 5, "answer to the A-ASSOCIATE-RQ")
 
 
+def test_acse_for_our_own_decision_about_an_association() -> None:
+    clock = Clock()
+    scp = Side(clock, acceptor=True, timeouts=Timeouts(acse=5))
+    scp._establish = lambda _event: None  # type: ignore[method-assign]
+    scp.protocol.connection_made(clock.now)
+    scp.receive(encode(PROPOSAL))
+    assert scp.protocol.state is State.Sta3
+    expires(scp, 5, "decision about the association")
+
+
 def test_acse_for_the_answer_to_our_release_rq() -> None:
     scu = open_requestor(timeouts=Timeouts(acse=5, idle=1, dimse=1))
     scu.protocol.release(scu.clock.now)

@@ -32,9 +32,11 @@ from aiodicom.dimse.messages import (
 )
 from aiodicom.dimse.operations import InvokedOperations, Operation
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import LocalError
+from aiodicom.errors import LocalError, ProtocolViolation
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION
+from aiodicom.ul.codec import encode
+from aiodicom.ul.pdu import Abort
 from aiodicom.ul.table import State
 from tests.dimse.sides import CT, STORE, VERIFY, Side, open_acceptor
 from tests.dimse.wire import element, elements_of, joined, us
@@ -255,6 +257,34 @@ def test_the_association_goes_on_after_refusals(scp: Side) -> None:
     assert memoryview(stored.body) == b"data"  # type: ignore[union-attr]
     assert echoed.message.message_id == 4  # type: ignore[union-attr]
     assert [answer.status for _, answer in answers(scp)] == [0x0117, 0x0211]  # type: ignore[attr-defined]
+
+
+def test_a_refusal_follows_the_data_set_of_ours_that_is_on_its_way(scp: Side) -> None:
+    number = scp.protocol.next_message_id()
+    scp.protocol.send_request(STORE, CStoreRQ(number, CT, "1.2.3"), None, scp.clock.now)
+    scp.protocol.send_data(STORE, bytes(scp.protocol.fragment_size), is_last=False, now=scp.clock.now)
+    begun = scp.sent()
+    scp.receive(message(STORE, CStoreRQ(5, CT, ".."), b"data") + message(VERIFY, CEchoRQ(6, "1.2")))
+    assert scp.sent() == b""
+    scp.protocol.send_data(STORE, b"last", is_last=True, now=scp.clock.now)
+    rest = scp.sent()
+    read_back = open_acceptor()
+    read_back.receive(begun + rest[: 12 + 4])
+    (stored,) = read_back.take_events()
+    assert bytes(stored.body) == bytes(scp.protocol.fragment_size) + b"last"  # type: ignore[union-attr]
+    scp.protocol.machine.outgoing.append(rest[12 + 4 :])
+    assert [(context_id, answer.status) for context_id, answer in answers(scp)] == [(STORE, 0x0117), (VERIFY, 0x0122)]  # type: ignore[attr-defined]
+
+
+def test_refusals_that_pile_up_meanwhile_abort(scp: Side) -> None:
+    number = scp.protocol.next_message_id()
+    scp.protocol.send_request(STORE, CStoreRQ(number, CT, "1.2.3"), None, scp.clock.now)
+    scp.sent()
+    scp.receive(message(VERIFY, CEchoRQ(6, "1.2")) * 64)
+    assert scp.take_events() == []
+    scp.receive(message(VERIFY, CEchoRQ(6, "1.2")) * 2)
+    assert isinstance(scp.end.error, ProtocolViolation)
+    assert scp.sent() == encode(Abort(2, 5))
 
 
 # Responses -----------------------------------------------------------------------------------------------------------

@@ -224,6 +224,16 @@ def test_a_second_final_response(is_chopped: bool) -> None:
 
 
 @chopped
+@pytest.mark.parametrize("status", [Status.PENDING, Status.PENDING_WARNING])
+def test_a_pending_response_of_a_service_that_has_none(status: Status, is_chopped: bool) -> None:
+    scu = open_requestor(is_chopped=is_chopped)
+    scu.protocol.send_request(VERIFY, CEchoRQ(1, VERIFICATION), "token", scu.clock.now)
+    scu.sent()
+    scu.receive(p_data(pdv(VERIFY, 3, encode_command(CEchoRSP(1, status)))))
+    assert_aborted(scu, 2, UNEXPECTED)
+
+
+@chopped
 def test_a_response_without_a_status(is_chopped: bool) -> None:
     scu = open_requestor(is_chopped=is_chopped)
     scu.protocol.send_request(VERIFY, CEchoRQ(1, VERIFICATION), "token", scu.clock.now)
