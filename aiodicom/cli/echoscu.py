@@ -62,6 +62,7 @@ def echoscu(
                     host, port, calling_aet=calling_aet, called_aet=called_aet, window=window, timeouts=timeouts
                 ),
             )
+            tally.opened += 1
             async with association:
                 await asyncio.gather(*(tally.echo(association, left, stop) for _ in range(min(window, repeat))))
         except (AiodicomError, OSError, Interrupted) as error:
@@ -73,7 +74,8 @@ def echoscu(
         allow_descriptors(associations)
         begun = perf_counter()
         await asyncio.gather(*(one_association(stop) for _ in range(associations)))
-        return tally.report(f"{called_aet} at {host}:{port}", associations, perf_counter() - begun, as_json)
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return tally.report(f"{called_aet} at {address}", perf_counter() - begun, as_json)
 
     run(_COMMAND, work)
 
@@ -82,6 +84,8 @@ class _Tally:
     """What came of the requests of all associations."""
 
     def __init__(self) -> None:
+        #: associations that were established
+        self.opened = 0
         self.failed = 0
         self._milliseconds = array("d")
         self._error: BaseException | None = None
@@ -109,7 +113,7 @@ class _Tally:
                 if response.status is not Status.SUCCESS:
                     self._warnings[response.status] += 1
 
-    def report(self, peer: str, associations: int, seconds: float, as_json: bool) -> int:
+    def report(self, peer: str, seconds: float, as_json: bool) -> int:
         """Says what came of it; the command's exit code."""
         ordered = sorted(self._milliseconds)
         answered = len(ordered)
@@ -117,7 +121,7 @@ class _Tally:
         if as_json:
             output.result_json(
                 {
-                    "associations": associations,
+                    "associations": self.opened,
                     "echoes": answered,
                     "failed": self.failed,
                     "seconds": round(seconds, 6),
@@ -131,7 +135,7 @@ class _Tally:
             output.result(f"{peer} answered in {longest:.1f} ms")
         elif answered:
             output.result(
-                f"{peer} answered {answered:,} C-ECHO on {output.count(associations, 'association')} "
+                f"{peer} answered {answered:,} C-ECHO on {output.count(self.opened, 'association')} "
                 f"in {seconds:.2f} s: {answered / seconds:,.0f}/s, "
                 f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {longest:.2f} ms"
             )

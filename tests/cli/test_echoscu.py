@@ -282,6 +282,23 @@ def test_what_was_not_sent_has_failed(invoke: Invoke) -> None:
     assert len(outcome.errors) == 1
 
 
+def test_associations_that_failed_are_not_among_those_that_answered(invoke: Invoke) -> None:
+    first = threading.Lock()
+
+    def script(peer: Connection) -> None:
+        if first.acquire(blocking=False):
+            well_behaved(peer)
+        else:
+            peer.expect(A_ASSOCIATE_RQ)
+            peer.send(pdu(A_ASSOCIATE_RJ, bytes((0, 1, 1, 1))))
+
+    with RawPeer(script) as peer:
+        outcome = invoke("echoscu", "127.0.0.1", peer.port, "--repeat", 2, "--associations", 3)
+    assert outcome.code == 1
+    assert " answered 2 C-ECHO on 1 association in " in outcome.out
+    assert "4 of 6 C-ECHO failed" in outcome.err
+
+
 def test_nobody_listens(invoke: Invoke, port: int) -> None:
     outcome = invoke("echoscu", "127.0.0.1", port)
     assert outcome.code == 1
