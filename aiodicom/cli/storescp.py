@@ -119,6 +119,8 @@ def storescp(
     allow_most_descriptors()
 
     async def work(stop: asyncio.Event) -> int:
+        if settings.folder is not None:
+            _check_folder(root)
         with _bind(address, port) as sock:
             if workers == 1:
                 server = make_server(settings)
@@ -127,8 +129,6 @@ def storescp(
                 await stop.wait()
                 await server.drain()
             else:
-                if settings.folder is not None:
-                    Folder(root).close()  # its faults are said once, and not by every worker
                 serving = serve(
                     "aiodicom.cli.receiving:make_server",
                     workers=workers,
@@ -156,6 +156,21 @@ def _check_study_command(command: str, discard: bool, workers: int) -> None:
         raise typer.BadParameter(
             "only one process sees all objects of a study", param_hint=f"{option} and '--workers' above 1"
         )
+
+
+def _check_folder(path: str) -> None:
+    """Has the folder's faults said here: once, and not by every worker process."""
+    try:
+        Folder(path).close()
+    except (FileExistsError, NotADirectoryError) as error:
+        what = os.strerror(errno.ENOTDIR)
+        raise LocalError(f"{error.filename or path}: {what} (give -od a folder, or the name of a new one)") from error
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise LocalError(
+            f"{error.filename or path}: {error.strerror} (give -od a folder that this user may write)"
+        ) from error
 
 
 def _bind(address: str, port: int) -> socket.socket:

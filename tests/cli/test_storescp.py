@@ -234,8 +234,18 @@ def test_a_folder_that_is_none(invoke: Invoke, tmp_path: Path, workers: int) -> 
     (tmp_path / "file").write_bytes(b"")
     outcome = invoke("storescp", 0, "-od", tmp_path / "file", "--workers", workers)
     assert outcome.code == 1
+    assert outcome.errors == [
+        f"aiodicom storescp: {tmp_path / 'file'}: Not a directory (give -od a folder, or the name of a new one)"
+    ]
+
+
+def test_a_folder_that_may_not_be_written(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
+    outcome = invoke("storescp", 0, "-od", tmp_path)
+    assert outcome.code == 1
     (line,) = outcome.errors
-    assert str(tmp_path / "file") in line
+    assert line.startswith(f"aiodicom storescp: {tmp_path}: ")
+    assert line.endswith(" (give -od a folder that this user may write)")
 
 
 def test_a_folder_and_discard(invoke: Invoke, tmp_path: Path) -> None:
@@ -249,7 +259,17 @@ def test_ipv6(start: Start, invoke: Invoke) -> None:
     command = start("storescp", 0, "--bind", "::1", "--discard")
     line = command.wait_for_line("listening on ")
     assert line.startswith("listening on [::1]:")
-    assert invoke("echoscu", "::1", line.rpartition(":")[2]).code == 0
+    port = line.rpartition(":")[2]
+    outcome = invoke("echoscu", "::1", port)
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"ANY-SCP at [::1]:{port} answered in ")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6")
+def test_the_ipv6_address_for_every_one_is_for_ipv4_too(start: Start, invoke: Invoke) -> None:
+    line = start("storescp", 0, "--bind", "::", "--discard").wait_for_line("listening on ")
+    for host in ("::1", "127.0.0.1"):
+        assert invoke("echoscu", host, line.rpartition(":")[2]).code == 0
 
 
 class Requestor:
