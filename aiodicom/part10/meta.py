@@ -32,6 +32,8 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 
 # The elements that are read, of group 0002.
 _GROUP_LENGTH, _SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX = 0x0000, 0x0002, 0x0003, 0x0010
+#: What a reader calls what those say.
+_NAMES = {_SOP_CLASS: "SOP class", _SOP_INSTANCE: "SOP instance", _TRANSFER_SYNTAX: "transfer syntax"}
 
 #: What one read takes: the usual file meta information has about 200 bytes after the preamble.
 _HEAD = 1024
@@ -125,7 +127,7 @@ def read_file_meta(source: int | bytes | bytearray | memoryview) -> FileMeta:
             size = len(view)
             head = bytes(view[:_HEAD])
     if head[128:132] != b"DICM":
-        raise DecodeError("not a DICOM file: no prefix DICM after a preamble (PS3.10 7.1)", min(128, size))
+        raise DecodeError("not a DICOM file: no letters DICM", _PREAMBLE_SIZE - 4)
     return _Walk(source, head, size).result()
 
 
@@ -187,7 +189,8 @@ class _Walk:
             return FileMeta(uids[_SOP_CLASS], uids[_SOP_INSTANCE], uids[_TRANSFER_SYNTAX], offset)
         except KeyError as missing:
             element = missing.args[0]
-            raise DecodeError("missing in the file meta information", None, _path(element)) from None
+            reason = f"not a DICOM file: it does not say its {_NAMES[element]}, expected"
+            raise DecodeError(reason, None, _path(element)) from None
 
     def _ends_here(self, offset: int, uids: dict[int, str]) -> bool:
         """Whether the group length, which says so, is right.
