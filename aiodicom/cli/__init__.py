@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import aiodicom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,9 @@ __all__ = ["COMMANDS", "main", "make_app"]
 
 #: Each is a module of this package, with the command as the function of the same name.
 COMMANDS = ("echoscu", "storescu", "storescp", "dump", "dicomdir", "demo")
+
+
+_HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,17 +55,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def make_app(commands: Sequence[str] = COMMANDS) -> Typer:
     """The application with these commands; the others are not imported."""
     import typer
+    from typer.core import TyperCommand
+
+    class Command(TyperCommand):
+        """A command whose usage shows its arguments as they are given, without the braces of some versions of typer."""
+
+        def collect_usage_pieces(self, ctx: Any) -> list[str]:
+            return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     app = typer.Typer(
-        help="DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files.",
+        help=_HELP,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_root)
+
+    def show_version(is_wanted: bool) -> None:
+        if is_wanted:
+            typer.echo(f"aiodicom {aiodicom.__version__}")
+            raise typer.Exit
+
+    def root(
+        _version: bool = typer.Option(
+            False, "--version", callback=show_version, is_eager=True, help="Show the version."
+        ),
+    ) -> None:
+        pass
+
+    app.callback()(root)
     for name in commands:
-        app.command(name)(getattr(import_module(f"aiodicom.cli.{name}"), name))
+        app.command(name, cls=Command)(getattr(import_module(f"aiodicom.cli.{name}"), name))
     return app
-
-
-def _root() -> None:
-    """DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."""

@@ -48,6 +48,17 @@ def test_help_names_every_command(invoke: Invoke, arguments: list[str]) -> None:
         assert command in outcome.out
 
 
+def test_the_version(invoke: Invoke) -> None:
+    outcome = invoke("--version")
+    assert (outcome.code, outcome.out) == (0, f"aiodicom {aiodicom.__version__}\n")
+
+
+@pytest.mark.parametrize(("command", "usage"), [("storescu", "HOST PORT PATH..."), ("dump", "FILE...")])
+def test_the_usage_of_a_command_that_takes_several(command: str, usage: str) -> None:
+    shown = CliRunner().invoke(make_app(), [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
+    assert f"Usage: root {command} [OPTIONS] {usage} " in shown
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_has_an_example(invoke: Invoke, command: str) -> None:
     outcome = invoke(command, "--help")
