@@ -136,6 +136,7 @@ cdef class Core:
         cdef Cursor cursor
         cdef Source source = self.source
         cdef int outcome
+        trouble = None
         memset(&index, 0, sizeof(index))
         if self.depth == 0:
             index.holes = source.holes
@@ -154,6 +155,11 @@ cdef class Core:
             if outcome == NO_MEMORY:
                 raise MemoryError
             raise self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
+        if outcome == CUT:
+            trouble = self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
+        if self.indexed:  # by another thread meanwhile; from here on nothing lets one in
+            free(index.elements)
+            return 0
         if index.elements != NULL and index.count < index.space:
             self.elements = <Element*>realloc(index.elements, max(index.count, 1) * sizeof(Element))
             if self.elements == NULL:
@@ -167,8 +173,7 @@ cdef class Core:
         )
         self.stopped = index.stop
         self.stopped_early = outcome == DONE and index.stop < self.end and stop_before != UNDEFINED
-        if outcome == CUT:
-            self.trouble = self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
+        self.trouble = trouble
         self.indexed = True
         return 0
 

@@ -359,9 +359,15 @@ cdef Sequence items_of(Core data_set, const Element* element):
                             &undefined, &open_ended)
         if outcome == 0:
             break
-        if outcome < 0 or (open_ended and not last):
-            if outcome == -CUT and last and not source.strict:
+        if (outcome == -CUT or open_ended) and last and not source.strict:
+            # Understood here; in front of anything else it would not be, so that it is never copied.
+            (<Element*>element).flags |= FLAG_CLIPPED | FLAG_IRREGULAR
+            data_set.tidy = False
+            if data_set.trouble is None:
+                data_set.trouble = data_set.error("the data ends inside an item", cursor.pos, element.tag)
+            if outcome < 0:
                 break
+        elif outcome < 0 or open_ended:
             raise data_set.error(ITEM_FAULTS.get(outcome, "an item goes past the end of its sequence"), cursor.pos,
                              element.tag)
         if number >= source.max_elements:

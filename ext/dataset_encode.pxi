@@ -178,7 +178,7 @@ cdef int encode_items(Sequence sequence, Writer* writer, const Target* target, b
         raise ValueError("sequences are nested too deeply")
     for value in sequence:
         if not isinstance(value, Core):
-            raise TypeError(f"items of a sequence are data sets, not {type(value).__name__}")
+            raise ValueError(f"items of a sequence are data sets, not {type(value).__name__}")
         item = <Core>value
         if item.source is None:
             item.inherited_representation = representation
@@ -203,9 +203,9 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
     cdef bint pixels = tag == 0x7FE00010
     data_set.in_context(element)
     code = element.vr_now()
+    if code == VR_SQ:  # whose elements are named by their own errors
+        return encode_sequence(data_set, tag, element.own, writer, target, own_charset, kept, depth + 1)
     try:
-        if code == VR_SQ:
-            return encode_sequence(data_set, tag, element.own, writer, target, own_charset, kept, depth + 1)
         if pixels and is_buffer(element.own) and (element.is_undefined_length or target.encapsulated):
             data = encode_value(VR_OB, element.own, own_charset, False)
             if data.startswith(b"\xfe\xff\x00\xe0"):
@@ -320,6 +320,29 @@ cdef int copy_whole(Core data_set, Writer* writer, list kept) except -1:
     return put_borrowed(writer, source.data + at, end - at)
 
 
+cdef bint ends_whole(Core data_set, const Element* element) except -1:
+    """Whether the items that the data end with are all there; what is copied in front of something else must be."""
+    cdef Sequence items
+    while (element_end(element) == data_set.source.size and not element.flags & FLAG_DEFERRED
+            and data_set.vr_of(element) == VR_SQ):
+        try:
+            items = items_of(data_set, element)
+            if element.flags & FLAG_IRREGULAR:
+                return False
+            if not items:
+                return True
+            data_set = <Core>items[len(items) - 1]
+            data_set.ensure()
+        except DecodeError:
+            return True
+        if data_set.trouble is not None:
+            return False
+        if not data_set.count:
+            return True
+        element = &data_set.elements[data_set.count - 1]
+    return True
+
+
 cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, bytes outer, list kept,
                          int depth) except -1:
     cdef bytes own_charset
@@ -337,8 +360,9 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
     if data_set.source is not None:
         recode = data_set.encoded_charset() != own_charset
         alike = data_set.implicit == target.implicit and data_set.big == target.big
-        if (alike and not recode and target.lengths == LENGTHS_KEPT and (data_set.tidy or not depth)
-                and not data_set.modified()):
+        if (alike and not recode and target.lengths == LENGTHS_KEPT and not data_set.modified()
+                and (not depth or (data_set.tidy and (not data_set.count or ends_whole(
+                    data_set, &data_set.elements[data_set.count - 1]))))):
             return copy_whole(data_set, writer, kept)
     changed = sorted(data_set.overlay) if data_set.overlay else []
     cache = data_set.cache
@@ -371,7 +395,7 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
         if copy and (recode or target.lengths != LENGTHS_KEPT):
             # Sequences may hold what must change; so may text under another character set.
             copy = data_set.vr_of(element) != VR_SQ and not (recode and info_of(data_set.vr_of(element)).text)
-        if copy:
+        if copy and ends_whole(data_set, element):
             put_borrowed(writer, data_set.source.data + element.offset - element.header,
                          element_end(element) - element.offset + element.header)
         else:

@@ -247,7 +247,12 @@ class TestSequences:
     def test_a_sequence_that_holds_itself_is_refused(self) -> None:
         data_set = Dataset()
         data_set.ReferencedImageSequence = Sequence([data_set])
-        with pytest.raises(ValueError, match="nested too deeply"):
+        with pytest.raises(ValueError, match="nested too deeply") as caught:
+            data_set.to_bytes()
+        assert len(str(caught.value)) < 100
+        data_set.ReferencedImageSequence = [Dataset(Rows=1)]
+        data_set.ReferencedImageSequence.append(5)
+        with pytest.raises(ValueError, match="items of a sequence are data sets"):
             data_set.to_bytes()
 
 

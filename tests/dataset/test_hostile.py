@@ -7,6 +7,7 @@ import random
 import struct
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydicom_files import names, sample
@@ -231,6 +232,42 @@ def test_zeros_are_looked_at_once() -> None:
 def test_numbers_that_are_none(vr: str, text: bytes) -> None:
     value = Dataset.from_bytes(element(0x00280008, vr, text)).NumberOfFrames
     assert value is None or str(value) == text.decode().strip()
+
+
+@pytest.mark.parametrize("overrun", [item(b"", 20), item(element(0x00080060, "CS", b"CT"), 11), b"\xfe\xff\0\xe0"])
+@pytest.mark.parametrize("levels", [0, 1, 3])
+@pytest.mark.parametrize("touched", [False, True])
+def test_items_that_overrun_the_end(overrun: bytes, levels: int, touched: bool) -> None:
+    """What the data end with is understood, and is told apart from what follows once something does."""
+    data = nested(levels, False, element(0x00081140, "SQ", overrun))
+    data_set = Dataset.from_bytes(data)
+    if touched:
+        inner = data_set
+        for _ in range(levels):
+            inner = inner.ReferencedImageSequence[0]
+        before = len(inner.ReferencedImageSequence)
+        assert inner.truncated is not None
+        assert inner["ReferencedImageSequence"].truncated
+        assert before == overrun[4:].startswith((b"\x14", b"\x0b"))
+    assert data_set.to_bytes() == data
+    data_set.PatientID = "1234"
+    again = Dataset.from_bytes(data_set.to_bytes())
+    read_everything(again)
+    assert again.PatientID == "1234"
+    with pytest.raises(DecodeError):
+        read_everything(Dataset.from_bytes(data, strict=True))
+
+
+def test_threads_that_index_the_same_item() -> None:
+    """Whoever comes second throws its index away: elements that were handed out stay valid."""
+    inner = b"".join(element(0x00090000 | number, "UN", b"") for number in range(0x1000, 0xFFFF))
+    whole = Dataset.from_bytes(element(0x00081140, "SQ", item(inner)))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            one = whole.ReferencedImageSequence[0]
+            found = list(pool.map(lambda _, one=one: one[0x0009FFFE], range(8)))
+            assert {each.offset for each in found} == {found[0].offset}
+            whole = Dataset.from_bytes(whole.to_bytes())
 
 
 @pytest.mark.parametrize(
