@@ -30,7 +30,12 @@ NATIVE = (
     EXPLICIT_VR_BIG_ENDIAN,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
 )
-TRUNCATED = {"test_files/MR_truncated.dcm": "(7FE0,0010)", "test_files/rtplan_truncated.dcm": "(300A,00B0)"}
+TRUNCATED = {
+    "test_files/MR_truncated.dcm": "(7FE0,0010)",
+    "test_files/rtplan_truncated.dcm": "(300A,00B0)",
+    # Its last item is longer than the sequence and the file.
+    "test_files/dicomdirtests/DICOMDIR-nooffset": "(0004,1220)",
+}
 SWAPPED = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 #: An unknown VR; UIDs with leading zeros.
