@@ -36,7 +36,7 @@ class Handlers:
     __slots__ = ("_handlers",)
 
     def __init__(self) -> None:
-        self._handlers: dict[type[Request], Handler] = {CEchoRQ: Handler(_answer_echo, False)}
+        self._handlers: dict[type[Request], Handler] = {}
 
     def find(self, kind: type[Request]) -> Handler | None:
         """Returns the handler for this kind of request."""
@@ -56,7 +56,3 @@ class Handlers:
 def is_asynchronous(function: Callable[..., Any]) -> bool:
     """Whether calling this gives a coroutine; also for objects with an ``async def __call__``."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
-
-
-def _answer_echo(_request: EchoRequest) -> Status:
-    return Status.SUCCESS

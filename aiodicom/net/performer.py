@@ -109,6 +109,11 @@ class Performer:
     def on_request(self, event: RequestReceived) -> None:
         """A request is complete."""
         request: ServiceRequest
+        if type(event.message) is CEchoRQ and self._handlers.find(CEchoRQ) is None and self.performing < self.limit:
+            # Verification needs no handler (PS3.4 annex A), and nobody to see the request.
+            self.performing += 1
+            self._answer(event.context, event.message, _SUCCESS)
+            return
         if self._incoming is not None:
             request, self._incoming = self._incoming, None
             if request.is_streamed:
@@ -183,7 +188,8 @@ class Performer:
         handler = self._handlers.find(type(request.message))
         self.performing += 1
         if handler is None:
-            self._answer(request.context, request.message, Status.UNRECOGNIZED_OPERATION)
+            is_echo = isinstance(request.message, CEchoRQ)
+            self._answer(request.context, request.message, _SUCCESS if is_echo else Status.UNRECOGNIZED_OPERATION)
         elif isinstance(request.body, Discard) and request.body.error is not None:
             self._answer_failure(request, request.body.error)
         elif handler.is_asynchronous:
