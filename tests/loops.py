@@ -61,7 +61,13 @@ def run_on(
             stuck.update(_sockets() - before)
 
     runner = asyncio.Runner(debug=DEBUG, loop_factory=factory)
-    runner.get_loop().set_exception_handler(lambda _loop, context: unhandled.append(context))
+
+    def on_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # In debug mode asyncio tells of every TLS handshake that fails, which is no error of ours.
+        if not (DEBUG and context.get("message") == "Error on transport creation for incoming connection"):
+            unhandled.append(context)
+
+    runner.get_loop().set_exception_handler(on_unhandled)
     try:
         result = runner.run(whole())
     finally:
