@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.operations import Operation
@@ -14,6 +14,7 @@ __all__ = [
     "AcceptedContext",
     "CancelReceived",
     "Ended",
+    "OperationCounters",
     "ProtocolEvent",
     "ReleaseRequested",
     "RequestReceived",
@@ -36,6 +37,14 @@ class Timeouts:
     dimse: float | None = 60.0
     #: For the next byte while no operation runs or while a message is incomplete.
     idle: float | None = None
+
+
+class OperationCounters(Protocol):
+    """Where the peer's operations are counted."""
+
+    #: Operations answered, and those of them with a failure status.
+    operations: int
+    failures: int
 
 
 class AcceptedContext(NamedTuple):

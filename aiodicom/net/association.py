@@ -113,12 +113,13 @@ class Association:
             timeouts=timeouts,
             maximum_length=maximum_length,
             open_body=self._open_body,
+            counters=counters,
             decode_request=decode_request,
             tracer=Tracer(self._trace) if _log.isEnabledFor(logging.DEBUG) else None,
         )
         self.transport = Transport(loop, self._protocol, self, timeouts)
         self._outbox = Outbox(loop, self._protocol, self.transport)
-        self._performer = Performer(self, self._protocol, handlers, self._outbox, counters)
+        self._performer = Performer(self, self._protocol, handlers, self._outbox)
         self._turns = Window()
         self._establish: Establish | None = establish
         self._counters = counters

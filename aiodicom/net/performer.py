@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import sys
 import uuid
 from collections import deque
-from functools import partial
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,6 @@ from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ,
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import ConnectionLost
-from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.requests import EchoRequest, ServiceRequest, StoreRequest
@@ -36,13 +33,6 @@ _SUCCESS = Status.SUCCESS
 _NO_RESOURCES = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 
-# From Python 3.12 on a task runs until it first waits before its creation returns.
-if sys.version_info >= (3, 12):
-    _start_task = partial(asyncio.Task, eager_start=True)
-else:
-    _start_task = asyncio.Task
-
-
 class Performer:
     """Performs the requests of one association, at most `limit` at a time.
 
@@ -52,7 +42,6 @@ class Performer:
 
     __slots__ = (
         "_association",
-        "_counters",
         "_handlers",
         "_incoming",
         "_is_finishing",
@@ -68,9 +57,7 @@ class Performer:
         "performing",
     )
 
-    def __init__(
-        self, association: Association, protocol: Protocol, handlers: Handlers, outbox: Outbox, counters: Counters
-    ) -> None:
+    def __init__(self, association: Association, protocol: Protocol, handlers: Handlers, outbox: Outbox) -> None:
         self.limit = 1
         self.performing = 0
         #: Bytes of the last data set received, from which the next one's buffer takes its size.
@@ -80,15 +67,15 @@ class Performer:
         self._protocol = protocol
         self._handlers = handlers
         self._outbox = outbox
-        self._counters = counters
         #: The C-STORE whose data set is arriving.
         self._incoming: StoreRequest | None = None
         self._waiting: deque[ServiceRequest] | None = None
-        #: What runs for the association, with the request that it performs.
-        self._tasks: dict[asyncio.Task[None], ServiceRequest | None] | None = None
+        #: What runs for the association, by the request that it performs, or by itself.
+        self._tasks: dict[object, asyncio.Task[None]] | None = None
         self._is_over = False
         self._is_released = False
         self._is_finishing = False
+        protocol.answers_verification = handlers.find(CEchoRQ) is None
 
     # --- what arrives -----------------------------------------------------------------------------------------------
 
@@ -109,11 +96,6 @@ class Performer:
     def on_request(self, event: RequestReceived) -> None:
         """A request is complete."""
         request: ServiceRequest
-        if type(event.message) is CEchoRQ and self._handlers.find(CEchoRQ) is None and self.performing < self.limit:
-            # Verification needs no handler (PS3.4 annex A), and nobody to see the request.
-            self.performing += 1
-            self._answer(event.context, event.message, _SUCCESS)
-            return
         if self._incoming is not None:
             request, self._incoming = self._incoming, None
             if request.is_streamed:
@@ -166,14 +148,15 @@ class Performer:
         for request in waiting or ():
             if request.body is not None:
                 self._abandon(request)
-        for task, performed in tuple((self._tasks or {}).items()):
-            if performed is not None and isinstance(performed.body, FragmentStream) and performed.body.is_awaited:
-                continue
-            if performed is not None and getcoroutinestate(task.get_coro()) == CORO_CREATED:  # type: ignore[arg-type]
-                # Cancelled before its first step, a task runs nothing, not even a `finally`.
-                if performed.body is not None and not performed.is_streamed:
-                    self._abandon(performed)
-                performed.close()
+        for performed, task in tuple((self._tasks or {}).items()):
+            if isinstance(performed, ServiceRequest):
+                if isinstance(performed.body, FragmentStream) and performed.body.is_awaited:
+                    continue
+                if getcoroutinestate(task.get_coro()) == CORO_CREATED:  # type: ignore[arg-type]
+                    # Cancelled before its first step, a task runs nothing, not even a `finally`.
+                    if performed.body is not None and not performed.is_streamed:
+                        self._abandon(performed)
+                    performed.close()
             task.cancel()
 
     def _abandon(self, request: ServiceRequest) -> None:
@@ -232,21 +215,20 @@ class Performer:
             request.close()
             # Not by a callback of the task: that is a further round of the event loop for every request.
             if self._tasks is not None:
-                self._tasks.pop(asyncio.current_task(), None)  # type: ignore[arg-type]
+                self._tasks.pop(request, None)
 
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
-        task = _start_task(self._perform(handler, request), loop=self._loop)
-        if task.done():
-            return
-        if self._tasks is None:
-            self._tasks = {}
-        self._tasks[task] = request
+        task = self._handlers.starter.start(self._perform(handler, request), self._loop)
+        if task is not None:
+            if self._tasks is None:
+                self._tasks = {}
+            self._tasks[request] = task
 
     def own(self, task: asyncio.Task[None]) -> None:
         """Has a task cancelled when the association ends."""
         if self._tasks is None:
             self._tasks = {}
-        self._tasks[task] = None
+        self._tasks[task] = task
         task.add_done_callback(self._tasks.pop)
 
     # --- answers ----------------------------------------------------------------------------------------------------
@@ -265,14 +247,10 @@ class Performer:
     def _answer(self, context: AcceptedContext, message: Request, status: Status, comment: str | None = None) -> None:
         self.performing -= 1
         if self._protocol.can_send:
-            self._counters.operations += 1
-            if status and status.category is StatusCategory.FAILURE:
-                self._counters.failures += 1
             if comment is None:
-                response = response_to(message, status)
+                self._outbox.respond(context.context_id, message, status)
             else:
-                response = response_to(message, status, error_comment=comment)
-            self._outbox.send_response(context.context_id, response)
+                self._outbox.send_response(context.context_id, response_to(message, status, error_comment=comment))
         if self._waiting:
             self._take_waiting()
         if self._is_released or self._is_finishing:

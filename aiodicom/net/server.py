@@ -209,6 +209,7 @@ class Server:
             association.abort()
             association.transport.close_now()
         await self._closed()
+        await self._handlers.starter.close()
         for listening in list(self._listening):
             await listening.wait_closed()
             self._listening.discard(listening)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from aiodicom.dimse.events import Ended, ProtocolEvent, Timeouts
 from aiodicom.dimse.protocol import Protocol as AssociationProtocol
 from aiodicom.errors import ConnectionLost
+from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import resources_of
 
 __all__ = ["Owner", "Transport"]
@@ -23,9 +24,6 @@ __all__ = ["Owner", "Transport"]
 WRITE_HIGH_WATER = 1 << 20
 WRITE_LOW_WATER = 1 << 18
 
-#: A read of fewer bytes than this that leaves a PDU incomplete looks like a peer whose Nagle algorithm waits for our
-#: acknowledgement before it sends the rest.
-_WAITS_FOR_ACK = 4096
 #: A reason to pause reading.
 _ANSWERS_PILE_UP = "the peer takes no answers"
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
@@ -44,43 +42,30 @@ class Owner(Protocol):
         """The socket is closed; nothing more will come."""
 
 
-class Transport(asyncio.BufferedProtocol):
-    """asyncio's protocol for one connection.
-
-    Invariants: while `_is_reading` the owner's events are being handled and what they want written is gathered, to
-    leave in one write when all is consumed.
-    """
+class Transport(BufferedTransport, asyncio.BufferedProtocol):
+    """asyncio's protocol for one connection."""
 
     __slots__ = (
         "_drained",
         "_is_closed",
-        "_is_reading",
         "_loop",
-        "_owner",
         "_pauses",
         "_period",
         "_resources",
         "_socket",
-        "_time",
-        "_transport",
-        "protocol",
         "wheel_slot",
     )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, protocol: AssociationProtocol, owner: Owner, timeouts: Timeouts
     ) -> None:
-        self.protocol = protocol
+        self._resources = resources_of(loop)
+        super().__init__(protocol, owner, loop.time, self._resources.scratch)
         self.wheel_slot: int | None = None
         self._loop = loop
-        self._time = loop.time
-        self._resources = resources_of(loop)
-        self._owner = owner
-        self._transport: Any = None
         self._socket: Any = None
         self._pauses: tuple[object, ...] = ()
         self._drained: asyncio.Future[None] | None = None
-        self._is_reading = False
         self._is_closed = True
         limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle)
         # A deadline is never nearer than the shortest timeout, so looking that often misses none: no operation has to
@@ -90,34 +75,18 @@ class Transport(asyncio.BufferedProtocol):
     # --- asyncio's side ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self.connection = transport
         self._is_closed = False
-        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
+        self.connection.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         connected = transport.get_extra_info("socket")
         if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
-            self._socket = connected if _QUICKACK is not None else None
+            self._socket = connected
+            self.is_impatient = _QUICKACK is not None
             if not self.protocol.machine.acceptor:
                 be_prompt(connected)  # what is accepted has it from the listening socket
         self.watch()
-        self._owner.on_connected(self)
+        self.owner.on_connected(self)
         self.flush()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._resources.scratch
-
-    def buffer_updated(self, nbytes: int) -> None:
-        now = self._time()
-        protocol = self.protocol
-        self._is_reading = True
-        try:
-            protocol.receive(self._resources.scratch, nbytes, now)
-            while (event := protocol.next_event(now)) is not None:
-                self._owner.on_event(event, now)
-        finally:
-            self._is_reading = False
-        self.flush()
-        if nbytes < _WAITS_FOR_ACK and self._socket is not None and protocol.receiver.is_incomplete:
-            self._acknowledge()
 
     def eof_received(self) -> bool:
         return False  # a half-closed association can't answer: the transport closes, and connection_lost() says so
@@ -125,7 +94,7 @@ class Transport(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_closed:
             return
-        now = self._time()
+        now = self.time()
         self._resources.wheel.cancel(self)
         ended = self.protocol.connection_lost(now)
         if ended is not None:
@@ -133,14 +102,15 @@ class Transport(asyncio.BufferedProtocol):
                 lost = ConnectionLost(f"the connection was lost: {exc}")
                 lost.__cause__ = exc
                 ended = Ended(lost)
-            self._owner.on_event(ended, now)
+            self.owner.on_event(ended, now)
         self._socket = None
+        self.is_impatient = False
         self._is_closed = True
         self.resume_writing()
-        self._owner.on_closed()
+        self.owner.on_closed()
 
     def pause_writing(self) -> None:
-        self.protocol.blocked_since = self._time()
+        self.protocol.blocked_since = self.time()
         if self.protocol.machine.acceptor:
             # Who doesn't take our answers asks for nothing more: they would pile up here.
             self.pause_reading(_ANSWERS_PILE_UP)
@@ -160,12 +130,12 @@ class Transport(asyncio.BufferedProtocol):
     @property
     def certificate(self) -> dict[str, Any] | None:
         """The peer's certificate, None without TLS or where the peer gave none."""
-        ssl_object: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        ssl_object: ssl.SSLObject | None = self.connection.get_extra_info("ssl_object")
         return None if ssl_object is None else (ssl_object.getpeercert() or None)
 
     def address(self, name: str) -> str:
         """Returns asyncio's ``peername`` or ``sockname`` as people write it."""
-        address = None if self._transport is None else self._transport.get_extra_info(name)
+        address = None if self.connection is None else self.connection.get_extra_info(name)
         if isinstance(address, tuple):
             host, port = address[:2]
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -173,35 +143,11 @@ class Transport(asyncio.BufferedProtocol):
             address = os.fsdecode(address)
         return address or ("unix socket" if name == "peername" else "")
 
-    def flush(self) -> None:
-        """Writes what the protocol has to say, and closes when it is done."""
-        if self._is_reading:
-            return
-        protocol, transport = self.protocol, self._transport
-        outgoing = protocol.take_outgoing()
-        if transport is None:
-            return
-        if outgoing:
-            try:
-                if len(outgoing) == 1:
-                    transport.write(outgoing[0])
-                else:
-                    transport.writelines(outgoing)
-            except RuntimeError:
-                # So uvloop says that it has closed the connection of a connect that was cancelled; it says no more.
-                self.connection_lost(None)
-                return
-        if protocol.machine.closing:
-            if transport.get_write_buffer_size():
-                transport.abort()  # what is unsent is for nobody, and a graceful close would wait for it
-            else:
-                transport.close()
-
     @property
     def is_blocked(self) -> bool:
         """Whether the peer takes less than is written, and it matters."""
         return (
-            self.protocol.blocked_since is not None and not self.protocol.is_over and not self._transport.is_closing()
+            self.protocol.blocked_since is not None and not self.protocol.is_over and not self.connection.is_closing()
         )
 
     def wake(self) -> None:
@@ -220,9 +166,9 @@ class Transport(asyncio.BufferedProtocol):
 
     def pause_reading(self, reason: object) -> None:
         """Reads nothing more until `resume_reading()` has been called with every reason to pause."""
-        if not self._pauses and not self._transport.is_closing():
+        if not self._pauses and not self.connection.is_closing():
             self.protocol.is_paused = True
-            self._transport.pause_reading()
+            self.connection.pause_reading()
         if reason not in self._pauses:
             self._pauses += (reason,)
 
@@ -233,30 +179,30 @@ class Transport(asyncio.BufferedProtocol):
         self._pauses = tuple(other for other in self._pauses if other is not reason)
         if not self._pauses:
             self.protocol.is_paused = False
-            self.protocol.touch(self._time())
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            self.protocol.touch(self.time())
+            if not self.connection.is_closing():
+                self.connection.resume_reading()
 
     def close(self) -> None:
         """Closes the socket when what is written has left."""
-        if self._transport is not None:
-            self._transport.close()
+        if self.connection is not None:
+            self.connection.close()
 
     def close_now(self) -> None:
         """Closes the socket without waiting for what is unsent or for the peer."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self.connection is not None:
+            self.connection.abort()
 
     def watch(self) -> None:
         """Looks at the deadlines again: call it when one may be nearer than `_period`."""
         if self._period is not None:
-            self._resources.wheel.schedule(self, self._time() + self._period)
+            self._resources.wheel.schedule(self, self.time() + self._period)
 
     def on_timer(self, now: float) -> float | None:
         """The timer wheel's call."""
         ended = self.protocol.handle_timer(now)
         if ended is not None:
-            self._owner.on_event(ended, now)
+            self.owner.on_event(ended, now)
         self.flush()
         if self.protocol.is_over and (self.protocol.blocked_since is not None or self.protocol.is_closing):
             self.close_now()  # what is unsent will not be taken, so a graceful close would wait for ever
@@ -266,11 +212,12 @@ class Transport(asyncio.BufferedProtocol):
         # Not later than that, even if no deadline is so near: an operation may begin that has a nearer one.
         return min(now + self._period, self.protocol.next_deadline() or math.inf)
 
-    def _acknowledge(self) -> None:
+    def acknowledge(self) -> None:
+        """Has the system acknowledge at once what has come."""
         try:
             set_option(self._socket, socket.IPPROTO_TCP, _QUICKACK)  # type: ignore[arg-type]
         except OSError:
-            self._socket = None  # already closed by the peer: the loop is about to find out
+            self.is_impatient = False  # already closed by the peer: the loop is about to find out
 
 
 def be_prompt(connected: Any) -> None:

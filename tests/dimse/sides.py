@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from aiodicom.dimse.events import AcceptedContext, Ended, ProtocolEvent, Timeouts
@@ -65,8 +66,13 @@ class Side:
         self.maximum_length = maximum_length
         self.is_chopped = is_chopped
         self.events: list[ProtocolEvent] = []
+        self.counters = SimpleNamespace(operations=0, failures=0)
         self.protocol = Protocol(
-            acceptor=acceptor, timeouts=timeouts, maximum_length=maximum_length, open_body=open_body
+            acceptor=acceptor,
+            timeouts=timeouts,
+            maximum_length=maximum_length,
+            open_body=open_body,
+            counters=self.counters,
         )
 
     def receive(self, data: bytes) -> None:

@@ -213,7 +213,7 @@ async def test_a_little_that_a_peer_does_not_take_keeps_no_connection() -> None:
         await peer.associate()
         (association,) = server.associations
         count = 0
-        while not association.transport._transport.get_write_buffer_size():
+        while not association.transport.connection.get_write_buffer_size():
             count += 100
             await peer.send(b"".join(echo(n) for n in range(1, 101)))
             await until(lambda: server.counters.operations == count)  # noqa: B023
