@@ -7,7 +7,6 @@ import errno
 import logging
 import uuid
 from collections import deque
-from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.events import AcceptedContext, RequestReceived
@@ -90,7 +89,7 @@ class Performer:
         request.body = handler.body(request)
         if isinstance(request.body, FragmentStream):
             request.expect_completion()
-            self._begin_or_wait(request)
+            self._begin(request)
         return request.body
 
     def on_request(self, event: RequestReceived) -> None:
@@ -106,19 +105,9 @@ class Performer:
             elif isinstance(event.body, Discard):
                 request.body = event.body  # in place of a sink that has failed, perhaps
         else:
-            kind = EchoRequest if isinstance(event.message, CEchoRQ) else ServiceRequest
+            kind = EchoRequest if type(event.message) is CEchoRQ else ServiceRequest
             request = kind(self._association, event.context, event.message)
-        self._begin_or_wait(request)
-
-    def _begin_or_wait(self, request: ServiceRequest) -> None:
-        if self.limit and self.performing >= self.limit:
-            # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
-            if self._waiting is None:
-                self._waiting = deque()
-            self._waiting.append(request)
-            self._association.transport.pause_reading(self)
-        else:
-            self._begin(request)
+        self._begin(request)
 
     def on_release(self) -> None:
         """The peer asks for release, which is granted when everything is answered."""
@@ -149,15 +138,9 @@ class Performer:
             if request.body is not None:
                 self._abandon(request)
         for performed, task in tuple((self._tasks or {}).items()):
-            if isinstance(performed, ServiceRequest):
-                if isinstance(performed.body, FragmentStream) and performed.body.is_awaited:
-                    continue
-                if getcoroutinestate(task.get_coro()) == CORO_CREATED:  # type: ignore[arg-type]
-                    # Cancelled before its first step, a task runs nothing, not even a `finally`.
-                    if performed.body is not None and not performed.is_streamed:
-                        self._abandon(performed)
-                    performed.close()
-            task.cancel()
+            stream = performed.body if isinstance(performed, ServiceRequest) else None
+            if not (isinstance(stream, FragmentStream) and stream.is_awaited):
+                task.cancel()
 
     def _abandon(self, request: ServiceRequest) -> None:
         try:
@@ -168,12 +151,20 @@ class Performer:
     # --- what is done with it ---------------------------------------------------------------------------------------
 
     def _begin(self, request: ServiceRequest) -> None:
-        handler = self._handlers.find(type(request.message))
+        if self.performing >= self.limit > 0:
+            # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
+            if self._waiting is None:
+                self._waiting = deque()
+            self._waiting.append(request)
+            self._association.transport.pause_reading(self)
+            return
         self.performing += 1
+        message = request.message
+        handler = self._handlers.find(type(message))
         if handler is None:
-            is_echo = isinstance(request.message, CEchoRQ)
-            self._answer(request.context, request.message, _SUCCESS if is_echo else Status.UNRECOGNIZED_OPERATION)
-        elif isinstance(request.body, Discard) and request.body.error is not None:
+            is_echo = type(message) is CEchoRQ
+            self._answer(request.context, message, _SUCCESS if is_echo else Status.UNRECOGNIZED_OPERATION)
+        elif type(request.body) is Discard and request.body.error is not None:
             self._answer_failure(request, request.body.error)
         elif handler.is_asynchronous:
             self._start(handler, request)
@@ -189,40 +180,43 @@ class Performer:
             self._answer(request.context, request.message, status)
         request.close()
 
-    async def _perform(self, handler: Handler, request: ServiceRequest) -> None:
-        """Runs an asynchronous handler; cancelled when the association ends."""
-        failure: BaseException | None = None
-        status = _SUCCESS
-        try:
-            try:
-                status = _status(await handler.function(request))
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                failure = error  # the handler's own affair: the peer still wants an answer
-            except Exception as error:
-                failure = error
-            if isinstance(failure, ConnectionLost) and self._is_over:
-                return
-            if request.is_streamed and not self._is_over:
-                await request.completed()
-            if failure is None:
-                self._answer(request.context, request.message, status)
-            else:
-                self._answer_failure(request, failure)
-        finally:
-            request.close()
-            # Not by a callback of the task: that is a further round of the event loop for every request.
-            if self._tasks is not None:
-                self._tasks.pop(request, None)
-
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
-        task = self._handlers.starter.start(self._perform(handler, request), self._loop)
+        """Starts an asynchronous handler; it is cancelled when the association ends."""
+        try:
+            coroutine = self._stream(handler, request) if request.is_streamed else handler.function(request)
+        except Exception as error:  # a function that can't be called with a request
+            self._answer_failure(request, error)
+            request.close()
+            return
+        task = self._handlers.starter.start(coroutine, self._loop, self._done, request)
         if task is not None:
             if self._tasks is None:
                 self._tasks = {}
             self._tasks[request] = task
+
+    async def _stream(self, handler: Handler, request: ServiceRequest) -> Any:
+        """Runs a handler that takes the fragments; the answer has to wait until all of them have come."""
+        try:
+            return await handler.function(request)
+        finally:
+            if not self._is_over:
+                await request.completed()
+
+    def _done(self, request: ServiceRequest, answer: Any, error: BaseException | None) -> None:
+        """An asynchronous handler has ended."""
+        if self._tasks is not None:
+            self._tasks.pop(request, None)
+        if error is None:
+            try:
+                status = _status(answer)
+            except (TypeError, ValueError) as wrong:
+                error = wrong
+        if error is None:
+            self._answer(request.context, request.message, status)
+        elif not self._is_over or not isinstance(error, (asyncio.CancelledError, ConnectionLost)):
+            # Cancelled while the association lives is the handler's own affair: the peer still wants an answer.
+            self._answer_failure(request, error)
+        request.close()
 
     def own(self, task: asyncio.Task[None]) -> None:
         """Has a task cancelled when the association ends."""
@@ -258,7 +252,7 @@ class Performer:
 
     def _take_waiting(self) -> None:
         assert self._waiting is not None
-        while self._waiting and self.performing < self.limit:
+        while self._waiting and self.performing < self.limit:  # nothing waits without a limit
             self._begin(self._waiting.popleft())
         if not self._waiting:
             self._association.transport.resume_reading(self)

@@ -10,12 +10,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
-from asyncio.tasks import _enter_task, _leave_task  # documented from Python 3.12 on
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+from aiodicom.net._steps import take_first_steps
 
 __all__ = ["TaskStarter"]
+
+_Subject = TypeVar("_Subject")
+
+#: Told what a coroutine was for, its result, and the exception that ended it in place of a result.
+Done = Callable[[_Subject, Any, BaseException | None], None]
 
 
 class TaskStarter:
@@ -26,17 +32,21 @@ class TaskStarter:
     def __init__(self) -> None:
         self._spare: _SpareTask | None = None
 
-    def start(self, coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
+    def start(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        loop: asyncio.AbstractEventLoop,
+        done: Done[_Subject],
+        subject: _Subject,
+    ) -> asyncio.Task[None] | None:
         """Runs the coroutine until it waits and returns its task, or None when it has ended.
 
-        An exception that ends the coroutine at once is raised here, later it is the task's.
+        ``done(subject, result, error)`` is called as soon as it has ended, here or by the task, also when that is
+        cancelled.
         """
         if sys.version_info >= (3, 12):
-            task = asyncio.Task(coroutine, loop=loop, eager_start=True)
-            if not task.done():
-                return task
-            task.result()
-            return None
+            task = asyncio.Task(_finish(coroutine, done, subject), loop=loop, eager_start=True)
+            return None if task.done() else task
         context = copy_context()
         spare, self._spare = self._spare, None
         if spare is None or not spare.fits(context, loop):
@@ -44,22 +54,16 @@ class TaskStarter:
                 spare.task.cancel()
             spare = _SpareTask(context, loop)
         try:
-            _enter_task(loop, spare.task)
-        except RuntimeError:
-            # Another task runs: one whose handler has ended and which now begins what had to wait for that.
+            has_ended, value = take_first_steps(loop, spare.task, spare.context, coroutine)
+        except (Exception, asyncio.CancelledError) as error:
             self._spare = spare
-            return loop.create_task(coroutine)
-        try:
-            waits_for = spare.context.run(coroutine.send, None)
-        except StopIteration:
-            self._spare = spare
+            done(subject, None, error)
             return None
-        except BaseException:
-            spare.task.cancel()
-            raise
-        finally:
-            _leave_task(loop, spare.task)
-        spare.take_over(coroutine, waits_for)
+        if has_ended:
+            self._spare = spare
+            done(subject, value, None)
+            return None
+        spare.take_over(_Begun(coroutine, value, done, subject))
         return spare.task
 
     async def close(self) -> None:
@@ -70,20 +74,28 @@ class TaskStarter:
             await asyncio.wait((spare.task,))
 
 
+class _Begun(NamedTuple):
+    """A coroutine that waits for what it has yielded."""
+
+    coroutine: Coroutine[Any, Any, Any]
+    waits_for: Any
+    done: Done[Any]
+    subject: Any
+
+
 class _SpareTask:
     """A task that waits for a coroutine to take over.
 
     Invariants: until `take_over()` nothing but the first steps of coroutines has run in `context`.
     """
 
-    __slots__ = ("_called", "_coroutine", "_original", "_waits_for", "context", "task")
+    __slots__ = ("_begun", "_called", "_original", "context", "task")
 
     def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
         self.context = context
         self._original = context.copy()
         self._called: asyncio.Future[None] = loop.create_future()
-        self._coroutine: Coroutine[Any, Any, None] | None = None
-        self._waits_for: Any = None
+        self._begun: _Begun | None = None
         self.task: asyncio.Task[None] = asyncio.Task(self._run(), loop=loop, context=context)
 
     def fits(self, context: Context, loop: asyncio.AbstractEventLoop) -> bool:
@@ -95,10 +107,9 @@ class _SpareTask:
             and self.task.get_loop() is loop
         )
 
-    def take_over(self, coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
-        """Goes on with a coroutine that waits for what it has yielded."""
-        self._coroutine = coroutine
-        self._waits_for = waits_for
+    def take_over(self, begun: _Begun) -> None:
+        """Goes on with a coroutine that waits."""
+        self._begun = begun
         if not self._called.done():  # cancelled already: by its own first steps
             self._called.set_result(None)
 
@@ -107,17 +118,30 @@ class _SpareTask:
         try:
             await self._called
         except asyncio.CancelledError as error:
-            if self._coroutine is None:
+            if self._begun is None:
                 raise
             cancelled = error
-        assert self._coroutine is not None
-        await _go_on(self._coroutine, self._waits_for, cancelled)
+        begun, self._begun = self._begun, None
+        assert begun is not None
+        await _finish(_go_on(begun.coroutine, begun.waits_for, cancelled), begun.done, begun.subject)
+
+
+async def _finish(awaitable: Awaitable[Any], done: Done[_Subject], subject: _Subject) -> None:
+    try:
+        result = await awaitable
+    except Exception as error:
+        done(subject, None, error)
+    except asyncio.CancelledError as error:
+        done(subject, None, error)
+        raise
+    else:
+        done(subject, result, None)
 
 
 @types.coroutine
 def _go_on(
-    coroutine: Coroutine[Any, Any, None], waits_for: Any, error: BaseException | None
-) -> Generator[Any, Any, None]:
+    coroutine: Coroutine[Any, Any, Any], waits_for: Any, error: BaseException | None
+) -> Generator[Any, Any, Any]:
     """Goes on with a coroutine that has yielded `waits_for`, or throws an error into it at that place."""
     try:
         while True:
@@ -128,8 +152,7 @@ def _go_on(
                     error = thrown
                 else:
                     # Whatever it waited for is there, and from here on the interpreter hands everything through.
-                    yield from coroutine
-                    return
+                    return (yield from coroutine)
             waits_for, error = coroutine.throw(error), None
-    except StopIteration:
-        return
+    except StopIteration as stop:
+        return stop.value

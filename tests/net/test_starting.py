@@ -14,41 +14,49 @@ from aiodicom.net.starting import TaskStarter
 
 mark: ContextVar[str] = ContextVar("mark", default="unset")
 
-Start = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None]
+
+class Started:
+    """A coroutine started the way a transport's callback does it."""
+
+    def __init__(self, starter: TaskStarter, coroutine: Coroutine[Any, Any, Any]) -> None:
+        #: Its task, once it has been started, unless it had ended by then.
+        self.task: asyncio.Future[asyncio.Task[None] | None] = asyncio.get_running_loop().create_future()
+        #: Its result or its exception.
+        self.ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(self._start, starter, coroutine)
+
+    def _start(self, starter: TaskStarter, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.task.set_result(starter.start(coroutine, asyncio.get_running_loop(), Started._end, self))
+
+    def _end(self, result: Any, error: BaseException | None) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self.ended.cancel()
+        elif error is not None:
+            self.ended.set_exception(error)
+        else:
+            self.ended.set_result(result)
 
 
 @asynccontextmanager
-async def starting() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], asyncio.Future[Any]]]:
-    """Gives what starts a coroutine the way a transport's callback does, and waits until it has ended."""
+async def starting() -> AsyncIterator[Callable[[Coroutine[Any, Any, Any]], Started]]:
+    """Gives what starts a coroutine."""
     starter = TaskStarter()
-    loop = asyncio.get_running_loop()
-
-    def soon(coroutine: Coroutine[Any, Any, None]) -> asyncio.Future[Any]:
-        """The future of `start()`'s result: the exception it raises, a task, or None."""
-        started: asyncio.Future[Any] = loop.create_future()
-
-        def start() -> None:
-            try:
-                started.set_result(starter.start(coroutine, loop))
-            except BaseException as error:
-                started.set_exception(error)
-
-        loop.call_soon(start)
-        return started
-
-    yield soon
+    yield lambda coroutine: Started(starter, coroutine)
     await starter.close()
 
 
 async def test_what_never_waits_has_ended_when_start_returns() -> None:
     tasks: list[asyncio.Task[Any] | None] = []
 
-    async def handler() -> None:
+    async def handler(value: int) -> int:
         tasks.append(asyncio.current_task())
+        return value
 
     async with starting() as start:
-        for _ in range(3):
-            assert await start(handler()) is None
+        for value in range(3):
+            started = start(handler(value))
+            assert await started.task is None
+            assert started.ended.result() == value
     assert len(tasks) == 3
     assert None not in tasks
     assert asyncio.current_task() not in tasks
@@ -57,60 +65,57 @@ async def test_what_never_waits_has_ended_when_start_returns() -> None:
 async def test_what_waits_goes_on_in_the_task_that_it_saw_first() -> None:
     seen: list[asyncio.Task[Any] | None] = []
 
-    async def handler(value: int) -> None:
+    async def handler(value: int) -> int:
         for _ in range(3):
             seen.append(asyncio.current_task())
             await asyncio.sleep(0)
         woken = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(woken.set_result, value)
-        assert await woken == value
         seen.append(asyncio.current_task())
+        return int(await woken)
 
     async with starting() as start:
-        first, second = await start(handler(1)), await start(handler(2))
-        await asyncio.gather(first, second)
-        assert first is not second
-        assert [seen.count(task) for task in (first, second)] == [4, 4]
+        first, second = start(handler(1)), start(handler(2))
+        assert [await first.ended, await second.ended] == [1, 2]
+        tasks = [await first.task, await second.task]
+    assert tasks[0] is not tasks[1]
+    assert [seen.count(task) for task in tasks] == [4, 4]
 
 
-async def test_an_exception_is_raised_by_start_or_by_the_task() -> None:
-    async def handler(waits: bool) -> None:
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_exception_is_told(waits: bool) -> None:
+    async def handler() -> None:
         if waits:
             await asyncio.sleep(0)
         raise ValueError("the handler's")
 
     async with starting() as start:
         with pytest.raises(ValueError, match="the handler's"):
-            await start(handler(waits=False))
-        task = await start(handler(waits=True))
-        with pytest.raises(ValueError, match="the handler's"):
-            await task
-        assert await start(asyncio.sleep(0, None)) is not None
+            await start(handler()).ended
+        assert await start(asyncio.sleep(0, "fine")).ended == "fine"
 
 
 async def test_every_coroutine_has_a_context_of_its_own() -> None:
     seen: list[str] = []
 
-    async def handler(name: str, waits: bool) -> None:
+    async def handler(waits: bool) -> None:
         seen.append(mark.get())
-        mark.set(name)
+        mark.set("inner")
         if waits:
             await asyncio.sleep(0)
         seen.append(mark.get())
 
     async with starting() as start:
         for waits in (False, True, False):
-            task = await start(handler("inner", waits))
-            if task is not None:
-                await task
+            await start(handler(waits)).ended
         assert seen == ["unset", "inner"] * 3
         # What was set where the coroutine is started is seen by it.
         token = mark.set("outer")
         seen.clear()
-        await start(handler("inner", waits=False))
+        await start(handler(waits=False)).ended
         assert seen == ["outer", "inner"]
         mark.reset(token)
-        await start(handler("inner", waits=False))
+        await start(handler(waits=False)).ended
         assert seen[2:] == ["unset", "inner"]
 
 
@@ -127,18 +132,20 @@ async def test_cancelling_the_task_reaches_the_coroutine_wherever_it_waits(turns
             raise
 
     async with starting() as start:
-        task = await start(handler())
+        started = start(handler())
+        task = await started.task
+        assert task is not None
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert started.ended.cancelled()
     assert reached == ["cancelled"]
-    assert task.cancelled()
 
 
 async def test_a_coroutine_that_takes_its_cancellation_goes_on() -> None:
-    async def handler() -> None:
+    async def handler() -> str:
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
@@ -146,12 +153,14 @@ async def test_a_coroutine_that_takes_its_cancellation_goes_on() -> None:
             assert task is not None
             task.uncancel()
         await asyncio.sleep(0)
+        return "went on"
 
     async with starting() as start:
-        task = await start(handler())
+        started = start(handler())
+        task = await started.task
+        assert task is not None
         task.cancel()
-        await task
-        assert not task.cancelled()
+        assert await started.ended == "went on"
 
 
 async def test_timeouts_and_groups_work_from_the_first_step_on() -> None:
@@ -168,7 +177,7 @@ async def test_timeouts_and_groups_work_from_the_first_step_on() -> None:
         done.append("group")
 
     async with starting() as start:
-        await (await start(handler()))
+        await start(handler()).ended
     assert done == ["timeout", "group"]
 
 
@@ -180,48 +189,61 @@ async def test_a_coroutine_that_cancels_its_own_task_harms_no_other() -> None:
         if waits:
             await asyncio.sleep(0)
 
-    async def innocent() -> None:
+    async def innocent() -> bool:
         task = asyncio.current_task()
         assert task is not None
         assert not task.cancelling()
         await asyncio.sleep(0)
+        return True
 
     async with starting() as start:
-        assert await start(cancels(waits=False)) is None
-        await (await start(innocent()))
-        cancelled = await start(cancels(waits=True))
+        await start(cancels(waits=False)).ended
+        assert await start(innocent()).ended
         with pytest.raises(asyncio.CancelledError):
-            await cancelled
-        await (await start(innocent()))
+            await start(cancels(waits=True)).ended
+        assert await start(innocent()).ended
 
 
-async def test_started_inside_of_a_task_it_is_an_ordinary_task() -> None:
+@pytest.mark.parametrize("waits", [False, True])
+async def test_started_inside_of_a_task_it_is_another_task(waits: bool) -> None:
     starter = TaskStarter()
     ran: list[asyncio.Task[Any] | None] = []
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    async def handler() -> None:
+    async def handler() -> str:
         ran.append(asyncio.current_task())
+        if waits:
+            await asyncio.sleep(0)
+        return "ended"
 
-    task = starter.start(handler(), asyncio.get_running_loop())
-    assert task is not None
-    assert task is not asyncio.current_task()
-    await task
-    assert ran == [task]
+    outer = asyncio.current_task()
+    starter.start(
+        handler(), asyncio.get_running_loop(), lambda future, result, _error: future.set_result(result), ended
+    )
+    assert len(ran) == 1
+    assert ran[0] is not outer
+    assert asyncio.current_task() is outer
+    assert await ended == "ended"
     await starter.close()
 
 
 def test_a_starter_serves_one_loop_after_another(loop_factory: Any) -> None:
     starter = TaskStarter()
+    ended: list[Any] = []
 
     async def handler() -> None:
         await asyncio.sleep(0)
 
+    async def main() -> None:
+        tasks = [
+            starter.start(handler(), asyncio.get_running_loop(), lambda *end: ended.append(end), number)
+            for number in range(2)
+        ]
+        await asyncio.wait([task for task in tasks if task is not None])
+        await starter.close()
+
     for _ in range(2):
         loop = loop_factory()
-        started: list[asyncio.Task[None] | None] = []
-        for coroutine in (handler(), handler()):
-            loop.call_soon(lambda coroutine=coroutine: started.append(starter.start(coroutine, loop)))  # noqa: B023
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(asyncio.wait([task for task in started if task is not None]))
-        loop.run_until_complete(starter.close())
+        loop.run_until_complete(main())
         loop.close()
+    assert ended == [(0, None, None), (1, None, None)] * 2
