@@ -6,7 +6,7 @@ It knows the operations in flight in both directions.  What PS3.8 says about the
 """
 
 from aiodicom.dimse.command import decode_command, encode_command, encode_response
-from aiodicom.dimse.events import CancelReceived, RequestReceived, ResponseReceived
+from aiodicom.dimse.events import CancelReceived, RequestReceived, RequestRefused, ResponseReceived
 from aiodicom.dimse.messages import (
     CCancelRQ,
     CEchoRQ,
@@ -226,25 +226,25 @@ cdef class Exchange:
         context = self.contexts[context_id]
         refusal, self.refusal = (self.refuse(context, message) if body is None else self.refusal), None
         if refusal is not None:
-            return self.send_refusal(context_id, refusal, now)
+            return self.send_refusal(context_id, message, refusal, now)
         if self.answers_verification and type(message) is CEchoRQ and not self.performing and self.sending is None:
             self.respond(context_id, message, SUCCESS, now)
             return None
         self.performing.add(message.message_id)
         return tuple.__new__(RequestReceived, (context, message, body))
 
-    cdef object send_refusal(self, int context_id, refusal, now):
+    cdef object send_refusal(self, int context_id, message, refusal, now):
         """Answers a request that is not performed, after the data set that may be on its way."""
         # Not as an operation's response: one with this message ID may be in flight.
         if self.sending is None:
             self.send(context_id, encode_command(refusal))
-            return None
-        if self.held is None:
-            self.held = []
-        if len(self.held) >= MOST_HELD:
-            return self.violated(unexpected("more refused requests than we answer at a time"), now)
-        self.held.append((context_id, refusal))
-        return None
+        else:
+            if self.held is None:
+                self.held = []
+            if len(self.held) >= MOST_HELD:
+                return self.violated(unexpected("more refused requests than we answer at a time"), now)
+            self.held.append((context_id, refusal))
+        return RequestRefused(message, refusal.status)
 
     cdef object on_response(self, context_id, response, body, now):
         message_id = response.message_id_being_responded_to

@@ -73,8 +73,8 @@ class Protocol(Exchange):
         "_timeouts",
         "blocked_since",
         "decode_request",
-        "is_paused",
         "machine",
+        "paused_since",
         "peer_maximum_length",
     )
 
@@ -93,8 +93,8 @@ class Protocol(Exchange):
         super().__init__(self.machine.outgoing, counters, open_body, tracer, maximum_length)
         #: What the peer can receive in one P-DATA-TF, 0 for any.
         self.peer_maximum_length = 0
-        #: Set by the owner while it does not read: no idle timeout then.
-        self.is_paused = False
+        #: Set by the owner while it does not read, to the time when that began: no idle timeout then.
+        self.paused_since: float | None = None
         #: Set by the owner while the transport takes nothing more, to the time when that began.
         self.blocked_since: float | None = None
         self.decode_request = decode_request
@@ -214,6 +214,8 @@ class Protocol(Exchange):
             return due
         if timeouts.dimse is not None and self.blocked_since is not None:
             due.append((self.blocked_since + timeouts.dimse, "progress in sending", timeouts.dimse))
+        if timeouts.paused is not None and self.paused_since is not None:
+            due.append((self.paused_since + timeouts.paused, "progress of a handler", timeouts.paused))
         if self.can_send:
             oldest = self.invoked.oldest()
             if oldest is not None:
@@ -221,7 +223,7 @@ class Protocol(Exchange):
                     due.append((oldest.started + timeouts.dimse, f"{oldest.request.SERVICE} response", timeouts.dimse))
             elif (
                 timeouts.idle is not None
-                and not self.is_paused
+                and self.paused_since is None
                 and (self.receiver.is_incomplete or not self.performing)
             ):
                 due.append((self.last_activity + timeouts.idle, "sign of the peer", timeouts.idle))

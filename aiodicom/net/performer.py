@@ -9,7 +9,7 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from aiodicom.dimse.events import AcceptedContext, RequestReceived
+from aiodicom.dimse.events import AcceptedContext, RequestReceived, RequestRefused
 from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, Message, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
@@ -109,6 +109,14 @@ class Performer:
             request = kind(self._association, event.context, event.message)
         self._begin(request)
 
+    def on_refused(self, event: RequestRefused) -> None:
+        """A request was refused without a handler."""
+        self._association.log(
+            logging.INFO, "%s was refused: status %04XH (%s)", event.message.SERVICE, event.status, event.status.name
+        )
+        if self._is_finishing:
+            self._settle()
+
     def on_release(self) -> None:
         """The peer asks for release, which is granted when everything is answered."""
         self._is_released = True
@@ -126,6 +134,7 @@ class Performer:
     def finish(self) -> None:
         """Asks for release as soon as everything that has begun is answered."""
         self._is_finishing = True
+        self._protocol.answers_verification = False  # whatever ends here has to be noticed
         self._settle()
 
     def end(self) -> None:

@@ -148,5 +148,7 @@ class StoreRequest(ServiceRequest):
             await self._complete
 
     def close(self) -> None:
-        if isinstance(self.body, Body) and isinstance(self.body.spilled, SpoolFile):
+        if isinstance(self.body, FragmentStream):
+            self.body.ignore_rest()
+        elif isinstance(self.body, Body) and isinstance(self.body.spilled, SpoolFile):
             self.body.spilled.file.close()

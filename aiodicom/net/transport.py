@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from aiodicom.dimse.events import Ended, ProtocolEvent, Timeouts
 from aiodicom.dimse.protocol import Protocol as AssociationProtocol
-from aiodicom.errors import ConnectionLost
+from aiodicom.errors import AssociationAborted, ConnectionLost, RemoteError
 from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import resources_of
+from aiodicom.net.probe import borrowed, has_closed, unread
 
 __all__ = ["Owner", "Transport"]
 
@@ -24,6 +25,9 @@ __all__ = ["Owner", "Transport"]
 WRITE_HIGH_WATER = 1 << 20
 WRITE_LOW_WATER = 1 << 18
 
+#: How often a peer that is not read is looked after, in seconds, and how far ahead.
+_PROBE_PERIOD = 0.5
+_PROBE_SIZE = 1 << 20
 #: A reason to pause reading.
 _ANSWERS_PILE_UP = "the peer takes no answers"
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
@@ -37,6 +41,9 @@ class Owner(Protocol):
 
     def on_event(self, event: ProtocolEvent, now: float) -> None:
         """The protocol has given an event."""
+
+    def on_gone(self, error: RemoteError) -> None:
+        """The peer has aborted or closed while reading was paused; what it sent before is not for anybody any more."""
 
     def on_closed(self) -> None:
         """The socket is closed; nothing more will come."""
@@ -52,6 +59,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         "_pauses",
         "_period",
         "_resources",
+        "_seen",
         "_socket",
         "wheel_slot",
     )
@@ -67,7 +75,9 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self._pauses: tuple[object, ...] = ()
         self._drained: asyncio.Future[None] | None = None
         self._is_closed = True
-        limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle)
+        #: How much was unread when a paused peer was last looked after.
+        self._seen = 0
+        limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle, timeouts.paused)
         # A deadline is never nearer than the shortest timeout, so looking that often misses none: no operation has to
         # set a timer of its own.
         self._period = min((limit for limit in limits if limit is not None), default=None)
@@ -79,8 +89,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self._is_closed = False
         self.connection.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         connected = transport.get_extra_info("socket")
+        self._socket = connected
         if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
-            self._socket = connected
             self.is_impatient = _QUICKACK is not None
             if not self.protocol.machine.acceptor:
                 be_prompt(connected)  # what is accepted has it from the listening socket
@@ -167,8 +177,11 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
     def pause_reading(self, reason: object) -> None:
         """Reads nothing more until `resume_reading()` has been called with every reason to pause."""
         if not self._pauses and not self.connection.is_closing():
-            self.protocol.is_paused = True
+            now = self.time()
+            self.protocol.paused_since = now
+            self._seen = 0
             self.connection.pause_reading()
+            self._resources.wheel.schedule(self, now + _PROBE_PERIOD)
         if reason not in self._pauses:
             self._pauses += (reason,)
 
@@ -178,10 +191,19 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             return
         self._pauses = tuple(other for other in self._pauses if other is not reason)
         if not self._pauses:
-            self.protocol.is_paused = False
-            self.protocol.touch(self.time())
-            if not self.connection.is_closing():
-                self.connection.resume_reading()
+            self._read_on()
+
+    def forget_pauses(self) -> None:
+        """Reads on whatever the reasons to pause: the association is over, and the peer's close is to be noticed."""
+        if self._pauses:
+            self._pauses = ()
+            self._read_on()
+
+    def _read_on(self) -> None:
+        self.protocol.paused_since = None
+        self.protocol.touch(self.time())
+        if not self.connection.is_closing():
+            self.connection.resume_reading()
 
     def close(self) -> None:
         """Closes the socket when what is written has left."""
@@ -204,13 +226,33 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         if ended is not None:
             self.owner.on_event(ended, now)
         self.flush()
+        if self._pauses and not self.protocol.is_over and (gone := self._probe()) is not None:
+            self.owner.on_gone(gone)
+            self.close_now()
+            return None
         if self.protocol.is_over and (self.protocol.blocked_since is not None or self.protocol.is_closing):
             self.close_now()  # what is unsent will not be taken, so a graceful close would wait for ever
             return None
-        if self._period is None:
-            return None
         # Not later than that, even if no deadline is so near: an operation may begin that has a nearer one.
-        return min(now + self._period, self.protocol.next_deadline() or math.inf)
+        times = [] if self._period is None else [now + self._period, self.protocol.next_deadline() or math.inf]
+        if self._pauses:
+            times.append(now + _PROBE_PERIOD)
+        return min(times, default=None)
+
+    def _probe(self) -> RemoteError | None:
+        """Why the association is over, if the peer that is not read has ended it."""
+        if self._socket is None:
+            return None
+        if has_closed(self._socket):
+            return ConnectionLost("the peer closed the connection while it was held up")
+        # What is encrypted tells nothing.
+        if self.connection.get_extra_info("ssl_object") is None:
+            ahead = unread(self._socket, _PROBE_SIZE)
+            if len(ahead) != self._seen:  # otherwise nothing has come since the last time
+                self._seen = len(ahead)
+                if self.protocol.receiver.announces_abort(ahead):
+                    return AssociationAborted(0, 0)
+        return None
 
     def acknowledge(self) -> None:
         """Has the system acknowledge at once what has come."""
@@ -227,9 +269,6 @@ def be_prompt(connected: Any) -> None:
 
 
 def set_option(connected: Any, level: int, option: int) -> None:
-    """Switches a socket option on. The sockets that event loops show duplicate their descriptor for that: we don't."""
-    borrowed = socket.socket(connected.family, connected.type, connected.proto, fileno=connected.fileno())
-    try:
-        borrowed.setsockopt(level, option, 1)
-    finally:
-        borrowed.detach()
+    """Switches a socket option on."""
+    with borrowed(connected) as real:
+        real.setsockopt(level, option, 1)

@@ -118,7 +118,7 @@ class FolderStorage:
         # The engine has answered 0117H to anything else; that only UIDs name files does not rest on the engine.
         if not is_valid_uid(uid):
             raise ValueError("not a UID (PS3.5 9.1)")
-        file = self._folder.create(f"{uid}.dcm", gather=self._gather)
+        file = self._folder.create(f"{uid}.dcm", gather=self._gather, memory=request.association.budget)
         file.write(
             encode_file_meta(
                 request.affected_sop_class_uid,

@@ -294,10 +294,10 @@ def test_idle_while_we_perform_and_the_next_message_stalls() -> None:
 
 def test_not_idle_while_we_do_not_read() -> None:
     scp = open_acceptor(timeouts=Timeouts(idle=9))
-    scp.protocol.is_paused = True
+    scp.protocol.paused_since = scp.clock.now
     assert scp.protocol.next_deadline() is None
     scp.clock.now += 100
-    scp.protocol.is_paused = False
+    scp.protocol.paused_since = None
     scp.protocol.touch(scp.clock.now)
     expires(scp, 9, "sign of the peer")
 
