@@ -63,7 +63,7 @@ def among_idle(bench: Bench, size: tuple[int, int], idle: int) -> Planned:
 
         return _with_and_without(bench, title, work, beside, f"beside {idle:,} idle", Target(PER_SECOND, 0.8, None))
 
-    return Planned(title, make, ("dimseblast",))
+    return Planned(title, make, BLAST)
 
 
 def beside_huge(bench: Bench, size: tuple[int, int], hogs: int) -> Planned:
@@ -81,7 +81,7 @@ def beside_huge(bench: Bench, size: tuple[int, int], hogs: int) -> Planned:
 
         return _with_and_without(bench, title, work, beside, f"beside {hogs} C-STORE", Target(P99, 0.1, None))
 
-    return Planned(title, make, ("dimseblast",))
+    return Planned(title, make, BLAST)
 
 
 def _report(work: Load, port: int) -> Metrics:
@@ -92,14 +92,19 @@ def _report(work: Load, port: int) -> Metrics:
 def _with_and_without(
     bench: Bench, title: str, work: Load, beside: Callable[[c.Start, Path], Metrics], name: str, target: Target
 ) -> Row:
-    """Each of ours alone and beside others; `target` is how much of the figure has to be left."""
+    """Each server alone and beside others; `target` is how much of the figure ours has to keep.
+
+    The sink shows how much the machine leaves of it: all share its processors, the load generators too.
+    """
     who: list[Contender] = []
     targets: list[Target] = []
-    for ours_name, start in OURS:
-        alone, together = f"{ours_name}, alone", f"{ours_name}, {name}"
+    for server, start in (*OURS, (c.LIMIT, c.sink(bench.tools["dimsesink"]))):
+        alone, together = f"{server}, alone", f"{server}, {name}"
+        is_ours = server != c.LIMIT
         who.append(Contender(alone, bench.in_folder(partial(served, start, work))))
-        who.append(Contender(together, bench.in_folder(partial(beside, start)), ours=True))
-        targets.append(Target(target.metric, target.value, alone, of=together))
+        who.append(Contender(together, bench.in_folder(partial(beside, start)), ours=is_ours))
+        if is_ours:
+            targets.append(Target(target.metric, target.value, alone, of=together))
     metrics = Metric(PER_SECOND), Metric(P99, higher=False, digits=2)
     return Row(title, metrics, tuple(who), who[0].name, tuple(targets))
 

@@ -109,8 +109,8 @@ def _target_plot(judged: Iterable[tuple[Outcome, Verdict]]) -> str:
     labels, scores, colours = [], [], []
     for outcome, verdict in judged:
         target = verdict.target
-        if not verdict.reached or not target.value:
-            continue
+        if verdict.reached is None or verdict.reached <= 0 or target.value <= 0:
+            continue  # no place on a logarithmic axis
         score = verdict.reached / target.value
         metric = next(each for each in outcome.row.metrics if each.name == target.metric)
         if target.against is None and not metric.higher:
