@@ -162,9 +162,8 @@ def table(outcome: Outcome) -> str:
     text += [f"  left out {name}: {reason}" for name, reason in outcome.absent.items()]
     text += [f"  FAILED   {name}: {last_line(failure)}" for name, failure in outcome.failures.items()]
     for verdict in outcome.verdicts():
-        reached = number(verdict.reached, 2)
-        judged = "reached" if verdict.enough else "MISSED "
-        text.append(f"  {judged}  {verdict.contender}, {verdict.target.metric}: {reached} of {wanted(verdict.target)}")
+        judged, target = "reached" if verdict.enough else "MISSED ", verdict.target
+        text.append(f"  {judged}  {verdict.contender}, {target.metric}: {reached(verdict)} of {wanted(target)}")
     return "\n".join(text)
 
 
@@ -177,6 +176,11 @@ def cell(outcome: Outcome, contender: str, metric: Metric) -> str:
 
 def number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def reached(verdict: Verdict) -> str:
+    value = verdict.reached
+    return number(value, 4 if value is not None and value < 0.1 else 2)
 
 
 def wanted(target: Target) -> str:

@@ -36,7 +36,7 @@ class Load:
     associations: int
     operations: int
     data_set: Path | None = None
-    timeout: float = 60.0
+    timeout: float = 40.0
 
     def arguments(self, port: int) -> list[str]:
         arguments = [os.fspath(self.program), "127.0.0.1", str(port), "ANY-SCP", self.mode]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from math import ceil, floor, log2
+from math import ceil, floor, log2, log10
 
 import plotly.graph_objects as go
 from plotly.io import to_html
@@ -17,14 +17,16 @@ from benchmarks.comparison import (
     all_verdicts,
     cell,
     last_line,
-    number,
+    reached,
     wanted,
 )
+from benchmarks.contenders import DCMTK, LIMIT, ORTHANC, OUR_COMMAND, OUR_SERVER
 from benchmarks.report import Setting
 
 _OURS, _OURS_TOO, _PEER, _LIMIT = "#0b6e4f", "#35a67d", "#8a94a6", "#c9ced6"
 _REACHED, _MISSED = "#0b6e4f", "#c0392b"
-_CURVE_COLOURS = ("#0b6e4f", "#35a67d", "#c0392b", "#d68910", "#2c3e50", "#8e44ad")
+#: The same one has the same colour in every plot of curves.
+_CURVE_COLOURS = {OUR_COMMAND: _OURS, OUR_SERVER: _OURS_TOO, DCMTK: "#c0392b", ORTHANC: "#d68910", LIMIT: "#2c3e50"}
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
@@ -76,16 +78,16 @@ def _targets(outcomes: Sequence[Outcome]) -> str:
     judged = all_verdicts(outcomes)
     if not judged:
         return ""
-    reached = sum(verdict.enough for _, verdict in judged)
-    missed = len(judged) - reached
+    enough = sum(verdict.enough for _, verdict in judged)
+    missed = len(judged) - enough
     lines = [
         f"<tr><td>{escape(outcome.row.title)}</td><td class=text>{escape(verdict.contender)}</td>"
-        f"<td class=text>{escape(verdict.target.metric)}</td><td>{number(verdict.reached, 2)}</td>"
+        f"<td class=text>{escape(verdict.target.metric)}</td><td>{reached(verdict)}</td>"
         f"<td class=text>{escape(_bound(outcome, verdict))}</td>{_judgement(verdict)}</tr>"
         for outcome, verdict in judged
     ]
     return (
-        f"<h2>Targets</h2><p><span class=reached>{reached} reached</span>, "
+        f"<h2>Targets</h2><p><span class=reached>{enough} reached</span>, "
         f"<span class={'missed' if missed else 'note'}>{missed} missed</span></p>{_target_plot(judged)}"
         "<table><tr><th>work</th><th class=text>who</th><th class=text>figure</th><th>reached</th>"
         f"<th class=text>wanted</th><th></th></tr>{''.join(lines)}</table>"
@@ -142,11 +144,12 @@ def _target_plot(judged: Iterable[tuple[Outcome, Verdict]]) -> str:
         tickvals=list(ticks),
         ticktext=[f"{2.0**tick:.2g}" for tick in ticks],
         tickangle=0,
+        side="top",
         range=(min(-1, lowest) - 1, max(1, highest) + 1),
         zerolinecolor="#1f2933",
         zerolinewidth=1.5,
     )
-    return _draw(figure, height=120 + 34 * len(labels), left=470)
+    return _draw(figure, height=120 + 34 * len(labels), left=470, top=60)
 
 
 # ---- curves
@@ -167,14 +170,24 @@ def _curve(name: str, points: list[tuple[int, Outcome]]) -> str:
     metric = points[0][1].row.metrics[0]
     names = dict.fromkeys(contender.name for _, outcome in points for contender in outcome.row.contenders)
     figure = go.Figure()
-    for who, colour in zip(names, _CURVE_COLOURS, strict=False):
-        reached = [(x, value) for x, outcome in points if (value := outcome.median(who, metric.name)) is not None]
-        if reached:
-            x, y = zip(*reached, strict=True)
-            figure.add_scatter(x=x, y=y, name=who, mode="lines+markers", line_color=colour)
+    rates: list[float] = []
+    for who in names:
+        measured = [(x, value) for x, outcome in points if (value := outcome.median(who, metric.name))]
+        if measured:
+            x, y = zip(*measured, strict=True)
+            rates += y
+            figure.add_scatter(x=x, y=y, name=who, mode="lines+markers", line_color=_CURVE_COLOURS.get(who, _PEER))
     counts = [count for count, _ in points]
     figure.update_xaxes(type="log", title="associations", tickvals=counts, ticktext=[f"{count:,}" for count in counts])
-    figure.update_yaxes(type="log", title=metric.name, dtick="D2")
+    ticks = [digit * 10**power for power in range(9) for digit in (1, 2, 5)]
+    lowest, highest = min(rates, default=1.0) / 2, 2 * max(rates, default=1.0)
+    figure.update_yaxes(
+        type="log",
+        title=metric.name,
+        tickvals=ticks,
+        ticktext=[f"{tick:,}" for tick in ticks],
+        range=(log10(lowest), log10(highest)),
+    )
     missing = sorted({f"{who} at {x:,}" for x, outcome in points for who in outcome.failures})
     note = f"<p class=note>Did not do all of the work: {escape(', '.join(missing))}</p>" if missing else ""
     return f"<h3>{escape(name)}</h3>{_draw(figure, height=380, left=80, legend=True)}{note}"
@@ -231,11 +244,11 @@ def _colour(outcome: Outcome, contender: Contender) -> str:
     return _OURS if contender is first else _OURS_TOO
 
 
-def _draw(figure: go.Figure, *, height: int, left: int, legend: bool = False) -> str:
+def _draw(figure: go.Figure, *, height: int, left: int, top: int = 10, legend: bool = False) -> str:
     figure.update_layout(
         template="plotly_white",
         height=height,
-        margin={"l": left, "r": 70, "t": 10, "b": 45},
+        margin={"l": left, "r": 70, "t": top, "b": 45},
         showlegend=legend,
         bargap=0.25,
         font_family="system-ui, sans-serif",
