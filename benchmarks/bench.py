@@ -21,6 +21,16 @@ TOOLS = {
 }
 
 
+class Image(NamedTuple):
+    """A CT of `side` x `side` pixels, named after the size of its data set."""
+
+    name: str
+    side: int
+
+
+LARGE, SMALL, HUGE = Image("525 kB", objects.SIZE), Image("9 kB", objects.SMALL), Image("10 MB", 2236)
+
+
 class Planned(NamedTuple):
     """A row that can be asked for by its title; `make` does what it takes to have it, such as writing files."""
 
@@ -70,18 +80,18 @@ class Bench:
 
         return run
 
-    def data_set(self, image: objects.Image) -> Path:
+    def data_set(self, image: Image) -> Path:
         """A file with the encoded data set of one CT."""
         path = self.folder / f"{image.name}.dataset"
         if not path.exists():
-            path.write_bytes(objects.ct_data_set(1, image)[0])
+            path.write_bytes(objects.ct_data_set(1, image.side)[0])
         return path
 
-    def files(self, count: int, image: objects.Image) -> Path:
+    def files(self, count: int, image: Image) -> Path:
         """A folder of so many Part 10 files."""
         folder = self.folder / f"{image.name}-{count}"
         if not folder.exists():
-            for _ in objects.write_cts(folder, count, image):
+            for _ in objects.write_cts(folder, count, image.side):
                 pass
         return folder
 

@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import contenders as c
-from benchmarks.bench import Bench, Planned
+from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from benchmarks.loads import PER_CPU, PER_SECOND
-from tests.interop.objects import LARGE, SMALL, Image
 
 OURS, DCMTK = "aiodicom storescu", "DCMTK storescu, TCP_NODELAY=1"
 SENT = (Metric(PER_SECOND), Metric("MB/s"), Metric(PER_CPU), Metric("associations", higher=False))

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks import contenders as c
-from benchmarks.bench import Bench, Planned
+from benchmarks.bench import LARGE, Bench, Planned
 from benchmarks.comparison import Contender, Row, Target
 from benchmarks.loads import PER_CPU, PER_SECOND, SERVED, Load, load, served
-from tests.interop.objects import LARGE
 
 #: `+B` writes what it received as it came; `-B` is the default, which parses and writes anew. Neither syncs.
 NORMAL, PRESERVING = f"{c.DCMTK} -B", f"{c.DCMTK} +B"

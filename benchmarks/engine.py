@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from benchmarks import contenders as c
-from benchmarks.bench import Bench, Planned
+from benchmarks.bench import LARGE, Bench, Planned
 from benchmarks.clients import to_default, to_sink
 from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
@@ -16,7 +16,6 @@ from benchmarks.loads import PER_CPU, PER_SECOND
 from benchmarks.many import between_ours
 from benchmarks.processes import timed
 from benchmarks.servers import Figures, discarded, echo, few, opened
-from tests.interop.objects import LARGE
 
 
 def import_time(runs: int) -> Metrics:

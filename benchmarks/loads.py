@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, Image
 from benchmarks.comparison import Metric, Metrics
 from benchmarks.contenders import Start
 from benchmarks.processes import tree_bytes, usage, usage_after
@@ -61,9 +61,14 @@ class Load:
             env=self.environment(),
             check=False,
         )
-        if done.returncode:
-            raise RuntimeError(f"dimseblast: {done.stdout.strip() or done.stderr.strip()}")
+        if not done.stdout:
+            raise RuntimeError(f"dimseblast ended with exit code {done.returncode}: {done.stderr.strip()}")
         report: dict[str, float] = json.loads(done.stdout)
+        if done.returncode:
+            raise RuntimeError(
+                f"{report['ok_assocs']:,} associations and {report['ok_ops']:,} operations in {report['secs']:.0f} s; "
+                f"{report['failed']:,} failed, {report['unfinished']:,} not done. {report['err']}".strip()
+            )
         return report
 
     @contextlib.contextmanager
@@ -84,7 +89,7 @@ class Load:
             process.communicate()
 
 
-def load(bench: Bench, mode: str, associations: int, operations: int, image: objects.Image | None = None) -> Load:
+def load(bench: Bench, mode: str, associations: int, operations: int, image: Image | None = None) -> Load:
     data_set = None if image is None else bench.data_set(image)
     return Load(bench.tools["dimseblast"], mode, associations, operations, data_set)
 

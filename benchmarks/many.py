@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import contenders as c
-from benchmarks.bench import Bench, Planned
+from benchmarks.bench import HUGE, Bench, Planned
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from benchmarks.loads import KIB_EACH, OPENING, P99, PER_SECOND, SERVED, Load, held, holding, load, served
 from benchmarks.processes import timed
 from benchmarks.servers import BLAST, limit, ours
-from tests.interop.objects import HUGE
 
 ECHOES = "C-ECHO/s over all"
 

@@ -7,10 +7,9 @@ from functools import partial
 from typing import NamedTuple
 
 from benchmarks import contenders as c
-from benchmarks.bench import Bench, Planned
+from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
 from benchmarks.comparison import Contender, Point, Row, Target
 from benchmarks.loads import PER_CPU, PER_SECOND, SERVED, Load, load, served
-from tests.interop.objects import LARGE, SMALL, Image
 
 BLAST = ("dimseblast", "dimsesink")
 

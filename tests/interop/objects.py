@@ -1,4 +1,4 @@
-"""DICOM objects to send: real ones out of pydicom's test data, and CT slices of several sizes made here.
+"""DICOM objects to send: real ones out of pydicom's test data, and a CT slice of 525 kB made here.
 
 The parsing here is the least that is needed and shares nothing with aiodicom.
 """
@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.interop.processes import PeerMissing
 
@@ -134,16 +133,7 @@ def some_instances() -> list[Part10]:
 # ---- a synthetic CT slice
 
 ROOT = "1.2.826.0.1.3680043.10.1234"
-
-
-class Image(NamedTuple):
-    """A square image of 16 bit a pixel, named after the size of its data set."""
-
-    name: str
-    size: int
-
-
-LARGE, SMALL, HUGE = Image("525 kB", 512), Image("9 kB", 64), Image("10 MB", 2236)
+SIZE, SMALL = 512, 64
 
 
 def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
@@ -154,9 +144,9 @@ def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
 
 
 @functools.cache
-def _pixels(size: int) -> bytes:
+def _pixels(side: int) -> bytes:
     """Noise of 12 bits in 16, the same in every run."""
-    noise = bytearray(random.Random(2).randbytes(2 * size * size))
+    noise = bytearray(random.Random(2).randbytes(2 * side * side))
     noise[1::2] = bytes(value & 0x0F for value in noise[1::2])
     return bytes(noise)
 
@@ -166,8 +156,8 @@ def ct_uid(number: int) -> str:
     return f"{ROOT}.2.1{number:0{64 - len(ROOT) - 4}d}"
 
 
-def ct_data_set(number: int, image: Image = LARGE) -> tuple[bytes, int]:
-    """A CT, explicit little endian, and the offset of its 64-byte SOP Instance UID value."""
+def ct_data_set(number: int, side: int = SIZE) -> tuple[bytes, int]:
+    """A CT of `side` x `side` x 16 bit, explicit little endian, and the offset of its SOP Instance UID: 64 bytes."""
 
     def us(value: int) -> bytes:
         return struct.pack("<H", value)
@@ -195,8 +185,8 @@ def ct_data_set(number: int, image: Image = LARGE) -> tuple[bytes, int]:
             _element(0x0020, 0x0013, b"IS", str(number).encode()),
             _element(0x0028, 0x0002, b"US", us(1)),
             _element(0x0028, 0x0004, b"CS", b"MONOCHROME2"),
-            _element(0x0028, 0x0010, b"US", us(image.size)),
-            _element(0x0028, 0x0011, b"US", us(image.size)),
+            _element(0x0028, 0x0010, b"US", us(side)),
+            _element(0x0028, 0x0011, b"US", us(side)),
             _element(0x0028, 0x0100, b"US", us(16)),
             _element(0x0028, 0x0101, b"US", us(12)),
             _element(0x0028, 0x0102, b"US", us(11)),
@@ -205,11 +195,11 @@ def ct_data_set(number: int, image: Image = LARGE) -> tuple[bytes, int]:
             _element(0x0028, 0x1053, b"DS", b"1"),
         )
     )
-    return head + _element(0x7FE0, 0x0010, b"OW", _pixels(image.size)), offset
+    return head + _element(0x7FE0, 0x0010, b"OW", _pixels(side)), offset
 
 
-def write_ct(path: Path, number: int = 1, image: Image = LARGE) -> Part10:
-    """Writes the CT of this number as a Part 10 file."""
+def write_ct(path: Path, number: int = 1, side: int = SIZE) -> Part10:
+    """Writes the CT of this number as a Part 10 file of 525 kB; of 9 kB where `side` is `SMALL`."""
     meta = b"".join(
         (
             _element(0x0002, 0x0001, b"OB", b"\0\1"),
@@ -220,12 +210,12 @@ def write_ct(path: Path, number: int = 1, image: Image = LARGE) -> Part10:
         )
     )
     head = bytes(128) + b"DICM" + _element(0x0002, 0x0000, b"UL", struct.pack("<L", len(meta))) + meta
-    path.write_bytes(head + ct_data_set(number, image)[0])
+    path.write_bytes(head + ct_data_set(number, side)[0])
     return Part10(path, CT_IMAGE_STORAGE, ct_uid(number), EXPLICIT_VR_LITTLE_ENDIAN, len(head))
 
 
-def write_cts(folder: Path, count: int, image: Image = LARGE) -> Iterator[Part10]:
+def write_cts(folder: Path, count: int, side: int = SIZE) -> Iterator[Part10]:
     """Writes a series of `count` slices, each with its own SOP Instance UID."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1, count + 1):
-        yield write_ct(folder / f"ct{number:05d}.dcm", number, image)
+        yield write_ct(folder / f"ct{number:05d}.dcm", number, side)
