@@ -11,7 +11,7 @@ from benchmarks.bench import LARGE, Bench, Planned
 from benchmarks.clients import to_default, to_sink
 from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
-from benchmarks.disk import NORMAL, stored
+from benchmarks.disk import NORMAL, PRESERVING, stored
 from benchmarks.loads import PER_CPU, PER_SECOND
 from benchmarks.many import between_ours
 from benchmarks.processes import timed
@@ -62,7 +62,8 @@ def rows(bench: Bench) -> Iterator[Planned]:
     yield echo(bench, size((100, 1000), (50, 200)), both._replace(per_cpu=2.5, per_second=1.8))
     stores = size((10, 200), (10, 20))
     yield discarded(bench, stores, LARGE, both._replace(per_cpu=1.5, per_second=1.2))
-    yield stored(bench, "written", stores, (Target(PER_SECOND, 1.0, NORMAL), Target(PER_CPU, 1.5, NORMAL)))
+    written = [Target(*figure, peer) for peer in (NORMAL, PRESERVING) for figure in ((PER_SECOND, 1.0), (PER_CPU, 1.5))]
+    yield stored(bench, "written", stores, tuple(written))
     cycles = both._replace(per_cpu=5.0, per_second=8.0, of_orthanc=0.5)
     yield opened(bench, size((20, 200), (20, 20)), cycles)
     yield few(bench, "C-ECHO", "echo", size((10, 100), (2, 50)))
