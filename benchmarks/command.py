@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.bench import TOOLS, Bench, Planned, Rows, Tools
+from benchmarks.bench import TOOLS, Bench, Rows, Tools
 from benchmarks.comparison import Outcome, run, table
 from benchmarks.report import as_json, setting
 
@@ -34,11 +34,14 @@ def main(program: str, description: str, modules: Sequence[Rows]) -> int:
             return 0
         if not wanted:
             parser.error(f"no row's title matches {options.only!r}: --list shows them")
-        _require_tools(parser, bench, wanted)
+        lacking = {planned.title for planned in wanted if not all(tool in bench.tools for tool in planned.tools)}
+        wanted = [planned for planned in wanted if planned.title not in lacking]
         where = setting(options.runs, quick=options.quick)
         print(", ".join(where.machine.values()))
         for who, version in where.versions.items():
             print(f"{who} {version}" if version else f"left out, not installed: {who}")
+        for title in sorted(lacking):
+            print(f"left out for want of {' and '.join(TOOLS)} (--tools DIR): {title}")
         outcomes: list[Outcome] = []
         try:
             for planned in wanted:
@@ -61,13 +64,13 @@ def main(program: str, description: str, modules: Sequence[Rows]) -> int:
 
 def _parser(program: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program, description=description)
-    named = os.environ.get("AIODICOM_BENCH_TOOLS")
     parser.add_argument(
         "--tools",
         type=Path,
         metavar="DIR",
-        default=Path(named) if named else None,
-        help=f"the folder of {' and '.join(f'{name}.c' for name in TOOLS)} (default: $AIODICOM_BENCH_TOOLS)",
+        default=_default_tools(),
+        help=f"the folder of {' and '.join(f'{name}.c' for name in TOOLS)}; rows that need them are left out without "
+        "(default: $AIODICOM_BENCH_TOOLS, or shared/tools beside the checkout)",
     )
     parser.add_argument("--only", default="", metavar="REGEX", help="only rows whose titles match")
     parser.add_argument("--list", action="store_true", help="show the titles of the rows, and run none")
@@ -84,16 +87,10 @@ def _parser(program: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _require_tools(parser: argparse.ArgumentParser, bench: Bench, wanted: Sequence[Planned]) -> None:
-    for name, purpose in TOOLS.items():
-        if name in bench.tools:
-            continue
-        users = [planned.title for planned in wanted if name in planned.tools]
-        if users:
-            parser.error(
-                f"{len(users)} of the rows asked for need {name}, {purpose}: name the folder that has {name}.c with "
-                "--tools DIR or AIODICOM_BENCH_TOOLS, or choose rows without it with --only (benchmarks/README.md)"
-            )
+def _default_tools() -> Path | None:
+    named = os.environ.get("AIODICOM_BENCH_TOOLS")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "tools"
+    return folder if folder.is_dir() else None
 
 
 def _allow_many_files() -> None:

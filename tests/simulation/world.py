@@ -15,6 +15,7 @@ from aiodicom.dimse.events import AcceptedContext, Ended, ReleaseRequested, Requ
 from aiodicom.dimse.messages import CEchoRQ, CEchoRSP
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.errors import DeadlineExceeded
+from aiodicom.metrics import Counters
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from aiodicom.ul._pdu import Body
@@ -83,9 +84,10 @@ class Acceptance:
 
     __slots__ = ("end", "ended_at", "expected", "heard_at", "protocol")
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counters) -> None:
         self.protocol = Protocol(
             acceptor=True,
+            counters=counters,
             timeouts=_TIMEOUTS,
             maximum_length=_MAXIMUM_LENGTH,
             open_body=lambda _context, _message: Body(),
@@ -110,6 +112,7 @@ class World:
         self.wrong: list[tuple[Acceptance, bytes]] = []
         #: How often an association was asked for its deadline.
         self.deadlines_asked = 0
+        self._counters = Counters()
         self._scratch = bytearray(65536)
         self._sequence = 0
         self._queue: list[tuple[float, int, Acceptance, bytes | None, bytes | None]] = []
@@ -118,7 +121,7 @@ class World:
 
     def connect(self, at: float) -> Acceptance:
         """A peer connects and proposes."""
-        association = Acceptance()
+        association = Acceptance(self._counters)
         self.associations.append(association)
         association.protocol.connection_made(at)
         self.send(association, at, PROPOSAL, ACCEPTANCE)
