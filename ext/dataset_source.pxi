@@ -39,10 +39,10 @@ cdef class Source:
         return total
 
 
-cdef str path_text(tuple where, uint32_t tag):
-    """The tags that lead to an element: `where` is (that of the enclosing item, tag of the sequence, item number)."""
+cdef str path_text(tuple where, uint32_t number, uint32_t tag):
+    """The tags that lead to an element of a data set with this `Core.where` and `Core.number`."""
     cdef list parts = [f"({tag >> 16:04X},{tag & 0xFFFF:04X})"] if tag else []
     while where is not None:
-        parts.append(f"({where[1] >> 16:04X},{where[1] & 0xFFFF:04X})[{where[2]}]")
-        where = where[0]
+        parts.append(f"({where[2] >> 16:04X},{where[2] & 0xFFFF:04X})[{number}]")
+        where, number = where[0], where[1]
     return ".".join(reversed(parts))

@@ -129,10 +129,14 @@ def _walk(read: Read, size: int, offset: int, preamble: bytes, fault: str) -> He
     return Head(preamble, read(begin, offset - begin), implicit, transfer_syntax_uid, offset, fault)
 
 
-def guess_transfer_syntax(start: bytes) -> str:
-    """The transfer syntax of a data set whose file does not state one, by its first bytes (of native pixels)."""
+def guess_transfer_syntax(start: bytes, size: int) -> str:
+    """The transfer syntax of a data set of `size` bytes, without fragments, that its file does not state.
+
+    `start` is what the data set begins with.
+    """
     if start[4:6] not in _VRS:
         return IMPLICIT_VR_LITTLE_ENDIAN
-    # Data sets begin with low groups, so the one reading that gives a low group is right.
-    little, big = int.from_bytes(start[:2], "little"), int.from_bytes(start[:2], "big")
-    return EXPLICIT_VR_BIG_ENDIAN if big < little and little >= 0x0100 else EXPLICIT_VR_LITTLE_ENDIAN
+    from aiodicom.dataset._dataset import found_encoding
+
+    _, big = found_encoding(start, size, False, False)
+    return EXPLICIT_VR_BIG_ENDIAN if big else EXPLICIT_VR_LITTLE_ENDIAN

@@ -39,7 +39,7 @@ TRUNCATED = {
 SWAPPED = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 #: An unknown VR; UIDs with leading zeros.
-NOT_STRICT = {"test_files/badVR.dcm"} | {
+NOT_STRICT = {"test_files/badVR.dcm", "test_files/ExplVR_BigEnd.dcm"} | {
     f"test_files/rtdose{rest}.dcm" for rest in ("", "_1frame", "_expb", "_expb_1frame")
 }
 
