@@ -104,26 +104,16 @@ cdef class Core:
     def _decode(self, data, bint implicit, bint big, uint32_t stop_before, bint strict, int max_depth,
                 size_t max_elements, uint64_t base, original=None, trouble=None, read_deferred=None, list holes=None):
         """Makes this, which is new, the data set that `data` encode; `original` is what was inflated to give them."""
-        cdef Source source = Source.__new__(Source)
+        cdef Source source = source_of(data)
         if not 0 < max_depth <= GREATEST_DEPTH:
             raise ValueError(f"max_depth is to be from 1 to {GREATEST_DEPTH}")
-        PyObject_GetBuffer(data, &source.view, PyBUF_SIMPLE)
-        source.held = True
-        source.data = <const uint8_t*>source.view.buf
-        source.size = source.view.len
         source.base = base
         source.max_depth = max_depth
         source.max_elements = max_elements
         source.strict = strict
         source.original = original
         if holes:
-            source.read_deferred = read_deferred
-            source.holes = <Hole*>malloc(len(holes) * sizeof(Hole))
-            if source.holes == NULL:
-                raise MemoryError
-            for at, offset, length, skipped in holes:
-                source.holes[source.hole_count] = Hole(at, offset, length, skipped)
-                source.hole_count += 1
+            source.leave_out(holes, read_deferred)
         if not strict and read_deferred is None:
             believe_first(source.data, source.size, source.size, &implicit, &big)
         self.source = source
