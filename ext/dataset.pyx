@@ -152,9 +152,8 @@ cdef class Core:
             free(index.elements)
             if outcome == NO_MEMORY:
                 raise MemoryError
-            if outcome == TOO_MANY:
-                raise self.error(f"more than {source.max_elements} elements", index.fault, index.fault_tag)
-            raise self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
+            why = f"more than {source.max_elements} elements" if outcome == TOO_MANY else index.why.decode("ascii")
+            raise self.error(why, index.fault, index.fault_tag)
         if outcome == CUT:
             trouble = self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
         if self.indexed:  # by another thread meanwhile; from here on nothing lets one in
@@ -399,7 +398,7 @@ cdef class Core:
             return self._part(key)
         element = self.element_at(tag_of(key))
         if element is None:
-            raise KeyError(key)
+            raise KeyError(key if isinstance(key, str) else to_tag(key))
         return element
 
     def __delitem__(self, key):

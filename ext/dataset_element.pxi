@@ -228,7 +228,7 @@ cdef class DataElement:
             shown = f"<Sequence, length {len(value)}>"
         else:
             shown = repr(value)
-        return f"({self.number >> 16:04X},{self.number & 0xFFFF:04X}) {self.name} {self.vr}: {shown}"
+        return f"({self.number >> 16:04X},{self.number & 0xFFFF:04X}) {self.name:<35.35} {self.vr}: {shown}"
 
     __repr__ = __str__
 

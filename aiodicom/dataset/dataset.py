@@ -436,7 +436,9 @@ class Dataset(Core):
         )
 
     def __str__(self) -> str:
-        return "\n".join(self._lines(""))
+        if self.file_meta is None:
+            return "\n".join(self._lines(""))
+        return "\n".join(("file_meta", *self.file_meta._lines("  "), *self._lines("")))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)} elements>"

@@ -34,35 +34,27 @@ def inflate(data: Buffer, limit: int, strict: bool) -> tuple[Buffer, DecodeError
     never deflated come back as they are, and what zlib's header (RFC 1950) begins is inflated as well, both with a
     warning; `strict` refuses them.
     """
-    try:
-        inflated, trouble = _inflate(data, -zlib.MAX_WBITS, limit)
-    except _NotDeflated:
-        if strict:
-            raise
+    inflated, trouble = _inflate(data, -zlib.MAX_WBITS, limit)
+    if inflated is None and not strict:
         if is_native(data):
             _warn("The transfer syntax says that the data set is deflated, which it is not - reading it as it is")
             return data, None
-        if data[0] & 0x0F != zlib.DEFLATED or (data[0] << 8 | data[1]) % 31:
-            raise
-        inflated, trouble = _inflate(data, zlib.MAX_WBITS, limit)
-        _warn("The deflated data set has a header of zlib's, which PS3.5 A.5 forbids - inflating it")
-    if strict and trouble is not None:
+        if data[0] & 0x0F == zlib.DEFLATED and (data[0] << 8 | data[1]) % 31 == 0:
+            _warn("The deflated data set has a header of zlib's, which PS3.5 A.5 forbids - inflating it")
+            inflated, trouble = _inflate(data, zlib.MAX_WBITS, limit)
+    if trouble is not None and (strict or inflated is None):
         raise trouble
-    return inflated, trouble
-
-
-class _NotDeflated(DecodeError):
-    """The data are corrupt from the beginning."""
+    return inflated or b"", trouble
 
 
 def _warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=4)
 
 
-def _inflate(data: Buffer, form: int, limit: int) -> tuple[bytes, DecodeError | None]:
+def _inflate(data: Buffer, form: int, limit: int) -> tuple[bytes | None, DecodeError | None]:
     """What there is before the end, or before what is corrupt, and what was wrong there; `form` is zlib's `wbits`.
 
-    Raises `_NotDeflated` where there is nothing.
+    None for what is corrupt from the beginning.
     """
     inflater = zlib.decompressobj(form)
     parts: list[bytes] = []
@@ -72,10 +64,8 @@ def _inflate(data: Buffer, form: int, limit: int) -> tuple[bytes, DecodeError | 
         try:
             part = inflater.decompress(rest, min(_STEP, limit - total + 1))
         except zlib.error as error:
-            reason, offset = f"the deflated data are corrupt ({error})", len(data) - len(rest)
-            if not parts:
-                raise _NotDeflated(reason, offset) from error
-            return b"".join(parts), DecodeError(reason, offset)
+            reason = f"the deflated data are corrupt ({error})"
+            return b"".join(parts) if parts else None, DecodeError(reason, len(data) - len(rest))
         total += len(part)
         if total > limit:
             raise DecodeError(f"the deflated data inflate to more than {limit} bytes", 0)

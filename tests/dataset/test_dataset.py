@@ -546,7 +546,7 @@ class TestValues:
         assert (name.family_name, name.given_name, name.middle_name) == ("Yamada", "Tarou", "M")
         assert (name.name_prefix, name.name_suffix) == ("Dr", "Jr")
         assert (name.ideographic, name.phonetic) == ("山田^太郎", "やまだ^たろう")
-        assert name.formatted("%(family_name)s, %(given_name)s") == name.family_comma_given == "Yamada, Tarou"
+        assert name.formatted("%(family_name)s, %(given_name)s") == name.family_comma_given() == "Yamada, Tarou"
         assert PersonName.from_named_components(family_name="A", given_name="B") == "A^B"
 
     def test_several_values_and_multiplicity(self) -> None:
