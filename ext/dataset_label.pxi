@@ -5,7 +5,7 @@ cdef enum:
     LOOKED_AT = 8             # elements among them
 
 
-cdef int readable(const uint8_t* data, uint64_t size, uint64_t whole, bint big) noexcept nogil:
+cdef int readable(const uint8_t* data, uint64_t size, uint64_t whole, bint big) except -1:
     """How many of the first elements make sense in explicit VR: LOOKED_AT where all do that there are.
 
     `data` are the first `size` of `whole` bytes.
@@ -19,21 +19,17 @@ cdef int readable(const uint8_t* data, uint64_t size, uint64_t whole, bint big) 
     cursor.end = size
     cursor.big = big
     while found < LOOKED_AT:
-        if cursor.pos == whole or (found and whole > size and size - cursor.pos < 12):
+        if cursor.pos == whole:
             return LOOKED_AT
-        if (read_header(&cursor, False, &element, &length) != DONE or element.flags or element.tag >> 16 == 0xFFFE
-                or (found and element.tag <= last)):
-            return found
-        if length == UNDEFINED:
-            if element.vr != VR_SQ and element.vr != VR_UN and element.vr != VR_OB and element.vr != VR_OW:
-                return found
-            return LOOKED_AT
-        if length > whole - cursor.pos - element.header:
+        if (read_header(&cursor, False, &element, &length) != DONE or element.flags
+                or (found and element.tag <= last)
+                or (length != UNDEFINED and length > whole - cursor.pos - element.header)
+                or (not element.tag & 0x10000 and standard_vr(element.tag) == VR_NONE)):
             return found
         found += 1
         last = element.tag
         if length > size - cursor.pos - element.header:
-            return LOOKED_AT
+            return found
         cursor.pos += element.header + <uint64_t>length
     return found
 
@@ -42,8 +38,7 @@ cdef int believe_first(const uint8_t* data, uint64_t size, uint64_t whole, bint*
     """Sets `implicit` and `big`, which are what the label says, to what the data are: the first `size` of `whole` bytes."""
     cdef Cursor cursor
     cdef Element element
-    cdef uint32_t length, tag, turned
-    cdef uint64_t left
+    cdef uint32_t length = 0, other, tag
     cdef uint16_t vr
     cdef const uint8_t* p
     cursor.data = data
@@ -55,21 +50,23 @@ cdef int believe_first(const uint8_t* data, uint64_t size, uint64_t whole, bint*
         return 0
     tag = load_tag(p, big[0])
     vr = <uint16_t>((p[4] << 8) | p[5])
+    if info_of(vr).kind == KIND_UNKNOWN:
+        # No explicit VR, unless it is one to come: implicit VR, which is in little endian, where that makes sense.
+        if not implicit[0] and vr_index(vr) < 0 and (not big[0] or standard_vr(tag) == VR_NONE):
+            length = load32(p + 4, False)
+            if (length == UNDEFINED or length <= whole - 8) and standard_vr(load_tag(p, False)) != VR_NONE:
+                implicit[0] = True
+                big[0] = False
+        return 0
     # Data sets begin with groups below 0100H, but for those of some services: (2000,0010) may be one of either order.
-    if (tag >> 16 > 0xFF and not (tag >> 16) & 0xFF and info_of(vr).kind != KIND_UNKNOWN
+    if (tag >> 16 > 0xFF and not (tag >> 16) & 0xFF
             and readable(data, cursor.end, whole, not big[0]) > readable(data, cursor.end, whole, big[0])):
         big[0] = not big[0]
         implicit[0] = False
-        return 0
-    left = whole - 8
-    length = load32(p + 4, big[0])
-    if info_of(vr).kind == KIND_UNKNOWN:
-        if not implicit[0] and vr_index(vr) < 0 and not big[0]:
-            implicit[0] = (length == UNDEFINED or length <= left) and standard_vr(tag) != VR_NONE
     elif implicit[0]:
-        if (read_header(&cursor, False, &element, &turned) == DONE and turned != UNDEFINED
-                and turned <= left + 8 - element.header):
-            implicit[0] = length <= left and element.vr != standard_vr(element.tag)
+        length = load32(p + 4, False)
+        if read_header(&cursor, False, &element, &other) == DONE and other <= whole - element.header:
+            implicit[0] = length <= whole - 8 and vr != standard_vr(tag)
     return 0
 
 
