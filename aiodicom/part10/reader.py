@@ -14,15 +14,13 @@ from aiodicom.dataset.transfer import BEGINNING
 from aiodicom.errors import DecodeError
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
+from .group2 import reading
 from .head import Head, find_head, guess_transfer_syntax
 
 __all__ = ["dcmread"]
 
 #: Values of a path that are longer stay on disk, and so do whole files not.
 DEFER_SIZE = 1 << 16
-
-#: What is read of a file to find its parts.
-_WINDOW = 4096
 
 _PIXELS = 0x7FE00008
 
@@ -79,9 +77,9 @@ def dcmread(
             return _from_buffer(mapped, path, stop_before, strict, force, max_depth, max_inflated)
         if defer_size is None or size <= DEFER_SIZE:
             return _from_buffer(file.readall(), path, stop_before, strict, force, max_depth, max_inflated)
-        window = _Window(file)
-        head = find_head(window.read, size, force=force)
-        start = window.read(head.data_offset, min(BEGINNING, size - head.data_offset))
+        read = reading(file.fileno())
+        head = find_head(read, size, force=force)
+        start = read(head.data_offset, min(BEGINNING, size - head.data_offset))
         transfer_syntax = _transfer_syntax(head, start, size, strict)
     data_set = Dataset.from_file(
         path,
@@ -94,23 +92,6 @@ def dcmread(
         max_inflated=max_inflated,
     )
     return _dressed(data_set, head, path, strict)
-
-
-class _Window:
-    """Reads a file a page at a time, for the many small reads of its head."""
-
-    def __init__(self, file: BinaryIO | memory_map.mmap) -> None:
-        self._file = file
-        self._start = 0
-        self._held = b""
-
-    def read(self, offset: int, count: int) -> bytes:
-        at = offset - self._start
-        if at < 0 or at + count > len(self._held):
-            self._file.seek(offset)
-            self._held = self._file.read(max(count, _WINDOW))
-            self._start, at = offset, 0
-        return self._held[at : at + count]
 
 
 def _from_buffer(
