@@ -230,7 +230,8 @@ cdef class DataElement:
             shown = repr(value)
         return f"({self.number >> 16:04X},{self.number & 0xFFFF:04X}) {self.name:<35.35} {self.vr}: {shown}"
 
-    __repr__ = __str__
+    def __repr__(self):
+        return str(self)
 
 
 cdef dict NUMPY_TYPES = {

@@ -59,7 +59,7 @@ cdef int believe_first(const uint8_t* data, uint64_t size, uint64_t whole, bint*
                 big[0] = False
         return 0
     # Data sets begin with groups below 0100H, but for those of some services: (2000,0010) may be one of either order.
-    if (tag >> 16 > 0xFF and not (tag >> 16) & 0xFF
+    if (tag >> 16 > 0xFF and not (tag >> 16) & 0xFF and standard_vr(load_tag(p, not big[0])) != VR_NONE
             and readable(data, cursor.end, whole, not big[0]) > readable(data, cursor.end, whole, big[0])):
         big[0] = not big[0]
         implicit[0] = False

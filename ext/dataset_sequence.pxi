@@ -33,6 +33,8 @@ cdef class Sequence:
         self.items = []
 
     def __init__(self, items=()):
+        if isinstance(items, Core):
+            raise TypeError("a sequence is made of several data sets: put the one into a list")
         self.changed = True
         self.items = [checked_item(item) for item in items]
 
@@ -189,10 +191,15 @@ def rebuild_sequence(items, undefined):
     return sequence
 
 
-cdef inline Core checked_item(item):
-    if not isinstance(item, Core):
+cdef Core checked_item(item):
+    """An item that a program gives: a data set, or what is made of one of pydicom's."""
+    if isinstance(item, Core):
+        return <Core>item
+    from aiodicom.dataset import interop
+
+    if not interop.is_pydicom(item):
         raise TypeError(f"items of a sequence are data sets, not {type(item).__name__}")
-    return <Core>item
+    return interop.from_pydicom(item)
 
 
 cdef Sequence items_of(Core data_set, const Element* element):

@@ -19,7 +19,8 @@ from aiodicom.dataset._dataset import (
 )
 from aiodicom.dataset.stored import StoredFile
 from aiodicom.dataset.transfer import BEGINNING, TransferSyntax, deflate, encoding_of, inflate
-from aiodicom.dataset.values import Tag
+from aiodicom.dataset.values import UID, Tag
+from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 
 __all__ = ["Dataset", "Key", "PrivateBlock"]
 
@@ -192,7 +193,8 @@ class Dataset(Core):
         sequences and items are closed: as they were (``"kept"``; new ones have explicit lengths), ``"explicit"`` or
         ``"undefined"``.
 
-        Raises ValueError where a value cannot be encoded, or Pixel Data does not fit the transfer syntax.
+        Raises ValueError where a value cannot be encoded, Pixel Data does not fit the transfer syntax, or that is no
+        UID.
         """
         encoding, implicit, big, checked = self._target(transfer_syntax)
         if encoding.deflated:
@@ -219,6 +221,8 @@ class Dataset(Core):
             if self._decoded:
                 return encoding, self._implicit, self._big, False
             return encoding, not encoding.explicit, not encoding.little_endian, False
+        if transfer_syntax not in TRANSFER_SYNTAXES and not UID(transfer_syntax).is_valid:
+            raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {transfer_syntax!r}")
         encoding = encoding_of(transfer_syntax)
         checked = transfer_syntax != self.transfer_syntax
         return encoding, not encoding.explicit, not encoding.little_endian, checked
@@ -301,9 +305,11 @@ class Dataset(Core):
         return self[key]
 
     def update(self, elements: Mapping[Any, Any] | Dataset) -> None:
-        """Takes over the elements of another data set, or values by keyword, or elements by tag."""
-        if isinstance(elements, Dataset):
-            for element in elements:
+        """Takes over the elements of another data set (pydicom's too), or values by keyword, or elements by tag."""
+        from aiodicom.dataset.interop import is_pydicom, ours
+
+        if isinstance(elements, Dataset) or is_pydicom(elements):
+            for element in ours(elements):
                 self._put(element.__copy__())
             return
         for key, value in elements.items():

@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 from aiodicom.dataset import Dataset
 from aiodicom.dataset._dataset import plain_head, to_tag
-from aiodicom.dataset.conformance import forbidden_value
 from aiodicom.dataset.dataset import Key
 from aiodicom.dataset.transfer import BEGINNING
 from aiodicom.errors import DecodeError
@@ -68,6 +67,8 @@ def dcmread(
     if stop_before_pixels:
         stop_before = _PIXELS if stop_before is None else min(_PIXELS, to_tag(stop_before))
     if not isinstance(source, (str, os.PathLike)):
+        if not hasattr(source, "read"):
+            raise TypeError(f"a path or a binary file is read, not {type(source).__name__} (of bytes: io.BytesIO)")
         return _from_buffer(source.read(), None, stop_before, strict, force, max_depth, max_inflated)
     path = os.fspath(source)
     with open(path, "rb", buffering=0) as file:
@@ -152,6 +153,8 @@ def _dressed(data_set: Dataset, head: Head, path: str | None, strict: bool) -> D
 
 def _refuse_file_meta(meta: Dataset) -> None:
     """What PS3.10 7.1 wants of every file, and PS3.5 6.2 of every value."""
+    from aiodicom.dataset.conformance import forbidden_value
+
     for keyword in _REQUIRED:
         if meta.get(keyword) in (None, ""):
             raise DecodeError(f"no {keyword} (PS3.10 7.1)", None, str(to_tag(keyword)))

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO, Final
 
 from aiodicom.dataset import DataElement, Dataset
 from aiodicom.dataset.interop import ours
-from aiodicom.dataset.values import UID
 from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -105,12 +104,8 @@ def encode_file(
 
 
 def _refuse_transfer_syntax(syntax: str, data_set: Dataset) -> None:
-    """What is no UID, and what nobody knows how to encode unless the data set came in it."""
-    if syntax in TRANSFER_SYNTAXES:
-        return
-    if not UID(syntax).is_valid:
-        raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {syntax!r}")
-    if syntax != data_set.transfer_syntax:
+    """What nobody knows how to encode, unless the data set came in it."""
+    if syntax not in TRANSFER_SYNTAXES and syntax != data_set.transfer_syntax:
         raise ValueError(f"the data set cannot be encoded in an unknown transfer syntax: {syntax}")
 
 

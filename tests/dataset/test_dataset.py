@@ -175,6 +175,10 @@ class TestChanges:
         data_set.StudyDate = datetime.date(2026, 1, 2)
         data_set.StudyTime = datetime.time(3, 4, 5, 60)
         data_set.ImageType = "A\\B"
+        data_set.FrameIncrementPointer = (0x0018, 0x1063)
+        assert data_set.FrameIncrementPointer == 0x00181063
+        data_set.FrameIncrementPointer = ("FrameTime", (0x0028, 0x0010))
+        assert data_set.FrameIncrementPointer == [0x00181063, 0x00280010]
         data_set.FrameIncrementPointer = "Rows"
         assert isinstance(data_set.PatientName, PersonName)
         assert isinstance(data_set.InstanceNumber, IS)
