@@ -14,7 +14,7 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options
-from aiodicom.cli.receiving import Settings, folder_of, make_server
+from aiodicom.cli.receiving import Settings, folder_of, make_server, settings_of_workers
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
 from aiodicom.load.limits import allow_most_descriptors
@@ -102,7 +102,7 @@ def storescp(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'-od'") from None
     if study_command is not None:
-        _check_study_command(study_command, discard, workers)
+        _check_study_command(study_command, discard)
     settings = Settings(
         ae_title,
         None if discard else folder or ".",
@@ -129,21 +129,22 @@ def storescp(
                 await stop.wait()
                 await server.drain()
             else:
-                serving = serve(
-                    "aiodicom.cli.receiving:make_server",
-                    workers=workers,
-                    sock=sock,
-                    arguments=(settings,),
-                    on_ready=lambda: _announce(sock),
-                )
-                with suppress(Interrupted):
-                    await unless_stopped(stop, serving)
+                async with settings_of_workers(settings) as theirs:
+                    serving = serve(
+                        "aiodicom.cli.receiving:make_server",
+                        workers=workers,
+                        sock=sock,
+                        arguments=(theirs,),
+                        on_ready=lambda: _announce(sock),
+                    )
+                    with suppress(Interrupted):
+                        await unless_stopped(stop, serving)
         return 0
 
     run(_COMMAND, work)
 
 
-def _check_study_command(command: str, discard: bool, workers: int) -> None:
+def _check_study_command(command: str, discard: bool) -> None:
     option = "'--exec-on-study-end'"
     try:
         StudyCommand(command)
@@ -151,11 +152,6 @@ def _check_study_command(command: str, discard: bool, workers: int) -> None:
         raise typer.BadParameter(str(error), param_hint=option) from None
     if discard:
         raise typer.BadParameter("of what is thrown away there are no studies", param_hint=f"{option} and '--discard'")
-    if workers > 1:
-        # Each has its own associations, and knows nothing of the objects that the others have.
-        raise typer.BadParameter(
-            "only one process sees all objects of a study", param_hint=f"{option} and '--workers' above 1"
-        )
 
 
 def _check_folder(path: str) -> None:

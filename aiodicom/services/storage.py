@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.requests import StoreRequest
     from aiodicom.services.naming import FileTemplate
-    from aiodicom.services.studies import StudyEnds
+    from aiodicom.services.studies import Studies
 
 __all__ = ["FolderStorage", "StorageServer"]
 
@@ -70,7 +70,7 @@ class FolderStorage:
         *,
         durability: Durability = Durability.WRITTEN,
         template: FileTemplate | None = None,
-        studies: StudyEnds | None = None,
+        studies: Studies | None = None,
     ) -> None:
         self.durability = durability
         self.studies = studies
