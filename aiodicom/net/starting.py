@@ -96,7 +96,9 @@ class _SpareTask:
         self._original = context.copy()
         self._called: asyncio.Future[None] = loop.create_future()
         self._begun: _Begun | None = None
-        self.task: asyncio.Task[None] = asyncio.Task(self._run(), loop=loop, context=context)
+        run = self._run()
+        run.send(None)
+        self.task: asyncio.Task[None] = asyncio.Task(run, loop=loop, context=context)
 
     def fits(self, context: Context, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether it is as good as a new task in this context: a coroutine may have changed that, or cancelled it."""
@@ -116,6 +118,9 @@ class _SpareTask:
     async def _run(self) -> None:
         cancelled: asyncio.CancelledError | None = None
         try:
+            # As far as this it runs before there is a task: a cancellation before the first step of that is thrown in
+            # here, and not into a coroutine that has not begun and would not notice.
+            await asyncio.sleep(0)
             await self._called
         except asyncio.CancelledError as error:
             if self._begun is None:

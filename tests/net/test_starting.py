@@ -181,7 +181,8 @@ async def test_timeouts_and_groups_work_from_the_first_step_on() -> None:
     assert done == ["timeout", "group"]
 
 
-async def test_a_coroutine_that_cancels_its_own_task_harms_no_other() -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_coroutine_that_cancels_its_own_task_harms_no_other(is_first: bool) -> None:
     async def cancels(waits: bool) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -197,6 +198,11 @@ async def test_a_coroutine_that_cancels_its_own_task_harms_no_other() -> None:
         return True
 
     async with starting() as start:
+        if not is_first:
+            assert await start(innocent()).ended
+            assert await start(asyncio.sleep(0, True)).ended
+        with pytest.raises(asyncio.CancelledError):
+            await start(cancels(waits=True)).ended
         await start(cancels(waits=False)).ended
         assert await start(innocent()).ended
         with pytest.raises(asyncio.CancelledError):
