@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.errors import LocalError, ProtocolViolation
+from aiodicom.net.limits import Places
 from aiodicom.standard.uids import IMPLEMENTATION_VERSION_NAME
 from aiodicom.ul.codec import (
     ASSOCIATE_HEADER_LENGTH,
@@ -83,16 +84,14 @@ class Acceptor:
         maximum_length: int,
         window: int,
         handler: Callable[[], AssociationHandler | None],
-        take_place: Callable[[], bool],
-        give_place: Callable[[], None],
+        places: Callable[[], Places],
     ) -> None:
         self._ae_title = ae_title
         self._support = support
         self._maximum_length = maximum_length
         self._window = window
         self._handler = handler
-        self._take_place = take_place
-        self._give_place = give_place
+        self._places = places
         self._remembered: OrderedDict[bytes, _Answer] = OrderedDict()
 
     def forget(self) -> None:
@@ -143,10 +142,12 @@ class Acceptor:
 
     def decide(self, admission: Admission, association: Association, proposal: AssociateRQ) -> None:
         """Accepts or rejects, now or when the handler has decided."""
+        places = self._places()
+        places.propose()
         rejection = check_request(
             proposal, ae_title=self._ae_title or "", require_called=self._ae_title is not None, at_limit=False
         )
-        if rejection is None and not self._take_place():
+        if rejection is None and not places.take():
             rejection = AssociateRJ(2, 3, 2)
         elif rejection is None:
             admission.has_place = True
@@ -162,7 +163,7 @@ class Acceptor:
         """The association is over."""
         if admission.has_place:
             admission.has_place = False
-            self._give_place()
+            self._places().give()
 
     def _ask(self, handler: AssociationHandler, admission: Admission, association: Association) -> None:
         try:

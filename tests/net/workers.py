@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import aiodicom
+from aiodicom.net.board import Board
 
 
 def make_server(folder: str, limit: int | None) -> aiodicom.Server:
@@ -32,3 +35,30 @@ def fail() -> aiodicom.Server:
 def make_nothing() -> object:
     """Makes something else."""
     return object()
+
+
+def keep_board(board: Board, has_it: Event, end: Event) -> None:
+    """Takes the board as if it had been stopped just then."""
+    with board:
+        has_it.set()
+        end.wait(60)
+
+
+class Without:
+    """An argument that makes a worker do without uvloop, before it has begun to run."""
+
+    def __reduce__(self) -> tuple[object, tuple[()]]:
+        return without_uvloop, ()
+
+
+def without_uvloop() -> str:
+    """Has `aiodicom.run` find no uvloop."""
+    sys.modules["uvloop"] = None  # type: ignore[assignment]
+    return "asyncio"
+
+
+def make_plain(loop: str, limit: int | None = None) -> aiodicom.Server:
+    """A server; `loop` is for its side effect on the way here."""
+    running = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    assert running == loop, running
+    return aiodicom.Server(max_associations=limit)
