@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from itertools import chain
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -70,29 +72,30 @@ async def serve(
         sockets = [sock]
     else:
         sockets = await bind(host, port, backlog)
-    allow_most_descriptors()
-    board = Board(workers)
-    bells = [socket.socketpair() for _ in range(workers)]
+    with ExitStack() as stack:
+        bells = [socket.socketpair() for _ in range(workers)]
+        for end in chain(sockets, *bells):
+            stack.enter_context(end)
+        board = stack.enter_context(closing(Board(workers)))
 
-    def assign(number: int, ready: Connection | None) -> Assignment:
-        return Assignment(factory, tuple(arguments), sockets, ssl, backlog, drain_timeout, board, number, bells, ready)
+        def assign(number: int, ready: Connection | None) -> Assignment:
+            return Assignment(
+                factory, tuple(arguments), sockets, ssl, backlog, drain_timeout, board, number, bells, ready
+            )
 
-    supervisor = _Supervisor(assign, board)
-    try:
-        limit = await supervisor.start()
-        if limit is not None and (missing := shortage(limit, workers)):
-            _log.warning("%s", missing)
-        if on_ready is not None:
-            on_ready(Serving(board, addresses_of(sockets)))
-        await supervisor.watch()
-    finally:
-        for each in sockets:
-            each.close()  # before the workers end: nobody shall wait at a door behind which nobody is
-        await supervisor.stop(drain_timeout + _EXIT_GRACE)
-        board.close()
-        for bell in bells:
-            for end in bell:
-                end.close()
+        allow_most_descriptors()
+        supervisor = _Supervisor(assign, board)
+        try:
+            limit = await supervisor.start()
+            if limit is not None and (missing := shortage(limit, workers)):
+                _log.warning("%s", missing)
+            if on_ready is not None:
+                on_ready(Serving(board, addresses_of(sockets)))
+            await supervisor.watch()
+        finally:
+            for each in sockets:
+                each.close()  # before the workers end: nobody shall wait at a door behind which nobody is
+            await supervisor.stop(drain_timeout + _EXIT_GRACE)
 
 
 class Serving:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -13,7 +14,12 @@ from aiodicom.net.board import Board
 
 
 def make_server(folder: str, limit: int | None) -> aiodicom.Server:
-    """A server that names its process in `folder`; it answers the calling AE title SLOW once there is a file `go`."""
+    """A server that names its process in `folder`; it answers the calling AE title SLOW once there is a file `go`.
+
+    None can be made while there is a file `broken`.
+    """
+    if (Path(folder) / "broken").exists():
+        fail()
     server = aiodicom.Server(max_associations=limit)
 
     @server.on_c_echo
@@ -62,3 +68,10 @@ def make_plain(loop: str, limit: int | None = None) -> aiodicom.Server:
     running = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     assert running == loop, running
     return aiodicom.Server(max_associations=limit)
+
+
+def make_context() -> ssl.SSLContext:
+    """The TLS context of a server whose certificate is where the environment says."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(os.environ["CERTIFICATE"])
+    return context
