@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl as tls
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -51,6 +52,8 @@ class Listener:
     ) -> None:
         self.sock = sock
         self._loop = asyncio.get_running_loop()
+        #: What the callbacks of all connections run in; a copy for each would be kept as long as the connection.
+        self._context = copy_context()
         self._make_transport = make_transport
         self._places = places
         self._turns = turns
@@ -119,7 +122,8 @@ class Listener:
     def _open(self, connection: socket.socket) -> None:
         self._places.enter()
         transport = self._make_transport(self)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls))
+        opening = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
+        task = self._loop.create_task(opening, context=self._context)
         self._opening[transport] = task
         task.add_done_callback(partial(self._on_opened, transport, connection))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import signal
 import socket
@@ -77,6 +78,7 @@ async def _serve(assignment: Assignment) -> None:
     if assignment.ready is not None:
         assignment.ready.send(Ready(server.places.limit))
         assignment.ready.close()
+    gc.freeze()  # what was imported and made so far stays: collections need not look at it among many associations
     await stopped.wait()
     loop.remove_reader(supervisor.sentinel)
     server.turns.end()
