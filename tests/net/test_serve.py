@@ -23,6 +23,8 @@ from aiodicom.net import serve as module
 from tests.leaks import child_processes
 from tests.net.hostile import until
 
+pytestmark = pytest.mark.usefixtures("bare_workers")
+
 MODULE = "tests.net.workers"
 
 # multiprocessing keeps the first piece of shared memory for the rest of the process's life: no test's leak.

@@ -22,9 +22,11 @@ from tests.conftest import LOOPS
 from tests.net.hostile import until
 from tests.net.workers import Without
 
+pytestmark = pytest.mark.usefixtures("bare_workers")
+
 MODULE = "tests.net.workers"
 OPENED = 100
-ROUNDS = 3
+ROUNDS = 2
 
 
 @asynccontextmanager
