@@ -142,12 +142,10 @@ class Acceptor:
 
     def decide(self, admission: Admission, association: Association, proposal: AssociateRQ) -> None:
         """Accepts or rejects, now or when the handler has decided."""
-        places = self._places()
-        places.propose()
         rejection = check_request(
             proposal, ae_title=self._ae_title or "", require_called=self._ae_title is not None, at_limit=False
         )
-        if rejection is None and not places.take():
+        if rejection is None and not self._places().take():
             rejection = AssociateRJ(2, 3, 2)
         elif rejection is None:
             admission.has_place = True
@@ -159,11 +157,15 @@ class Acceptor:
         else:
             self._ask(handler, admission, association)
 
-    def release_place(self, admission: Admission) -> None:
-        """The association is over."""
+    def end(self, admission: Admission) -> None:
+        """The association is over, or has never come to be."""
+        if admission.is_over:
+            return
+        admission.is_over = True
+        places = self._places()
+        places.end()
         if admission.has_place:
-            admission.has_place = False
-            self._places().give()
+            places.give()
 
     def _ask(self, handler: AssociationHandler, admission: Admission, association: Association) -> None:
         try:
@@ -222,7 +224,7 @@ class Acceptor:
 class Admission:
     """One association's way through the `Acceptor`."""
 
-    __slots__ = ("_acceptor", "answer", "has_place")
+    __slots__ = ("_acceptor", "answer", "has_place", "is_over")
 
     def __init__(self, acceptor: Acceptor) -> None:
         self._acceptor = acceptor
@@ -230,6 +232,7 @@ class Admission:
         self.answer: _Answer | None = None
         #: Whether the association counts towards the limit.
         self.has_place = False
+        self.is_over = False
 
     def decode_request(self, body: bytes) -> AssociateRQ:
         """Returns the proposal in the body of an A-ASSOCIATE-RQ. Raises `PduError`."""
@@ -253,8 +256,8 @@ class Admission:
         self._acceptor.decide(self, association, proposal)
 
     def end(self) -> None:
-        """The association is over."""
-        self._acceptor.release_place(self)
+        """The association is over, or has never come to be. Harmless when that is known."""
+        self._acceptor.end(self)
 
 
 def check_ae_title(title: str) -> str:

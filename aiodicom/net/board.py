@@ -16,7 +16,7 @@ from aiodicom.metrics import Counters
 __all__ = ["Board", "SharedCounters"]
 
 _COUNTERS = tuple(field.name for field in dataclasses.fields(Counters))
-_COLUMNS = ("connections", "places", "looked", "away", *_COUNTERS)
+_COLUMNS = ("present", "places", "looked", "away", *_COUNTERS)
 _NUMBER = 8
 #: Bytes from one worker's numbers to the next one's: whole cache lines, so that no worker slows another down.
 _ROW = (len(_COLUMNS) * _NUMBER + 127) // 128 * 128
@@ -67,7 +67,7 @@ class Board:
     def has_ended(self, worker: int) -> None:
         """What a worker had open has ended with it. To be called when the process is no more."""
         self.column("aborts")[worker] += self.column("associations_open")[worker]
-        for name in ("connections", "places", "looked", "away", "associations_open"):
+        for name in ("present", "places", "looked", "away", "associations_open"):
             self.column(name)[worker] = 0
 
     def __enter__(self) -> None:

@@ -8,9 +8,9 @@ from typing import Protocol
 
 __all__ = ["Numbers", "Places"]
 
-#: Connections without a proposal that a process keeps for each association that it may have, and those it keeps anyway.
-_WAITING_PER_PLACE = 4
-_WAITING = 256
+#: Connections without an association that a process keeps for each one that it may have, and those it keeps anyway.
+_IDLE_PER_PLACE = 4
+_IDLE = 256
 
 
 class Numbers(Protocol):
@@ -28,59 +28,54 @@ class Numbers(Protocol):
 class Places:
     """Counts the connections and the associations of this process, these against a limit for all processes together.
 
-    `connections` and `associations` have one number for each process, of which this one writes only its own, `index`.
-    While it is in `exclusive`, no other process takes a place.
+    `present` (connections whose association is not over, or has yet to come) and `associations` have one number for
+    each process, of which this one writes only its own, `index`. While it is in `exclusive`, no other process takes a
+    place.
     """
 
-    __slots__ = ("_associations", "_connections", "_exclusive", "_index", "_waiting", "limit")
+    __slots__ = ("_associations", "_exclusive", "_index", "_present", "connections", "limit")
 
     def __init__(
         self,
         limit: int | None,
-        connections: Numbers | None = None,
+        present: Numbers | None = None,
         associations: Numbers | None = None,
         index: int = 0,
         exclusive: AbstractContextManager[object] | None = None,
     ) -> None:
         self.limit = limit
-        self._connections: Numbers = [0] if connections is None else connections
+        #: The connections of this process, with an association or without.
+        self.connections = 0
+        self._present: Numbers = [0] if present is None else present
         self._associations: Numbers = [0] if associations is None else associations
         self._index = index
         self._exclusive = nullcontext() if exclusive is None else exclusive
-        self._waiting = 0
 
     @property
-    def connections(self) -> int:
-        """The connections of this process, with an association or without."""
-        return self._connections[self._index]
-
-    @property
-    def waiting(self) -> int:
-        """Those of them that have not proposed an association yet."""
-        return self._waiting
+    def idle(self) -> int:
+        """The connections of this process that have no association: none yet, none any more, or one was rejected."""
+        return self.connections - self._associations[self._index]
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so many connections have proposed nothing that another one may be closed at once.
+        """Whether so many connections have no association that another one may be closed at once.
 
-        Each is given the time for its A-ASSOCIATE-RQ (ARTIM), and costs a descriptor until then.
+        Each is given the time to propose one, or to go (ARTIM), and costs a descriptor until then.
         """
-        return self.limit is not None and self._waiting >= _WAITING + _WAITING_PER_PLACE * self.limit
+        return self.limit is not None and self.idle >= _IDLE + _IDLE_PER_PLACE * self.limit
 
     def enter(self) -> None:
         """There is a connection."""
-        self._connections[self._index] += 1
-        self._waiting += 1
+        self.connections += 1
+        self._present[self._index] += 1
 
-    def propose(self) -> None:
-        """A connection has proposed an association."""
-        self._waiting -= 1
+    def end(self) -> None:
+        """The association of a connection is over, or none will come of it."""
+        self._present[self._index] -= 1
 
-    def leave(self, has_proposed: bool) -> None:
-        """A connection has ended."""
-        self._connections[self._index] -= 1
-        if not has_proposed:
-            self._waiting -= 1
+    def leave(self) -> None:
+        """A connection is closed."""
+        self.connections -= 1
 
     def take(self) -> bool:
         """Takes a place for an association; false when none is left."""

@@ -113,9 +113,7 @@ class Listener:
             self._is_exhausted = False
             if self._places.is_crowded:
                 connection.close()
-                self._warn(
-                    f"{self._places.waiting:,} connections have proposed no association: more are closed at once"
-                )
+                self._warn(f"{self._places.idle:,} connections have no association: more are closed at once")
             else:
                 self._open(connection)
 
@@ -132,7 +130,8 @@ class Listener:
         if self._opening.pop(transport, None) is None:
             return
         connection.close()
-        self._places.leave(has_proposed=False)
+        self._places.end()
+        self._places.leave()
         self.retry()
         if isinstance(error, OSError):  # no TLS handshake, or not in time
             _log.info("a connection came to nothing: %s", error)

@@ -175,7 +175,7 @@ class Server:
         def on_closed(association: Association) -> None:
             admission.end()
             self.associations.discard(association)
-            self.places.leave(association.proposal is not None)
+            self.places.leave()
             if self.turns is not None:
                 self.turns.check()
             for listening in self._listening:

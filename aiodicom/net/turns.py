@@ -12,9 +12,11 @@ from aiodicom.net.limits import Numbers
 
 __all__ = ["Turns"]
 
-#: How far a worker may be ahead of the one with the fewest connections: these, and one more for each so many.
+#: A worker with fewer connections waits for nobody: it would cost more than it brings.
+_FEW = 8
+#: How far a worker with more may be ahead of the one with the fewest: these, or a part of its own.
 _AHEAD = 3
-_AHEAD_ONE_IN = 16
+_AHEAD_ONE_IN = 5
 #: Seconds for which it then leaves the socket to the others, and nanoseconds for which it waits for one that does not
 #: look.
 _MOMENT = 0.005
@@ -29,25 +31,26 @@ class Turns:
     has the fewest always accepts, and is known to be there by the time at which it last looked at the socket; one that
     does not look within the patience of the others is stuck, and is not waited for again before it looks.
 
-    `connections`, `looked` and `away` have one number for each worker, of which this one writes only its own, `index`.
-    `looked` is in nanoseconds of the system's monotonic clock, and 0 while a worker does not accept. `bells` has a pair
-    of sockets for each worker: who reads the first, when somebody writes to the second.
+    A connection counts until its association is over: it may take its time to close. `present`, `looked` and `away`
+    have one number for each worker, of which this one writes only its own, `index`. `looked` is in nanoseconds of the
+    system's monotonic clock, and 0 while a worker does not accept. `bells` has a pair of sockets for each worker: who
+    reads the first, when somebody writes to the second.
     """
 
     def __init__(
         self,
-        connections: Numbers,
+        present: Numbers,
         looked: Numbers,
         away: Numbers,
         index: int,
         bells: Sequence[tuple[socket.socket, socket.socket]],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connections = connections
+        self._present = present
         self._looked = looked
         self._away = away
         self._index = index
-        self._others = [other for other in range(len(connections)) if other != index]
+        self._others = [other for other in range(len(present)) if other != index]
         self._bells = bells
         #: What is to be called when it may be this worker's turn again.
         self._waiting: set[Callable[[], None]] = set()
@@ -73,9 +76,11 @@ class Turns:
     @property
     def waits_for(self) -> list[int]:
         """The workers that should accept before this one does."""
-        own = self._connections[self._index]
-        behind = own - _AHEAD - own // _AHEAD_ONE_IN
-        return [other for other in self._others if self._connections[other] <= behind and self._is_there(other)]
+        own = self._present[self._index]
+        if own < _FEW:
+            return []
+        behind = own - max(_AHEAD, own // _AHEAD_ONE_IN)
+        return [other for other in self._others if self._present[other] <= behind and self._is_there(other)]
 
     def delay(self) -> float:
         """Seconds for which to leave the socket to others; 0 when it is this worker's turn."""

@@ -69,9 +69,9 @@ async def _serve(assignment: Assignment) -> None:
     context = None if assignment.ssl is None else _call(assignment.ssl, (), tls.SSLContext)
     board, number = assignment.board, assignment.number
     server.counters = SharedCounters(board, number)
-    server.places = Places(server.places.limit, board.column("connections"), board.column("places"), number, board)
+    server.places = Places(server.places.limit, board.column("present"), board.column("places"), number, board)
     server.turns = Turns(
-        board.column("connections"), board.column("looked"), board.column("away"), number, assignment.bells
+        board.column("present"), board.column("looked"), board.column("away"), number, assignment.bells
     )
     for sock in assignment.sockets:
         await server.listen(sock=sock, ssl=context, backlog=assignment.backlog)

@@ -32,25 +32,24 @@ def test_counters_of_all_workers() -> None:
 
 def test_what_a_worker_had_open_ends_with_it() -> None:
     board = Board(2)
-    places = [Places(4, board.column("connections"), board.column("places"), index, board) for index in (0, 1)]
+    places = [Places(4, board.column("present"), board.column("places"), index, board) for index in (0, 1)]
     counters = [SharedCounters(board, worker) for worker in range(2)]
     for mine, theirs in zip(counters, places, strict=True):
         for _ in range(2):
             theirs.enter()
-            theirs.propose()
             assert theirs.take()
             mine.association_opened()
     assert not places[0].take()
     board.has_ended(1)
     assert board.total() == Counters(4, 2, 4, 0, 2, 0, 0)
-    assert list(board.column("connections")) == [2, 0]
+    assert list(board.column("present")) == [2, 0]
     assert [places[0].take() for _ in range(3)] == [True, True, False]
     board.close()
 
 
 def test_no_number_touches_another() -> None:
     board = Board(2)
-    names = ["connections", "places", "looked", "away", *(field.name for field in dataclasses.fields(Counters))]
+    names = ["present", "places", "looked", "away", *(field.name for field in dataclasses.fields(Counters))]
     for worker in range(2):
         for number, name in enumerate(names):
             board.column(name)[worker] = 1000 * worker + number
@@ -68,7 +67,7 @@ def test_a_process_that_has_the_board_and_is_stopped_stops_no_other() -> None:
     process = context.Process(target=keep_board, args=(board, has_it, end))
     process.start()
     assert has_it.wait(PATIENCE)
-    places = Places(1, board.column("connections"), board.column("places"), 0, board)
+    places = Places(1, board.column("present"), board.column("places"), 0, board)
     assert places.take()
     assert not places.take()
     end.set()

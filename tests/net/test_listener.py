@@ -36,7 +36,7 @@ def tls() -> ssl.SSLContext:
 
 
 def is_empty(server: aiodicom.Server) -> bool:
-    return not server.associations and (server.places.connections, server.places.waiting) == (0, 0)
+    return not server.associations and (server.places.connections, server.places.idle) == (0, 0)
 
 
 async def closed(reader: asyncio.StreamReader) -> bool:
@@ -55,7 +55,7 @@ async def test_probes_of_a_load_balancer_leave_nothing(end: str, encrypted: bool
     async with server.listen("127.0.0.1", 0, ssl=tls if encrypted else None) as listening:
         for _ in range(3):
             probes = [socket.create_connection(("127.0.0.1", listening.port)) for _ in range(200)]
-            await until(lambda: server.places.waiting >= 200)
+            await until(lambda: server.places.idle >= 200)
             for probe in probes:
                 if end == "reset":
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -73,22 +73,35 @@ async def test_connections_that_propose_nothing_are_bounded(
         AsyncExitStack() as stack,
     ):
         silent = [await stack.enter_async_context(requestor(listening.port)) for _ in range(CROWD)]
-        await until(lambda: server.places.waiting == CROWD)
+        await until(lambda: server.places.idle == CROWD)
         for _ in range(20):
             assert await closed((await stack.enter_async_context(requestor(listening.port))).reader)
         assert server.places.connections == CROWD
         if not encrypted:
             # Those that are in may propose; then there is room for another one.
             await silent[0].associate()
-            assert server.places.waiting == CROWD - 1
+            assert server.places.idle == CROWD - 1
             late = await stack.enter_async_context(requestor(listening.port))
-            await until(lambda: server.places.waiting == CROWD)
+            await until(lambda: server.places.idle == CROWD)
             silent.append(late)
         for each in silent:
             each.reset()
         await until(lambda: is_empty(server))
     (message,) = [message for message in caplog.messages if "closed at once" in message]
-    assert f"{CROWD} connections have proposed no association" in message
+    assert f"{CROWD} connections have no association" in message
+
+
+async def test_connections_whose_association_is_over_count_until_they_close() -> None:
+    server = aiodicom.Server(max_associations=1)
+    async with server.listen("127.0.0.1", 0) as listening, requestor(listening.port) as lingering:
+        await lingering.associate()
+        assert server.places.idle == 0
+        await lingering.release()
+        assert (server.places.connections, server.places.idle) == (1, 1)
+        async with aiodicom.connect("127.0.0.1", listening.port) as association:
+            await association.c_echo()
+            assert (server.places.connections, server.places.idle) == (2, 1)
+        await until(lambda: server.places.connections == 1)
 
 
 async def test_a_server_without_a_limit_has_none_for_connections_either() -> None:
@@ -96,7 +109,7 @@ async def test_a_server_without_a_limit_has_none_for_connections_either() -> Non
     async with server.listen("127.0.0.1", 0) as listening, AsyncExitStack() as stack:
         for _ in range(CROWD + 100):
             await stack.enter_async_context(requestor(listening.port))
-        await until(lambda: server.places.waiting == CROWD + 100)
+        await until(lambda: server.places.idle == CROWD + 100)
 
 
 async def test_what_is_no_tls_is_forgotten(tls: ssl.SSLContext) -> None:
@@ -111,7 +124,7 @@ async def test_closing_ends_handshakes(tls: ssl.SSLContext) -> None:
     server = aiodicom.Server()
     listening = await server.listen("127.0.0.1", 0, ssl=tls)
     async with requestor(listening.port) as peer:
-        await until(lambda: server.places.waiting == 1)
+        await until(lambda: server.places.idle == 1)
         async with asyncio.timeout(PATIENCE):
             await server.close()
         assert await closed(peer.reader)

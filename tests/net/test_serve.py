@@ -69,10 +69,10 @@ def pids(folder: Path) -> set[int]:
 
 
 async def meet(count: int, port: int, folder: Path) -> None:
-    """Opens associations until so many processes have answered: one that has five has not left the other without."""
+    """Opens associations until so many processes have answered."""
     while len(pids(folder)) < count:
         async with AsyncExitStack() as stack:
-            for _ in range(5):
+            for _ in range(6):
                 await (await stack.enter_async_context(aiodicom.connect("127.0.0.1", port))).c_echo()
 
 

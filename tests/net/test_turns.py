@@ -70,6 +70,14 @@ async def test_who_has_the_fewest_never_waits(clock: Clock) -> None:
         assert three.turns[2].delay() > 0
 
 
+async def test_who_has_few_waits_for_nobody(clock: Clock) -> None:
+    with workers(2) as two:
+        two.connections[:] = [7, 0]
+        assert two.turns[0].delay() == 0
+        two.connections[:] = [8, 0]
+        assert two.turns[0].delay() > 0
+
+
 async def test_one_that_does_not_look_is_not_waited_for_until_it_does(clock: Clock) -> None:
     with workers(2) as two:
         first, second = two.turns
