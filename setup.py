@@ -52,6 +52,9 @@ def extension(module: str, source: str) -> Extension:
 extensions = [
     extension("aiodicom.dataset._dataset", "dataset.pyx"),
     extension("aiodicom.dimse._command", "command.pyx"),
+    extension("aiodicom.dimse._exchange", "exchange.pyx"),
+    extension("aiodicom.net._steps", "steps.pyx"),
+    extension("aiodicom.net._transport", "transport.pyx"),
     extension("aiodicom.store._files", "files.pyx"),
     extension("aiodicom.ul._pdu", "pdu.pyx"),
 ]

@@ -1,4 +1,6 @@
-"""Opens many associations from this process to one server: many_associations.py PORT SERVER_PID COUNT.
+"""Opens many associations from this process to one server: many_associations.py PORT SERVER_PID COUNT [CERTIFICATES].
+
+With CERTIFICATES, a file of the authorities to trust, under TLS.
 
 Prints one JSON object: seconds to open all, C-ECHO a second over all of them, resident bytes of an association at both
 ends, failures.
@@ -11,25 +13,27 @@ import gc
 import json
 import os
 import resource
+import ssl
 import sys
 import time
 
 import aiodicom
 from aiodicom import Association
-from benchmarks.rig import resident_bytes
+from benchmarks.processes import resident_bytes
 
 #: Associations being opened at one time: below the listening socket's backlog.
 OPENING = 1000
 
 
-async def main(port: int, server_pid: int, count: int) -> None:
+async def main(port: int, server_pid: int, count: int, certificates: str | None = None) -> None:
+    context = None if certificates is None else ssl.create_default_context(cafile=certificates)
     opening = asyncio.Semaphore(OPENING)
     errors: list[Exception] = []
 
     async def opened() -> Association | None:
         try:
             async with opening:
-                return await aiodicom.connect("127.0.0.1", port)
+                return await aiodicom.connect("127.0.0.1", port, ssl=context)
         except Exception as error:
             errors.append(error)
             return None
@@ -41,7 +45,7 @@ async def main(port: int, server_pid: int, count: int) -> None:
             errors.append(error)
 
     # Both sides have done everything once before their memory is taken as that of idleness.
-    async with aiodicom.connect("127.0.0.1", port) as first:
+    async with aiodicom.connect("127.0.0.1", port, ssl=context) as first:
         await first.c_echo()
     gc.collect()
     client_before, server_before = resident_bytes(os.getpid()), resident_bytes(server_pid)
@@ -70,4 +74,5 @@ async def main(port: int, server_pid: int, count: int) -> None:
 if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    aiodicom.run(main(*map(int, sys.argv[1:4])))
+    port, server_pid, count = map(int, sys.argv[1:4])
+    aiodicom.run(main(port, server_pid, count, *sys.argv[4:]))

@@ -52,13 +52,68 @@ cdef void give_block(uint8_t* block, Py_ssize_t capacity) noexcept:
     pool_size += capacity
 
 
+cdef void empty_pool() noexcept:
+    """Gives the blocks kept for reuse back to the system."""
+    global pool_size
+    cdef int index
+    cdef void* block
+    for index in range(POOLED_SIZES):
+        while pool[index] != NULL:
+            block = pool[index]
+            pool[index] = (<void**> block)[0]
+            free(block)
+    pool_size = 0
+
+
+cdef class Budget:
+    """Bytes of data sets that may be in memory at once, over everything that shares it.
+
+    Whoever is refused does without: it writes to a disk, or has the peer wait. What cannot do without goes over the limit.
+    """
+
+    cdef readonly Py_ssize_t limit
+    #: Bytes taken and not given back.
+    cdef readonly Py_ssize_t used
+    #: The most that was taken at any time.
+    cdef readonly Py_ssize_t peak
+
+    def __cinit__(self, Py_ssize_t limit):
+        if limit < 0:
+            raise ValueError(f"a budget of {limit} bytes")
+        self.limit = limit
+
+    cpdef bint take(self, Py_ssize_t size) noexcept:
+        """Takes so many bytes; false, and nothing taken, when that is more than are left."""
+        if size > self.limit - self.used:
+            return False
+        self.require(size)
+        if pool_size > self.limit - self.used:
+            empty_pool()  # what is kept for reuse is in memory as well
+        return True
+
+    cpdef void require(self, Py_ssize_t size) noexcept:
+        """Takes so many bytes, over the limit if need be."""
+        self.used += size
+        self.peak = max(self.peak, self.used)
+
+    cpdef void give(self, Py_ssize_t size) noexcept:
+        """Gives so many bytes back."""
+        self.used -= size
+
+    @property
+    def is_exhausted(self):
+        """Whether nothing is left."""
+        return self.used >= self.limit
+
+
 cdef class Body:
     """A sink that gathers a data set in memory, readable as one contiguous buffer once it is whole.
 
-    Past `limit` bytes everything goes to the sink that `spill()` makes, which is then `spilled`; without `spill` there is no limit.
+    Past `limit` bytes, or when `budget` has no more, everything goes to the sink that `spill()` makes, which is then `spilled`;
+    without `spill` there is no limit.
 
-    Invariants: `data` has room for `capacity` bytes, of which `size` are filled; `size` is 0 once `spilled` is there; while
-    `exports` is not 0 the memory stays where it is.
+    Invariants: `data` has room for `capacity` bytes, which are taken from the budget and of which `size` are filled; `size` is 0
+    once `spilled` is there; while `exports` is not 0 the memory stays where it is.
     """
 
     cdef uint8_t* data
@@ -67,16 +122,18 @@ cdef class Body:
     cdef Py_ssize_t exports
     cdef Py_ssize_t limit
     cdef object spill
+    cdef Budget budget
     cdef readonly object spilled
 
-    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0):
+    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None):
         self.limit = limit
         self.spill = spill
+        self.budget = budget
         if expected > 0:
             self.reserve(expected)
 
     def __dealloc__(self):
-        give_block(self.data, self.capacity)
+        self.release()
 
     def __len__(self):
         return self.size
@@ -86,36 +143,54 @@ cdef class Body:
             raise BufferError("the data set is still growing; read it when the message is complete")
         return 0
 
-    cdef int reserve(self, Py_ssize_t capacity) except -1:
+    cdef void release(self) noexcept:
+        """Gives the memory back."""
+        give_block(self.data, self.capacity)
+        if self.budget is not None:
+            self.budget.give(self.capacity)
+        self.data = NULL
+        self.capacity = 0
+
+    cdef bint reserve(self, Py_ssize_t capacity) except -1:
+        """Makes room for so many bytes; false when they have to go elsewhere."""
         self.require_unexported()
         data = take_block(&capacity)
+        if self.budget is not None and not self.budget.take(capacity):
+            if self.spill is not None:
+                give_block(data, capacity)
+                return False
+            self.budget.require(capacity)
         if self.size:
             memcpy(data, self.data, self.size)
-        give_block(self.data, self.capacity)
+        self.release()
         self.data = data
         self.capacity = capacity
-        return 0
+        return True
 
     cdef int append(self, const uint8_t* data, Py_ssize_t size) except -1:
-        cdef Py_ssize_t held
         if size == 0:
             return 0  # there may be no memory yet
-        if self.spilled is None and self.spill is not None and self.size + size > self.limit:
-            self.require_unexported()
-            self.spilled = self.spill()
-            held, self.size = self.size, 0
-            if held:
-                write_view(self.spilled, self.data, held)
-            give_block(self.data, self.capacity)
-            self.data = NULL
-            self.capacity = 0
+        if self.spilled is None:
+            if self.spill is not None and self.size + size > self.limit:
+                self.spill_over()
+            # What is there has arrived, so twice that is bounded by what the peer really sent.
+            elif self.size + size > self.capacity and not self.reserve(max(self.size + size, 2 * self.size)):
+                self.spill_over()
         if self.spilled is not None:
             return write_view(self.spilled, data, size)
-        if self.size + size > self.capacity:
-            # What is there has arrived, so twice that is bounded by what the peer really sent.
-            self.reserve(max(self.size + size, 2 * self.size))
         memcpy(self.data + self.size, data, size)
         self.size += size
+        return 0
+
+    cdef int spill_over(self) except -1:
+        """Moves what has come out of memory."""
+        cdef Py_ssize_t held
+        self.require_unexported()
+        self.spilled = self.spill()
+        held, self.size = self.size, 0
+        if held:
+            write_view(self.spilled, self.data, held)
+        self.release()
         return 0
 
     def write(self, data):

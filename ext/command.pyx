@@ -24,6 +24,11 @@ cdef enum:
     ELEMENT_NUMBERS = 0x1040
     MAX_ELEMENTS = 32
     COMMAND_FIELD = 0x0100
+    IS_RESPONSE = 0x8000
+    AFFECTED_SOP_CLASS_UID = 0x0002
+    MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+    STATUS_ELEMENT = 0x0900
+    AFFECTED_SOP_INSTANCE_UID = 0x1000
     #: (0000,0902) is for people: it is made to fit its VR, LO, where another value would be refused.
     ERROR_COMMENT = 0x0902
     MAXIMUM_COMMENT = 64
@@ -106,9 +111,6 @@ cdef class MessagePlan:
     cdef tuple names
     cdef tuple setters
     cdef tuple defaults
-    #: Setters and defaults once more, in the order in which the class declares its fields.
-    cdef tuple declared
-    cdef tuple declared_defaults
     cdef uint16_t elements[MAX_ELEMENTS]
     cdef uint8_t kinds[MAX_ELEMENTS]
     cdef uint8_t mandatory[MAX_ELEMENTS]
@@ -125,8 +127,6 @@ cdef class MessagePlan:
         self.names = tuple(field.name for field in known)
         self.setters = tuple(getattr(cls, field.name) for field in known)
         self.defaults = tuple(None if field.default is MISSING else field.default for field in known)
-        self.declared = tuple(getattr(cls, field.name) for field in fields(cls))
-        self.declared_defaults = tuple(None if field.default is MISSING else field.default for field in fields(cls))
         self.command_at = self.count
         for k, field in enumerate(known):
             number, kind = elements[field.name]
@@ -195,22 +195,6 @@ cdef class CommandCodec:
                 p += 1
                 length -= 1
         return PyUnicode_DecodeLatin1(<char*> p, length, NULL)
-
-    def make(self, type cls, *values):
-        """Returns a message with these values for its first fields and the defaults for the others.
-
-        The same as calling the class, at a fraction of the time that a frozen class takes to fill itself.
-        """
-        cdef MessagePlan plan = self.by_class[cls]
-        cdef Py_ssize_t given = len(values)
-        cdef Py_ssize_t k
-        cdef descrsetfunc store
-        message = (<PyTypeObject*> cls).tp_new(cls, <PyObject*> NO_ARGUMENTS, NULL)
-        for k in range(plan.count):
-            setter = plan.declared[k]
-            store = Py_TYPE(setter).tp_descr_set
-            store(setter, message, values[k] if k < given else plan.declared_defaults[k])
-        return message
 
     def decode(self, data):
         """Returns the message of one whole command set.
@@ -362,3 +346,46 @@ cdef class CommandCodec:
                     put_u16(p, value)
                 p += 2
         return encoded
+
+
+cdef inline uint8_t* put_number(uint8_t* p, uint32_t element, uint16_t value) noexcept nogil:
+    p = put_header(p, element, 2)
+    put_u16(p, value)
+    return p + 2
+
+
+cdef inline uint8_t* put_uid(uint8_t* p, uint32_t element, const char* uid, Py_ssize_t length) noexcept nogil:
+    p = put_header(p, element, length + (length & 1))
+    memcpy(p, uid, length)
+    p += length
+    if length & 1:
+        p[0] = 0
+        p += 1
+    return p
+
+
+def encode_response(uint16_t command_field, uint16_t message_id, uint16_t status, str sop_class_uid, str sop_instance_uid):
+    """Returns the command set of a response that says a status and what it repeats of its request, and has no data set.
+
+    The same as encoding a message, at a fraction of the time: C-ECHO and C-STORE are answered with nothing else, thousands
+    of times a second. `command_field` is the request's; the UIDs must be valid, `sop_instance_uid` may be None.
+    """
+    cdef Py_ssize_t class_length, instance_length = 0
+    cdef const char* class_uid = PyUnicode_AsUTF8AndSize(sop_class_uid, &class_length)
+    cdef const char* instance_uid = NULL
+    cdef Py_ssize_t size = 12 + 4 * 10 + 8 + class_length + (class_length & 1)
+    cdef uint8_t* p
+    if sop_instance_uid is not None:
+        instance_uid = PyUnicode_AsUTF8AndSize(sop_instance_uid, &instance_length)
+        size += 8 + instance_length + (instance_length & 1)
+    encoded = PyBytes_FromStringAndSize(NULL, size)
+    p = put_header(<uint8_t*> PyBytes_AS_STRING(encoded), 0, 4)
+    put_u32(p, size - 12)
+    p = put_uid(p + 4, AFFECTED_SOP_CLASS_UID, class_uid, class_length)
+    p = put_number(p, COMMAND_FIELD, command_field | IS_RESPONSE)
+    p = put_number(p, MESSAGE_ID_BEING_RESPONDED_TO, message_id)
+    p = put_number(p, DATA_SET_TYPE, NO_DATA_SET)
+    p = put_number(p, STATUS_ELEMENT, status)
+    if instance_uid != NULL:
+        p = put_uid(p, AFFECTED_SOP_INSTANCE_UID, instance_uid, instance_length)
+    return encoded

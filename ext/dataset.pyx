@@ -8,9 +8,12 @@ The parts of this one module:
     dataset_source.pxi      the bytes that are decoded, and the limits
     dataset_keys.pxi        tags by their names, repertoires
     dataset_scan.pxi        where elements begin and end, in plain C
+    dataset_label.pxi       transfer syntaxes that the data belie
     dataset_outline.pxi     data sets in files, long values left where they are
     dataset_values.pxi      bytes to Python values
-    dataset_element.pxi     `DataElement`, `Sequence`, iteration
+    dataset_element.pxi     `DataElement`, iteration
+    dataset_sequence.pxi    `Sequence`
+    dataset_strict.pxi      refusing the values that the standard forbids
     dataset_set.pxi         Python values to bytes
     dataset_encode.pxi      encoding
     dataset_json.pxi        encoded elements to the text of the DICOM JSON model
@@ -22,7 +25,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.math cimport isfinite
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
@@ -46,6 +49,7 @@ cdef extern from "Python.h":
 
 cdef list SMALL_INTEGERS = [IS(number) for number in range(256)]
 cdef object charset = None            # aiodicom.dataset.charset, from the first value that is not plain ASCII
+cdef object conformance = None        # aiodicom.dataset.conformance, from the first strict reading
 cdef object item_type = None          # the Dataset class
 cdef tuple EMPTY = ()
 
@@ -70,18 +74,19 @@ cdef class Core:
     cdef uint64_t start               # of the encoded data set, and its end; trailing padding included
     cdef uint64_t end
     cdef uint64_t stopped
-    cdef bint indexed
-    cdef bint tidy                    # encoded as PS3.5 has it, with nothing between or behind the elements
-    cdef bint implicit
-    cdef bint big
-    cdef bint to_the_end              # the data ends where this does
-    cdef bint item_undefined          # an item of undefined length
-    cdef bint stopped_early
+    cdef uint8_t indexed
+    cdef uint8_t tidy                 # encoded as PS3.5 has it, with nothing between or behind the elements
+    cdef uint8_t implicit
+    cdef uint8_t big
+    cdef uint8_t to_the_end           # the data ends where this does
+    cdef uint8_t item_undefined       # an item of undefined length
+    cdef uint8_t stopped_early
+    cdef int8_t inherited_representation  # Pixel Representation of the enclosing data set; -1 where it has none
     cdef int depth
-    cdef int inherited_representation # Pixel Representation of the enclosing data set; -1 where it has none
+    cdef uint32_t number              # of the item in its sequence
+    cdef tuple where                  # of an item: `where` and `number` of the enclosing data set, tag of the sequence
     cdef bytes inherited_charset      # encoded Specific Character Set of the enclosing data set
     cdef bytes own_charset
-    cdef tuple where
     cdef dict overlay
     cdef dict cache
     cdef object trouble               # a DecodeError
@@ -96,28 +101,21 @@ cdef class Core:
 
     # Decoding
 
-    def _decode(self, data, bint implicit, bint big, *, uint32_t stop_before, bint strict, int max_depth,
-                size_t max_elements, uint64_t base, original, read_deferred=None, list holes=None, trouble=None):
-        cdef Source source = Source.__new__(Source)
+    def _decode(self, data, bint implicit, bint big, uint32_t stop_before, bint strict, int max_depth,
+                size_t max_elements, uint64_t base, original=None, trouble=None, read_deferred=None, list holes=None):
+        """Makes this, which is new, the data set that `data` encode; `original` is what was inflated to give them."""
+        cdef Source source = source_of(data)
         if not 0 < max_depth <= GREATEST_DEPTH:
             raise ValueError(f"max_depth is to be from 1 to {GREATEST_DEPTH}")
-        PyObject_GetBuffer(data, &source.view, PyBUF_SIMPLE)
-        source.held = True
-        source.data = <const uint8_t*>source.view.buf
-        source.size = source.view.len
         source.base = base
         source.max_depth = max_depth
         source.max_elements = max_elements
         source.strict = strict
         source.original = original
         if holes:
-            source.read_deferred = read_deferred
-            source.holes = <Hole*>malloc(len(holes) * sizeof(Hole))
-            if source.holes == NULL:
-                raise MemoryError
-            for at, offset, length, skipped in holes:
-                source.holes[source.hole_count] = Hole(at, offset, length, skipped)
-                source.hole_count += 1
+            source.leave_out(holes, read_deferred)
+        if not strict and read_deferred is None:
+            believe_first(source.data, source.size, source.size, &implicit, &big)
         self.source = source
         self.start = 0
         self.end = source.size
@@ -125,11 +123,11 @@ cdef class Core:
         self.big = big
         self.to_the_end = True
         self.indexed = False
-        if not strict:
-            believe_first(source.data, source.size, source.size, &self.implicit, &self.big)
         self.make_index(stop_before)
         if self.trouble is None:
             self.trouble = trouble
+        if strict:
+            refuse_values(self)
 
     cdef int make_index(self, uint32_t stop_before) except -1:
         cdef Index index
@@ -154,14 +152,15 @@ cdef class Core:
             free(index.elements)
             if outcome == NO_MEMORY:
                 raise MemoryError
-            raise self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
+            why = f"more than {source.max_elements} elements" if outcome == TOO_MANY else index.why.decode("ascii")
+            raise self.error(why, index.fault, index.fault_tag)
         if outcome == CUT:
             trouble = self.error(index.why.decode("ascii"), index.fault, index.fault_tag)
         if self.indexed:  # by another thread meanwhile; from here on nothing lets one in
             free(index.elements)
             return 0
         if index.elements != NULL and index.count < index.space:
-            self.elements = <Element*>realloc(index.elements, max(index.count, 1) * sizeof(Element))
+            self.elements = <Element*>realloc(index.elements, index.count * sizeof(Element))
             if self.elements == NULL:
                 self.elements = index.elements
         else:
@@ -183,7 +182,7 @@ cdef class Core:
         return 0
 
     cdef object error(self, str reason, uint64_t offset, uint32_t tag):
-        return DecodeError(reason, self.source.in_file(offset), path_text(self.where, tag))
+        return DecodeError(reason, self.source.in_file(offset), path_text(self.where, self.number, tag))
 
     # Context
 
@@ -306,9 +305,7 @@ cdef class Core:
             return value
         if element.flags & FLAG_DEFERRED:
             held = bytes(self.raw_of(element))
-            enforce(self, element, vr, <const uint8_t*>PyBytes_AS_STRING(held))
             return decode_value(self, vr, <const uint8_t*>PyBytes_AS_STRING(held), PyBytes_GET_SIZE(held), self.big)
-        enforce(self, element, vr, self.source.data + element.offset)
         value = self.decode(element, vr)
         if type(value) is list:
             self.keep(element.tag, value)
@@ -401,7 +398,7 @@ cdef class Core:
             return self._part(key)
         element = self.element_at(tag_of(key))
         if element is None:
-            raise KeyError(key)
+            raise KeyError(key if isinstance(key, str) else to_tag(key))
         return element
 
     def __delitem__(self, key):
@@ -473,11 +470,11 @@ cdef class Core:
 
     @property
     def _implicit(self):
-        return self.implicit
+        return bool(self.implicit)
 
     @property
     def _big(self):
-        return self.big
+        return bool(self.big)
 
     @property
     def _decoded(self):
@@ -491,7 +488,7 @@ cdef class Core:
 
     @property
     def is_undefined_length_sequence_item(self):
-        return self.item_undefined
+        return bool(self.item_undefined)
 
     def _original(self):
         return None if self.source is None else self.source.original
@@ -558,6 +555,7 @@ cdef class Core:
         other.inherited_representation = self.inherited_representation
         other.inherited_charset = self.inherited_charset
         other.where = self.where
+        other.number = self.number
         other.trouble = self.trouble
 
     def _changes(self):
@@ -590,9 +588,12 @@ def set_item_type(cls):
 
 
 include "dataset_keys.pxi"
+include "dataset_label.pxi"
 include "dataset_outline.pxi"
 include "dataset_values.pxi"
 include "dataset_element.pxi"
+include "dataset_sequence.pxi"
+include "dataset_strict.pxi"
 include "dataset_set.pxi"
 include "dataset_encode.pxi"
 include "dataset_json.pxi"

@@ -1,4 +1,4 @@
-# Data elements and sequences as Python sees them.
+# Data elements as Python sees them, and the ways through them.
 
 @cython.final
 @cython.freelist(256)
@@ -107,7 +107,7 @@ cdef class DataElement:
         """A text value as one string with its backslashes, in the data set's character sets; None for other VRs."""
         value = self.value
         if isinstance(value, list):
-            value = "\\".join([str(one) for one in value]) if type(value) is not Sequence else None
+            value = "\\".join([str(one) for one in value])
         return value if isinstance(value, str) else str(value) if isinstance(value, (DS, IS)) else None
 
     @property
@@ -228,9 +228,10 @@ cdef class DataElement:
             shown = f"<Sequence, length {len(value)}>"
         else:
             shown = repr(value)
-        return f"({self.number >> 16:04X},{self.number & 0xFFFF:04X}) {self.name} {self.vr}: {shown}"
+        return f"({self.number >> 16:04X},{self.number & 0xFFFF:04X}) {self.name:<35.35} {self.vr}: {shown}"
 
-    __repr__ = __str__
+    def __repr__(self):
+        return str(self)
 
 
 cdef dict NUMPY_TYPES = {
@@ -284,111 +285,11 @@ cdef list fragments_of(view, uint32_t tag):
     while cursor.pos < cursor.end:
         p = peek(&cursor, 8)
         if p == NULL or load_tag(p, False) != TAG_ITEM or load32(p + 4, False) > cursor.end - cursor.pos - 8:
-            raise DecodeError("there is no whole fragment where one must be", cursor.pos, path_text(None, tag))
+            raise DecodeError("there is no whole fragment where one must be", cursor.pos, path_text(None, 0, tag))
         size = load32(p + 4, False)
         found.append(view[cursor.pos + 8:cursor.pos + 8 + size])
         cursor.pos += 8 + size
     return found
-
-
-cdef class Sequence(list):
-    """The value of an element of VR SQ: a list of data sets.
-
-    Invariant: `origin` has the items as they were decoded, for changes to be seen; None for a sequence made anew.
-    """
-
-    cdef tuple origin
-    cdef public bint is_undefined_length
-
-    def __init__(self, items=()):
-        list.__init__(self, items)
-        for item in self:
-            if not isinstance(item, Core):
-                raise TypeError(f"items of a sequence are data sets, not {type(item).__name__}")
-
-    cdef bint modified(self) except -1:
-        cdef Py_ssize_t i
-        cdef Core item
-        if self.origin is None or len(self) != len(self.origin):
-            return True
-        for i in range(len(self.origin)):
-            item = <Core>self.origin[i]
-            if self[i] is not item or ((item.overlay is not None or item.cache is not None) and item.modified()):
-                return True
-        return False
-
-    def __copy__(self):
-        copy = Sequence(self)
-        copy.is_undefined_length = self.is_undefined_length
-        return copy
-
-    def __deepcopy__(self, memo):
-        from copy import deepcopy
-
-        copy = Sequence([deepcopy(item, memo) for item in self])
-        copy.is_undefined_length = self.is_undefined_length
-        return copy
-
-    def __reduce__(self):
-        return Sequence, (list(self),)
-
-
-cdef Sequence items_of(Core data_set, const Element* element):
-    """The items of a sequence, each to be indexed when it is asked for something."""
-    cdef Source source = data_set.source
-    cdef Sequence sequence = Sequence.__new__(Sequence)
-    cdef Cursor cursor
-    cdef Core item
-    cdef bint implicit = (element.flags & FLAG_IMPLICIT) != 0 or element.vr == VR_UN or element.vr == VR_NONE
-    cdef bint undefined, open_ended, last
-    cdef uint64_t start = 0, length = 0
-    cdef int outcome
-    cdef size_t number = 0
-    if data_set.depth >= source.max_depth:
-        raise data_set.error("sequences are nested too deeply", element.offset, element.tag)
-    if element.flags & FLAG_DEFERRED:
-        raise data_set.error("a sequence was left out", element.offset, element.tag)
-    cursor.data = source.data
-    cursor.pos = element.offset
-    cursor.end = element.offset + element.length
-    cursor.big = data_set.big and element.vr != VR_UN
-    last = cursor.end == source.size  # nothing follows: an item that goes on was cut with the data
-    sequence.is_undefined_length = (element.flags & FLAG_UNDEFINED) != 0
-    while True:
-        outcome = next_item(&cursor, implicit, source.max_depth, data_set.depth, source.strict, &start, &length,
-                            &undefined, &open_ended)
-        if outcome == 0:
-            break
-        if (outcome == -CUT or open_ended) and last and not source.strict:
-            # Understood here; in front of anything else it would not be, so that it is never copied.
-            (<Element*>element).flags |= FLAG_CLIPPED | FLAG_IRREGULAR
-            data_set.tidy = False
-            if data_set.trouble is None:
-                data_set.trouble = data_set.error("the data ends inside an item", cursor.pos, element.tag)
-            if outcome < 0:
-                break
-        elif outcome < 0 or open_ended:
-            raise data_set.error(ITEM_FAULTS.get(outcome, "an item goes past the end of its sequence"), cursor.pos,
-                             element.tag)
-        if number >= source.max_elements:
-            raise data_set.error("more items than the limit allows", cursor.pos, element.tag)
-        item = new_item()
-        item.source = source
-        item.start = start
-        item.end = start + length
-        item.implicit = implicit
-        item.big = cursor.big
-        item.indexed = False
-        item.item_undefined = undefined
-        item.to_the_end = item.end == source.size
-        item.depth = data_set.depth + 1
-        item.inherited_representation = data_set.pixel_representation()
-        item.inherited_charset = data_set.encoded_charset()
-        item.where = (data_set.where, element.tag, number)
-        sequence.append(item)
-        number += 1
-    sequence.origin = tuple(sequence)
-    return sequence
 
 
 cdef ElementIterator iterate(Core data_set):

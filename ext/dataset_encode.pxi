@@ -137,7 +137,7 @@ cdef int put_bytes(Writer* writer, bytes data, list kept) except -1:
 
 cdef uint32_t short_enough(uint64_t length, uint32_t tag) except? 0xFFFFFFFF:
     if length >= UNDEFINED:
-        raise ValueError(f"{path_text(None, tag)} has {length} bytes, more than a length field can say")
+        raise ValueError(f"{path_text(None, 0, tag)} has {length} bytes, more than a length field can say")
     return <uint32_t>length
 
 
@@ -174,12 +174,11 @@ cdef int encode_items(Sequence sequence, Writer* writer, const Target* target, b
     cdef uint64_t place, before
     cdef bint undefined
     cdef Core item
+    cdef Py_ssize_t i
     if depth > GREATEST_DEPTH:
         raise ValueError("sequences are nested too deeply")
-    for value in sequence:
-        if not isinstance(value, Core):
-            raise ValueError(f"items of a sequence are data sets, not {type(value).__name__}")
-        item = <Core>value
+    for i in range(len(sequence.items)):
+        item = sequence.glance(i)
         if item.source is None:
             item.inherited_representation = representation
         undefined = target.lengths == LENGTHS_UNDEFINED or (target.lengths == LENGTHS_KEPT and item.item_undefined)
@@ -221,7 +220,7 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
             data = encode_value(code, element.own, own_charset, False)
             code = VR_UN
     except (OverflowError, TypeError, UnicodeError, ValueError) as error:
-        raise ValueError(f"{path_text(None, tag)} {vr_name(code)} cannot be encoded: {error}") from error
+        raise ValueError(f"{path_text(None, 0, tag)} {vr_name(code)} cannot be encoded: {error}") from error
     return put_value(writer, target, tag, code, data, kept)
 
 
@@ -329,9 +328,9 @@ cdef bint ends_whole(Core data_set, const Element* element) except -1:
             items = items_of(data_set, element)
             if element.flags & FLAG_IRREGULAR:
                 return False
-            if not items:
+            if not items.items:
                 return True
-            data_set = <Core>items[len(items) - 1]
+            data_set = items.glance(len(items.items) - 1)
             data_set.ensure()
         except DecodeError:
             return True
@@ -355,7 +354,7 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
     cdef dict cache
     cdef uint8_t wanted = FLAG_IMPLICIT if target.implicit else 0
     data_set.ensure()
-    kept.append(data_set)
+    kept.append(data_set.source)
     own_charset = charset_bytes(data_set, outer)
     if data_set.source is not None:
         recode = data_set.encoded_charset() != own_charset

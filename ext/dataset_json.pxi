@@ -116,8 +116,10 @@ cdef int json_element(Json* json, Core data_set, const Element* element, bint fi
     cdef bytes held
     cdef bint big
     json_head(json, element.tag, vr, first)
-    if vr == VR_SQ or (data_set.cache is not None and element.tag in data_set.cache):
-        return json_value(json, vr, data_set.value_of(element))
+    if data_set.cache is not None and element.tag in data_set.cache:
+        return json_value(json, vr, data_set.cache[element.tag])
+    if vr == VR_SQ:
+        return json_value(json, vr, items_of(data_set, element))
     big = data_set.big and element.vr != VR_UN
     if element.flags & FLAG_DEFERRED:
         if not json.inline and info_of(vr).kind == KIND_BYTES:
@@ -427,15 +429,16 @@ cdef int json_value(Json* json, uint16_t vr, value) except -1:
     cdef const uint8_t[::1] view
     cdef bint first = True
     cdef list values
-    cdef Core item
+    cdef Sequence sequence
+    cdef Py_ssize_t i
     if vr == VR_SQ:
-        if value:
+        sequence = <Sequence>value
+        if sequence.items:
             json_put(json, b',"Value":[', 10)
-            for item in value:
-                if not first:
+            for i in range(len(sequence.items)):
+                if i:
                     json_put(json, b",", 1)
-                json_data_set(json, item)
-                first = False
+                json_data_set(json, sequence.glance(i))
             json_put(json, b"]", 1)
     elif value is None:
         pass

@@ -294,7 +294,7 @@ cdef int build_index(Index* index, Cursor* cursor, bint implicit, uint32_t stop_
             if why != NULL:
                 return stop_with(index, NOT_STANDARD, at, element.tag, why)
         if index.count >= max_elements:
-            return stop_with(index, TOO_MANY, at, element.tag, b"more elements than the limit allows")
+            return stop_with(index, TOO_MANY, at, element.tag, NULL)
         if implicit:
             element.flags |= FLAG_IMPLICIT
         cursor.pos += element.header

@@ -23,6 +23,10 @@ cdef object normalised(uint16_t code, value):
             if "\\" in value:
                 return [one_normalised(kind, one) for one in (<str>value).split("\\")]
         return one_normalised(kind, value) if value or KIND_DECIMAL > kind or kind > KIND_INTEGER else None
+    if kind == KIND_TAG and isinstance(value, tuple) and len(value) == 2:
+        group, number = value
+        if isinstance(group, int) and isinstance(number, int) and group <= 0xFFFF and number <= 0xFFFF:
+            return to_tag(value)
     if isinstance(value, (list, tuple)) or (hasattr(value, "__iter__") and not is_buffer(value)
                                             and kind != KIND_NAME and kind != KIND_UNKNOWN):
         value = [one_normalised(kind, one) for one in value]

@@ -28,6 +28,17 @@ cdef class Source:
             PyBuffer_Release(&self.view)
         free(self.holes)
 
+    cdef int leave_out(self, list holes, read_deferred) except -1:
+        """What the buffer lacks of its file, as `outline` has it."""
+        self.read_deferred = read_deferred
+        self.holes = <Hole*>malloc(len(holes) * sizeof(Hole))
+        if self.holes == NULL:
+            raise MemoryError
+        for at, offset, length, skipped in holes:
+            self.holes[self.hole_count] = Hole(at, offset, length, skipped)
+            self.hole_count += 1
+        return 0
+
     cdef uint64_t in_file(self, uint64_t offset) noexcept:
         """Where a place in the buffer was in what was given: behind the values that were left out."""
         cdef size_t i
@@ -39,10 +50,19 @@ cdef class Source:
         return total
 
 
-cdef str path_text(tuple where, uint32_t tag):
-    """The tags that lead to an element: `where` is (that of the enclosing item, tag of the sequence, item number)."""
+cdef Source source_of(data):
+    cdef Source source = Source.__new__(Source)
+    PyObject_GetBuffer(data, &source.view, PyBUF_SIMPLE)
+    source.held = True
+    source.data = <const uint8_t*>source.view.buf
+    source.size = source.view.len
+    return source
+
+
+cdef str path_text(tuple where, uint32_t number, uint32_t tag):
+    """The tags that lead to an element of a data set with this `Core.where` and `Core.number`."""
     cdef list parts = [f"({tag >> 16:04X},{tag & 0xFFFF:04X})"] if tag else []
     while where is not None:
-        parts.append(f"({where[1] >> 16:04X},{where[1] & 0xFFFF:04X})[{where[2]}]")
-        where = where[0]
+        parts.append(f"({where[2] >> 16:04X},{where[2] & 0xFFFF:04X})[{number}]")
+        where, number = where[0], where[1]
     return ".".join(reversed(parts))

@@ -317,32 +317,6 @@ cdef bytes ordered_bytes(const VrInfo* info, const uint8_t* p, Py_ssize_t n, bin
     return result
 
 
-cdef str forbidden_value(uint16_t vr, const uint8_t* p, Py_ssize_t n):
-    """What PS3.5 6.2 forbids about the bytes of a value, of the VRs whose limits are checked; None where in order."""
-    cdef const VrInfo* info = info_of(vr)
-    cdef Py_ssize_t limit = {VR_DS: 16, VR_IS: 12, VR_UI: 64}.get(vr, 0)
-    if n % <Py_ssize_t>unit_of(info):
-        return f"the length is no multiple of {unit_of(info)}"
-    if not limit:
-        return None
-    if n and p[n - 1] == (0 if vr == VR_UI else 0x20):
-        n -= 1  # padding is not part of the value
-    for value in p[:n].split(b"\\"):
-        if len(value) > limit:
-            return f"a value of {len(value)} bytes, more than the {limit} of {vr_name(vr)}"
-        if vr == VR_UI and value and not UID(value.decode("latin-1")).is_valid:
-            return "a value that is no UID (PS3.5 9.1)"
-    return None
-
-
-cdef int enforce(Core data_set, const Element* element, uint16_t vr, const uint8_t* p) except -1:
-    if data_set.source.strict:
-        reason = forbidden_value(vr, p, <Py_ssize_t>element.length)
-        if reason is not None:
-            raise data_set.error(reason, element.offset, element.tag)
-    return 0
-
-
 cdef object decode_value(Core data_set, uint16_t vr, const uint8_t* p, Py_ssize_t n, bint big):
     """The Python value of the `n` bytes at `p`; sequences have their own way."""
     cdef const VrInfo* info = info_of(vr)

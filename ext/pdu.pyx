@@ -133,6 +133,30 @@ cdef class Receiver:
         """Whether a PDU or a message has begun and not ended, or bytes lent are still to be looked at."""
         return self.head_size != 0 or self.context_id != 0 or (self.data != NULL and self.position < self.size)
 
+    def announces_abort(self, data):
+        """Whether an A-ABORT begins somewhere in `data`, bytes that are next to be received; they are only looked at."""
+        cdef const uint8_t[::1] view = data
+        cdef Py_ssize_t size = view.shape[0]
+        cdef Py_ssize_t offset = 0
+        cdef Py_ssize_t k
+        cdef uint8_t head[HEADER]
+        if self.head_size == HEADER:
+            # Of the six bytes before a fragment, those that are here already are still counted as left.
+            offset = self.left - (self.item_size if self.item_size < HEADER else 0)
+        elif self.head_size:
+            if size < HEADER - self.head_size:
+                return False
+            for k in range(HEADER):
+                head[k] = self.head[k] if k < self.head_size else view[k - self.head_size]
+            if head[0] == ABORT:
+                return True
+            offset = HEADER - self.head_size + <Py_ssize_t> get_u32(head + 2)
+        while offset + HEADER <= size:
+            if view[offset] == ABORT:
+                return True
+            offset += HEADER + <Py_ssize_t> get_u32(&view[offset + 2])
+        return False
+
     def accept_contexts(self, context_ids):
         """Names the presentation contexts on which data may come."""
         cdef int context_id

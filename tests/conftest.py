@@ -32,6 +32,13 @@ def pytest_collection_finish() -> None:
         run_on(factory, asyncio.sleep(0))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    # Nor at what tests of one file have imported and cached, once they are through.
+    if nextitem is None or nextitem.path != item.path:
+        gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
     if name.startswith("test") and inspect.iscoroutinefunction(obj):

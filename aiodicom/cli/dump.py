@@ -144,28 +144,21 @@ class _Text:
         """Head (indented, tag and name), VR and value of each line."""
         waiting: list[tuple[int, Iterator[Any]]] = [(0, iter(data_set))]
         while waiting:
-            depth, elements = waiting[-1]
-            element = next(elements, None)
-            if element is None:
-                waiting.pop()
-                continue
+            depth, several = waiting[-1]
+            one = next(several, None)
             indent = "  " * depth
-            if isinstance(element, str):
-                yield f"{indent}{element}", "", ""
-                continue
-            if depth == 0 and wanted and element.tag not in wanted:
-                continue
-            name = element.keyword or element.name
-            yield (
-                f"{indent}({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) {output.printable(name)}",
-                element.vr,
-                (_value_text(element, self.width or _LONGEST)),
-            )
-            if element.vr == "SQ":
-                items = element.value
-                for number in range(len(items), 0, -1):
-                    waiting.append((depth + 2, iter(items[number - 1])))
-                    waiting.append((depth + 1, iter([f"item {number}"])))
+            if one is None:
+                waiting.pop()
+            elif isinstance(one, tuple):
+                number, item = one
+                yield f"{indent}item {number}", "", ""
+                waiting.append((depth + 1, iter(item)))
+            elif depth or not wanted or one.tag in wanted:
+                name = output.printable(one.keyword or one.name)
+                head = f"{indent}({one.tag >> 16:04X},{one.tag & 0xFFFF:04X}) {name}"
+                yield head, one.vr, _value_text(one, self.width or _LONGEST)
+                if one.vr == "SQ":
+                    waiting.append((depth + 1, iter(enumerate(one.value, 1))))
 
     def line(self, head: str, vr: str, value: str, column: int) -> str:
         if not vr:

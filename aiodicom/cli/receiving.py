@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import aiodicom
 from aiodicom.cli import output
 from aiodicom.services.naming import FileTemplate
 from aiodicom.services.storage import FolderStorage, StorageServer
-from aiodicom.services.studies import StudyCommand, StudyEnds
+from aiodicom.services.studies import Studies, StudyCommand, StudyEnds
+from aiodicom.services.study_reports import StudyReports, collected
 from aiodicom.standard.uids import VERIFICATION, standard_uids, storage_sop_classes
 from aiodicom.store.files import Durability
 
-__all__ = ["Settings", "folder_of", "make_server"]
+__all__ = ["Settings", "folder_of", "make_server", "settings_of_workers"]
 
 
 class Settings(NamedTuple):
@@ -32,6 +35,8 @@ class Settings(NamedTuple):
     study_end_after: float
     verbose: bool
     debug: bool
+    #: where to report objects for the end of their study, in a worker process
+    study_reports: str | None = None
 
 
 def folder_of(destination: str) -> tuple[str, FileTemplate | None]:
@@ -40,6 +45,25 @@ def folder_of(destination: str) -> tuple[str, FileTemplate | None]:
         return destination, None
     template = FileTemplate(destination)
     return template.root, template
+
+
+@asynccontextmanager
+async def settings_of_workers(settings: Settings) -> AsyncIterator[Settings]:
+    """What worker processes are given: this process runs their command for each study, and they report to it."""
+    if settings.study_command is None:
+        yield settings
+        return
+    async with collected(StudyEnds(StudyCommand(settings.study_command), after=settings.study_end_after)) as address:
+        yield settings._replace(study_reports=address)
+
+
+def _studies(settings: Settings) -> Studies | None:
+    if settings.study_command is None:
+        return None
+    command = StudyCommand(settings.study_command)
+    if settings.study_reports is not None:
+        return StudyReports(command, settings.study_reports)
+    return StudyEnds(command, after=settings.study_end_after)
 
 
 def make_server(settings: Settings) -> aiodicom.Server:
@@ -56,9 +80,7 @@ def make_server(settings: Settings) -> aiodicom.Server:
     }
     if settings.folder is not None:
         folder, template = folder_of(settings.folder)
-        studies = None
-        if settings.study_command is not None:
-            studies = StudyEnds(StudyCommand(settings.study_command), after=settings.study_end_after)
+        studies = _studies(settings)
         store = FolderStorage(folder, durability=settings.durability, template=template, studies=studies)
         return StorageServer(store, settings.ae_title, **options)
     server = aiodicom.Server(settings.ae_title, **options)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options, output
-from aiodicom.cli.receiving import Settings, folder_of, make_server
+from aiodicom.cli.receiving import Settings, folder_of, make_server, settings_of_workers
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
@@ -114,7 +114,7 @@ def storescp(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'-od'") from None
     if study_command is not None:
-        _check_study_command(study_command, discard, workers)
+        _check_study_command(study_command, discard)
     settings = Settings(
         ae_title,
         None if discard else folder or ".",
@@ -149,9 +149,10 @@ def storescp(
                     serving.append(ready)
                     _announce(ready.addresses)
 
-                running = serve(_FACTORY, address, port, workers=workers, arguments=(settings,), on_ready=on_ready)
-                with suppress(Interrupted):
-                    await unless_stopped(stop, running)
+                async with settings_of_workers(settings) as theirs:
+                    running = serve(_FACTORY, address, port, workers=workers, arguments=(theirs,), on_ready=on_ready)
+                    with suppress(Interrupted):
+                        await unless_stopped(stop, running)
                 for each in serving:
                     _summarise(each.workers, each.counters)
         return 0
@@ -159,7 +160,7 @@ def storescp(
     run(_COMMAND, work)
 
 
-def _check_study_command(command: str, discard: bool, workers: int) -> None:
+def _check_study_command(command: str, discard: bool) -> None:
     option = "'--exec-on-study-end'"
     try:
         StudyCommand(command)
@@ -167,11 +168,6 @@ def _check_study_command(command: str, discard: bool, workers: int) -> None:
         raise typer.BadParameter(str(error), param_hint=option) from None
     if discard:
         raise typer.BadParameter("of what is thrown away there are no studies", param_hint=f"{option} and '--discard'")
-    if workers > 1:
-        # Each has its own associations, and knows nothing of the objects that the others have.
-        raise typer.BadParameter(
-            "only one process sees all objects of a study", param_hint=f"{option} and '--workers' above 1"
-        )
 
 
 def _check_folder(path: str) -> None:

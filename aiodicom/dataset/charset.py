@@ -4,7 +4,8 @@ Everything works with a tuple of *encodings*, names of Python codecs, which `enc
 values. One encoding alone means that there are no code extensions: unless a value holds an escape character, it is
 ``bytes.decode(encodings[0])``; only ``"ascii"``, the default repertoire, is read as Latin-1, for that is what files
 without the attribute hold when they hold more than they may. Faults in the attribute or in the text are warned about
-(`UserWarning`) and worked around; nothing here raises for data that came from outside.
+(`UserWarning`) and worked around; nothing here raises for data that came from outside. Who
+wants to know of them otherwise gives a function to `report` them to.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import codecs
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
+from typing import TypeAlias
 
 __all__ = ["decode_person_name", "decode_text", "encode_person_name", "encode_text", "encodings_for"]
 
@@ -93,7 +95,11 @@ def _warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=4)
 
 
-def encodings_for(values: Sequence[str] | str | None) -> tuple[str, ...]:
+#: Takes what was wrong and had to be worked around.
+Report: TypeAlias = Callable[[str], object]
+
+
+def encodings_for(values: Sequence[str] | str | None, report: Report = _warn) -> tuple[str, ...]:
     """The encodings of a Specific Character Set attribute with these values.
 
     None, or no value, is the default repertoire. Terms that are misspelt, unknown, or that may not stand together are
@@ -102,21 +108,21 @@ def encodings_for(values: Sequence[str] | str | None) -> tuple[str, ...]:
     if not values:
         return ("ascii",)
     terms = [values] if isinstance(values, str) else list(values)
-    encodings = [_TERMS.get(term.strip()) or _mended(term.strip()) for term in terms]
+    encodings = [_TERMS.get(term.strip()) or _mended(term.strip(), report) for term in terms]
     if len(encodings) > 1:
-        encodings = _without_standalone(terms, encodings)
+        encodings = _without_standalone(terms, encodings, report)
     if encodings[0] in _TWO_BYTE_G0:
         encodings.insert(0, "ascii")
     return tuple(dict.fromkeys(encodings))
 
 
-def _mended(term: str) -> str:
+def _mended(term: str, report: Report) -> str:
     match = re.fullmatch(r"ISO[ _-]*(2022)?[ _-]*(?:IR)?[ _-]*(\d+)", term, re.IGNORECASE)
     number = int(match[2]) if match and len(match[2]) <= 3 else 0
     if match and number in _REGISTRATIONS:
         extension = match[1] or number in _WITHOUT_SINGLE_BYTE_FORM
         meant = f"ISO 2022 IR {number}" if extension and number != 192 else f"ISO_IR {number}"
-        _warn(f"Incorrect value for Specific Character Set '{term}' - assuming '{meant}'")
+        report(f"Incorrect value for Specific Character Set '{term}' - assuming '{meant}'")
         return _TERMS[meant]
     # What other software calls its encoding, such as "UTF-8" or "latin1".
     try:
@@ -125,25 +131,25 @@ def _mended(term: str) -> str:
         name = ""
     for defined, codec in _TERMS.items():
         if name and codecs.lookup(codec).name == name:
-            _warn(f"Incorrect value for Specific Character Set '{term}' - assuming '{defined or 'ISO_IR 6'}'")
+            report(f"Incorrect value for Specific Character Set '{term}' - assuming '{defined or 'ISO_IR 6'}'")
             return codec
-    _warn(f"Unknown encoding '{term}' - using default encoding instead")
+    report(f"Unknown encoding '{term}' - using default encoding instead")
     return "ascii"
 
 
-def _without_standalone(terms: list[str], encodings: list[str]) -> list[str]:
+def _without_standalone(terms: list[str], encodings: list[str], report: Report) -> list[str]:
     """PS3.3 C.12.1.1.2: ISO_IR 192, GB18030 and GBK stand alone."""
     if encodings[0] in _STANDALONE:
         others = ", ".join(terms[1:])
-        _warn(f"Value '{terms[0]}' for Specific Character Set does not allow code extensions, ignoring: {others}")
+        report(f"Value '{terms[0]}' for Specific Character Set does not allow code extensions, ignoring: {others}")
         return encodings[:1]
     for term, encoding in zip(terms, encodings, strict=True):
         if encoding in _STANDALONE:
-            _warn(f"Value '{term}' cannot be used as code extension, ignoring it")
+            report(f"Value '{term}' cannot be used as code extension, ignoring it")
     return [encoding for encoding in encodings if encoding not in _STANDALONE]
 
 
-def decode_text(raw: bytes, encodings: Sequence[str], vr: str) -> str:
+def decode_text(raw: bytes, encodings: Sequence[str], vr: str, report: Report = _warn) -> str:
     """The text of `raw`, all values of it, delimiters and padding included.
 
     Split values afterwards: a byte that looks like a backslash may be half of a character. `vr` says which delimiters
@@ -151,8 +157,8 @@ def decode_text(raw: bytes, encodings: Sequence[str], vr: str) -> str:
     """
     first = encodings[0]
     if _ESC in raw and first not in _STANDALONE:
-        return _decode_extended(raw, encodings, _resets(vr))
-    return _decode_single(raw, first)
+        return _decode_extended(raw, encodings, _resets(vr), report)
+    return _decode_single(raw, first, report)
 
 
 def decode_person_name(raw: bytes, encodings: Sequence[str]) -> str:
@@ -160,13 +166,13 @@ def decode_person_name(raw: bytes, encodings: Sequence[str]) -> str:
     return decode_text(raw, encodings, "PN")
 
 
-def _decode_single(raw: bytes, encoding: str) -> str:
+def _decode_single(raw: bytes, encoding: str, report: Report) -> str:
     if encoding == "ascii":
         return raw.decode("latin_1")
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError:
-        _warn(
+        report(
             f"Failed to decode byte string with encoding '{encoding}' - using replacement characters in decoded string"
         )
         return raw.decode(encoding, "replace")
@@ -177,7 +183,7 @@ def _pairs() -> re.Pattern[bytes]:
     return re.compile(rb"(?:[\x21-\x7e]{2})+")
 
 
-def _decode_extended(raw: bytes, encodings: Sequence[str], resets: frozenset[int]) -> str:
+def _decode_extended(raw: bytes, encodings: Sequence[str], resets: frozenset[int], report: Report) -> str:
     """Text with code extensions (PS3.5 6.1.2.5): walks the bytes with the state of G0 and G1."""
     initial = ("shift_jis" if encodings[0] == "shift_jis" else "ascii", encodings[0])
     g0, g1 = initial
@@ -185,7 +191,7 @@ def _decode_extended(raw: bytes, encodings: Sequence[str], resets: frozenset[int
     position, end = 0, len(raw)
     while position < end:
         if raw[position] == _ESC:
-            length, element, codec = _designation(raw, position + 1, encodings)
+            length, element, codec = _designation(raw, position + 1, encodings, report)
             if not length:
                 parts.append("\x1b")
             elif element:
@@ -197,7 +203,7 @@ def _decode_extended(raw: bytes, encodings: Sequence[str], resets: frozenset[int
         if g0 in _TWO_BYTE_G0:
             run = _pairs().match(raw, position)
             if run:
-                parts.append(_decode_two_byte(run[0], g0))
+                parts.append(_decode_two_byte(run[0], g0, report))
                 position = run.end()
                 continue
             stop = position + 1
@@ -205,7 +211,7 @@ def _decode_extended(raw: bytes, encodings: Sequence[str], resets: frozenset[int
             stop = _end_of_run(raw, position, resets if (g0, g1) != initial else None)
         if raw[position] in resets:
             g0, g1 = initial
-        parts.append(_decode_single(raw[position:stop], g1))
+        parts.append(_decode_single(raw[position:stop], g1, report))
         position = stop
     return "".join(parts)
 
@@ -218,15 +224,15 @@ def _end_of_run(raw: bytes, position: int, resets: frozenset[int] | None) -> int
     return stop
 
 
-def _decode_two_byte(run: bytes, codec: str) -> str:
+def _decode_two_byte(run: bytes, codec: str, report: Report) -> str:
     try:
         return (_TWO_BYTE_G0[codec] + run).decode(codec)
     except UnicodeDecodeError:
-        _warn(f"Failed to decode byte string with encoding '{codec}' - using replacement characters in decoded string")
+        report(f"Failed to decode byte string with encoding '{codec}' - using replacement characters in decoded string")
         return (_TWO_BYTE_G0[codec] + run).decode(codec, "replace")
 
 
-def _designation(raw: bytes, position: int, encodings: Sequence[str]) -> tuple[int, int, str]:
+def _designation(raw: bytes, position: int, encodings: Sequence[str], report: Report) -> tuple[int, int, str]:
     """Length (0 where it is none that is known), code element and codec of the escape sequence at `position`."""
     for length in (2, 3):
         found = _ESCAPES.get(raw[position : position + length])
@@ -234,11 +240,11 @@ def _designation(raw: bytes, position: int, encodings: Sequence[str]) -> tuple[i
             element, codec = found
             # Going back to ASCII, or to the Roman letters of JIS X 0201, needs no term of its own in practice.
             if codec not in encodings and (element or codec in _TWO_BYTE_G0):
-                _warn(
+                report(
                     f"Found an escape sequence of '{codec}', which Specific Character Set does not name - following it"
                 )
             return length, element, codec
-    _warn(f"Found unknown escape sequence in encoded string value - using encoding {encodings[0]}")
+    report(f"Found unknown escape sequence in encoded string value - using encoding {encodings[0]}")
     return 0, 0, ""
 
 

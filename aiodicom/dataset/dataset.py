@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
 from copy import deepcopy
 from typing import Any, BinaryIO, Self, TypeAlias
 
@@ -18,8 +18,9 @@ from aiodicom.dataset._dataset import (
     to_tag,
 )
 from aiodicom.dataset.stored import StoredFile
-from aiodicom.dataset.transfer import TransferSyntax, deflate, encoding_of, inflate
-from aiodicom.dataset.values import Tag
+from aiodicom.dataset.transfer import BEGINNING, TransferSyntax, deflate, encoding_of, inflate
+from aiodicom.dataset.values import UID, Tag
+from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 
 __all__ = ["Dataset", "Key", "PrivateBlock"]
 
@@ -92,31 +93,36 @@ class Dataset(Core):
 
         Elements are indexed and nothing is copied. Reading stops before the first element whose tag is `stop_before` or
         greater. What the standard forbids but the world sends is understood: a label that the data belies, wrong
-        delimiters, odd lengths, unknown VRs, padding behind the end; `strict` refuses it. Data that ends too early give
-        what is there, and `truncated` says where it ended; with `strict` they raise.
+        delimiters, odd lengths, unknown VRs, padding behind the end. Data that ends too early give what is there, and
+        `truncated` says where it ended.
+
+        `strict` refuses all that, and values that PS3.5 6.2 forbids: too long, with characters that their VR or
+        Specific Character Set lacks, no number, date or UID where one must be. It looks at every value and item at
+        once.
 
         Limits: sequences nested `max_depth` deep (at most 512), `max_elements` elements in one data set or items in one
         sequence, `max_inflated` bytes from a deflated transfer syntax. `offset` is added to the offsets in errors.
 
-        Raises `aiodicom.errors.DecodeError`; for what is nested in a sequence when that is asked for.
+        Raises `aiodicom.errors.DecodeError`; for what is nested in a sequence when that is asked for, unless `strict`.
         """
         encoding = encoding_of(transfer_syntax)
         original = trouble = None
         if encoding.deflated:
-            original = data
-            data, trouble = inflate(data, max_inflated, strict)
-        data_set = cls()
+            inflated, trouble = inflate(data, max_inflated, strict)
+            if inflated is not data:
+                original, data, offset = data, inflated, 0
+        data_set = cls.__new__(cls)
         data_set._decode(
             data,
             not encoding.explicit,
             not encoding.little_endian,
-            stop_before=_EVERYTHING if stop_before is None else to_tag(stop_before),
-            strict=strict,
-            max_depth=max_depth,
-            max_elements=max_elements,
-            base=0 if encoding.deflated else offset,
-            original=original,
-            trouble=trouble,
+            _EVERYTHING if stop_before is None else to_tag(stop_before),
+            strict,
+            max_depth,
+            max_elements,
+            offset,
+            original,
+            trouble,
         )
         data_set.transfer_syntax = transfer_syntax
         return data_set
@@ -157,24 +163,22 @@ class Dataset(Core):
             last = _EVERYTHING if stop_before is None else to_tag(stop_before)
             implicit, big = not encoding.explicit, not encoding.little_endian
             if not strict:
-                implicit, big = found_encoding(
-                    stored.read(offset, max(min(64, stored.size - offset), 0)), implicit, big
-                )
+                left = max(stored.size - offset, 0)
+                implicit, big = found_encoding(stored.read(offset, min(BEGINNING, left)), left, implicit, big)
             window = max(512, min(_WINDOW, defer_size))
             data, holes = outline(stored.read, offset, stored.size, implicit, big, defer_size, max_depth, last, window)
         finally:
             stored.close()
-        data_set = cls()
+        data_set = cls.__new__(cls)
         data_set._decode(
             data,
             implicit,
             big,
-            stop_before=last,
-            strict=strict,
-            max_depth=max_depth,
-            max_elements=max_elements,
-            base=offset,
-            original=None,
+            last,
+            strict,
+            max_depth,
+            max_elements,
+            offset,
             read_deferred=stored.read,
             holes=holes,
         )
@@ -189,7 +193,8 @@ class Dataset(Core):
         sequences and items are closed: as they were (``"kept"``; new ones have explicit lengths), ``"explicit"`` or
         ``"undefined"``.
 
-        Raises ValueError where a value cannot be encoded, or Pixel Data does not fit the transfer syntax.
+        Raises ValueError where a value cannot be encoded, Pixel Data does not fit the transfer syntax, or that is no
+        UID.
         """
         encoding, implicit, big, checked = self._target(transfer_syntax)
         if encoding.deflated:
@@ -216,6 +221,8 @@ class Dataset(Core):
             if self._decoded:
                 return encoding, self._implicit, self._big, False
             return encoding, not encoding.explicit, not encoding.little_endian, False
+        if transfer_syntax not in TRANSFER_SYNTAXES and not UID(transfer_syntax).is_valid:
+            raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {transfer_syntax!r}")
         encoding = encoding_of(transfer_syntax)
         checked = transfer_syntax != self.transfer_syntax
         return encoding, not encoding.explicit, not encoding.little_endian, checked
@@ -298,9 +305,11 @@ class Dataset(Core):
         return self[key]
 
     def update(self, elements: Mapping[Any, Any] | Dataset) -> None:
-        """Takes over the elements of another data set, or values by keyword, or elements by tag."""
-        if isinstance(elements, Dataset):
-            for element in elements:
+        """Takes over the elements of another data set (pydicom's too), or values by keyword, or elements by tag."""
+        from aiodicom.dataset.interop import is_pydicom, ours
+
+        if isinstance(elements, Dataset) or is_pydicom(elements):
+            for element in ours(elements):
                 self._put(element.__copy__())
             return
         for key, value in elements.items():
@@ -433,7 +442,9 @@ class Dataset(Core):
         )
 
     def __str__(self) -> str:
-        return "\n".join(self._lines(""))
+        if self.file_meta is None:
+            return "\n".join(self._lines(""))
+        return "\n".join(("file_meta", *self.file_meta._lines("  "), *self._lines("")))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)} elements>"
@@ -521,4 +532,5 @@ def _from_elements(cls: type[Dataset], elements: list[DataElement], attributes: 
 
 
 set_item_type(Dataset)
+MutableSequence.register(Sequence)
 __all__ += ["DataElement", "Sequence"]

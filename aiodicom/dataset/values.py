@@ -54,6 +54,20 @@ class UID(str):
             part.isascii() and part.isdigit() and (len(part) == 1 or part[0] != "0") for part in self.split(".")
         )
 
+    @property
+    def name(self) -> str:
+        """The name that PS3.6 gives it, or its text where there is none."""
+        from aiodicom.standard.uids import uid_name
+
+        return uid_name(self)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it is a transfer syntax of pixels in fragments (PS3.5 A.4)."""
+        from aiodicom.standard.transfer_syntaxes import transfer_syntax
+
+        return transfer_syntax(self).encapsulated
+
 
 class DA(str):
     """A date as it is written; `date` is its meaning."""
@@ -234,7 +248,6 @@ class PersonName(str):
     def name_suffix(self) -> str:
         return self._component(4)
 
-    @property
     def family_comma_given(self) -> str:
         return f"{self.family_name}, {self.given_name}"
 

@@ -1,8 +1,4 @@
-from typing import Any, TypeVar
-
 from aiodicom.dimse.messages import Message
-
-_Message = TypeVar("_Message", bound=Message)
 
 MAXIMUM_COMMAND_LENGTH: int
 
@@ -14,6 +10,9 @@ class CommandCodec:
         elements: dict[str, tuple[int, str]],
         status_type: type[int],
     ) -> None: ...
-    def make(self, cls: type[_Message], /, *values: Any) -> _Message: ...
     def decode(self, data: bytes | bytearray | memoryview, /) -> Message: ...
     def encode(self, message: Message, /) -> bytes: ...
+
+def encode_response(
+    command_field: int, message_id: int, status: int, sop_class_uid: str, sop_instance_uid: str | None, /
+) -> bytes: ...

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.operations import Operation
 from aiodicom.errors import RemoteError
+from aiodicom.standard.status import Status
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
 
 __all__ = [
     "AcceptedContext",
     "CancelReceived",
     "Ended",
+    "OperationCounters",
     "ProtocolEvent",
     "ReleaseRequested",
     "RequestReceived",
+    "RequestRefused",
     "ResponseReceived",
     "Timeouts",
 ]
@@ -36,6 +39,16 @@ class Timeouts:
     dimse: float | None = 60.0
     #: For the next byte while no operation runs or while a message is incomplete.
     idle: float | None = None
+    #: For us to go on reading, while handlers neither take what has come nor answer it.
+    paused: float | None = 300.0
+
+
+class OperationCounters(Protocol):
+    """Where the peer's operations are counted."""
+
+    #: Operations answered, and those of them with a failure status.
+    operations: int
+    failures: int
 
 
 class AcceptedContext(NamedTuple):
@@ -52,6 +65,13 @@ class RequestReceived(NamedTuple):
     context: AcceptedContext
     message: Request
     body: Any
+
+
+class RequestRefused(NamedTuple):
+    """A request that is not performed; it has been answered with this status, or will be after a data set of ours."""
+
+    message: Request
+    status: Status
 
 
 class ResponseReceived(NamedTuple):
@@ -83,6 +103,7 @@ ProtocolEvent = (
     AssociateIndication
     | AssociateConfirm
     | RequestReceived
+    | RequestRefused
     | ResponseReceived
     | CancelReceived
     | ReleaseRequested

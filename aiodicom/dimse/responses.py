@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiodicom.dimse.command import make_message
 from aiodicom.dimse.messages import (
     MESSAGES,
-    CEchoRQ,
-    CEchoRSP,
     Message,
     NActionRQ,
     NEventReportRQ,
@@ -58,8 +55,6 @@ def response_to(request: Request, status: Status, **fields: Any) -> Response:
     repeated, nor is a SOP Class UID that can't be one.
     """
     kind = type(request)
-    if not fields and kind is CEchoRQ:
-        return make_message(CEchoRSP, request.message_id, status, sop_class_of(request))
     if kind in _HAVE_INSTANCE and "affected_sop_instance_uid" not in fields:
         uid = sop_instance_of(request)
         if uid is not None and is_valid_uid(uid):

@@ -15,6 +15,7 @@ from aiodicom.dimse.events import (
     ProtocolEvent,
     ReleaseRequested,
     RequestReceived,
+    RequestRefused,
     ResponseReceived,
     Timeouts,
 )
@@ -39,6 +40,7 @@ from aiodicom.net.transport import Transport
 from aiodicom.net.window import Window
 from aiodicom.standard.status import StatusCategory
 from aiodicom.standard.uids import VERIFICATION, uid_name
+from aiodicom.ul._pdu import Budget
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
 from aiodicom.ul.pdu import AssociateRJ, AssociateRQ, AsynchronousOperationsWindow, UserIdentity
 from aiodicom.ul.table import State
@@ -79,6 +81,7 @@ class Association:
         "_performer",
         "_protocol",
         "_turns",
+        "budget",
         "called_aet",
         "calling_aet",
         "id",
@@ -96,6 +99,7 @@ class Association:
         establish: Establish,
         handlers: Handlers,
         counters: Counters,
+        budget: Budget,
         decode_request: Callable[[bytes], AssociateRQ] | None = None,
         on_connected: Callable[[Association], None] | None = None,
         on_end: Callable[[], None] | None = None,
@@ -105,6 +109,8 @@ class Association:
         self.id = next(_numbers)
         self.calling_aet = ""
         self.called_aet = ""
+        #: What the data sets that arrive take their memory from.
+        self.budget = budget
         #: What the requestor proposed, once that is known.
         self.proposal: AssociateRQ | None = None
         self._loop = loop
@@ -113,12 +119,13 @@ class Association:
             timeouts=timeouts,
             maximum_length=maximum_length,
             open_body=self._open_body,
+            counters=counters,
             decode_request=decode_request,
             tracer=Tracer(self._trace) if _log.isEnabledFor(logging.DEBUG) else None,
         )
         self.transport = Transport(loop, self._protocol, self, timeouts)
         self._outbox = Outbox(loop, self._protocol, self.transport)
-        self._performer = Performer(self, self._protocol, handlers, self._outbox, counters)
+        self._performer = Performer(self, self._protocol, handlers, self._outbox)
         self._turns = Window()
         self._establish: Establish | None = establish
         self._counters = counters
@@ -468,6 +475,8 @@ class Association:
             self._performer.on_request(event)  # type: ignore[arg-type]
         elif kind is ResponseReceived:
             self._on_response(event)  # type: ignore[arg-type]
+        elif kind is RequestRefused:
+            self._performer.on_refused(event)  # type: ignore[arg-type]
         elif isinstance(event, Ended):
             self._end(event.error)
         elif isinstance(event, ReleaseRequested):
@@ -475,6 +484,11 @@ class Association:
         elif isinstance(event, (AssociateIndication, AssociateConfirm)):
             assert self._establish is not None
             self._establish(self, event.pdu, now)
+
+    def on_gone(self, error: RemoteError) -> None:
+        """The peer has left while it was not listened to."""
+        self._protocol.abort(self._loop.time())
+        self._end(error)
 
     def on_closed(self) -> None:
         """The socket is closed."""
@@ -517,6 +531,7 @@ class Association:
         self._outbox.fail(reason)
         self.transport.wake()
         self._performer.end()
+        self.transport.forget_pauses()
         for future in (self._opened, self._ended):
             if future is not None and not future.done():
                 future.set_result(None)

@@ -15,6 +15,7 @@ from aiodicom.metrics import Counters
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.association import Association
 from aiodicom.net.handlers import Handlers
+from aiodicom.net.memory import default_budget
 from aiodicom.net.server import check_max_pdu
 from aiodicom.standard.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -147,6 +148,7 @@ class Connecting:
             establish=_establish,
             handlers=Handlers(),
             counters=Counters(),
+            budget=default_budget(),
         )
         association.calling_aet = self._proposal.calling_ae_title
         association.called_aet = self._proposal.called_ae_title

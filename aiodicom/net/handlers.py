@@ -10,6 +10,7 @@ from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
 from aiodicom.errors import LocalError
 from aiodicom.net.requests import EchoRequest, StoreRequest
 from aiodicom.net.sinks import BodyChoice, Spooled, Streamed
+from aiodicom.net.starting import TaskStarter
 from aiodicom.standard.status import Status
 
 __all__ = ["EchoHandler", "Handler", "Handlers", "StoreHandler", "is_asynchronous"]
@@ -31,12 +32,13 @@ class Handler(NamedTuple):
 
 
 class Handlers:
-    """The handlers of an SCP, by the kind of request."""
+    """The handlers of an SCP, by the kind of request, and what starts the asynchronous ones."""
 
-    __slots__ = ("_handlers",)
+    __slots__ = ("_handlers", "starter")
 
     def __init__(self) -> None:
         self._handlers: dict[type[Request], Handler] = {}
+        self.starter = TaskStarter()
 
     def find(self, kind: type[Request]) -> Handler | None:
         """Returns the handler for this kind of request."""

@@ -9,8 +9,10 @@ from typing import Any
 
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.protocol import Protocol
+from aiodicom.dimse.responses import response_to
 from aiodicom.net.sources import DataSource
 from aiodicom.net.transport import Transport
+from aiodicom.standard.status import Status
 
 __all__ = ["Outbox"]
 
@@ -58,6 +60,14 @@ class Outbox:
             self._resume()
         elif whole is not None:
             self._protocol.send_data(context_id, whole, is_last=True, now=self._loop.time())
+        self._transport.flush()
+
+    def respond(self, context_id: int, request: Request, status: Status) -> None:
+        """Answers a request with no more than a status, after the data set that may be on its way."""
+        if self._is_busy:
+            self.send_response(context_id, response_to(request, status))
+            return
+        self._protocol.respond(context_id, request, status, self._loop.time())
         self._transport.flush()
 
     def send_response(self, context_id: int, response: Response) -> None:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import sys
 import uuid
 from collections import deque
-from functools import partial
-from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
-from aiodicom.dimse.events import AcceptedContext, RequestReceived
+from aiodicom.dimse.events import AcceptedContext, RequestReceived, RequestRefused
 from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, Message, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import ConnectionLost
-from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.requests import EchoRequest, ServiceRequest, StoreRequest
@@ -36,13 +32,6 @@ _SUCCESS = Status.SUCCESS
 _NO_RESOURCES = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 
-# From Python 3.12 on a task runs until it first waits before its creation returns.
-if sys.version_info >= (3, 12):
-    _start_task = partial(asyncio.Task, eager_start=True)
-else:
-    _start_task = asyncio.Task
-
-
 class Performer:
     """Performs the requests of one association, at most `limit` at a time.
 
@@ -52,7 +41,6 @@ class Performer:
 
     __slots__ = (
         "_association",
-        "_counters",
         "_handlers",
         "_incoming",
         "_is_finishing",
@@ -68,9 +56,7 @@ class Performer:
         "performing",
     )
 
-    def __init__(
-        self, association: Association, protocol: Protocol, handlers: Handlers, outbox: Outbox, counters: Counters
-    ) -> None:
+    def __init__(self, association: Association, protocol: Protocol, handlers: Handlers, outbox: Outbox) -> None:
         self.limit = 1
         self.performing = 0
         #: Bytes of the last data set received, from which the next one's buffer takes its size.
@@ -80,15 +66,15 @@ class Performer:
         self._protocol = protocol
         self._handlers = handlers
         self._outbox = outbox
-        self._counters = counters
         #: The C-STORE whose data set is arriving.
         self._incoming: StoreRequest | None = None
         self._waiting: deque[ServiceRequest] | None = None
-        #: What runs for the association, with the request that it performs.
-        self._tasks: dict[asyncio.Task[None], ServiceRequest | None] | None = None
+        #: What runs for the association, by the request that it performs, or by itself.
+        self._tasks: dict[object, asyncio.Task[None]] | None = None
         self._is_over = False
         self._is_released = False
         self._is_finishing = False
+        protocol.answers_verification = handlers.find(CEchoRQ) is None
 
     # --- what arrives -----------------------------------------------------------------------------------------------
 
@@ -103,17 +89,12 @@ class Performer:
         request.body = handler.body(request)
         if isinstance(request.body, FragmentStream):
             request.expect_completion()
-            self._begin_or_wait(request)
+            self._begin(request)
         return request.body
 
     def on_request(self, event: RequestReceived) -> None:
         """A request is complete."""
         request: ServiceRequest
-        if type(event.message) is CEchoRQ and self._handlers.find(CEchoRQ) is None and self.performing < self.limit:
-            # Verification needs no handler (PS3.4 annex A), and nobody to see the request.
-            self.performing += 1
-            self._answer(event.context, event.message, _SUCCESS)
-            return
         if self._incoming is not None:
             request, self._incoming = self._incoming, None
             if request.is_streamed:
@@ -124,19 +105,17 @@ class Performer:
             elif isinstance(event.body, Discard):
                 request.body = event.body  # in place of a sink that has failed, perhaps
         else:
-            kind = EchoRequest if isinstance(event.message, CEchoRQ) else ServiceRequest
+            kind = EchoRequest if type(event.message) is CEchoRQ else ServiceRequest
             request = kind(self._association, event.context, event.message)
-        self._begin_or_wait(request)
+        self._begin(request)
 
-    def _begin_or_wait(self, request: ServiceRequest) -> None:
-        if self.limit and self.performing >= self.limit:
-            # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
-            if self._waiting is None:
-                self._waiting = deque()
-            self._waiting.append(request)
-            self._association.transport.pause_reading(self)
-        else:
-            self._begin(request)
+    def on_refused(self, event: RequestRefused) -> None:
+        """A request was refused without a handler."""
+        self._association.log(
+            logging.INFO, "%s was refused: status %04XH (%s)", event.message.SERVICE, event.status, event.status.name
+        )
+        if self._is_finishing:
+            self._settle()
 
     def on_release(self) -> None:
         """The peer asks for release, which is granted when everything is answered."""
@@ -155,6 +134,7 @@ class Performer:
     def finish(self) -> None:
         """Asks for release as soon as everything that has begun is answered."""
         self._is_finishing = True
+        self._protocol.answers_verification = False  # whatever ends here has to be noticed
         self._settle()
 
     def end(self) -> None:
@@ -166,15 +146,10 @@ class Performer:
         for request in waiting or ():
             if request.body is not None:
                 self._abandon(request)
-        for task, performed in tuple((self._tasks or {}).items()):
-            if performed is not None and isinstance(performed.body, FragmentStream) and performed.body.is_awaited:
-                continue
-            if performed is not None and getcoroutinestate(task.get_coro()) == CORO_CREATED:  # type: ignore[arg-type]
-                # Cancelled before its first step, a task runs nothing, not even a `finally`.
-                if performed.body is not None and not performed.is_streamed:
-                    self._abandon(performed)
-                performed.close()
-            task.cancel()
+        for performed, task in tuple((self._tasks or {}).items()):
+            stream = performed.body if isinstance(performed, ServiceRequest) else None
+            if not (isinstance(stream, FragmentStream) and stream.is_awaited):
+                task.cancel()
 
     def _abandon(self, request: ServiceRequest) -> None:
         try:
@@ -185,12 +160,20 @@ class Performer:
     # --- what is done with it ---------------------------------------------------------------------------------------
 
     def _begin(self, request: ServiceRequest) -> None:
-        handler = self._handlers.find(type(request.message))
+        if self.performing >= self.limit > 0:
+            # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
+            if self._waiting is None:
+                self._waiting = deque()
+            self._waiting.append(request)
+            self._association.transport.pause_reading(self)
+            return
         self.performing += 1
+        message = request.message
+        handler = self._handlers.find(type(message))
         if handler is None:
-            is_echo = isinstance(request.message, CEchoRQ)
-            self._answer(request.context, request.message, _SUCCESS if is_echo else Status.UNRECOGNIZED_OPERATION)
-        elif isinstance(request.body, Discard) and request.body.error is not None:
+            is_echo = type(message) is CEchoRQ
+            self._answer(request.context, message, _SUCCESS if is_echo else Status.UNRECOGNIZED_OPERATION)
+        elif type(request.body) is Discard and request.body.error is not None:
             self._answer_failure(request, request.body.error)
         elif handler.is_asynchronous:
             self._start(handler, request)
@@ -206,47 +189,49 @@ class Performer:
             self._answer(request.context, request.message, status)
         request.close()
 
-    async def _perform(self, handler: Handler, request: ServiceRequest) -> None:
-        """Runs an asynchronous handler; cancelled when the association ends."""
-        failure: BaseException | None = None
-        status = _SUCCESS
-        try:
-            try:
-                status = _status(await handler.function(request))
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                failure = error  # the handler's own affair: the peer still wants an answer
-            except Exception as error:
-                failure = error
-            if isinstance(failure, ConnectionLost) and self._is_over:
-                return
-            if request.is_streamed and not self._is_over:
-                await request.completed()
-            if failure is None:
-                self._answer(request.context, request.message, status)
-            else:
-                self._answer_failure(request, failure)
-        finally:
-            request.close()
-            # Not by a callback of the task: that is a further round of the event loop for every request.
-            if self._tasks is not None:
-                self._tasks.pop(asyncio.current_task(), None)  # type: ignore[arg-type]
-
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
-        task = _start_task(self._perform(handler, request), loop=self._loop)
-        if task.done():
+        """Starts an asynchronous handler; it is cancelled when the association ends."""
+        try:
+            coroutine = self._stream(handler, request) if request.is_streamed else handler.function(request)
+        except Exception as error:  # a function that can't be called with a request
+            self._answer_failure(request, error)
+            request.close()
             return
-        if self._tasks is None:
-            self._tasks = {}
-        self._tasks[task] = request
+        task = self._handlers.starter.start(coroutine, self._loop, self._done, request)
+        if task is not None:
+            if self._tasks is None:
+                self._tasks = {}
+            self._tasks[request] = task
+
+    async def _stream(self, handler: Handler, request: ServiceRequest) -> Any:
+        """Runs a handler that takes the fragments; the answer has to wait until all of them have come."""
+        try:
+            return await handler.function(request)
+        finally:
+            if not self._is_over:
+                await request.completed()
+
+    def _done(self, request: ServiceRequest, answer: Any, error: BaseException | None) -> None:
+        """An asynchronous handler has ended."""
+        if self._tasks is not None:
+            self._tasks.pop(request, None)
+        if error is None:
+            try:
+                status = _status(answer)
+            except (TypeError, ValueError) as wrong:
+                error = wrong
+        if error is None:
+            self._answer(request.context, request.message, status)
+        elif not self._is_over or not isinstance(error, (asyncio.CancelledError, ConnectionLost)):
+            # Cancelled while the association lives is the handler's own affair: the peer still wants an answer.
+            self._answer_failure(request, error)
+        request.close()
 
     def own(self, task: asyncio.Task[None]) -> None:
         """Has a task cancelled when the association ends."""
         if self._tasks is None:
             self._tasks = {}
-        self._tasks[task] = None
+        self._tasks[task] = task
         task.add_done_callback(self._tasks.pop)
 
     # --- answers ----------------------------------------------------------------------------------------------------
@@ -265,14 +250,10 @@ class Performer:
     def _answer(self, context: AcceptedContext, message: Request, status: Status, comment: str | None = None) -> None:
         self.performing -= 1
         if self._protocol.can_send:
-            self._counters.operations += 1
-            if status and status.category is StatusCategory.FAILURE:
-                self._counters.failures += 1
             if comment is None:
-                response = response_to(message, status)
+                self._outbox.respond(context.context_id, message, status)
             else:
-                response = response_to(message, status, error_comment=comment)
-            self._outbox.send_response(context.context_id, response)
+                self._outbox.send_response(context.context_id, response_to(message, status, error_comment=comment))
         if self._waiting:
             self._take_waiting()
         if self._is_released or self._is_finishing:
@@ -280,7 +261,7 @@ class Performer:
 
     def _take_waiting(self) -> None:
         assert self._waiting is not None
-        while self._waiting and self.performing < self.limit:
+        while self._waiting and self.performing < self.limit:  # nothing waits without a limit
             self._begin(self._waiting.popleft())
         if not self._waiting:
             self._association.transport.resume_reading(self)

@@ -64,7 +64,9 @@ class StoreRequest(ServiceRequest):
     body: BodySink | None
 
     def __init__(self, association: Association, context: AcceptedContext, message: CStoreRQ) -> None:
-        super().__init__(association, context, message)
+        self.association = association
+        self.context = context
+        self.message = message
         self.body = None
         self._complete: asyncio.Future[None] | None = None
         self._dataset: Dataset | None = None
@@ -146,6 +148,7 @@ class StoreRequest(ServiceRequest):
             await self._complete
 
     def close(self) -> None:
-        file = self.file
-        if file is not None:
-            file.close()
+        if isinstance(self.body, FragmentStream):
+            self.body.ignore_rest()
+        elif isinstance(self.body, Body) and isinstance(self.body.spilled, SpoolFile):
+            self.body.spilled.file.close()

@@ -21,11 +21,13 @@ from aiodicom.net.descriptors import shortage
 from aiodicom.net.handlers import EchoHandler, Handlers, StoreHandler
 from aiodicom.net.limits import Places
 from aiodicom.net.listener import Listener
+from aiodicom.net.memory import default_budget
 from aiodicom.net.sinks import BodyChoice
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.transport import Transport, be_prompt
 from aiodicom.net.turns import Turns
 from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
+from aiodicom.ul._pdu import Budget
 from aiodicom.ul.negotiation import ANY, Support, Syntaxes
 
 __all__ = ["Listening", "Server"]
@@ -45,11 +47,14 @@ class Server:
     `ae_title`: our AE title, which a called AE title then has to be; None accepts any.
     `max_associations`: further ones are rejected with "local limit exceeded" (2, 3, 2); None for no limit.
     `max_pdu`: the largest P-DATA-TF that we receive, in bytes; 0 for any.
+    `max_memory`: how many bytes of received data sets may be in memory at once, over all associations; what is beyond
+    goes to disk, or waits at the peer where the handler takes a stream. None is a quarter of the machine's memory, at
+    most 1 GiB, for everything in the process that was not told otherwise.
     `contexts`: the abstract syntaxes and transfer syntaxes that are accepted; by default Verification and, once there
-    is a handler for C-STORE, every storage SOP class, with whatever transfer syntax the requestor prefers. `window`:
-    how many operations of one association are performed at once where the requestor asks for asynchronous operations
-    (PS3.7 D.3.3.3); 0 for any number. `timeouts`: see `Timeouts`; by default an association without a sign of the
-    peer is aborted after 60 s.
+    is a handler for C-STORE, every storage SOP class, with whatever transfer syntax the requestor prefers.
+    `window`: how many operations of one association are performed at once where the requestor asks for asynchronous
+    operations (PS3.7 D.3.3.3); 0 for any number.
+    `timeouts`: see `Timeouts`; by default an association without a sign of the peer is aborted after 60 s.
     """
 
     def __init__(
@@ -60,11 +65,14 @@ class Server:
         max_pdu: int = 131072,
         contexts: Support | None = None,
         window: int = 16,
+        max_memory: int | None = None,
         timeouts: Timeouts = _SERVER_TIMEOUTS,
     ) -> None:
         self.ae_title = None if ae_title is None else check_ae_title(ae_title)
         self.max_pdu = check_max_pdu(max_pdu)
         self.timeouts = timeouts
+        #: What the data sets that arrive take their memory from.
+        self.budget = default_budget() if max_memory is None else Budget(max_memory)
         #: What has happened since the start.
         self.counters = Counters()
         #: The associations with an open connection, established or not.
@@ -191,6 +199,7 @@ class Server:
             establish=admission.on_proposal,
             handlers=self._handlers,
             counters=self.counters,
+            budget=self.budget,
             decode_request=admission.decode_request,
             on_connected=on_connected,
             on_end=admission.end,
@@ -224,6 +233,7 @@ class Server:
             await listening.abandon()
             self._listening.discard(listening)
         await self._closed()
+        await self._handlers.starter.close()
 
     def _stop_listening(self) -> None:
         self._is_accepting = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiodicom.errors import ConnectionLost
 from aiodicom.store.spool import SpoolFile
-from aiodicom.ul._pdu import Body, Discard
+from aiodicom.ul._pdu import Body, Budget, Discard
 
 if TYPE_CHECKING:
     from aiodicom.net.requests import StoreRequest
@@ -39,13 +39,16 @@ BodyChoice = Callable[["StoreRequest"], BodySink]
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """Gathers the data set in memory, and in an unnamed file in `directory` once it is larger than `above` bytes."""
+    """Gathers the data set in memory, and in an unnamed file in `directory` once it is larger than `above` bytes or the
+    server's budget of memory has no more.
+    """
 
     above: int = 8 << 20
     directory: str | os.PathLike[str] | None = None
 
     def __call__(self, request: StoreRequest) -> BodySink:
-        return Body(self.above, self._spill, min(request.association.expected_body_size, self.above))
+        association = request.association
+        return Body(self.above, self._spill, min(association.expected_body_size, self.above), association.budget)
 
     def _spill(self) -> SpoolFile:
         return SpoolFile(self.directory)
@@ -61,12 +64,15 @@ class Discarded:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """Hands the fragments to the handler while they arrive; the peer is held up while `high` bytes wait to be taken."""
+    """Hands the fragments to the handler while they arrive.
+
+    The peer is held up while `high` bytes wait to be taken, or any while the server's budget of memory has no more.
+    """
 
     high: int = 1 << 20
 
     def __call__(self, request: StoreRequest) -> BodySink:
-        return FragmentStream(request.association.transport, self.high)
+        return FragmentStream(request.association.transport, request.association.budget, self.high)
 
 
 class FragmentStream:
@@ -74,9 +80,13 @@ class FragmentStream:
 
     Raises `ConnectionLost` from the iteration when the association ends before the data set does. Cancelling the
     iteration loses no fragment.
+
+    Invariants: `_size` bytes are in `_fragments` and taken from the budget; while reading is paused there are some, so
+    whoever takes them makes it go on.
     """
 
     __slots__ = (
+        "_budget",
         "_fragments",
         "_high",
         "_is_awaited",
@@ -88,8 +98,9 @@ class FragmentStream:
         "_wake",
     )
 
-    def __init__(self, transport: Transport, high: int) -> None:
+    def __init__(self, transport: Transport, budget: Budget, high: int) -> None:
         self._transport = transport
+        self._budget = budget
         self._high = high
         self._fragments: deque[bytes] = deque()
         self._size = 0
@@ -104,8 +115,9 @@ class FragmentStream:
         if self._is_ignored:
             return
         self._fragments.append(bytes(view))
+        self._budget.require(len(view))
         self._size += len(view)
-        if self._size >= self._high:
+        if self._size >= self._high or self._budget.is_exhausted:
             self._transport.pause_reading(self)
         self._awake()
 
@@ -128,8 +140,7 @@ class FragmentStream:
         """Drops what has not been taken and what is still to come."""
         self._is_ignored = True
         self._fragments.clear()
-        self._size = 0
-        self._transport.resume_reading(self)
+        self._give(self._size)
 
     def __aiter__(self) -> FragmentStream:
         return self
@@ -147,10 +158,14 @@ class FragmentStream:
             finally:
                 self._is_awaited = False
         fragment = self._fragments.popleft()
-        self._size -= len(fragment)
-        if self._size <= self._high // 2:
-            self._transport.resume_reading(self)
+        self._give(len(fragment))
         return fragment
+
+    def _give(self, size: int) -> None:
+        self._budget.give(size)
+        self._size -= size
+        if not self._size or (self._size <= self._high // 2 and not self._budget.is_exhausted):
+            self._transport.resume_reading(self)
 
     def _awake(self) -> None:
         if self._wake is not None and not self._wake.done():

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 from aiodicom.dimse.events import Ended, ProtocolEvent, Timeouts
 from aiodicom.dimse.protocol import Protocol as AssociationProtocol
-from aiodicom.errors import ConnectionLost
+from aiodicom.errors import AssociationAborted, ConnectionLost, RemoteError
+from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import resources_of
+from aiodicom.net.probe import borrowed, has_closed, unread
 
 __all__ = ["Owner", "Transport"]
 
@@ -23,9 +25,9 @@ __all__ = ["Owner", "Transport"]
 WRITE_HIGH_WATER = 1 << 20
 WRITE_LOW_WATER = 1 << 18
 
-#: A read of fewer bytes than this that leaves a PDU incomplete looks like a peer whose Nagle algorithm waits for our
-#: acknowledgement before it sends the rest.
-_WAITS_FOR_ACK = 4096
+#: How often a peer that is not read is looked after, in seconds, and how far ahead.
+_PROBE_PERIOD = 0.5
+_PROBE_SIZE = 1 << 20
 #: A reason to pause reading.
 _ANSWERS_PILE_UP = "the peer takes no answers"
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
@@ -40,49 +42,42 @@ class Owner(Protocol):
     def on_event(self, event: ProtocolEvent, now: float) -> None:
         """The protocol has given an event."""
 
+    def on_gone(self, error: RemoteError) -> None:
+        """The peer has aborted or closed while reading was paused; what it sent before is not for anybody any more."""
+
     def on_closed(self) -> None:
         """The socket is closed; nothing more will come."""
 
 
-class Transport(asyncio.BufferedProtocol):
-    """asyncio's protocol for one connection.
-
-    Invariants: while `_is_reading` the owner's events are being handled and what they want written is gathered, to
-    leave in one write when all is consumed.
-    """
+class Transport(BufferedTransport, asyncio.BufferedProtocol):
+    """asyncio's protocol for one connection."""
 
     __slots__ = (
         "_drained",
         "_is_closed",
-        "_is_reading",
         "_loop",
-        "_owner",
         "_pauses",
         "_period",
         "_resources",
+        "_seen",
         "_socket",
-        "_time",
-        "_transport",
-        "protocol",
         "wheel_slot",
     )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, protocol: AssociationProtocol, owner: Owner, timeouts: Timeouts
     ) -> None:
-        self.protocol = protocol
+        self._resources = resources_of(loop)
+        super().__init__(protocol, owner, loop.time, self._resources.scratch)
         self.wheel_slot: int | None = None
         self._loop = loop
-        self._time = loop.time
-        self._resources = resources_of(loop)
-        self._owner = owner
-        self._transport: Any = None
         self._socket: Any = None
         self._pauses: tuple[object, ...] = ()
         self._drained: asyncio.Future[None] | None = None
-        self._is_reading = False
         self._is_closed = True
-        limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle)
+        #: How much was unread when a paused peer was last looked after.
+        self._seen = 0
+        limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle, timeouts.paused)
         # A deadline is never nearer than the shortest timeout, so looking that often misses none: no operation has to
         # set a timer of its own.
         self._period = min((limit for limit in limits if limit is not None), default=None)
@@ -90,34 +85,18 @@ class Transport(asyncio.BufferedProtocol):
     # --- asyncio's side ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self.connection = transport
         self._is_closed = False
-        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
+        self.connection.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         connected = transport.get_extra_info("socket")
+        self._socket = connected
         if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
-            self._socket = connected if _QUICKACK is not None else None
+            self.is_impatient = _QUICKACK is not None
             if not self.protocol.machine.acceptor:
                 be_prompt(connected)  # what is accepted has it from the listening socket
         self.watch()
-        self._owner.on_connected(self)
+        self.owner.on_connected(self)
         self.flush()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._resources.scratch
-
-    def buffer_updated(self, nbytes: int) -> None:
-        now = self._time()
-        protocol = self.protocol
-        self._is_reading = True
-        try:
-            protocol.receive(self._resources.scratch, nbytes, now)
-            while (event := protocol.next_event(now)) is not None:
-                self._owner.on_event(event, now)
-        finally:
-            self._is_reading = False
-        self.flush()
-        if nbytes < _WAITS_FOR_ACK and self._socket is not None and protocol.receiver.is_incomplete:
-            self._acknowledge()
 
     def eof_received(self) -> bool:
         return False  # a half-closed association can't answer: the transport closes, and connection_lost() says so
@@ -125,7 +104,7 @@ class Transport(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_closed:
             return
-        now = self._time()
+        now = self.time()
         self._resources.wheel.cancel(self)
         ended = self.protocol.connection_lost(now)
         if ended is not None:
@@ -133,14 +112,15 @@ class Transport(asyncio.BufferedProtocol):
                 lost = ConnectionLost(f"the connection was lost: {exc}")
                 lost.__cause__ = exc
                 ended = Ended(lost)
-            self._owner.on_event(ended, now)
+            self.owner.on_event(ended, now)
         self._socket = None
+        self.is_impatient = False
         self._is_closed = True
         self.resume_writing()
-        self._owner.on_closed()
+        self.owner.on_closed()
 
     def pause_writing(self) -> None:
-        self.protocol.blocked_since = self._time()
+        self.protocol.blocked_since = self.time()
         if self.protocol.machine.acceptor:
             # Who doesn't take our answers asks for nothing more: they would pile up here.
             self.pause_reading(_ANSWERS_PILE_UP)
@@ -160,12 +140,12 @@ class Transport(asyncio.BufferedProtocol):
     @property
     def certificate(self) -> dict[str, Any] | None:
         """The peer's certificate, None without TLS or where the peer gave none."""
-        ssl_object: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        ssl_object: ssl.SSLObject | None = self.connection.get_extra_info("ssl_object")
         return None if ssl_object is None else (ssl_object.getpeercert() or None)
 
     def address(self, name: str) -> str:
         """Returns asyncio's ``peername`` or ``sockname`` as people write it."""
-        address = None if self._transport is None else self._transport.get_extra_info(name)
+        address = None if self.connection is None else self.connection.get_extra_info(name)
         if isinstance(address, tuple):
             host, port = address[:2]
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -173,35 +153,11 @@ class Transport(asyncio.BufferedProtocol):
             address = os.fsdecode(address)
         return address or ("unix socket" if name == "peername" else "")
 
-    def flush(self) -> None:
-        """Writes what the protocol has to say, and closes when it is done."""
-        if self._is_reading:
-            return
-        protocol, transport = self.protocol, self._transport
-        outgoing = protocol.take_outgoing()
-        if transport is None:
-            return
-        if outgoing:
-            try:
-                if len(outgoing) == 1:
-                    transport.write(outgoing[0])
-                else:
-                    transport.writelines(outgoing)
-            except RuntimeError:
-                # So uvloop says that it has closed the connection of a connect that was cancelled; it says no more.
-                self.connection_lost(None)
-                return
-        if protocol.machine.closing:
-            if transport.get_write_buffer_size():
-                transport.abort()  # what is unsent is for nobody, and a graceful close would wait for it
-            else:
-                transport.close()
-
     @property
     def is_blocked(self) -> bool:
         """Whether the peer takes less than is written, and it matters."""
         return (
-            self.protocol.blocked_since is not None and not self.protocol.is_over and not self._transport.is_closing()
+            self.protocol.blocked_since is not None and not self.protocol.is_over and not self.connection.is_closing()
         )
 
     def wake(self) -> None:
@@ -220,9 +176,12 @@ class Transport(asyncio.BufferedProtocol):
 
     def pause_reading(self, reason: object) -> None:
         """Reads nothing more until `resume_reading()` has been called with every reason to pause."""
-        if not self._pauses and not self._transport.is_closing():
-            self.protocol.is_paused = True
-            self._transport.pause_reading()
+        if not self._pauses and not self.connection.is_closing():
+            now = self.time()
+            self.protocol.paused_since = now
+            self._seen = 0
+            self.connection.pause_reading()
+            self._resources.wheel.schedule(self, now + _PROBE_PERIOD)
         if reason not in self._pauses:
             self._pauses += (reason,)
 
@@ -232,45 +191,75 @@ class Transport(asyncio.BufferedProtocol):
             return
         self._pauses = tuple(other for other in self._pauses if other is not reason)
         if not self._pauses:
-            self.protocol.is_paused = False
-            self.protocol.touch(self._time())
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            self._read_on()
+
+    def forget_pauses(self) -> None:
+        """Reads on whatever the reasons to pause: the association is over, and the peer's close is to be noticed."""
+        if self._pauses:
+            self._pauses = ()
+            self._read_on()
+
+    def _read_on(self) -> None:
+        self.protocol.paused_since = None
+        self.protocol.touch(self.time())
+        if not self.connection.is_closing():
+            self.connection.resume_reading()
 
     def close(self) -> None:
         """Closes the socket when what is written has left."""
-        if self._transport is not None:
-            self._transport.close()
+        if self.connection is not None:
+            self.connection.close()
 
     def close_now(self) -> None:
         """Closes the socket without waiting for what is unsent or for the peer."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self.connection is not None:
+            self.connection.abort()
 
     def watch(self) -> None:
         """Looks at the deadlines again: call it when one may be nearer than `_period`."""
         if self._period is not None:
-            self._resources.wheel.schedule(self, self._time() + self._period)
+            self._resources.wheel.schedule(self, self.time() + self._period)
 
     def on_timer(self, now: float) -> float | None:
         """The timer wheel's call."""
         ended = self.protocol.handle_timer(now)
         if ended is not None:
-            self._owner.on_event(ended, now)
+            self.owner.on_event(ended, now)
         self.flush()
+        if self._pauses and not self.protocol.is_over and (gone := self._probe()) is not None:
+            self.owner.on_gone(gone)
+            self.close_now()
+            return None
         if self.protocol.is_over and (self.protocol.blocked_since is not None or self.protocol.is_closing):
             self.close_now()  # what is unsent will not be taken, so a graceful close would wait for ever
             return None
-        if self._period is None:
-            return None
         # Not later than that, even if no deadline is so near: an operation may begin that has a nearer one.
-        return min(now + self._period, self.protocol.next_deadline() or math.inf)
+        times = [] if self._period is None else [now + self._period, self.protocol.next_deadline() or math.inf]
+        if self._pauses:
+            times.append(now + _PROBE_PERIOD)
+        return min(times, default=None)
 
-    def _acknowledge(self) -> None:
+    def _probe(self) -> RemoteError | None:
+        """Why the association is over, if the peer that is not read has ended it."""
+        if self._socket is None:
+            return None
+        if has_closed(self._socket):
+            return ConnectionLost("the peer closed the connection while it was held up")
+        # What is encrypted tells nothing.
+        if self.connection.get_extra_info("ssl_object") is None:
+            ahead = unread(self._socket, _PROBE_SIZE)
+            if len(ahead) != self._seen:  # otherwise nothing has come since the last time
+                self._seen = len(ahead)
+                if self.protocol.receiver.announces_abort(ahead):
+                    return AssociationAborted(0, 0)
+        return None
+
+    def acknowledge(self) -> None:
+        """Has the system acknowledge at once what has come."""
         try:
             set_option(self._socket, socket.IPPROTO_TCP, _QUICKACK)  # type: ignore[arg-type]
         except OSError:
-            self._socket = None  # already closed by the peer: the loop is about to find out
+            self.is_impatient = False  # already closed by the peer: the loop is about to find out
 
 
 def be_prompt(connected: Any) -> None:
@@ -280,9 +269,6 @@ def be_prompt(connected: Any) -> None:
 
 
 def set_option(connected: Any, level: int, option: int) -> None:
-    """Switches a socket option on. The sockets that event loops show duplicate their descriptor for that: we don't."""
-    borrowed = socket.socket(connected.family, connected.type, connected.proto, fileno=connected.fileno())
-    try:
-        borrowed.setsockopt(level, option, 1)
-    finally:
-        borrowed.detach()
+    """Switches a socket option on."""
+    with borrowed(connected) as real:
+        real.setsockopt(level, option, 1)

@@ -6,29 +6,16 @@ the transfer syntax that they state are found out by looking, as every reader th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from struct import Struct
 from typing import NamedTuple
 
 from aiodicom.errors import DecodeError
-from aiodicom.standard.transfer_syntaxes import transfer_syntax
 from aiodicom.standard.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
-__all__ = ["Head", "Read", "find_head", "guess_transfer_syntax"]
+from .group2 import GROUP_LENGTH, LONG_VRS, SHORT_VRS, TRANSFER_SYNTAX, Read, elements_of
 
-#: ``read(offset, count)`` gives up to `count` bytes of the file from `offset` on; fewer at its end alone.
-Read = Callable[[int, int], bytes]
+__all__ = ["Head", "find_head", "guess_transfer_syntax"]
 
-_tag_and_length = Struct("<HHI")
-_explicit_header = Struct("<HH2sH")
-_uint32 = Struct("<I")
-
-#: The VRs with two reserved bytes and a 32-bit length (PS3.5 7.1.2).
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
-_VRS = _LONG_VRS | _SHORT_VRS
-
-_TRANSFER_SYNTAX = 0x0010
+_VRS = LONG_VRS | SHORT_VRS
 
 
 class Head(NamedTuple):
@@ -83,56 +70,45 @@ def _plausible(start: bytes, size: int) -> bool:
 def _known(start: bytes) -> bool:
     from aiodicom.standard.dictionary import entry_for_tag
 
-    group, element, _ = _tag_and_length.unpack_from(start)
+    group, element = int.from_bytes(start[:2], "little"), int.from_bytes(start[2:4], "little")
     return entry_for_tag(group << 16 | element) is not None
 
 
 def _walk(read: Read, size: int, offset: int, preamble: bytes, fault: str) -> Head:
-    """Follows group 0002 element by element: its length in (0002,0000) is often wrong."""
     begin = offset
-    implicit = deflated = False
-    transfer_syntax_uid: str | None = None
+    is_implicit = False
+    transfer_syntax: str | None = None
     stated_end: int | None = None
-    while offset + 8 <= size:
-        header = read(offset, 12)
-        group, element, vr, length = _explicit_header.unpack_from(header)
-        if group != 2 or (offset == stated_end and deflated):
-            # What is deflated may begin with any bytes, so there the stated length is all there is to go by.
-            break
-        value = offset + 8
-        if vr in _LONG_VRS:
-            if len(header) < 12:
-                break
-            (length,) = _uint32.unpack_from(header, 8)
-            value += 4
-        elif vr not in _SHORT_VRS:
-            implicit = True
-            fault = fault or "file meta information is not in explicit VR (PS3.10 7.1)"
-            (length,) = _uint32.unpack_from(header, 4)
-        if length > size - value:
-            fault = f"the file ends inside (0002,{element:04X})"
-            offset = size
-            break
-        if element == _TRANSFER_SYNTAX:
-            uid = read(value, min(length, 128)).decode("latin_1").strip("\0 ")
-            transfer_syntax_uid = uid or None
-            deflated = transfer_syntax(uid).deflated
-        elif element == 0 and length == 4:
-            stated_end = value + 4 + _uint32.unpack(read(value, 4))[0]
-        offset = value + length
-    if offset == begin:
+    try:
+        for element, start, end, implicit in elements_of(read, size, offset):
+            offset = end
+            is_implicit |= implicit
+            if element == TRANSFER_SYNTAX:
+                uid = read(start, min(end - start, 128)).decode("latin_1").strip("\0 ")
+                transfer_syntax = uid or None
+            elif element == GROUP_LENGTH and end - start == 4:
+                stated_end = end + int.from_bytes(read(start, 4), "little")
+    except DecodeError as error:
+        fault, offset = str(error), size
+    if is_implicit:
+        fault = fault or "file meta information is not in explicit VR (PS3.10 7.1)"
+    elif offset == begin:
         fault = fault or "no file meta information (PS3.10 7.1)"
     elif stated_end is None:
         fault = fault or "no File Meta Information Group Length (0002,0000)"
     elif stated_end != offset:
         fault = fault or "wrong File Meta Information Group Length (0002,0000)"
-    return Head(preamble, read(begin, offset - begin), implicit, transfer_syntax_uid, offset, fault)
+    return Head(preamble, read(begin, offset - begin), is_implicit, transfer_syntax, offset, fault)
 
 
-def guess_transfer_syntax(start: bytes) -> str:
-    """The transfer syntax of a data set whose file does not state one, by its first bytes (of native pixels)."""
+def guess_transfer_syntax(start: bytes, size: int) -> str:
+    """The transfer syntax of a data set of `size` bytes, without fragments, that its file does not state.
+
+    `start` is what the data set begins with.
+    """
     if start[4:6] not in _VRS:
         return IMPLICIT_VR_LITTLE_ENDIAN
-    # Data sets begin with low groups, so the one reading that gives a low group is right.
-    little, big = int.from_bytes(start[:2], "little"), int.from_bytes(start[:2], "big")
-    return EXPLICIT_VR_BIG_ENDIAN if big < little and little >= 0x0100 else EXPLICIT_VR_LITTLE_ENDIAN
+    from aiodicom.dataset._dataset import found_encoding
+
+    _, big = found_encoding(start, size, False, False)
+    return EXPLICIT_VR_BIG_ENDIAN if big else EXPLICIT_VR_LITTLE_ENDIAN

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import mmap as memory_map
 import os
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from aiodicom.dataset import Dataset
+from aiodicom.dataset._dataset import plain_head, to_tag
+from aiodicom.dataset.dataset import Key
+from aiodicom.dataset.transfer import BEGINNING
 from aiodicom.errors import DecodeError
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
+from .group2 import reading
 from .head import Head, find_head, guess_transfer_syntax
-
-if TYPE_CHECKING:
-    from aiodicom.dataset import Dataset
-    from aiodicom.dataset.dataset import Key
 
 __all__ = ["dcmread"]
 
 #: Values of a path that are longer stay on disk, and so do whole files not.
 DEFER_SIZE = 1 << 16
 
-#: What is read of a file to find its parts.
-_WINDOW = 4096
-
 _PIXELS = 0x7FE00008
+
+#: The elements of file meta information that every file has (PS3.10 table 7.1-1).
+_REQUIRED = (
+    "FileMetaInformationVersion",
+    "MediaStorageSOPClassUID",
+    "MediaStorageSOPInstanceUID",
+    "TransferSyntaxUID",
+    "ImplementationClassUID",
+)
 
 #: Preamble and prefix (PS3.10 7.1).
 _PREFIX_END = 132
@@ -58,22 +65,23 @@ def dcmread(
     Raises OSError, and `aiodicom.errors.DecodeError` with offsets from the beginning of the file.
     """
     if stop_before_pixels:
-        stop_before = _PIXELS if stop_before is None else min(_PIXELS, _to_tag(stop_before))
-    limits = {"max_depth": max_depth, "max_inflated": max_inflated}
+        stop_before = _PIXELS if stop_before is None else min(_PIXELS, to_tag(stop_before))
     if not isinstance(source, (str, os.PathLike)):
-        return _from_buffer(source.read(), None, stop_before, strict, force, limits)
+        if not hasattr(source, "read"):
+            raise TypeError(f"a path or a binary file is read, not {type(source).__name__} (of bytes: io.BytesIO)")
+        return _from_buffer(source.read(), None, stop_before, strict, force, max_depth, max_inflated)
     path = os.fspath(source)
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         if mmap and size:
             mapped = memory_map.mmap(file.fileno(), 0, access=memory_map.ACCESS_READ)
-            return _from_buffer(mapped, path, stop_before, strict, force, limits)
+            return _from_buffer(mapped, path, stop_before, strict, force, max_depth, max_inflated)
         if defer_size is None or size <= DEFER_SIZE:
-            return _from_buffer(file.readall(), path, stop_before, strict, force, limits)
-        head = find_head(_Window(file).read, size, force=force)
-        transfer_syntax = _transfer_syntax(head, _Window(file).read(head.data_offset, 16), strict)
-    from aiodicom.dataset import Dataset
-
+            return _from_buffer(file.readall(), path, stop_before, strict, force, max_depth, max_inflated)
+        read = reading(file.fileno())
+        head = find_head(read, size, force=force)
+        start = read(head.data_offset, min(BEGINNING, size - head.data_offset))
+        transfer_syntax = _transfer_syntax(head, start, size, strict)
     data_set = Dataset.from_file(
         path,
         transfer_syntax,
@@ -81,26 +89,10 @@ def dcmread(
         defer_size=defer_size,
         stop_before=stop_before,
         strict=strict,
-        **limits,
+        max_depth=max_depth,
+        max_inflated=max_inflated,
     )
-    return _dressed(data_set, head, path)
-
-
-class _Window:
-    """Reads a file a page at a time, for the many small reads of its head."""
-
-    def __init__(self, file: BinaryIO | memory_map.mmap) -> None:
-        self._file = file
-        self._start = 0
-        self._held = b""
-
-    def read(self, offset: int, count: int) -> bytes:
-        at = offset - self._start
-        if at < 0 or at + count > len(self._held):
-            self._file.seek(offset)
-            self._held = self._file.read(max(count, _WINDOW))
-            self._start, at = offset, 0
-        return self._held[at : at + count]
+    return _dressed(data_set, head, path, strict)
 
 
 def _from_buffer(
@@ -109,49 +101,65 @@ def _from_buffer(
     stop_before: Key | None,
     strict: bool,
     force: bool,
-    limits: dict[str, int],
+    max_depth: int,
+    max_inflated: int,
 ) -> Dataset:
-    from aiodicom.dataset import Dataset
-    from aiodicom.dataset._dataset import plain_head
-
     head = None
     plain = plain_head(data)
-    if plain is not None:
+    if plain is not None and not strict:
         offset, transfer_syntax = plain
     else:
         head = find_head(lambda offset, count: data[offset : offset + count], len(data), force=force)
         offset = head.data_offset
-        transfer_syntax = _transfer_syntax(head, data[offset : offset + 16], strict)
+        transfer_syntax = _transfer_syntax(head, data[offset : offset + BEGINNING], len(data), strict)
     data_set = Dataset.from_bytes(
-        memoryview(data)[offset:], transfer_syntax, stop_before=stop_before, strict=strict, offset=offset, **limits
+        memoryview(data)[offset:],
+        transfer_syntax,
+        stop_before=stop_before,
+        strict=strict,
+        offset=offset,
+        max_depth=max_depth,
+        max_inflated=max_inflated,
     )
     if head is not None:
-        return _dressed(data_set, head, path)
-    data_set.__dict__.update(_meta=data[_PREFIX_END:offset], preamble=data[:128], filename=path)
+        return _dressed(data_set, head, path, strict)
+    data_set._meta = data[_PREFIX_END:offset]
+    data_set.preamble = data[:128]
+    if path is not None:
+        data_set.filename = path
     return data_set
 
 
-def _transfer_syntax(head: Head, start: bytes, strict: bool) -> str:
+def _transfer_syntax(head: Head, start: bytes, size: int, strict: bool) -> str:
+    """The transfer syntax of a file of `size` bytes whose data set begins with `start`."""
     if strict and head.fault:
         raise DecodeError(head.fault, 0)
     if head.transfer_syntax is None:
         if strict:
             raise DecodeError("no Transfer Syntax UID", None, "(0002,0010)")
-        return guess_transfer_syntax(start)
+        return guess_transfer_syntax(start, size - head.data_offset)
     return head.transfer_syntax
 
 
-def _dressed(data_set: Dataset, head: Head, path: str | None) -> Dataset:
-    from aiodicom.dataset import Dataset
-
+def _dressed(data_set: Dataset, head: Head, path: str | None, strict: bool) -> Dataset:
     syntax = IMPLICIT_VR_LITTLE_ENDIAN if head.meta_implicit else EXPLICIT_VR_LITTLE_ENDIAN
-    data_set.file_meta = Dataset.from_bytes(head.meta, syntax)
+    data_set.file_meta = meta = Dataset.from_bytes(head.meta, syntax)
     data_set.preamble = head.preamble
     data_set.filename = path
+    if strict:
+        _refuse_file_meta(meta)
     return data_set
 
 
-def _to_tag(key: Key) -> int:
-    from aiodicom.dataset._dataset import to_tag
+def _refuse_file_meta(meta: Dataset) -> None:
+    """What PS3.10 7.1 wants of every file, and PS3.5 6.2 of every value."""
+    from aiodicom.dataset.conformance import forbidden_value
 
-    return to_tag(key)
+    for keyword in _REQUIRED:
+        if meta.get(keyword) in (None, ""):
+            raise DecodeError(f"no {keyword} (PS3.10 7.1)", None, str(to_tag(keyword)))
+    for element in meta:
+        if element.vr in ("AE", "SH", "UI"):
+            reason = forbidden_value(element.vr, bytes(element.raw), ("ascii",))
+            if reason is not None:
+                raise DecodeError(reason, None, str(element.tag))

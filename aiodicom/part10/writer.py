@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
+from aiodicom.dataset import DataElement, Dataset
+from aiodicom.dataset.interop import ours
 from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
-if TYPE_CHECKING:
-    from aiodicom.dataset import Dataset
-
-__all__ = ["complete_file_meta", "dcmwrite", "encode_file"]
+__all__ = ["dcmwrite", "encode_file"]
 
 _PREFIX = b"DICM"
+
+#: Bytes of the element (0002,0000), which are not counted in its value.
+_GROUP_LENGTH_SIZE: Final = 12
 
 #: What a program or a script begins with. A file that is both it and an image deceives whoever opens it
 #: (CVE-2019-11687); PS3.10 7.1 lets the preamble help other image formats, and wants zeros otherwise.
@@ -44,8 +46,12 @@ def dcmwrite(
     """Writes a data set, ours or pydicom's, as a DICOM file.
 
     `transfer_syntax` is the UID of the one to write in; by default that of ``file_meta``, else the one that the data
-    set was read from, else explicit VR little endian. ``data_set.file_meta`` need not be there or complete: see
-    `complete_file_meta`. Its ``preamble`` is kept unless a program could hide there.
+    set was read from, else explicit VR little endian. Its ``preamble`` is kept unless a program could hide there.
+
+    ``data_set.file_meta`` need not be there or complete, and stays as it is. What follows from the data set is right
+    in the file: group length, version, Media Storage SOP Class and Instance UID, Transfer Syntax UID. Implementation
+    Class UID and Version Name stay where they stand for a data set that is written as it was read, and name this
+    implementation otherwise. Everything else is kept.
 
     A path gets the file whole or not at all: it is written under a temporary name in the same folder and renamed; with
     `fsync`, bytes and name are on the disk on return. Without `overwrite`, a file that exists raises FileExistsError.
@@ -53,8 +59,6 @@ def dcmwrite(
 
     Raises OSError; ValueError for what cannot be encoded, or not in the transfer syntax.
     """
-    from aiodicom.dataset.interop import ours
-
     data_set = ours(data_set)
     parts = encode_file(data_set, transfer_syntax=transfer_syntax, strict=strict)
     if not isinstance(target, (str, os.PathLike)):
@@ -70,8 +74,6 @@ def encode_file(
     data_set: Dataset, *, transfer_syntax: str | None = None, strict: bool = False
 ) -> list[bytes | memoryview]:
     """The bytes of a file, in pieces: preamble to file meta information, and those of the data set."""
-    from aiodicom.dataset import Dataset
-
     given = data_set.file_meta or Dataset()
     syntax = str(
         transfer_syntax or given.get("TransferSyntaxUID") or data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
@@ -85,7 +87,7 @@ def encode_file(
             state = "not encapsulated" if encapsulated else "encapsulated"
             raise ValueError(f"Pixel Data is {state}, which does not fit the transfer syntax (PS3.5 A.4): {syntax}")
     body = data_set.to_parts(syntax)
-    meta = complete_file_meta(data_set, syntax)
+    meta = _file_meta(data_set, syntax)
     if strict:
         for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
             if not meta.get(keyword):
@@ -93,15 +95,16 @@ def encode_file(
     preamble = data_set.preamble or bytes(128)
     if len(preamble) != 128 or preamble.startswith(_EXECUTABLE):
         preamble = bytes(128)
-    return [preamble + _PREFIX + meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN), *body]
+    encoded = meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+    length = len(encoded) - _GROUP_LENGTH_SIZE
+    return [
+        b"".join((preamble, _PREFIX, encoded[:8], length.to_bytes(4, "little"), encoded[_GROUP_LENGTH_SIZE:])),
+        *body,
+    ]
 
 
 def _refuse_transfer_syntax(syntax: str, data_set: Dataset) -> None:
-    """What is no UID, and what nobody knows how to encode unless the data set came in it."""
-    from aiodicom.dataset.values import UID
-
-    if not UID(syntax).is_valid:
-        raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {syntax!r}")
+    """What nobody knows how to encode, unless the data set came in it."""
     if syntax not in TRANSFER_SYNTAXES and syntax != data_set.transfer_syntax:
         raise ValueError(f"the data set cannot be encoded in an unknown transfer syntax: {syntax}")
 
@@ -117,31 +120,28 @@ def _refuse_groups(data_set: Dataset) -> None:
             raise ValueError(f"{element.tag} is {kind}, not of a data set (PS3.7 6.3, PS3.10 7.1)")
 
 
-def complete_file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:
-    """The file meta information (PS3.10 table 7.1-1) for `data_set` in `transfer_syntax`; ``data_set`` stays as it is.
-
-    What follows from the data set is put right: group length, version, Media Storage SOP Class and Instance UID,
-    Transfer Syntax UID. Implementation Class UID and Version Name stay where they stand for a data set that is written
-    as it was read, and name this implementation otherwise. Everything else of ``data_set.file_meta`` is kept.
-    """
-    from aiodicom.dataset import DataElement, Dataset
-
+def _file_meta(data_set: Dataset, transfer_syntax: str) -> Dataset:
+    """The file meta information (PS3.10 table 7.1-1) of `data_set` in `transfer_syntax`, with a group length of 0."""
     given = data_set.file_meta or Dataset()
-    meta = Dataset(element.__copy__() for element in given if element.tag >> 16 == 2)
+    meta = given.copy()
+    for element in given:
+        if element.tag >> 16 != 2:
+            del meta[element.tag]
+    meta.FileMetaInformationGroupLength = 0
     meta.FileMetaInformationVersion = b"\0\1"
-    for ours, theirs in (("MediaStorageSOPClassUID", "SOPClassUID"), ("MediaStorageSOPInstanceUID", "SOPInstanceUID")):
-        uid = data_set.get(theirs)
+    for keyword, of_data_set in (
+        ("MediaStorageSOPClassUID", "SOPClassUID"),
+        ("MediaStorageSOPInstanceUID", "SOPInstanceUID"),
+    ):
+        uid = data_set.get(of_data_set)
         # Broken data may have anything there.
         if uid and isinstance(uid, str):
-            meta.add(DataElement(ours, "UI", uid))
+            meta.add(DataElement(keyword, "UI", uid))
     untouched = given.get("TransferSyntaxUID") == transfer_syntax and not data_set._modified()
     meta.TransferSyntaxUID = transfer_syntax
     if not untouched or not meta.get("ImplementationClassUID"):
         meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
         meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    meta.FileMetaInformationGroupLength = 0
-    # The group length's own element takes 12 bytes.
-    meta.FileMetaInformationGroupLength = len(meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)) - 12
     return meta
 
 

@@ -90,21 +90,30 @@ def read_header(file: BinaryIO, keywords: Collection[str]) -> Dataset:
 
     stop_before = max(map(_tag, keywords), default=-1) + 1
     meta = read_file_meta(file.fileno())
-    if meta.transfer_syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        data_set = Dataset.from_file(file, meta.transfer_syntax, offset=meta.data_offset, stop_before=stop_before)
-    else:
+    syntax = meta.transfer_syntax
+    inflated = None
+    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN
         file.seek(meta.data_offset)
-        data_set = Dataset.from_bytes(_inflated(file), EXPLICIT_VR_LITTLE_ENDIAN, stop_before=stop_before)
+        inflated = _inflated(file)
+    if inflated is None:
+        data_set = Dataset.from_file(file, syntax, offset=meta.data_offset, stop_before=stop_before)
+    else:
+        data_set = Dataset.from_bytes(inflated, syntax, stop_before=stop_before)
     if data_set.truncated is not None:
         raise data_set.truncated
     return data_set
 
 
-def _inflated(file: BinaryIO) -> bytes:
+def _inflated(file: BinaryIO) -> bytes | None:
+    """What is deflated there; None where the label is wrong, and the data set is not."""
     import zlib
+
+    from aiodicom.dataset._dataset import is_native
 
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = b""
+    data = b""
     try:
         while len(inflated) < _INFLATED and not inflater.eof:
             data = inflater.unconsumed_tail or file.read(1 << 16)
@@ -113,6 +122,8 @@ def _inflated(file: BinaryIO) -> bytes:
             inflated += inflater.decompress(data, _INFLATED - len(inflated))
     except zlib.error as error:
         if not inflated:
+            if is_native(data):
+                return None
             raise DecodeError(f"the deflated data are corrupt ({error})", 0) from error
     return inflated
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.requests import StoreRequest
     from aiodicom.services.naming import FileTemplate
-    from aiodicom.services.studies import StudyEnds
+    from aiodicom.services.studies import Studies
 
 __all__ = ["FolderStorage", "StorageServer"]
 
@@ -70,7 +70,7 @@ class FolderStorage:
         *,
         durability: Durability = Durability.WRITTEN,
         template: FileTemplate | None = None,
-        studies: StudyEnds | None = None,
+        studies: Studies | None = None,
     ) -> None:
         self.durability = durability
         self.studies = studies
@@ -118,7 +118,7 @@ class FolderStorage:
         # The engine has answered 0117H to anything else; that only UIDs name files does not rest on the engine.
         if not is_valid_uid(uid):
             raise ValueError("not a UID (PS3.5 9.1)")
-        file = self._folder.create(f"{uid}.dcm", gather=self._gather)
+        file = self._folder.create(f"{uid}.dcm", gather=self._gather, memory=request.association.budget)
         file.write(
             encode_file_meta(
                 request.affected_sop_class_uid,

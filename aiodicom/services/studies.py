@@ -9,11 +9,11 @@ import shlex
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from aiodicom.services.naming import parse
 
-__all__ = ["StudyCommand", "StudyEnds"]
+__all__ = ["Studies", "StudyCommand", "StudyEnds"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,18 @@ class StudyCommand:
         """The program and its arguments, for `naming.values_of` an object."""
         known = {**values, "path": os.path.abspath(path)}
         return ["".join(part.text(known) for part in parts) for parts in self._arguments]
+
+
+class Studies(Protocol):
+    """Who is told of every object of a study that has been stored."""
+
+    command: StudyCommand
+
+    def stored(self, study: str, values: Mapping[str, str], path: str) -> None:
+        """An object of a study has been stored, the study being in the folder `path`."""
+
+    async def drain(self) -> None:
+        """No object will come any more: returns when all is done that was to be done about those that came."""
 
 
 class _Waiting(NamedTuple):

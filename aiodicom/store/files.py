@@ -13,9 +13,9 @@ import enum
 import os
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
-__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile"]
+__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "Memory", "PartialFile"]
 
 #: What a temporary name begins with: hidden, and never the beginning of a UID.
 TEMPORARY_PREFIX: Final = ".aiodicom-"
@@ -45,6 +45,16 @@ class Durability(enum.StrEnum):
     SYNCED = "synced"
 
 
+class Memory(Protocol):
+    """Bytes that may be kept in memory, shared by many."""
+
+    def take(self, size: int, /) -> bool:
+        """Takes so many; false when there are not as many left."""
+
+    def give(self, size: int, /) -> object:
+        """Gives so many back."""
+
+
 class Folder:
     """A folder on one file system, which it creates when it is missing; its name is then on the disk.
 
@@ -72,14 +82,15 @@ class Folder:
             os.close(self._descriptor)
             raise
 
-    def create(self, name: str, *, gather: int = GATHER) -> PartialFile:
+    def create(self, name: str, *, gather: int = GATHER, memory: Memory | None = None) -> PartialFile:
         """A file that will be called `name`, a single component of a path; nothing is opened before it must be.
 
-        `gather`: how many bytes it keeps in memory before it writes. Raises ValueError for any other name.
+        `gather`: how many bytes it keeps in memory before it writes, if it gets them of `memory`. Raises ValueError for
+        any other name.
         """
         check_names((name,))
         self._count = count = self._count + 1
-        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}", gather)
+        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}", gather, memory)
 
     def sync(self) -> None:
         """Returns when every rename that was made before the call is on the disk. Blocks; calls share the work."""
@@ -139,13 +150,24 @@ class PartialFile:
     failed fsync of the folder leaves the new file in place: it is whole, but may not survive a crash).
     """
 
-    __slots__ = ("_descriptor", "_folder", "_gather", "_is_finished", "_pending", "_temporary", "name", "size")
+    __slots__ = (
+        "_descriptor",
+        "_folder",
+        "_gather",
+        "_is_finished",
+        "_memory",
+        "_pending",
+        "_temporary",
+        "name",
+        "size",
+    )
 
-    def __init__(self, folder: Folder, name: str, temporary: str, gather: int) -> None:
+    def __init__(self, folder: Folder, name: str, temporary: str, gather: int, memory: Memory | None) -> None:
         self._folder = folder
         self._temporary = temporary
         self._descriptor = -1
         self._gather = gather
+        self._memory = memory
         self._pending = bytearray()
         self._is_finished = False
         self.name = name
@@ -156,7 +178,7 @@ class PartialFile:
         """Appends `view`, which is free again when the call returns. Raises OSError."""
         length = len(view)
         self.size += length
-        if len(self._pending) + length < self._gather:
+        if len(self._pending) + length < self._gather and (self._memory is None or self._memory.take(length)):
             self._pending += view
         else:
             try:
@@ -216,23 +238,26 @@ class PartialFile:
 
     def discard(self) -> None:
         """Removes what was written, if there is anything. The final name is as it was."""
-        self._pending = bytearray()
+        self._take_pending()
         if self._descriptor >= 0:
             self._remove()
 
     def __del__(self) -> None:
         # Whoever forgot it, for instance when an association ends at a bad moment, did not mean to keep it.
-        if self._descriptor >= 0:
-            with suppress(OSError):
-                self.discard()
+        with suppress(OSError):
+            self.discard()
+
+    def _take_pending(self) -> bytearray:
+        pending, self._pending = self._pending, bytearray()
+        if self._memory is not None:
+            self._memory.give(len(pending))
+        return pending
 
     def _flush(self, view: bytes | bytearray | memoryview) -> None:
         if self._descriptor < 0:
             # The mode is what the umask leaves of it, as for any file that a program makes.
             self._descriptor = os.open(self._temporary, _CREATE, 0o666, dir_fd=self._folder._descriptor)
-        pending = self._pending
-        if pending:
-            self._pending = bytearray()
+        if pending := self._take_pending():
             written = os.writev(self._descriptor, (pending, view))
             if written != len(pending) + len(view):  # the disk is full, or the write is larger than one call takes
                 self._write_rest(pending, written)

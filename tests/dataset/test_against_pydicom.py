@@ -39,7 +39,7 @@ TRUNCATED = {
 SWAPPED = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 #: An unknown VR; UIDs with leading zeros.
-NOT_STRICT = {"test_files/badVR.dcm"} | {
+NOT_STRICT = {"test_files/badVR.dcm", "test_files/ExplVR_BigEnd.dcm"} | {
     f"test_files/rtdose{rest}.dcm" for rest in ("", "_1frame", "_expb", "_expb_1frame")
 }
 
@@ -199,3 +199,21 @@ def test_warnings_are_not_hidden_by_reading() -> None:
         warnings.simplefilter("error")
         one = sample("test_files/CT_small.dcm")
         assert Dataset.from_bytes(one.data, one.transfer_syntax).PatientID == "1CT1"
+
+
+@pytest.mark.parametrize("name", [f"test_files/{name}.dcm" for name in ("CT_small", "rtplan", "test-SR", "MR_small")])
+@pytest.mark.parametrize("syntax", [syntax for syntax in NATIVE if syntax != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN])
+def test_a_wrong_label(name: str, syntax: str) -> None:
+    one = sample(name)
+    data_set = Dataset.from_bytes(one.data, one.transfer_syntax)
+    encoded = data_set.to_bytes(syntax)
+    for label in (*NATIVE, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read = (Dataset.from_bytes(encoded, label), Dataset.from_file(io.BytesIO(encoded), label))
+        for again in read:
+            assert again.is_implicit_VR == (syntax == IMPLICIT_VR_LITTLE_ENDIAN)
+            assert again.is_little_endian == (syntax != EXPLICIT_VR_BIG_ENDIAN)
+            assert again.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN) == Dataset.from_bytes(encoded, syntax).to_bytes(
+                EXPLICIT_VR_LITTLE_ENDIAN
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import subprocess
 import sys
+from collections.abc import MutableSequence
 from decimal import Decimal
 
 import pytest
@@ -174,6 +175,10 @@ class TestChanges:
         data_set.StudyDate = datetime.date(2026, 1, 2)
         data_set.StudyTime = datetime.time(3, 4, 5, 60)
         data_set.ImageType = "A\\B"
+        data_set.FrameIncrementPointer = (0x0018, 0x1063)
+        assert data_set.FrameIncrementPointer == 0x00181063
+        data_set.FrameIncrementPointer = ("FrameTime", (0x0028, 0x0010))
+        assert data_set.FrameIncrementPointer == [0x00181063, 0x00280010]
         data_set.FrameIncrementPointer = "Rows"
         assert isinstance(data_set.PatientName, PersonName)
         assert isinstance(data_set.InstanceNumber, IS)
@@ -250,10 +255,56 @@ class TestSequences:
         with pytest.raises(ValueError, match="nested too deeply") as caught:
             data_set.to_bytes()
         assert len(str(caught.value)) < 100
-        data_set.ReferencedImageSequence = [Dataset(Rows=1)]
-        data_set.ReferencedImageSequence.append(5)
-        with pytest.raises(ValueError, match="items of a sequence are data sets"):
-            data_set.to_bytes()
+
+    def test_a_sequence_has_the_methods_of_a_list(self) -> None:
+        one, two, three = (Dataset(Rows=number) for number in (1, 2, 3))
+        made = Dataset(ReferencedImageSequence=[one, two])
+        for sequence in (made.ReferencedImageSequence, Dataset.from_bytes(made.to_bytes()).ReferencedImageSequence):
+            assert isinstance(sequence, MutableSequence)
+            assert sequence == [one, two] == list(sequence)
+            assert sequence != Sequence()
+            assert (sequence[-1], sequence[:1], len(sequence)) == (two, [one], 2)
+            assert sequence[0] is sequence[0]
+            with pytest.raises(IndexError):
+                _ = sequence[2]
+            assert two in sequence
+            assert (sequence.index(two), sequence.count(two)) == (1, 1)
+            sequence.append(three)
+            sequence.insert(0, three)
+            sequence.reverse()
+            sequence += [one]
+            sequence.extend([two])
+            assert [item.Rows for item in sequence] == [3, 2, 1, 3, 1, 2]
+            sequence.sort(key=lambda item: item.Rows)
+            assert sequence.pop() is three
+            sequence.remove(one)
+            del sequence[0]
+            sequence[0] = three
+            assert [item.Rows for item in sequence] == [3, 2, 3]
+            sequence[:] = [two]
+            assert sequence == [two]
+            sequence.clear()
+            assert not sequence
+            for method, arguments in (("append", (5,)), ("extend", ([5],)), ("insert", (0, 5))):
+                with pytest.raises(TypeError, match="items of a sequence are data sets"):
+                    getattr(sequence, method)(*arguments)
+            assert len(sequence) == 0
+
+    def test_changes_of_a_decoded_sequence_are_encoded(self) -> None:
+        made = Dataset(ReferencedImageSequence=[Dataset(Rows=number) for number in range(3)])
+        for change in (
+            lambda sequence: sequence.pop(),
+            lambda sequence: sequence.reverse(),
+            lambda sequence: sequence.__setitem__(1, Dataset(Rows=9)),
+            lambda sequence: setattr(sequence[2], "Rows", 7),
+            lambda sequence: sequence.insert(0, Dataset(Rows=5)),
+        ):
+            data_set = Dataset.from_bytes(made.to_bytes())
+            change(data_set.ReferencedImageSequence)
+            rows = [item.Rows for item in data_set.ReferencedImageSequence]
+            assert rows != [0, 1, 2]
+            again = Dataset.from_bytes(data_set.to_bytes())
+            assert [item.Rows for item in again.ReferencedImageSequence] == rows
 
 
 class TestPrivate:
@@ -499,7 +550,7 @@ class TestValues:
         assert (name.family_name, name.given_name, name.middle_name) == ("Yamada", "Tarou", "M")
         assert (name.name_prefix, name.name_suffix) == ("Dr", "Jr")
         assert (name.ideographic, name.phonetic) == ("山田^太郎", "やまだ^たろう")
-        assert name.formatted("%(family_name)s, %(given_name)s") == name.family_comma_given == "Yamada, Tarou"
+        assert name.formatted("%(family_name)s, %(given_name)s") == name.family_comma_given() == "Yamada, Tarou"
         assert PersonName.from_named_components(family_name="A", given_name="B") == "A^B"
 
     def test_several_values_and_multiplicity(self) -> None:

@@ -119,3 +119,17 @@ def test_pydicom_data_sets_in_other_forms() -> None:
     assert to_json(pydicom.dcmread(path)) == dcmread(path).to_json()
     assert to_json_dict(pydicom.dcmread(path)) == to_json_dict(dcmread(path))
     assert to_xml(pydicom.dcmread(path)) == to_xml(dcmread(path))
+
+
+def test_pydicom_data_sets_are_items_and_updates_too() -> None:
+    theirs = PydicomDataset()
+    theirs.PatientName = "Ä^B"
+    theirs.SpecificCharacterSet = "ISO_IR 100"
+    made = Dataset(ReferencedPatientSequence=[theirs])
+    made.ReferencedPatientSequence.append(theirs)
+    made.ReferencedPatientSequence.extend([theirs])
+    made.update(theirs)
+    assert [item.PatientName for item in (*made.ReferencedPatientSequence, made)] == ["Ä^B"] * 4
+    assert Dataset.from_bytes(made.to_bytes()) == made
+    with pytest.raises(TypeError, match="put the one into a list"):
+        made.ReferencedPatientSequence = Dataset()

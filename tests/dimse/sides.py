@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
-from aiodicom.dimse.events import AcceptedContext, Ended, ProtocolEvent, Timeouts
+from aiodicom.dimse.events import AcceptedContext, Ended, ProtocolEvent, RequestRefused, Timeouts
 from aiodicom.dimse.messages import Message
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.standard.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
@@ -65,8 +66,15 @@ class Side:
         self.maximum_length = maximum_length
         self.is_chopped = is_chopped
         self.events: list[ProtocolEvent] = []
+        #: The requests that were answered without being performed; they are no events here.
+        self.refused: list[RequestRefused] = []
+        self.counters = SimpleNamespace(operations=0, failures=0)
         self.protocol = Protocol(
-            acceptor=acceptor, timeouts=timeouts, maximum_length=maximum_length, open_body=open_body
+            acceptor=acceptor,
+            timeouts=timeouts,
+            maximum_length=maximum_length,
+            open_body=open_body,
+            counters=self.counters,
         )
 
     def receive(self, data: bytes) -> None:
@@ -76,8 +84,11 @@ class Side:
             scratch[: len(piece)] = piece
             self.protocol.receive(scratch, len(piece), self.clock.now)
             while (event := self.protocol.next_event(self.clock.now)) is not None:
-                self.events.append(event)
-                self._establish(event)
+                if isinstance(event, RequestRefused):
+                    self.refused.append(event)
+                else:
+                    self.events.append(event)
+                    self._establish(event)
             scratch[: len(piece)] = b"\xee" * len(piece)
 
     def _establish(self, event: ProtocolEvent) -> None:

@@ -293,13 +293,20 @@ def test_idle_while_we_perform_and_the_next_message_stalls() -> None:
 
 
 def test_not_idle_while_we_do_not_read() -> None:
-    scp = open_acceptor(timeouts=Timeouts(idle=9))
-    scp.protocol.is_paused = True
+    scp = open_acceptor(timeouts=Timeouts(idle=9, paused=None))
+    scp.protocol.paused_since = scp.clock.now
     assert scp.protocol.next_deadline() is None
     scp.clock.now += 100
-    scp.protocol.is_paused = False
+    scp.protocol.paused_since = None
     scp.protocol.touch(scp.clock.now)
     expires(scp, 9, "sign of the peer")
+
+
+def test_a_peer_that_we_do_not_read_is_not_kept_for_ever() -> None:
+    scp = open_acceptor(timeouts=Timeouts(paused=9))
+    assert scp.protocol.next_deadline() is None
+    scp.protocol.paused_since = scp.clock.now
+    expires(scp, 9, "progress of a handler")
 
 
 def test_not_idle_while_we_wait_for_a_response() -> None:

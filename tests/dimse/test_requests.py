@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiodicom.dimse.command import decode_command, encode_command
-from aiodicom.dimse.events import RequestReceived
+from aiodicom.dimse.events import RequestReceived, RequestRefused
 from aiodicom.dimse.messages import (
     MESSAGES,
     CEchoRQ,
@@ -120,6 +120,13 @@ def test_refusing_an_instance_leaves_its_message_id_free(scp: Side) -> None:
     assert refusal(scp).status == Status.INVALID_SOP_INSTANCE
     scp.receive(message(STORE, CStoreRQ(7, CT, "1.2"), b"data"))
     assert len(scp.take_events()) == 1
+
+
+def test_who_performs_hears_of_what_is_refused(scp: Side) -> None:
+    request = CStoreRQ(7, CT, "..")
+    scp.receive(message(STORE, request, b"data"))
+    assert scp.refused == [RequestRefused(request, Status.INVALID_SOP_INSTANCE)]
+    assert scp.counters.operations == 0
 
 
 # 0211H, unrecognized operation ---------------------------------------------------------------------------------------

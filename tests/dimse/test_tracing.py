@@ -163,7 +163,7 @@ def test_a_protocol_shows_both_directions() -> None:
     lines: list[str] = []
     pair = established()
     scp = Side(pair.clock, acceptor=True)
-    scp.protocol._tracer = Tracer(lines.append)
+    scp.protocol.tracer = Tracer(lines.append)
     scp.protocol.connection_made(pair.clock.now)
     scp.receive(encode(PROPOSAL) + p_data(pdv(VERIFY, 3, encode_command(CEchoRQ(1, VERIFICATION)))) + b"HTTP/1.1")
     scp.sent()

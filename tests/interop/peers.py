@@ -252,7 +252,7 @@ def orthanc(folder: Path, *, nodelay: bool = True, **settings: object) -> Iterat
 # ---- pynetdicom
 
 
-def _pynetdicom_script(name: str) -> list[str]:
+def pynetdicom_script(name: str) -> list[str]:
     if importlib.util.find_spec("pynetdicom") is None:
         raise PeerMissing("pynetdicom is not installed")
     return [sys.executable, os.fspath(HERE / name)]
@@ -263,14 +263,14 @@ def pynetdicom_scp(folder: Path, *options: str) -> Iterator[Running]:
     """A pynetdicom SCP that keeps what it receives as it came, in folder/SOPInstanceUID.dcm (`--discard`: nothing)."""
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    arguments = [*_pynetdicom_script("pynetdicom_scp.py"), str(port), os.fspath(folder), *options]
+    arguments = [*pynetdicom_script("pynetdicom_scp.py"), str(port), os.fspath(folder), *options]
     with running(arguments, port, log=folder.with_name(folder.name + ".log")) as server:
         yield server
 
 
 def pynetdicom_scu(port: int, operation: str, *files: str | os.PathLike[str], timeout: float = 60.0) -> list[int]:
     """Runs `echo` or `store` with pynetdicom and gives the status of each operation."""
-    arguments = [*_pynetdicom_script("pynetdicom_scu.py"), str(port), operation, *files]
+    arguments = [*pynetdicom_script("pynetdicom_scu.py"), str(port), operation, *files]
     done = run_command(arguments, timeout=timeout)
     statuses: list[int] = json.loads(done.stdout)
     return statuses

@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from typing import Any
 
 import aiodicom
@@ -235,7 +236,7 @@ def store_server(**options: Any) -> aiodicom.Server:
 
 def timeouts(**options: float | None) -> aiodicom.Timeouts:
     """These timeouts and no others."""
-    off: dict[str, float | None] = {"connect": None, "artim": None, "acse": None, "dimse": None, "idle": None}
+    off: dict[str, float | None] = dict.fromkeys(field.name for field in fields(aiodicom.Timeouts))
     return aiodicom.Timeouts(**off | options)
 
 

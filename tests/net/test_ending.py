@@ -299,6 +299,25 @@ async def test_drain_waits_for_an_object_that_is_arriving() -> None:
     assert stored == [DATA * 2]
 
 
+async def test_drain_waits_for_a_refused_object_that_is_arriving() -> None:
+    server = aiodicom.Server()
+    server.on_c_store(lambda request: None)
+    listening = await server.listen("127.0.0.1", 0)
+    async with await Requestor.connect(listening.port) as requestor:
+        await requestor.pdu()
+        requestor.send(store_command(instance=".."), fragments(DATA, last=False))
+        (association,) = server.associations
+        protocol: Any = association._protocol
+        await until(lambda: protocol.receiver.is_incomplete)
+        draining = asyncio.create_task(server.drain(None))
+        await asyncio.sleep(0)
+        requestor.send(fragments(DATA))
+        assert (await requestor.message()).status == aiodicom.Status.INVALID_SOP_INSTANCE
+        assert isinstance(await requestor.pdu(), ReleaseRQ)
+        requestor.send(b"\x06\0\0\0\0\4\0\0\0\0")
+    await soon(draining)
+
+
 async def test_drain_aborts_after_its_timeout() -> None:
     server = aiodicom.Server()
     held = Held(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import struct
 
@@ -10,6 +11,7 @@ import pytest
 from tests.net.hostile import (
     BY_USER,
     CONTEXTS,
+    PATIENCE,
     by_provider,
     echo,
     echo_command,
@@ -19,6 +21,7 @@ from tests.net.hostile import (
     serving,
     status_of,
     store_command,
+    store_server,
 )
 from tests.rawpeer import A_RELEASE_RP, A_RELEASE_RQ, P_DATA_TF, accept_pdu, command_set, p_data, pdu, ui, us
 
@@ -162,10 +165,24 @@ async def test_a_release_in_the_middle_of_a_message_is_granted_and_drops_the_mes
 
 
 async def test_data_after_the_release_request_is_aborted() -> None:
-    async with serving() as (_, port), requestor(port) as peer:
+    server = store_server()
+
+    @server.on_c_store
+    async def wait(_request: object) -> None:
+        await asyncio.sleep(PATIENCE)  # what is not answered holds the release up
+
+    async with serving(server) as (_, port), requestor(port) as peer:
         await peer.associate()
         await peer.send(STORE_BEGUN + pdu(P_DATA_TF, pdv(3, 2, b"data")) + pdu(A_RELEASE_RQ, bytes(4)) + echo())
         assert await peer.aborted() == by_provider(UNEXPECTED_PDU)
+
+
+async def test_data_after_a_release_that_was_granted_is_ignored() -> None:
+    async with serving() as (_, port), requestor(port) as peer:
+        await peer.associate()
+        await peer.send(STORE_BEGUN + pdu(P_DATA_TF, pdv(3, 2, b"data")) + pdu(A_RELEASE_RQ, bytes(4)) + echo())
+        assert status_of(await peer.expect(P_DATA_TF)) == 0
+        await peer.expect(A_RELEASE_RP)
 
 
 async def test_a_release_is_not_granted_before_all_is_answered() -> None:

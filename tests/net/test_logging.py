@@ -97,6 +97,18 @@ async def test_the_trace_shows_pdus_and_commands_and_masks_what_people_wrote(cap
         assert secret not in caplog.text
 
 
+async def test_what_the_engine_refuses_is_told(caplog: Any) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving() as (_, port), requestor(port) as peer:
+        await peer.associate()
+        await peer.send(hostile.pdu(4, hostile.pdv(3, 3, hostile.store_command(instance=".."))))
+        await peer.send(hostile.pdu(4, hostile.pdv(3, 2, DATA)))
+        await peer.pdu()
+        await peer.release()
+    messages = [record.getMessage() for record in named(caplog.records)]
+    assert any(message.endswith("C-STORE was refused: status 0117H (INVALID_SOP_INSTANCE)") for message in messages)
+
+
 async def test_an_abort_says_why(caplog: Any) -> None:
     caplog.set_level(logging.INFO)
     server = aiodicom.Server()

@@ -247,7 +247,7 @@ async def test_reading_pauses_at_the_high_water_mark_and_goes_on() -> None:
         sending = asyncio.create_task(association.c_store(data, **CT_UIDS))
         (accepted,) = server.associations
         protocol: Any = accepted._protocol  # type: ignore[attr-defined]
-        await until(lambda: protocol.is_paused and association._protocol.blocked_since is not None)
+        await until(lambda: protocol.paused_since is not None and association._protocol.blocked_since is not None)
         assert not sending.done()
         may_take.set()
         assert (await soon(sending)).status == 0

@@ -22,7 +22,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="TCP_QUICKACK is L
 
 def socket_of(association: aiodicom.Association) -> Any:
     """The socket as the loop shows it."""
-    return association.transport._transport.get_extra_info("socket")
+    return association.transport.connection.get_extra_info("socket")
 
 
 async def test_both_sides_send_at_once_and_notice_a_peer_that_is_gone() -> None:

@@ -179,7 +179,7 @@ async def test_a_peer_that_takes_no_answers_is_read_no_further_until_it_does() -
         await peer.associate()
         (association,) = server.associations
         sending = asyncio.create_task(peer.send(b"".join(echo(n % 65000 + 1) for n in range(count))))
-        await until(lambda: association.transport.protocol.is_paused)
+        await until(lambda: association.transport.protocol.paused_since is not None)
         answered = server.counters.operations
         assert answered < count // 2
         # Whatever the peer sends now, no answer more is held for it.
@@ -213,7 +213,7 @@ async def test_a_little_that_a_peer_does_not_take_keeps_no_connection() -> None:
         await peer.associate()
         (association,) = server.associations
         count = 0
-        while not association.transport._transport.get_write_buffer_size():
+        while not association.transport.connection.get_write_buffer_size():
             count += 100
             await peer.send(b"".join(echo(n) for n in range(1, 101)))
             await until(lambda: server.counters.operations == count)  # noqa: B023

@@ -152,7 +152,7 @@ async def test_a_cancelled_waiter_costs_nobody_a_turn() -> None:
             await until(lambda: held.running or fourth.done())
             for waiting in held.running.values():
                 waiting.set_result(None)
-            await asyncio.sleep(0)
+            await until(lambda: not held.running)
         assert (await fourth).status == 0
         # The window is whole: one, and not more than one, at a time.
         last = [asyncio.create_task(association.c_echo()) for _ in range(2)]

@@ -78,9 +78,10 @@ def test_any_bytes(data: bytes, before: bytes) -> None:
         (b"\x08\0\5\0CS\x0a\0ISO_IR 100", EXPLICIT_VR_LITTLE_ENDIAN),
         (b"\0\x08\0\5CS\0\x0aISO_IR 100", EXPLICIT_VR_BIG_ENDIAN),
         (b"\x08\0\5\0\x0a\0\0\0ISO_IR 100", IMPLICIT_VR_LITTLE_ENDIAN),
-        (b"\x00\x20\x0d\0UI\4\x001.2\0", EXPLICIT_VR_BIG_ENDIAN),
+        (b"\0\x20\0\x0dUI\0\x041.2\0", EXPLICIT_VR_BIG_ENDIAN),
+        (b"\0\x20\x10\0IS\2\x001 ", EXPLICIT_VR_LITTLE_ENDIAN),  # of a film session
         (b"", IMPLICIT_VR_LITTLE_ENDIAN),
     ],
 )
 def test_guessing(start: bytes, syntax: str) -> None:
-    assert guess_transfer_syntax(start) == syntax
+    assert guess_transfer_syntax(start, len(start)) == syntax

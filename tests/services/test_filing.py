@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from aiodicom.errors import StatusError
 from aiodicom.services.naming import FileTemplate
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.services.studies import StudyCommand, StudyEnds
+from aiodicom.services.study_reports import StudyReports, collected
 from aiodicom.store import files
 from aiodicom.store.files import Durability, Folder
 
@@ -237,6 +238,37 @@ async def test_only_so_many_at_once(tmp_path: Path) -> None:
         await asyncio.wait([draining, *studies._running], return_when=asyncio.FIRST_COMPLETED)
     assert most == 2
     assert sorted((tmp_path / "out").read_text().split()) == [f"1.{number}" for number in range(7)]
+
+
+async def test_several_processes_store_one_study(tmp_path: Path) -> None:
+    """The command runs once for it, with the values of the object that came last."""
+    line = command(tmp_path / "out", "{StudyInstanceUID}", "{PatientID}")
+    async with collected(StudyEnds(line, after=3600)) as address:
+        workers = [StudyReports(line, address) for _ in range(3)]
+        for number in range(30):
+            for study in ("1.2", "1.3"):
+                workers[number % 3].stored(study, {"StudyInstanceUID": study, "PatientID": "é\n"}, "x")
+                await asyncio.sleep(0)
+        for worker in workers:
+            await worker.drain()
+    assert sorted((tmp_path / "out").read_text().split()) == ["1.2", "1.3", "é", "é"]
+    with pytest.raises(OSError, match="No such file"):
+        StudyReports(line, address)
+
+
+async def test_what_is_reported_to_nobody_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    line = command(tmp_path / "out", "{StudyInstanceUID}")
+    with suppress(LookupError):
+        async with collected(StudyEnds(line, after=3600)) as address:
+            worker = StudyReports(line, address)
+            worker.stored("1.2", {"StudyInstanceUID": "1.2"}, "x")
+            raise LookupError
+    while not caplog.messages:  # what is written before the other end is closed is lost without a word
+        worker.stored("1.2", {"StudyInstanceUID": "1.2"}, "x")
+        await asyncio.sleep(0)
+    await worker.drain()
+    assert "the ends of studies cannot be reported" in caplog.text
+    assert not (tmp_path / "out").exists()
 
 
 async def test_failures_are_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -173,6 +173,12 @@ def test_a_header(tmp_path: Path, syntax: str) -> None:
     assert "PixelData" not in read
 
 
+def test_a_header_that_was_never_deflated(tmp_path: Path) -> None:
+    data_set = aiodicom.Dataset(PatientID="x", StudyInstanceUID="1.2", PixelData=bytes(100_000))
+    with file_with(tmp_path / "file", data_set.to_bytes(EXPLICIT), DEFLATED) as file:
+        assert read_header(file, ["StudyInstanceUID"]).StudyInstanceUID == "1.2"
+
+
 def test_a_header_that_is_none(tmp_path: Path) -> None:
     with file_with(tmp_path / "file", b"\xff" * 100, DEFLATED) as file, pytest.raises(DecodeError):
         read_header(file, ["PatientID"])

@@ -23,6 +23,7 @@ from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.status import Status
 from aiodicom.store import files
 from aiodicom.store.files import GATHER, Durability, PartialFile
+from aiodicom.ul._pdu import Budget
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -51,7 +52,9 @@ class Engine:
             affected_sop_class_uid=sop_class,
             affected_sop_instance_uid=uid,
             context=SimpleNamespace(transfer_syntax=EXPLICIT),
-            association=SimpleNamespace(calling_aet=calling, log=logging.getLogger("aiodicom").log),
+            association=SimpleNamespace(
+                calling_aet=calling, log=logging.getLogger("aiodicom").log, budget=Budget(1 << 30)
+            ),
             body=None,
         )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodicom.ul._pdu import Body, Discard
+from aiodicom.ul._pdu import Body, Budget, Discard
 from tests.ul.streams import Gathering
 from tests.ul.wire import checked
 
@@ -178,3 +178,58 @@ def test_discard_keeps_nothing_and_says_why_it_is_there() -> None:
     assert discard.error is None
     error = OSError(28, "disk full")
     assert Discard(error).error is error
+
+
+def test_a_budget_is_taken_and_given_back() -> None:
+    budget = Budget(100)
+    assert budget.take(60)
+    assert not budget.take(41)
+    assert budget.take(40)
+    assert (budget.used, budget.is_exhausted) == (100, True)
+    budget.give(60)
+    budget.require(80)
+    assert (budget.used, budget.peak, budget.is_exhausted) == (120, 120, True)
+    with pytest.raises(ValueError, match="budget"):
+        Budget(-1)
+
+
+@checked(60)
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=12), st.integers(0, 300))
+def test_what_the_budget_does_not_have_goes_to_the_spill(pieces: list[bytes], limit: int) -> None:
+    budget = Budget(limit)
+    sink = Gathering()
+    body = Body(10_000, lambda: sink, 0, budget)
+    for piece in pieces:
+        body.write(piece)
+        assert budget.used <= limit
+    body.finish()
+    whole = b"".join(pieces)
+    if body.spilled is None:
+        assert memoryview(body) == whole
+        assert budget.used >= len(whole)
+    else:
+        assert sink.data == whole
+        assert budget.used == 0
+    del body
+    assert budget.used == 0
+
+
+def test_without_a_spill_it_goes_over_the_budget() -> None:
+    budget = Budget(10)
+    body = Body(budget=budget)
+    body.write(bytes(100))
+    assert budget.used == 100
+    with memoryview(body) as view:
+        del body
+        assert budget.used == 100  # whoever looks at it keeps it
+        assert len(view) == 100
+    assert budget.used == 0
+
+
+def test_a_size_that_is_only_expected_is_not_taken_by_force() -> None:
+    budget = Budget(100)
+    body = Body(10_000, Gathering, 200, budget)
+    assert budget.used == 0
+    body.write(bytes(100))
+    assert body.spilled is None
+    assert budget.used == 100

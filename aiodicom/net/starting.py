@@ -1,0 +1,158 @@
+"""Starts handlers: a coroutine runs until it first waits before its task has to be scheduled.
+
+Most handlers never wait, and a task for each costs several times what such a handler does. From Python 3.12 on asyncio
+has eager tasks. Before that, one spare task stands ready: a coroutine takes its first steps as if it ran in that task.
+If it ends there, the task is spare again; if it waits for something, the task takes it over and goes on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context, copy_context
+from typing import Any, NamedTuple, TypeVar
+
+from aiodicom.net._steps import take_first_steps
+
+__all__ = ["TaskStarter"]
+
+_Subject = TypeVar("_Subject")
+
+#: Told what a coroutine was for, its result, and the exception that ended it in place of a result.
+Done = Callable[[_Subject, Any, BaseException | None], None]
+
+
+class TaskStarter:
+    """Starts coroutines in tasks of their own, with a context each. `close()` it when no more are to come."""
+
+    __slots__ = ("_spare",)
+
+    def __init__(self) -> None:
+        self._spare: _SpareTask | None = None
+
+    def start(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        loop: asyncio.AbstractEventLoop,
+        done: Done[_Subject],
+        subject: _Subject,
+    ) -> asyncio.Task[None] | None:
+        """Runs the coroutine until it waits and returns its task, or None when it has ended.
+
+        ``done(subject, result, error)`` is called as soon as it has ended, here or by the task, also when that is
+        cancelled.
+        """
+        if sys.version_info >= (3, 12):
+            task = asyncio.Task(_finish(coroutine, done, subject), loop=loop, eager_start=True)
+            return None if task.done() else task
+        context = copy_context()
+        spare, self._spare = self._spare, None
+        if spare is None or not spare.fits(context, loop):
+            if spare is not None:
+                spare.task.cancel()
+            spare = _SpareTask(context, loop)
+        try:
+            has_ended, value = take_first_steps(loop, spare.task, spare.context, coroutine)
+        except (Exception, asyncio.CancelledError) as error:
+            self._spare = spare
+            done(subject, None, error)
+            return None
+        if has_ended:
+            self._spare = spare
+            done(subject, value, None)
+            return None
+        spare.take_over(_Begun(coroutine, value, done, subject))
+        return spare.task
+
+    async def close(self) -> None:
+        """Ends the spare task."""
+        spare, self._spare = self._spare, None
+        if spare is not None and not spare.task.get_loop().is_closed():
+            spare.task.cancel()
+            await asyncio.wait((spare.task,))
+
+
+class _Begun(NamedTuple):
+    """A coroutine that waits for what it has yielded."""
+
+    coroutine: Coroutine[Any, Any, Any]
+    waits_for: Any
+    done: Done[Any]
+    subject: Any
+
+
+class _SpareTask:
+    """A task that waits for a coroutine to take over.
+
+    Invariants: until `take_over()` nothing but the first steps of coroutines has run in `context`.
+    """
+
+    __slots__ = ("_begun", "_called", "_original", "context", "task")
+
+    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
+        self.context = context
+        self._original = context.copy()
+        self._called: asyncio.Future[None] = loop.create_future()
+        self._begun: _Begun | None = None
+        self.task: asyncio.Task[None] = asyncio.Task(self._run(), loop=loop, context=context)
+
+    def fits(self, context: Context, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it is as good as a new task in this context: a coroutine may have changed that, or cancelled it."""
+        return (
+            self.context == self._original == context
+            and not self.task.cancelling()
+            and not self.task.done()
+            and self.task.get_loop() is loop
+        )
+
+    def take_over(self, begun: _Begun) -> None:
+        """Goes on with a coroutine that waits."""
+        self._begun = begun
+        if not self._called.done():  # cancelled already: by its own first steps
+            self._called.set_result(None)
+
+    async def _run(self) -> None:
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            await self._called
+        except asyncio.CancelledError as error:
+            if self._begun is None:
+                raise
+            cancelled = error
+        begun, self._begun = self._begun, None
+        assert begun is not None
+        await _finish(_go_on(begun.coroutine, begun.waits_for, cancelled), begun.done, begun.subject)
+
+
+async def _finish(awaitable: Awaitable[Any], done: Done[_Subject], subject: _Subject) -> None:
+    try:
+        result = await awaitable
+    except Exception as error:
+        done(subject, None, error)
+    except asyncio.CancelledError as error:
+        done(subject, None, error)
+        raise
+    else:
+        done(subject, result, None)
+
+
+@types.coroutine
+def _go_on(
+    coroutine: Coroutine[Any, Any, Any], waits_for: Any, error: BaseException | None
+) -> Generator[Any, Any, Any]:
+    """Goes on with a coroutine that has yielded `waits_for`, or throws an error into it at that place."""
+    try:
+        while True:
+            if error is None:
+                try:
+                    yield waits_for
+                except BaseException as thrown:
+                    error = thrown
+                else:
+                    # Whatever it waited for is there, and from here on the interpreter hands everything through.
+                    return (yield from coroutine)
+            waits_for, error = coroutine.throw(error), None
+    except StopIteration as stop:
+        return stop.value

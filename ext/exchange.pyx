@@ -1,0 +1,296 @@
+"""DIMSE messages in both directions on one association (PS3.7 7.5, 8): the compiled half of `aiodicom.dimse.protocol`.
+
+An `Exchange` takes the bytes that the transport read and gives events, and turns requests, responses and data sets into PDUs.
+It knows the operations in flight in both directions.  What PS3.8 says about the association is its subclass's: the
+`Protocol` has the state machine and tells here whether messages may be sent.
+"""
+
+from aiodicom.dimse.command import decode_command, encode_command, encode_response
+from aiodicom.dimse.events import CancelReceived, RequestReceived, RequestRefused, ResponseReceived
+from aiodicom.dimse.messages import (
+    CCancelRQ,
+    CEchoRQ,
+    CFindRQ,
+    CGetRQ,
+    CMoveRQ,
+    CStoreRQ,
+    Request,
+    Response,
+    UnrecognizedRequest,
+)
+from aiodicom.dimse.operations import InvokedOperations, Operation
+from aiodicom.dimse.responses import response_to
+from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
+from aiodicom.standard.status import Status, StatusCategory
+from aiodicom.standard.uids import is_valid_uid
+from aiodicom.ul._pdu import Discard, ReceivedMessage, Receiver, encode_data
+from aiodicom.ul._pdu import encode_command as encode_command_pdus
+from aiodicom.ul.pdu import PduError
+
+cdef enum:
+    # Reasons of A-ABORT (PS3.8 table 9-26).
+    UNEXPECTED_PARAMETER = 5
+    INVALID_PARAMETER = 6
+    #: Refusals that wait until a data set of ours has been sent; who causes more meanwhile is up to no good.
+    MOST_HELD = 64
+
+#: Of C services, whose SOP class has to be the abstract syntax of their context (PS3.7 C.5.6, 0122H).
+cdef tuple COMPOSITE_REQUESTS = (CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ)
+#: The operations that have pending responses.
+cdef tuple QUERY_RETRIEVE = (CFindRQ, CGetRQ, CMoveRQ)
+cdef object SUCCESS = Status.SUCCESS
+cdef object FAILURE = StatusCategory.FAILURE
+
+
+cdef inline bint is_pending(status) except -1:
+    cdef int code = status
+    return code == 0xFF00 or code == 0xFF01
+
+
+cdef class Exchange:
+    """The messages of one association.
+
+    `outgoing` gathers encoded PDUs in the order in which they are to be written. `counters` has `operations` and `failures`:
+    the operations of the peer that have been answered, and those of them with a failure status. `open_body(context, message)`
+    chooses the sink for the data set of a message that is to come.
+
+    Invariants: `can_send` follows the state machine; `sending` is the operation whose data set is being sent, and then no
+    other message may be: refusals wait in `held`. `refusal` is the answer to the request whose data set arrives now, if it is
+    not to be performed.
+    """
+
+    cdef readonly object receiver
+    #: Whether the state machine allows messages to be sent.
+    cdef public bint can_send
+    #: Whether C-ECHO is answered with success here while nothing else is performed, so that nobody is told of it: PS3.4
+    #: annex A asks for no more.
+    cdef public bint answers_verification
+    #: The accepted presentation contexts by their ID.
+    cdef public object contexts
+    #: How many bytes of a data set go into one P-DATA-TF.
+    cdef public Py_ssize_t fragment_size
+    #: Message IDs of the operations that we are performing.
+    cdef readonly set performing
+    #: The operations that we invoked.
+    cdef readonly object invoked
+    #: When the peer was last heard, or the association last did something.
+    cdef public object last_activity
+    cdef public object tracer
+    cdef list outgoing
+    cdef list held
+    cdef object counters
+    cdef object body_of
+    cdef object refusal
+    cdef object sending
+
+    def __init__(self, list outgoing, counters, open_body, tracer, maximum_length):
+        self.receiver = Receiver(decode_command, self._open_body, maximum_length)
+        self.contexts = {}
+        self.performing = set()
+        self.invoked = InvokedOperations()
+        self.last_activity = 0.0
+        self.tracer = tracer
+        self.outgoing = outgoing
+        self.counters = counters
+        self.body_of = open_body
+
+    # --- bytes ------------------------------------------------------------------------------------------------------
+
+    def receive(self, buffer, Py_ssize_t size, now):
+        """Lends the first `size` bytes of `buffer` until `next_event()` gives None."""
+        self.last_activity = now
+        if self.tracer is not None:
+            self.tracer.received(memoryview(buffer)[:size])
+        self.receiver.receive(buffer, size)
+
+    def next_event(self, now):
+        """Returns the next event in the bytes received, or None when all are consumed."""
+        while True:
+            try:
+                event = self.receiver.next_event()
+            except ProtocolViolation as error:
+                return self.violated(error, now)
+            except DecodeError as error:
+                return self.violated(PduError(INVALID_PARAMETER, f"malformed command set: {error}"), now)
+            if event is None:
+                return None
+            if type(event) is ReceivedMessage:
+                result = self.on_message(event.context_id, event.message, event.body, now)
+            else:
+                result = self._on_control(event, now)
+            if result is not None:
+                return result
+
+    def take_outgoing(self):
+        """Returns what is to be written now, oldest first, and forgets it."""
+        cdef list outgoing = self.outgoing
+        if not outgoing:
+            return outgoing
+        taken = outgoing[:]
+        outgoing.clear()
+        if self.tracer is not None:
+            for buffer in taken:
+                self.tracer.sent(buffer)
+        return taken
+
+    # --- messages to the peer ---------------------------------------------------------------------------------------
+
+    def next_message_id(self):
+        """Returns a message ID for the next request."""
+        return self.invoked.next_message_id()
+
+    def take_tokens(self):
+        """Returns the tokens of the operations in flight, and forgets them: no response will come."""
+        return [operation.token for operation in self.invoked.take()]
+
+    def send_request(self, int context_id, request, token, now):
+        """Sends a request whose message ID came from `next_message_id()`; `token` comes back with its responses.
+
+        Where it `has_data_set`, `send_data()` has to follow before anything else is sent.
+        """
+        self.send(context_id, encode_command(request))
+        operation = Operation(context_id, request, token, now)
+        self.invoked.begin(operation)
+        if request.has_data_set:
+            self.sending = operation
+
+    def send_response(self, int context_id, response, now):
+        """Sends a response; unless its status is pending, the operation is then over."""
+        self.send(context_id, encode_command(response))
+        self.answered(response.message_id_being_responded_to, response.status, now)
+
+    def respond(self, int context_id, request, status, now):
+        """Sends the response that says no more than this status; unless that is pending, the operation is then over."""
+        kind = type(request)
+        if kind is CStoreRQ:
+            command = encode_response(
+                kind.COMMAND_FIELD,
+                request.message_id,
+                status,
+                request.affected_sop_class_uid,
+                request.affected_sop_instance_uid,
+            )
+        elif kind is CEchoRQ:
+            command = encode_response(
+                kind.COMMAND_FIELD, request.message_id, status, request.affected_sop_class_uid, None
+            )
+        else:
+            command = encode_command(response_to(request, status))
+        self.send(context_id, command)
+        self.answered(request.message_id, status, now)
+
+    cdef int answered(self, message_id, status, now) except -1:
+        self.last_activity = now
+        if not is_pending(status):
+            self.performing.discard(message_id)
+            self.counters.operations += 1
+            if status is not SUCCESS and status.category is FAILURE:
+                self.counters.failures += 1
+        return 0
+
+    def send_cancel(self, int context_id, message_id):
+        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
+        self.send(context_id, encode_command(CCancelRQ(message_id)))
+
+    def send_data(self, int context_id, data, *, bint is_last, now):
+        """Sends bytes of the data set of the message begun; their number is a multiple of `fragment_size` unless `is_last`."""
+        self.require_sending()
+        self.outgoing += encode_data(context_id, data, self.fragment_size, is_last)
+        if self.sending is not None:
+            self.invoked.touch(self.sending, now)  # the peer can't answer before it has everything
+            if is_last:
+                self.sending = None
+                held, self.held = self.held, None
+                for held_context_id, refusal in held or ():
+                    self.send(held_context_id, encode_command(refusal))
+
+    cdef int send(self, int context_id, command) except -1:
+        self.require_sending()
+        self.outgoing.append(encode_command_pdus(context_id, command, self.fragment_size))
+        return 0
+
+    cdef int require_sending(self) except -1:
+        if not self.can_send:
+            raise AssociationClosed(f"the association is not open: {self.state.description}")
+        return 0
+
+    # --- messages from the peer -------------------------------------------------------------------------------------
+
+    cdef object on_message(self, context_id, message, body, now):
+        if not isinstance(message, Request):
+            if isinstance(message, Response):
+                return self.on_response(context_id, message, body, now)
+            return CancelReceived(message.message_id_being_responded_to)
+        if not self.can_send:
+            return None  # we have asked for release: what the peer still asks of us can't be answered
+        context = self.contexts[context_id]
+        refusal, self.refusal = (self.refuse(context, message) if body is None else self.refusal), None
+        if refusal is not None:
+            return self.send_refusal(context_id, message, refusal, now)
+        if self.answers_verification and type(message) is CEchoRQ and not self.performing and self.sending is None:
+            self.respond(context_id, message, SUCCESS, now)
+            return None
+        self.performing.add(message.message_id)
+        return tuple.__new__(RequestReceived, (context, message, body))
+
+    cdef object send_refusal(self, int context_id, message, refusal, now):
+        """Answers a request that is not performed, after the data set that may be on its way."""
+        # Not as an operation's response: one with this message ID may be in flight.
+        if self.sending is None:
+            self.send(context_id, encode_command(refusal))
+        else:
+            if self.held is None:
+                self.held = []
+            if len(self.held) >= MOST_HELD:
+                return self.violated(unexpected("more refused requests than we answer at a time"), now)
+            self.held.append((context_id, refusal))
+        return RequestRefused(message, refusal.status)
+
+    cdef object on_response(self, context_id, response, body, now):
+        message_id = response.message_id_being_responded_to
+        operation = self.invoked.find(message_id)
+        if operation is None:
+            return self.violated(unexpected(f"a response to message ID {message_id}, which is not in flight"), now)
+        if response.SERVICE != operation.request.SERVICE:
+            text = f"a {response.SERVICE} response to a {operation.request.SERVICE} request"
+            return self.violated(unexpected(text), now)
+        if context_id != operation.context_id:
+            text = f"a response on presentation context {context_id} to a request on {operation.context_id}"
+            return self.violated(unexpected(text), now)
+        cdef bint is_final = not is_pending(response.status)
+        if is_final:
+            self.invoked.end(operation)
+        elif not isinstance(operation.request, QUERY_RETRIEVE):
+            return self.violated(unexpected(f"a pending response to a {response.SERVICE} request"), now)
+        else:
+            self.invoked.touch(operation, now)
+        return tuple.__new__(ResponseReceived, (operation, response, body, is_final))
+
+    def _open_body(self, context_id, message):
+        """The receiver's call when a command set announces a data set."""
+        context = self.contexts[context_id]
+        if isinstance(message, Request):
+            self.refusal = self.refuse(context, message)
+            if self.refusal is not None or not self.can_send:
+                return Discard()  # it will not be performed
+        return self.body_of(context, message)
+
+    cdef object refuse(self, context, request):
+        """Returns the response to a request that is not to be performed at all (PS3.7 annex C)."""
+        if request.message_id in self.performing:
+            return response_to(request, Status.DUPLICATE_INVOCATION)
+        if isinstance(request, COMPOSITE_REQUESTS):
+            if request.affected_sop_class_uid != context.abstract_syntax:
+                return response_to(request, Status.SOP_CLASS_NOT_SUPPORTED)
+            if type(request) is CStoreRQ:
+                if not is_valid_uid(request.affected_sop_instance_uid):
+                    return response_to(request, Status.INVALID_SOP_INSTANCE)
+                if not request.has_data_set:
+                    return response_to(request, Status.CANNOT_UNDERSTAND, error_comment="C-STORE-RQ without a data set")
+        elif isinstance(request, UnrecognizedRequest):
+            return response_to(request, Status.UNRECOGNIZED_OPERATION)
+        return None
+
+
+cdef object unexpected(str text):
+    return PduError(UNEXPECTED_PARAMETER, f"the peer sent {text}")

@@ -1,0 +1,111 @@
+"""The short ways of the compiled exchange say the same as the long ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiodicom.dimse.command import decode_command, encode_command, encode_response
+from aiodicom.dimse.events import RequestReceived
+from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
+from aiodicom.dimse.responses import response_to
+from aiodicom.errors import AssociationClosed
+from aiodicom.standard.status import Status
+from aiodicom.standard.uids import VERIFICATION
+from aiodicom.ul.table import State
+from tests.dimse.sides import CT, STORE, VERIFY, Pair, Side, established
+
+uids = st.from_regex(r"[1-9][0-9]{0,10}(\.[1-9][0-9]{0,10}){1,4}", fullmatch=True)
+requests = st.one_of(
+    st.builds(CEchoRQ, st.integers(0, 0xFFFF), uids),
+    st.builds(CStoreRQ, st.integers(0, 0xFFFF), uids, uids),
+)
+
+
+@given(requests, st.integers(0, 0xFFFF).map(Status))
+def test_the_short_response_is_the_message_encoded(request_: CEchoRQ | CStoreRQ, status: Status) -> None:
+    instance = request_.affected_sop_instance_uid if isinstance(request_, CStoreRQ) else None
+    command_field = type(request_).COMMAND_FIELD
+    assert command_field is not None
+    short = encode_response(command_field, request_.message_id, status, request_.affected_sop_class_uid, instance)
+    assert short == encode_command(response_to(request_, status))
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return established()
+
+
+def asked(pair: Pair, request: Request) -> Request:
+    """The request as the acceptor has it, to be performed."""
+    context = STORE if isinstance(request, CStoreRQ) else VERIFY
+    scu = pair.requestor.protocol
+    scu.send_request(context, request, None, pair.clock.now)
+    if request.has_data_set:
+        scu.send_data(context, b"data", is_last=True, now=pair.clock.now)
+    pair.pump()
+    (event,) = pair.acceptor.take_events()
+    assert isinstance(event, RequestReceived)
+    return event.message
+
+
+@pytest.mark.parametrize("request_", [CEchoRQ(7, VERIFICATION), CStoreRQ(7, CT, "1.2.3")])
+@pytest.mark.parametrize(("status", "failures"), [(0x0000, 0), (0xB000, 0), (0x0110, 1)])
+def test_what_is_answered_is_over_and_counted(pair: Pair, request_: Any, status: int, failures: int) -> None:
+    scp = pair.acceptor
+    message = asked(pair, request_)
+    scp.protocol.respond(STORE, message, Status(status), pair.clock.now)
+    assert scp.protocol.performing == set()
+    assert (scp.counters.operations, scp.counters.failures) == (1, failures)
+    assert b"".join(scp.protocol.take_outgoing())[12:] == encode_command(response_to(request_, Status(status)))
+
+
+def test_nothing_is_answered_on_an_association_that_is_over(pair: Pair) -> None:
+    message = asked(pair, CEchoRQ(7, VERIFICATION))
+    pair.acceptor.protocol.abort(pair.clock.now)
+    with pytest.raises(AssociationClosed):
+        pair.acceptor.protocol.respond(VERIFY, message, Status.SUCCESS, pair.clock.now)
+    assert pair.acceptor.counters.operations == 0
+
+
+class TestVerification:
+    """C-ECHO that nobody is to see."""
+
+    @pytest.fixture
+    def scp(self, pair: Pair) -> Side:
+        pair.acceptor.protocol.answers_verification = True
+        return pair.acceptor
+
+    def send(self, pair: Pair, request: Request, context_id: int = VERIFY) -> bytes:
+        """What the acceptor answers."""
+        pair.requestor.protocol.send_request(context_id, request, None, pair.clock.now)
+        if request.has_data_set:
+            pair.requestor.protocol.send_data(context_id, b"data", is_last=True, now=pair.clock.now)
+        pair.acceptor.receive(pair.requestor.sent())
+        return pair.acceptor.sent()
+
+    def test_it_is_answered_with_success(self, pair: Pair, scp: Side) -> None:
+        assert decode_command(self.send(pair, CEchoRQ(7, VERIFICATION))[12:]) == response_to(
+            CEchoRQ(7, VERIFICATION), Status.SUCCESS
+        )
+        assert scp.take_events() == []
+        assert scp.counters.operations == 1
+
+    def test_in_its_turn_alone(self, pair: Pair, scp: Side) -> None:
+        assert self.send(pair, CStoreRQ(1, CT, "1.2.3"), STORE) == b""
+        assert self.send(pair, CEchoRQ(7, VERIFICATION)) == b""
+        assert len(scp.take_events()) == 2
+
+    def test_not_for_another_sop_class(self, pair: Pair, scp: Side) -> None:
+        answer = decode_command(self.send(pair, CEchoRQ(7, CT))[12:])
+        assert answer == response_to(CEchoRQ(7, CT), Status.SOP_CLASS_NOT_SUPPORTED)
+        assert scp.counters.operations == 0
+
+    def test_not_once_release_has_been_asked_for(self, pair: Pair, scp: Side) -> None:
+        scp.protocol.release(pair.clock.now)
+        scp.sent()
+        assert self.send(pair, CEchoRQ(7, VERIFICATION)) == b""
+        assert scp.protocol.state is State.Sta7

@@ -1,0 +1,1 @@
+"""The protocol without IO in a world without sockets, whose time is what the test says."""
