@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiodicom.net.connect import connect
     from aiodicom.net.requests import EchoRequest, StoreRequest
     from aiodicom.net.run import run
-    from aiodicom.net.serve import serve
+    from aiodicom.net.serve import Serving, serve
     from aiodicom.net.server import Server
     from aiodicom.net.sinks import BodySink, Discarded, Spooled, Streamed
     from aiodicom.part10.dicomdir import FileSet
@@ -47,6 +47,7 @@ _MODULES = {
     "Rejection": "aiodicom.net.acceptor",
     "Sequence": "aiodicom.dataset",
     "Server": "aiodicom.net.server",
+    "Serving": "aiodicom.net.serve",
     "Spooled": "aiodicom.net.sinks",
     "Status": "aiodicom.standard.status",
     "StatusCategory": "aiodicom.standard.status",
@@ -83,6 +84,7 @@ __all__ = [
     "Rejection",
     "Sequence",
     "Server",
+    "Serving",
     "Spooled",
     "Status",
     "StatusCategory",

@@ -30,9 +30,6 @@ def pytest_collection_finish() -> None:
     # libuv opens a pipe for signals at its first use and keeps it.
     for factory in LOOPS.values():
         run_on(factory, asyncio.sleep(0))
-    # What was imported lives as long as the process: the collection at the end of each test need not look at it again.
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
@@ -58,11 +55,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _collected() -> None:
+    """Each module begins without garbage of those before it."""
+    gc.unfreeze()
+    gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("leaves_open"):
         yield
         return
+    # What is there before the test, it cannot leave behind: the collection at its end need not look at all that.
+    gc.freeze()
     with nothing_left_behind():
         yield
 

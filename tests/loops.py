@@ -63,9 +63,7 @@ def run_on(
     runner = asyncio.Runner(debug=DEBUG, loop_factory=factory)
 
     def on_unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        # In debug mode asyncio tells of every TLS handshake that fails, which is no error of ours.
-        if not (DEBUG and context.get("message") == "Error on transport creation for incoming connection"):
-            unhandled.append(context)
+        unhandled.append(context)
 
     runner.get_loop().set_exception_handler(on_unhandled)
     try:

@@ -14,10 +14,10 @@ import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
-from aiodicom.load.limits import allow_descriptors
 from aiodicom.load.stores import FileStore, Store, SyntheticStore
 from aiodicom.load.synthetic import SyntheticCT
-from aiodicom.net.serve import bind, serve
+from aiodicom.net.descriptors import allow_descriptors
+from aiodicom.net.serve import Serving, serve
 from aiodicom.services.scan import Found, scan
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.standard.uids import VERIFICATION
@@ -64,24 +64,22 @@ def demo(
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(associations)
         store = _store(source)
-        with bind("127.0.0.1", 0) as sock:
-            ready = asyncio.Event()
-            scp = asyncio.create_task(
-                serve("aiodicom.load.target:make_server", workers=workers, sock=sock, on_ready=ready.set)
+        ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
+        scp = asyncio.create_task(
+            serve("aiodicom.load.target:make_server", "127.0.0.1", 0, workers=workers, on_ready=ready.set_result)
+        )
+        try:
+            port = await _started(scp, ready, stop)
+            loop = closed.ClosedLoop(
+                lambda: aiodicom.connect("127.0.0.1", port, contexts=[VERIFICATION, *store.contexts]),
+                store,
+                associations=associations,
             )
-            try:
-                await _started(scp, ready, stop)
-                port = sock.getsockname()[1]
-                loop = closed.ClosedLoop(
-                    lambda: aiodicom.connect("127.0.0.1", port, contexts=[VERIFICATION, *store.contexts]),
-                    store,
-                    associations=associations,
-                )
-                with _display(loop, as_json):
-                    await loop.run(seconds, stop)
-            finally:
-                scp.cancel()
-                await asyncio.wait((scp,))
+            with _display(loop, as_json):
+                await loop.run(seconds, stop)
+        finally:
+            scp.cancel()
+            await asyncio.wait((scp,))
         return _report(loop, as_json, stop)
 
     run(_COMMAND, work)
@@ -96,15 +94,12 @@ def _store(source: Path | None) -> Store:
         raise LocalError(f"{source}: {error}") from None
 
 
-async def _started(scp: asyncio.Task[None], ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """Waits until the SCP accepts. Raises what it failed of, or Interrupted."""
-    waiting = asyncio.ensure_future(ready.wait())
-    try:
-        await unless_stopped(stop, asyncio.wait((scp, waiting), return_when=asyncio.FIRST_COMPLETED))
-    finally:
-        waiting.cancel()
+async def _started(scp: asyncio.Task[None], ready: asyncio.Future[Serving], stop: asyncio.Event) -> int:
+    """The port, once the SCP accepts. Raises what it failed of, or Interrupted."""
+    await unless_stopped(stop, asyncio.wait((scp, ready), return_when=asyncio.FIRST_COMPLETED))
     if scp.done():
         scp.result()
+    return ready.result().port
 
 
 def _display(loop: ClosedLoop, as_json: bool) -> AbstractContextManager[object]:

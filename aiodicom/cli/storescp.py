@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
-import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
 
 import aiodicom
-from aiodicom.cli import options
+from aiodicom.cli import options, output
 from aiodicom.cli.receiving import Settings, folder_of, make_server, settings_of_workers
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
-from aiodicom.load.limits import allow_most_descriptors
-from aiodicom.net.serve import bind, serve
+from aiodicom.metrics import Counters
+from aiodicom.net.descriptors import allow_most_descriptors
+from aiodicom.net.serve import Serving, serve
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.services.studies import StudyCommand
 from aiodicom.store.files import Durability, Folder
@@ -26,6 +28,16 @@ from aiodicom.store.files import Durability, Folder
 __all__ = ["storescp"]
 
 _COMMAND = "storescp"
+_FACTORY = "aiodicom.cli.receiving:make_server"
+_log = logging.getLogger("aiodicom.storescp")
+
+#: What to do about an address that can't be listened on.
+_BINDING = {
+    errno.EADDRINUSE: "choose another port, or end what listens there",
+    errno.EACCES: "choose a port from 1024 on, or run as root",
+    errno.EADDRNOTAVAIL: "check --bind",
+    errno.EAFNOSUPPORT: "check --bind",
+}
 
 
 def storescp(
@@ -116,29 +128,33 @@ def storescp(
         verbose,
         debug,
     )
+    output.configure_logging(verbose, debug, logging.WARNING)
     allow_most_descriptors()
 
     async def work(stop: asyncio.Event) -> int:
         if settings.folder is not None:
             _check_folder(root)
-        with _bind(address, port) as sock:
+        with _advice_on_binding():
             if workers == 1:
                 server = make_server(settings)
-                await server.listen(sock=sock)
-                _announce(sock)
+                listening = await server.listen(address, port)
+                _announce(listening.addresses)
                 await stop.wait()
                 await server.drain()
+                _summarise([server.counters], server.counters)
             else:
+                serving: list[Serving] = []
+
+                def on_ready(ready: Serving) -> None:
+                    serving.append(ready)
+                    _announce(ready.addresses)
+
                 async with settings_of_workers(settings) as theirs:
-                    serving = serve(
-                        "aiodicom.cli.receiving:make_server",
-                        workers=workers,
-                        sock=sock,
-                        arguments=(theirs,),
-                        on_ready=lambda: _announce(sock),
-                    )
+                    running = serve(_FACTORY, address, port, workers=workers, arguments=(theirs,), on_ready=on_ready)
                     with suppress(Interrupted):
-                        await unless_stopped(stop, serving)
+                        await unless_stopped(stop, running)
+                for each in serving:
+                    _summarise(each.workers, each.counters)
         return 0
 
     run(_COMMAND, work)
@@ -169,19 +185,35 @@ def _check_folder(path: str) -> None:
         ) from error
 
 
-def _bind(address: str, port: int) -> socket.socket:
+@contextmanager
+def _advice_on_binding() -> Iterator[None]:
     try:
-        return bind(address, port)
+        yield
     except OSError as error:
-        todo = {
-            errno.EADDRINUSE: "choose another port, or end what listens there",
-            errno.EACCES: "choose a port from 1024 on, or run as root",
-        }.get(error.errno or 0, "check --bind")
-        what = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
-        raise LocalError(f"cannot listen on {address} port {port}: {what} ({todo})") from error
+        if error.errno not in _BINDING:
+            raise
+        raise LocalError(f"{error.strerror} ({_BINDING[error.errno]})") from error
 
 
-def _announce(sock: socket.socket) -> None:
-    host, port = sock.getsockname()[:2]
-    sys.stderr.write(f"listening on {f'[{host}]' if ':' in host else host}:{port}\n")
+def _announce(addresses: Iterable[tuple[str, int]]) -> None:
+    where = ", ".join(f"{f'[{host}]' if ':' in host else host}:{port}" for host, port in addresses)
+    sys.stderr.write(f"listening on {where}\n")
     sys.stderr.flush()
+
+
+def _summarise(workers: Sequence[Counters], total: Counters) -> None:
+    """Says what has happened: on all processes, and in -v on each."""
+    output.note(
+        _COMMAND,
+        f"{output.count(total.associations, 'association')}, at most {total.associations_peak:,} at once, "
+        f"{total.rejections:,} rejected, {total.aborts:,} aborted; "
+        f"{output.count(total.operations, 'operation')}, {total.failures:,} failed",
+    )
+    if len(workers) > 1:
+        for number, counters in enumerate(workers):
+            _log.info(
+                "worker %d: %s, %s",
+                number,
+                output.count(counters.associations, "association"),
+                output.count(counters.operations, "operation"),
+            )

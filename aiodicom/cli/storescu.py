@@ -15,7 +15,7 @@ import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import StatusError
-from aiodicom.load.limits import allow_descriptors
+from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.services.scan import Found, scan
 from aiodicom.services.sending import StoreJob
 from aiodicom.standard.status import Status

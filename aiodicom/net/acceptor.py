@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.errors import LocalError, ProtocolViolation
+from aiodicom.net.limits import Places
 from aiodicom.standard.uids import IMPLEMENTATION_VERSION_NAME
 from aiodicom.ul.codec import (
     ASSOCIATE_HEADER_LENGTH,
@@ -83,16 +84,14 @@ class Acceptor:
         maximum_length: int,
         window: int,
         handler: Callable[[], AssociationHandler | None],
-        take_place: Callable[[], bool],
-        give_place: Callable[[], None],
+        places: Callable[[], Places],
     ) -> None:
         self._ae_title = ae_title
         self._support = support
         self._maximum_length = maximum_length
         self._window = window
         self._handler = handler
-        self._take_place = take_place
-        self._give_place = give_place
+        self._places = places
         self._remembered: OrderedDict[bytes, _Answer] = OrderedDict()
 
     def forget(self) -> None:
@@ -146,7 +145,7 @@ class Acceptor:
         rejection = check_request(
             proposal, ae_title=self._ae_title or "", require_called=self._ae_title is not None, at_limit=False
         )
-        if rejection is None and not self._take_place():
+        if rejection is None and not self._places().take():
             rejection = AssociateRJ(2, 3, 2)
         elif rejection is None:
             admission.has_place = True
@@ -158,11 +157,15 @@ class Acceptor:
         else:
             self._ask(handler, admission, association)
 
-    def release_place(self, admission: Admission) -> None:
-        """The association is over."""
+    def end(self, admission: Admission) -> None:
+        """The association is over, or has never come to be."""
+        if admission.is_over:
+            return
+        admission.is_over = True
+        places = self._places()
+        places.end()
         if admission.has_place:
-            admission.has_place = False
-            self._give_place()
+            places.give()
 
     def _ask(self, handler: AssociationHandler, admission: Admission, association: Association) -> None:
         try:
@@ -221,7 +224,7 @@ class Acceptor:
 class Admission:
     """One association's way through the `Acceptor`."""
 
-    __slots__ = ("_acceptor", "answer", "has_place")
+    __slots__ = ("_acceptor", "answer", "has_place", "is_over")
 
     def __init__(self, acceptor: Acceptor) -> None:
         self._acceptor = acceptor
@@ -229,6 +232,7 @@ class Admission:
         self.answer: _Answer | None = None
         #: Whether the association counts towards the limit.
         self.has_place = False
+        self.is_over = False
 
     def decode_request(self, body: bytes) -> AssociateRQ:
         """Returns the proposal in the body of an A-ASSOCIATE-RQ. Raises `PduError`."""
@@ -252,8 +256,8 @@ class Admission:
         self._acceptor.decide(self, association, proposal)
 
     def end(self) -> None:
-        """The association is over."""
-        self._acceptor.release_place(self)
+        """The association is over, or has never come to be. Harmless when that is known."""
+        self._acceptor.end(self)
 
 
 def check_ae_title(title: str) -> str:

@@ -5,201 +5,242 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
-import signal
+import os
 import socket
 from collections.abc import Callable, Sequence
-from importlib import import_module
+from contextlib import ExitStack, closing
+from itertools import chain
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiodicom.errors import LocalError
-from aiodicom.net.limits import Places
-from aiodicom.net.run import run
-from aiodicom.net.server import BACKLOG, Server
+from aiodicom.metrics import Counters
+from aiodicom.net.board import Board
+from aiodicom.net.descriptors import allow_most_descriptors, shortage
+from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
+from aiodicom.net.worker import Assignment, Ready, work
 
-__all__ = ["serve"]
+__all__ = ["Serving", "serve"]
 
 _log = logging.getLogger("aiodicom.serve")
 
 #: How long drained workers may take to end before they are killed, beyond the time for draining, in seconds.
 _EXIT_GRACE = 5.0
-#: A worker that dies is replaced after this many seconds, so that one that can't start doesn't keep a core busy.
-_RESTART_DELAY = 0.5
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Returns a TCP socket bound to this address, IPv4 or IPv6, and listening; `::` is for both. Raises `OSError`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    is_dual = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_dual)
+#: A worker that dies is replaced after this many seconds, and after twice as many when its replacement dies too, and so
+#: on to the longest: one that can't start keeps no core busy. One that has lived so long counts as started.
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 30.0
+_STARTED = 60.0
 
 
 async def serve(
     factory: str,
+    host: str | None = None,
+    port: int = 104,
     *,
     workers: int,
-    sock: socket.socket,
+    path: str | os.PathLike[str] | None = None,
+    sock: socket.socket | None = None,
+    ssl: str | None = None,
+    backlog: int = BACKLOG,
     arguments: Sequence[Any] = (),
     drain_timeout: float = 30.0,
-    on_ready: Callable[[], None] | None = None,
+    on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
-    """Runs the server that ``factory`` makes in `workers` processes, which accept from `sock`, until cancelled.
+    """Runs the server that `factory` makes in so many worker processes on one listening socket, until cancelled.
 
-    `factory` is ``"module:function"``; each process calls the function with `arguments`, which have to be picklable,
-    and gets a `Server`. Its `max_associations` then holds over all processes. `on_ready` is called once all of them
-    accept. A process that dies is logged and replaced. Cancelling drains them for up to `drain_timeout` seconds.
-    Raises `LocalError` when they can't even start.
+    `factory` is ``"module:function"``: each worker calls it with `arguments`, which have to be picklable, and gets a
+    `Server`. Its `max_associations` holds over all workers together. `ssl` is ``"module:function"`` as well, of a
+    function without parameters that returns the `ssl.SSLContext`: a context can't be handed to another process. Where
+    to listen is said as to `Server.listen`; `sock` is closed at the end.
+
+    New connections go to the workers that have the fewest. A worker that dies is logged and replaced, later and later
+    if that happens again and again; one that is sent SIGTERM drains, and is replaced. `on_ready` is called once all of
+    them accept, with a `Serving` that tells of all of them.
+
+    Cancelling it drains the workers for up to `drain_timeout` seconds; cancelled once more, they are killed. Raises
+    `LocalError` when the workers can't start, and `OSError`, such as for a port in use.
     """
     if workers < 1:
         raise LocalError(f"{workers} workers can't serve")
-    supervisor = _Supervisor(factory, workers, sock, tuple(arguments), drain_timeout)
-    try:
-        await supervisor.start(on_ready)
-        await supervisor.watch()
-    finally:
-        await asyncio.shield(supervisor.stop())
+    if ssl is not None and not isinstance(ssl, str):
+        raise LocalError('ssl: give "module:function" of a function that returns the context; workers make their own')
+    if path is not None:
+        sockets = [bind_path(path, backlog)]
+    elif sock is not None:
+        sockets = [sock]
+    else:
+        sockets = await bind(host, port, backlog)
+    with ExitStack() as stack:
+        bells = [socket.socketpair() for _ in range(workers)]
+        for end in chain(sockets, *bells):
+            stack.enter_context(end)
+        board = stack.enter_context(closing(Board(workers)))
+
+        def assign(number: int, ready: Connection | None) -> Assignment:
+            return Assignment(
+                factory, tuple(arguments), sockets, ssl, backlog, drain_timeout, board, number, bells, ready
+            )
+
+        allow_most_descriptors()
+        supervisor = _Supervisor(assign, board)
+        try:
+            limit = await supervisor.start()
+            if limit is not None and (missing := shortage(limit, workers)):
+                _log.warning("%s", missing)
+            if on_ready is not None:
+                on_ready(Serving(board, addresses_of(sockets)))
+            await supervisor.watch()
+        finally:
+            for each in sockets:
+                each.close()  # before the workers end: nobody shall wait at a door behind which nobody is
+            await supervisor.stop(drain_timeout + _EXIT_GRACE)
+
+
+class Serving:
+    """What is known of the workers of `serve()`, while they run and afterwards."""
+
+    def __init__(self, board: Board, addresses: list[Any]) -> None:
+        self._board = board
+        #: The addresses that are listened on: (host, port) for IPv4 and IPv6, a path for a unix socket.
+        self.addresses = addresses
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is listened on."""
+        return port_of(self.addresses)
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened in all workers since the start, those that have died included; a copy of this moment."""
+        return self._board.total()
+
+    @property
+    def workers(self) -> list[Counters]:
+        """The same for each worker. `associations_peak` is the most in all workers that this one has seen."""
+        return [self._board.counters(worker) for worker in range(self._board.workers)]
+
+
+class _Worker:
+    """A worker's process, from its start on."""
+
+    def __init__(self, context: multiprocessing.context.SpawnContext, assignment: Assignment) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.started = self._loop.time()
+        self.process: BaseProcess = context.Process(
+            target=work, args=(assignment,), name=f"aiodicom worker {assignment.number}"
+        )
+        self.process.start()
+        #: Done when the process has ended.
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(self.process.sentinel, self._on_end)
+
+    def reap(self) -> int | None:
+        """The exit code of the process, which has ended or is about to."""
+        self.process.join()  # a moment at most: its end shows before the system has its exit code
+        self._on_end()
+        code = self.process.exitcode
+        self.process.close()
+        return code
+
+    def _on_end(self) -> None:
+        if not self.ended.done():
+            self._loop.remove_reader(self.process.sentinel)
+            self.ended.set_result(None)
 
 
 class _Supervisor:
-    """Starts, watches and replaces the worker processes."""
+    """Starts, watches and replaces the workers, each on its own."""
 
-    def __init__(
-        self, factory: str, workers: int, sock: socket.socket, arguments: tuple[Any, ...], drain_timeout: float
-    ) -> None:
+    def __init__(self, assign: Callable[[int, Connection | None], Assignment], board: Board) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._factory = factory
-        self._sock = sock
-        self._arguments = arguments
-        self._drain_timeout = drain_timeout
-        self._loop = asyncio.get_running_loop()
-        #: The associations of each worker; each writes its own number only.
-        self._counts = self._context.Array("q", workers, lock=False)
-        self._workers: list[BaseProcess | None] = [None] * workers
-        self._deaths: asyncio.Queue[int] = asyncio.Queue()
+        self._assign = assign
+        self._board = board
+        #: Those that have not been reaped.
+        self._workers: dict[int, _Worker] = {}
 
-    async def start(self, on_ready: Callable[[], None] | None) -> None:
-        ready = [self._start(index) for index in range(len(self._workers))]
-        for index, connection in enumerate(ready):
-            # A worker that ends without a word closes its end, which wakes this up as well.
-            started = await self._readable(connection)
-            if not started:
-                raise LocalError(f"worker {index} could not start: its own message is above")
-        if on_ready is not None:
-            on_ready()
+    async def start(self) -> int | None:
+        """Returns the limit of associations once all workers accept. Raises `LocalError` if one can't start."""
+        pipes = []
+        try:
+            for number in range(self._board.workers):
+                receiver, sender = self._context.Pipe(duplex=False)
+                pipes.append(receiver)
+                with sender:
+                    self._workers[number] = _Worker(self._context, self._assign(number, sender))
+            limit: int | None = None
+            for number, receiver in enumerate(pipes):
+                ready = await _received(receiver)
+                if ready is None:
+                    raise LocalError(f"worker {number} could not start: its own message is above")
+                limit = ready.max_associations
+        finally:
+            for receiver in pipes:
+                receiver.close()
+        return limit
 
     async def watch(self) -> None:
+        """Replaces the workers that end. Never returns."""
+        async with asyncio.TaskGroup() as group:
+            for number in self._workers:
+                group.create_task(self._keep(number))
+
+    async def _keep(self, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        delay = _FIRST_DELAY
         while True:
-            index = await self._deaths.get()
-            process = self._workers[index]
-            assert process is not None
-            process.join()
-            _log.error("worker %d (process %s) died with exit code %s: replaced", index, process.pid, process.exitcode)
-            process.close()
-            self._workers[index] = None
-            self._counts[index] = 0
-            await asyncio.sleep(_RESTART_DELAY)
-            connection = self._start(index)
-            await self._readable(connection)
-
-    async def stop(self) -> None:
-        processes = [process for process in self._workers if process is not None]
-        for process in processes:
-            self._loop.remove_reader(process.sentinel)
-            if process.is_alive():
-                process.terminate()
-        deadline = self._loop.time() + self._drain_timeout + _EXIT_GRACE
-        for process in processes:
-            if await self._ended(process, deadline):
-                process.join()  # a moment at most: its end shows before the system has its exit code
+            worker = self._workers[number]
+            await asyncio.wait((worker.ended,))
+            del self._workers[number]
+            pid, code = worker.process.pid, worker.reap()
+            self._board.has_ended(number)
+            if code == 0:  # somebody has asked it to, otherwise than we do
+                delay = _FIRST_DELAY
+                _log.info("worker %d (process %s) has drained: replaced", number, pid)
             else:
-                _log.error("worker process %s doesn't end: killed", process.pid)
-                process.kill()
-                process.join()
-            process.close()
+                if loop.time() - worker.started >= _STARTED:
+                    delay = _FIRST_DELAY
+                _log.error("worker %d (process %s) died with exit code %s: replaced in %g s", number, pid, code, delay)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LONGEST_DELAY)
+            while number not in self._workers:
+                try:
+                    self._workers[number] = _Worker(self._context, self._assign(number, None))
+                except OSError as error:  # no memory, no descriptors, too many processes
+                    _log.error("worker %d can't be started: %s; tried again in %g s", number, error, delay)
+                    await asyncio.sleep(delay)
+                    delay = min(2 * delay, _LONGEST_DELAY)
 
-    def _start(self, index: int) -> Connection:
-        parent, child = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=_work,
-            args=(
-                _Assignment(
-                    self._factory, self._arguments, self._sock, self._counts, index, child, self._drain_timeout
-                ),
-            ),
-            name=f"aiodicom worker {index}",
-        )
-        process.start()
-        child.close()
-        self._workers[index] = process
-        self._loop.add_reader(process.sentinel, self._on_death, index, process.sentinel)
-        return parent
-
-    def _on_death(self, index: int, sentinel: int) -> None:
-        self._loop.remove_reader(sentinel)
-        self._deaths.put_nowait(index)
-
-    async def _readable(self, connection: Connection) -> bool:
-        arrived = asyncio.Event()
-        self._loop.add_reader(connection.fileno(), arrived.set)
+    async def stop(self, timeout: float) -> None:
+        """Has the workers drain; kills those that don't end in time, or all of them when cancelled."""
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.process.terminate()
         try:
-            await arrived.wait()
-            return bool(connection.recv())
-        except EOFError:
-            return False
+            if workers:
+                await asyncio.wait([worker.ended for worker in workers], timeout=timeout)
         finally:
-            self._loop.remove_reader(connection.fileno())
-            connection.close()
-
-    async def _ended(self, process: BaseProcess, deadline: float) -> bool:
-        ended = asyncio.Event()
-        self._loop.add_reader(process.sentinel, ended.set)
-        try:
-            async with asyncio.timeout_at(deadline):
-                await ended.wait()
-        except TimeoutError:
-            return False
-        finally:
-            self._loop.remove_reader(process.sentinel)
-        return True
+            for worker in workers:
+                if not worker.ended.done():
+                    _log.error("worker process %s doesn't end: killed", worker.process.pid)
+                    worker.process.kill()
+                worker.reap()
+            for number in self._workers:
+                self._board.has_ended(number)
+            self._workers.clear()
 
 
-class _Assignment(NamedTuple):
-    """What a worker process is given."""
-
-    factory: str
-    arguments: tuple[Any, ...]
-    sock: socket.socket
-    #: The associations of all workers, and which of the numbers is this one's.
-    counts: Any
-    number: int
-    #: Where it says that it accepts.
-    ready: Connection
-    drain_timeout: float
-
-
-def _work(assignment: _Assignment) -> None:
-    """A worker's life."""
-    # The terminal sends Ctrl-C to the whole group; the supervisor alone decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run(_accept(assignment))
-
-
-async def _accept(assignment: _Assignment) -> None:
-    stopped = asyncio.Event()
+async def _received(connection: Connection) -> Ready | None:
+    """What a worker says; None if it ends without a word, for that closes its end."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    supervisor = multiprocessing.parent_process()
-    assert supervisor is not None
-    loop.add_reader(supervisor.sentinel, stopped.set)  # one that was killed can't ask its workers to stop
-    module, _, name = assignment.factory.partition(":")
-    server = getattr(import_module(module), name)(*assignment.arguments)
-    if not isinstance(server, Server):
-        raise LocalError(f"{assignment.factory} gave a {type(server).__name__}, not a Server")
-    server.places = Places(server.places.limit, assignment.counts, assignment.number)
-    await server.listen(sock=assignment.sock)
-    assignment.ready.send(True)
-    assignment.ready.close()
-    await stopped.wait()
-    loop.remove_reader(supervisor.sentinel)
-    await server.drain(assignment.drain_timeout)
+    arrived = asyncio.Event()
+    loop.add_reader(connection.fileno(), arrived.set)
+    try:
+        await arrived.wait()
+        ready: Ready = connection.recv()
+    except EOFError:
+        return None
+    finally:
+        loop.remove_reader(connection.fileno())
+    return ready

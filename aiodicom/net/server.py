@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl as tls
@@ -16,11 +17,15 @@ from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
 from aiodicom.net.acceptor import Acceptor, AssociationHandler, check_ae_title
 from aiodicom.net.association import Association
+from aiodicom.net.descriptors import shortage
 from aiodicom.net.handlers import EchoHandler, Handlers, StoreHandler
 from aiodicom.net.limits import Places
+from aiodicom.net.listener import Listener
 from aiodicom.net.memory import default_budget
 from aiodicom.net.sinks import BodyChoice
+from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.transport import Transport, be_prompt
+from aiodicom.net.turns import Turns
 from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
 from aiodicom.ul._pdu import Budget
 from aiodicom.ul.negotiation import ANY, Support, Syntaxes
@@ -31,9 +36,9 @@ _Echo = TypeVar("_Echo", bound=EchoHandler)
 _Store = TypeVar("_Store", bound=StoreHandler)
 _Admit = TypeVar("_Admit", bound=AssociationHandler)
 
+_log = logging.getLogger("aiodicom.server")
+
 _SERVER_TIMEOUTS = Timeouts(idle=60.0)
-#: Connections that wait to be accepted; a scanner room that wakes up at eight opens many at once.
-BACKLOG = 4096
 
 
 class Server:
@@ -72,8 +77,10 @@ class Server:
         self.counters = Counters()
         #: The associations with an open connection, established or not.
         self.associations: set[Association] = set()
-        #: How many associations there may be; shared with other processes by `aiodicom.serve`.
+        #: How many associations there may be, and whose turn it is to accept one: with other processes, as
+        #: `aiodicom.serve` has it.
         self.places = Places(max_associations)
+        self.turns: Turns | None = None
         self._handlers = Handlers()
         self._contexts = contexts
         self._default_contexts: Support | None = None
@@ -87,8 +94,7 @@ class Server:
             maximum_length=max_pdu,
             window=window,
             handler=lambda: self._association_handler,
-            take_place=lambda: self.places.take(),
-            give_place=lambda: self.places.give(),
+            places=lambda: self.places,
         )
 
     # --- handlers ----------------------------------------------------------------------------------------------------
@@ -162,13 +168,14 @@ class Server:
         """
         return Listening(self, host, port, path, sock, ssl, backlog)
 
-    def make_transport(self) -> Transport:
-        """Returns the protocol for a connection that has been accepted; what asyncio's servers are given."""
+    def _make_transport(self, listener: Listener) -> Transport:
+        """Returns the protocol for a connection that has been accepted."""
         admission = self._acceptor.admission()
 
         def on_connected(association: Association) -> None:
             # Not before: a connection whose TLS handshake fails is never made, and never lost.
             self.associations.add(association)
+            listener.connected(association.transport)
             if not self._is_accepting:
                 association.abort()
                 association.transport.close_now()
@@ -176,6 +183,11 @@ class Server:
         def on_closed(association: Association) -> None:
             admission.end()
             self.associations.discard(association)
+            self.places.leave()
+            if self.turns is not None:
+                self.turns.check()
+            for listening in self._listening:
+                listening.on_closed()
             if not self.associations and self._all_closed is not None and not self._all_closed.done():
                 self._all_closed.set_result(None)
 
@@ -217,11 +229,11 @@ class Server:
         for association in list(self.associations):
             association.abort()
             association.transport.close_now()
+        for listening in list(self._listening):
+            await listening.abandon()
+            self._listening.discard(listening)
         await self._closed()
         await self._handlers.starter.close()
-        for listening in list(self._listening):
-            await listening.wait_closed()
-            self._listening.discard(listening)
 
     def _stop_listening(self) -> None:
         self._is_accepting = False
@@ -252,7 +264,7 @@ class Listening:
         self._where = (host, port, path, sock)
         self._ssl = ssl
         self._backlog = backlog
-        self._asyncio_server: asyncio.Server | None = None
+        self._listeners: list[Listener] = []
         self._addresses: list[Any] = []
 
     @property
@@ -263,48 +275,54 @@ class Listening:
     @property
     def port(self) -> int:
         """The TCP port that is listened on."""
-        for address in self._addresses:
-            if isinstance(address, tuple):
-                return int(address[1])
-        raise LocalError("not listening on a TCP port")
+        return port_of(self._addresses)
 
     async def _start(self) -> Self:
-        loop = asyncio.get_running_loop()
         host, port, path, sock = self._where
-        options: dict[str, Any] = {"ssl": self._ssl, "backlog": self._backlog}
-        if self._ssl is not None:
-            options["ssl_handshake_timeout"] = self._server.timeouts.artim
         if path is not None:
-            options["path"] = os.fspath(path)
+            sockets = [bind_path(path, self._backlog)]
         elif sock is not None:
-            options["sock"] = sock
+            sock.listen(self._backlog)
+            sockets = [sock]
         else:
-            options |= {"host": host, "port": port}
-        if path is not None or (sock is not None and sock.family == getattr(socket, "AF_UNIX", None)):
-            started = await loop.create_unix_server(self._server.make_transport, **options)
-        else:
-            started = await loop.create_server(self._server.make_transport, **options)
-        for each in started.sockets:
+            sockets = await bind(host, port, self._backlog)
+        server = self._server
+        for each in sockets:
             if each.family in (socket.AF_INET, socket.AF_INET6):
                 be_prompt(each)
-        self._asyncio_server = started
-        self._addresses = [
-            address[:2] if isinstance(address, tuple) else address
-            for address in (each.getsockname() for each in started.sockets)
+        self._addresses = addresses_of(sockets)
+        self._listeners = [
+            Listener(
+                each,
+                server._make_transport,
+                server.places,
+                server.turns,
+                ssl=self._ssl,
+                ssl_handshake_timeout=server.timeouts.artim,
+            )
+            for each in sockets
         ]
-        self._server._listening.add(self)
-        self._server._is_accepting = True
+        server._listening.add(self)
+        server._is_accepting = True
+        limit = server.places.limit
+        if limit is not None and server.turns is None and (missing := shortage(limit)):
+            _log.warning("%s", missing)
         return self
 
     def stop(self) -> None:
         """Accepts no more; the associations that are open stay."""
-        if self._asyncio_server is not None:
-            self._asyncio_server.close()
+        for listener in self._listeners:
+            listener.stop()
 
-    async def wait_closed(self) -> None:
-        """Waits until the socket is closed."""
-        if self._asyncio_server is not None:
-            await self._asyncio_server.wait_closed()
+    async def abandon(self) -> None:
+        """Accepts no more, and closes connections in the middle of their TLS handshake."""
+        for listener in self._listeners:
+            await listener.abandon()
+
+    def on_closed(self) -> None:
+        """A connection has ended."""
+        for listener in self._listeners:
+            listener.retry()
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._start().__await__()

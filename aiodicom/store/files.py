@@ -56,7 +56,7 @@ class Memory(Protocol):
 
 
 class Folder:
-    """A folder on one file system, which it creates when it is missing.
+    """A folder on one file system, which it creates when it is missing; its name is then on the disk.
 
     Any number of processes may write into one folder. Each holds a shared lock on it; the one that opens it when no
     other has it open removes what interrupted processes left (a lock that the file system does not support leaves it).
@@ -68,7 +68,7 @@ class Folder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        os.makedirs(self.path, exist_ok=True)
+        _make_folder(self.path)
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if not os.access(self.path, os.W_OK | os.X_OK):
@@ -296,6 +296,23 @@ def _rename_below(folder: int, name: str, path: tuple[str, ...], sync: bool) -> 
     finally:
         for descriptor in descriptors[1:]:
             os.close(descriptor)
+
+
+def _make_folder(path: str) -> None:
+    """Makes a folder and those that it is in, as far as they are missing, and has their names on the disk."""
+    above = []
+    missing = os.path.abspath(path)
+    while not os.path.lexists(missing):
+        missing = os.path.dirname(missing)
+        above.append(missing)
+    os.makedirs(path, exist_ok=True)
+    for parent in above:
+        with suppress(PermissionError):  # a folder that may be written need not be readable
+            descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _sub_folder(folder: int, name: str) -> int:

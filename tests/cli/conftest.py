@@ -18,6 +18,7 @@ import pytest
 
 import aiodicom
 from aiodicom.cli import main
+from aiodicom.net import association
 
 #: Seconds that a command may take before the test fails.
 PATIENCE = 60.0
@@ -115,6 +116,12 @@ class Command:
 
 
 Start = Callable[..., Command]
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run here wait but a moment for a peer to close what has been aborted."""
+    monkeypatch.setattr(association, "_CLOSE_GRACE", 0.05)
 
 
 @pytest.fixture

@@ -203,6 +203,7 @@ def no_context(peer: Connection) -> None:
     peer.serve()
 
 
+@pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize(
     ("script", "said", "todo"),
     [

@@ -46,6 +46,8 @@ def test_files_arrive_as_they_were(start: Start, invoke: Invoke, tmp_path: Path,
     assert outcome.code == 0, outcome.err
     ended = command.terminate()
     assert ended.code == 0, ended.err
+    summary = r"aiodicom storescp: 3 associations, at most \d at once, 0 rejected, 0 aborted; 21 operations, 0 failed"
+    assert re.fullmatch(summary, ended.errors[-1])
     folder = tmp_path / "out" / "new"
     assert names(folder) == sorted(f"{uid}.dcm" for uid in sent)
     for uid, data_set in sent.items():
@@ -178,6 +180,34 @@ async def test_max_associations(start: Start, workers: int) -> None:
         with pytest.raises(AssociationRejected) as rejected:
             await aiodicom.connect("127.0.0.1", port)
         assert (rejected.value.result, rejected.value.source, rejected.value.reason) == (2, 3, 2)
+    ended = command.terminate()
+    assert "2 associations, at most 2 at once, 1 rejected, 0 aborted" in ended.errors[-1]
+
+
+def test_verbose_tells_what_each_process_did(start: Start, invoke: Invoke) -> None:
+    command = start("storescp", 0, "--discard", "--workers", 2, "-v")
+    assert invoke("echoscu", "127.0.0.1", port_of(command), "--associations", 4).code == 0
+    each = re.findall(r"worker \d: (\d) associations?, (\d) operations?", command.terminate().err)
+    assert [sum(map(int, column)) for column in zip(*each, strict=True)] == [4, 4]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_more_associations_than_files_may_be_open(start: Start, workers: int) -> None:
+    command = start(
+        "storescp",
+        0,
+        "--discard",
+        "--max-associations",
+        1000,
+        "--workers",
+        workers,
+        prefix=("prlimit", "--nofile=200:200"),
+    )
+    port_of(command)
+    where = " in each process" if workers > 1 else ""
+    fit = [line for line in command.terminate().errors if f"take at most 136 associations{where}" in line]
+    assert len(fit) == 1
+    assert f"{1000 // workers:,} associations{where} need" in fit[0]
 
 
 def test_artim_and_idle(start: Start) -> None:

@@ -246,6 +246,7 @@ def test_an_association_is_rejected_and_another_goes_on(invoke: Invoke, tmp_path
     assert line.startswith("aiodicom storescu: 1 association failed, others went on: ")
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_silence(invoke: Invoke, tmp_path: Path) -> None:
     put_many(tmp_path, 2)
 

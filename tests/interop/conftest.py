@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import pytest
 
-from tests.interop import objects, peers
+from tests.interop import objects, ours, peers
 from tests.interop.processes import PeerMissing, Running
 
 REQUIRED = os.environ.get("AIODICOM_REQUIRE_PEERS", "") not in ("", "0")
@@ -46,10 +46,49 @@ def start() -> Iterator[Callable[[AbstractContextManager[Peer]], Peer]]:
         yield enter
 
 
+class Shared(NamedTuple):
+    """A server for all tests, and the folder that it writes to."""
+
+    server: Running
+    folder: Path
+
+    def emptied(self, link: Path) -> Running:
+        """Gives it to a test: empty, and its folder at `link` for as long as the test's own folder is there."""
+        for path in self.folder.iterdir():
+            path.unlink()
+        link.symlink_to(self.folder)
+        return self.server
+
+
+@pytest.fixture(scope="session")
+def shared_storescp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """DCMTK's storescp, writing what it receives as it came."""
+    folder = tmp_path_factory.mktemp("dcmtk") / "received"
+    try:
+        with peers.storescp(folder, "+B") as server:
+            yield Shared(server, folder)
+    except PeerMissing as missing:
+        _missing(missing)
+
+
 @pytest.fixture
-def storescp(start: Callable[[Any], Running], tmp_path: Path) -> Running:
+def storescp(shared_storescp: Shared, tmp_path: Path) -> Running:
     """DCMTK's storescp, writing what it receives as it came to tmp_path/received."""
-    return start(peers.storescp(tmp_path / "received", "+B"))
+    return shared_storescp.emptied(tmp_path / "received")
+
+
+@pytest.fixture(scope="session")
+def our_shared_storescp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """`aiodicom storescp`."""
+    folder = tmp_path_factory.mktemp("aiodicom") / "received"
+    with ours.storescp(folder) as server:
+        yield Shared(server, folder)
+
+
+@pytest.fixture
+def our_storescp(our_shared_storescp: Shared, tmp_path: Path) -> Running:
+    """`aiodicom storescp`, writing to tmp_path/ours."""
+    return our_shared_storescp.emptied(tmp_path / "ours")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -243,6 +244,7 @@ def orthanc(folder: Path, *, nodelay: bool = True, **settings: object) -> Iterat
         log=folder / "orthanc.log",
         environment=environment(nodelay=nodelay),
         directory=folder,
+        end=signal.SIGKILL,  # it takes seconds to put its house in order, which nobody will see
     ) as server:
         yield Orthanc(server, http_port)
 

@@ -48,6 +48,7 @@ def running(
     log: Path,
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
+    end: signal.Signals = signal.SIGTERM,
 ) -> Iterator[Running]:
     """Starts a server, waits until it accepts connections on all `ports`, and ends it with all that it forked."""
     with log.open("wb") as output:
@@ -67,7 +68,7 @@ def running(
             _wait_until_listening(server, port)
         yield server
     finally:
-        stop(process)
+        stop(process, end)
 
 
 def _wait_until_listening(server: Running, port: int) -> None:
@@ -81,10 +82,10 @@ def _wait_until_listening(server: Running, port: int) -> None:
     raise PeerFailed(f"{server.name} does not listen on port {port} after {START_TIMEOUT} s:\n{server.output()}")
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the process and what it forked; SIGKILL to what then remains."""
+def stop(process: subprocess.Popen[bytes], end: signal.Signals = signal.SIGTERM) -> None:
+    """This signal to the process and what it forked; SIGKILL to what then remains."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, end)
     try:
         process.wait(timeout=STOP_TIMEOUT)
     except subprocess.TimeoutExpired:

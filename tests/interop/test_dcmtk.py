@@ -82,10 +82,11 @@ async def test_many_pdus(name: str, size: str, nodelay: bool, ct: Part10) -> Non
 
 
 @pytest.mark.parametrize("name", ["storescu", "dcmsend"])
-def test_storescp_command(name: str, real_object: Part10, storescp: Running, tmp_path: Path, start: Any) -> None:
-    server = start(ours.storescp(tmp_path / "ours"))
+def test_storescp_command(
+    name: str, real_object: Part10, storescp: Running, our_storescp: Running, tmp_path: Path
+) -> None:
     options = [STORESCU_OPTIONS[real_object.transfer_syntax], "-R"] if name == "storescu" else ["-dn"]
-    for port in (storescp.port, server.port):
+    for port in (storescp.port, our_storescp.port):
         peers.dcmtk_command(name, *options, "127.0.0.1", str(port), real_object.path)
     (written,) = (tmp_path / "ours").iterdir()
     assert written.name == f"{real_object.sop_instance_uid}.dcm"

@@ -9,6 +9,7 @@ from typing import Any
 import aiodicom
 from tests.interop import objects, ours, peers
 from tests.interop.objects import Part10
+from tests.interop.processes import Running
 
 
 def stored(folder: Path) -> dict[str, ours.Arrived]:
@@ -61,7 +62,6 @@ def test_storescu_command(tmp_path: Path, start: Any) -> None:
     assert stored(tmp_path / "received") == {each.sop_instance_uid: ours.sent(each) for each in chosen}
 
 
-def test_storescp_command(real_object: Part10, tmp_path: Path, start: Any) -> None:
-    server = start(ours.storescp(tmp_path / "ours"))
-    assert peers.pynetdicom_scu(server.port, "store", real_object.path) == [0]
+def test_storescp_command(real_object: Part10, our_storescp: Running, tmp_path: Path) -> None:
+    assert peers.pynetdicom_scu(our_storescp.port, "store", real_object.path) == [0]
     assert stored(tmp_path / "ours") == {real_object.sop_instance_uid: ours.as_it_is(real_object)}

@@ -11,7 +11,7 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import LocalError
-from aiodicom.load.limits import allow_descriptors
+from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.loops import resources_of
 from tests.cli.conftest import Command
 from tests.net.hostile import until

@@ -12,15 +12,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 import aiodicom
 from aiodicom.errors import AiodicomError, AssociationRejected, LocalError
+from aiodicom.net import serve as module
 from tests.leaks import child_processes
 from tests.net.hostile import until
+
+pytestmark = pytest.mark.usefixtures("bare_workers")
 
 MODULE = "tests.net.workers"
 
@@ -37,7 +40,11 @@ async def serving(
         ready = asyncio.Event()
         task = asyncio.create_task(
             aiodicom.serve(
-                f"{MODULE}:make_server", workers=workers, sock=sock, arguments=(str(folder), limit), on_ready=ready.set
+                f"{MODULE}:make_server",
+                workers=workers,
+                sock=sock,
+                arguments=(str(folder), limit),
+                on_ready=lambda _: ready.set(),
             )
         )
         starting = asyncio.create_task(ready.wait())
@@ -61,13 +68,20 @@ def pids(folder: Path) -> set[int]:
     return {int(path.name.rpartition("-")[2]) for path in folder.glob("worker-*")}
 
 
+async def meet(count: int, port: int, folder: Path) -> None:
+    """Opens associations until so many processes have answered."""
+    while len(pids(folder)) < count:
+        async with AsyncExitStack() as stack:
+            for _ in range(6):
+                await (await stack.enter_async_context(aiodicom.connect("127.0.0.1", port))).c_echo()
+
+
 def test_workers_share_the_work_and_the_limit_and_are_replaced(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         async with serving(tmp_path, 2, limit=6) as (port, _):
-            while len(pids(tmp_path)) < 2:
-                await echo(port)
+            await meet(2, port, tmp_path)
             # The limit holds over both.
             associations = []
             while len(associations) < 6:
@@ -88,8 +102,7 @@ def test_workers_share_the_work_and_the_limit_and_are_replaced(
             for association in associations:
                 with suppress(AiodicomError):
                     await association.release()
-            while len(pids(tmp_path)) < 3:
-                await echo(port)
+            await meet(3, port, tmp_path)
             associations = [await aiodicom.connect("127.0.0.1", port) for _ in range(6)]
             for association in associations:
                 await association.release()
@@ -98,10 +111,10 @@ def test_workers_share_the_work_and_the_limit_and_are_replaced(
     with caplog.at_level(logging.ERROR, "aiodicom.serve"):
         aiodicom.run(main())
     (message,) = caplog.messages
-    assert "died with exit code -9: replaced" in message
+    assert "died with exit code -9: replaced in 0.5 s" in message
 
 
-def test_cancelled_it_drains(tmp_path: Path) -> None:
+def test_cancelled_it_drains(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with serving(tmp_path, 1) as (port, task):
             pending = asyncio.create_task(echo(port, "SLOW"))
@@ -115,7 +128,77 @@ def test_cancelled_it_drains(tmp_path: Path) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
 
+    with caplog.at_level(logging.INFO, "aiodicom.serve"):
+        aiodicom.run(main())
+    assert not caplog.messages  # an exit while draining is no death
+
+
+def test_cancelled_twice_it_kills(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, 2) as (port, task):
+            pending = asyncio.create_task(echo(port, "SLOW"))
+            await until((tmp_path / "waiting").exists)
+            task.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with pytest.raises(AiodicomError):
+                await pending
+
     aiodicom.run(main())
+
+
+def test_a_worker_that_is_sent_sigterm_drains_and_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, 1) as (port, _):
+            pending = asyncio.create_task(echo(port, "SLOW"))
+            await until((tmp_path / "waiting").exists)
+            (old,) = pids(tmp_path)
+            os.kill(old, signal.SIGTERM)
+            (tmp_path / "go").touch()
+            assert await pending == 0
+            await until(lambda: bool(caplog.messages))
+            assert await echo(port) == 0
+            assert len(pids(tmp_path)) == 2
+
+    with caplog.at_level(logging.INFO, "aiodicom.serve"):
+        aiodicom.run(main())
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    assert "has drained: replaced" in record.message
+
+
+def test_each_death_is_seen_to_on_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(module, "_LONGEST_DELAY", 0.04)
+    broken = tmp_path / "broken"
+
+    def deaths(number: int) -> list[str]:
+        return [message for message in caplog.messages if message.startswith(f"worker {number} ")]
+
+    async def main() -> None:
+        async with serving(tmp_path, 2) as (port, _):
+            await meet(2, port, tmp_path)
+            broken.touch()  # from here on no worker can start
+            first, second = pids(tmp_path)
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: len(caplog.messages) >= 5)
+            assert await echo(port) == 0  # the other one goes on
+            os.kill(second, signal.SIGKILL)
+            await until(lambda: bool(deaths(0) and deaths(1)))
+            broken.unlink()
+            await meet(4, port, tmp_path)
+
+    with caplog.at_level(logging.ERROR, "aiodicom.serve"):
+        aiodicom.run(main())
+    # Later and later, up to the longest.
+    tries = [message.rpartition(" in ")[2] for message in caplog.messages[:5]]
+    assert tries == ["0.01 s", "0.02 s", "0.04 s", "0.04 s", "0.04 s"]
+    assert "no such thing as a server" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

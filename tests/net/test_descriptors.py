@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from aiodicom.errors import LocalError
-from aiodicom.load.limits import allow_descriptors, allow_most_descriptors
+from aiodicom.net.descriptors import allow_descriptors, allow_most_descriptors
 
 UNLIMITED = resource.RLIM_INFINITY
 
