@@ -133,7 +133,7 @@ def some_instances() -> list[Part10]:
 # ---- a synthetic CT slice
 
 ROOT = "1.2.826.0.1.3680043.10.1234"
-SIZE = 512
+SIZE, SMALL = 512, 64
 
 
 def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
@@ -144,9 +144,9 @@ def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
 
 
 @functools.cache
-def _pixels() -> bytes:
+def _pixels(side: int) -> bytes:
     """Noise of 12 bits in 16, the same in every run."""
-    noise = bytearray(random.Random(2).randbytes(2 * SIZE * SIZE))
+    noise = bytearray(random.Random(2).randbytes(2 * side * side))
     noise[1::2] = bytes(value & 0x0F for value in noise[1::2])
     return bytes(noise)
 
@@ -156,8 +156,10 @@ def ct_uid(number: int) -> str:
     return f"{ROOT}.2.1{number:0{64 - len(ROOT) - 4}d}"
 
 
-def ct_data_set(number: int) -> tuple[bytes, int]:
-    """A CT of 512 x 512 x 16 bit, explicit little endian, and the offset of its 64-byte SOP Instance UID value."""
+def ct_data_set(number: int, side: int = SIZE) -> tuple[bytes, int]:
+    """A CT of 512 x 512 (or `side` x `side`) x 16 bit, explicit little endian, and the offset of its 64-byte SOP
+    Instance UID value.
+    """
 
     def us(value: int) -> bytes:
         return struct.pack("<H", value)
@@ -185,8 +187,8 @@ def ct_data_set(number: int) -> tuple[bytes, int]:
             _element(0x0020, 0x0013, b"IS", str(number).encode()),
             _element(0x0028, 0x0002, b"US", us(1)),
             _element(0x0028, 0x0004, b"CS", b"MONOCHROME2"),
-            _element(0x0028, 0x0010, b"US", us(SIZE)),
-            _element(0x0028, 0x0011, b"US", us(SIZE)),
+            _element(0x0028, 0x0010, b"US", us(side)),
+            _element(0x0028, 0x0011, b"US", us(side)),
             _element(0x0028, 0x0100, b"US", us(16)),
             _element(0x0028, 0x0101, b"US", us(12)),
             _element(0x0028, 0x0102, b"US", us(11)),
@@ -195,11 +197,11 @@ def ct_data_set(number: int) -> tuple[bytes, int]:
             _element(0x0028, 0x1053, b"DS", b"1"),
         )
     )
-    return head + _element(0x7FE0, 0x0010, b"OW", _pixels()), offset
+    return head + _element(0x7FE0, 0x0010, b"OW", _pixels(side)), offset
 
 
-def write_ct(path: Path, number: int = 1) -> Part10:
-    """Writes the CT of this number as a Part 10 file of 525 kB."""
+def write_ct(path: Path, number: int = 1, side: int = SIZE) -> Part10:
+    """Writes the CT of this number as a Part 10 file of 525 kB; of 9 kB where `side` is `SMALL`."""
     meta = b"".join(
         (
             _element(0x0002, 0x0001, b"OB", b"\0\1"),
@@ -210,12 +212,12 @@ def write_ct(path: Path, number: int = 1) -> Part10:
         )
     )
     head = bytes(128) + b"DICM" + _element(0x0002, 0x0000, b"UL", struct.pack("<L", len(meta))) + meta
-    path.write_bytes(head + ct_data_set(number)[0])
+    path.write_bytes(head + ct_data_set(number, side)[0])
     return Part10(path, CT_IMAGE_STORAGE, ct_uid(number), EXPLICIT_VR_LITTLE_ENDIAN, len(head))
 
 
-def write_cts(folder: Path, count: int) -> Iterator[Part10]:
+def write_cts(folder: Path, count: int, side: int = SIZE) -> Iterator[Part10]:
     """Writes a series of `count` slices, each with its own SOP Instance UID."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(1, count + 1):
-        yield write_ct(folder / f"ct{number:05d}.dcm", number)
+        yield write_ct(folder / f"ct{number:05d}.dcm", number, side)
