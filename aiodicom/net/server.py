@@ -54,7 +54,7 @@ class Server:
         max_associations: int | None = None,
         max_pdu: int = 131072,
         contexts: Support | None = None,
-        window: int = 16,
+        window: int = 32,
         timeouts: Timeouts = _SERVER_TIMEOUTS,
     ) -> None:
         self.ae_title = None if ae_title is None else check_ae_title(ae_title)
