@@ -26,7 +26,7 @@ Start = Callable[[Path], AbstractContextManager[Running]]
 PER_SECOND, PER_CPU = "per second", "per CPU-second"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     # Ours needs no TCP_NODELAY from outside; the checkout is found from any working folder.
     path = os.pathsep.join(filter(None, [os.fspath(ROOT), os.environ.get("PYTHONPATH")]))
     return peers.environment(nodelay=False) | {"PYTHONPATH": path}
@@ -44,7 +44,7 @@ def command(*arguments: str) -> list[str]:
 def aiodicom_storescp(folder: Path, *options: str) -> Iterator[Running]:
     port = free_port()
     arguments = command("storescp", str(port), *options)
-    with running(arguments, port, log=folder / "aiodicom.log", environment=_environment()) as server:
+    with running(arguments, port, log=folder / "aiodicom.log", environment=environment()) as server:
         yield server
 
 
@@ -53,7 +53,7 @@ def aiodicom_server(folder: Path, *options: str) -> Iterator[Running]:
     """The public `Server` with async handlers: server_handler.py."""
     port = free_port()
     arguments = [sys.executable, "-m", "benchmarks.server_handler", str(port), *options]
-    with running(arguments, port, log=folder / "server.log", environment=_environment(), directory=ROOT) as server:
+    with running(arguments, port, log=folder / "server.log", environment=environment(), directory=ROOT) as server:
         yield server
 
 
@@ -152,9 +152,7 @@ def served(start: Start, load: Load, folder: Path, *, expect_files: bool = False
 
 
 def storescu_ours(port: int, folder: Path) -> Timed:
-    return timed(
-        command("storescu", "127.0.0.1", str(port), os.fspath(folder)), timeout=120, environment=_environment()
-    )
+    return timed(command("storescu", "127.0.0.1", str(port), os.fspath(folder)), timeout=120, environment=environment())
 
 
 def storescu_dcmtk(name: str = "storescu", *, nodelay: bool) -> Callable[[int, Path], Timed]:
@@ -216,7 +214,7 @@ def many_associations(count: int, start: Start, folder: Path) -> Sample:
             str(server.pid),
             str(count),
         ]
-        report: Mapping[str, float] = json.loads(timed(arguments, timeout=120, environment=_environment()).stdout)
+        report: Mapping[str, float] = json.loads(timed(arguments, timeout=120, environment=environment()).stdout)
     if report["failed"]:
         raise RuntimeError(f"{report['failed']:.0f} associations failed: {report['error']}")
     return Sample(
@@ -239,10 +237,10 @@ def import_time(runs: int) -> Sample:
     times: dict[str, list[float]] = {code: [] for code in (without, bare, f"{bare}; aiodicom.connect, aiodicom.Server")}
     for _ in range(runs):
         for code, seconds in times.items():
-            seconds.append(timed([sys.executable, "-c", code], timeout=30, environment=_environment()).seconds)
+            seconds.append(timed([sys.executable, "-c", code], timeout=30, environment=environment()).seconds)
     rounds = list(zip(*times.values(), strict=True))
     check = "import aiodicom, sys; aiodicom.connect, aiodicom.Server; print(int('numpy' in sys.modules))"
-    numpy = timed([sys.executable, "-c", check], timeout=30, environment=_environment()).stdout
+    numpy = timed([sys.executable, "-c", check], timeout=30, environment=environment()).stdout
     return Sample(
         {
             "ms in all": 1e3 * statistics.median(imported for _, imported, _ in rounds),
