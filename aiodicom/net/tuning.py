@@ -238,9 +238,10 @@ class Tuner:
     def _try(self, move: _Move, now: float) -> bool:
         """Puts a step on trial; false when there is no such step from here."""
         before = self._associations, self.window
-        value, most = (
-            (self.window, min(self._granted, MOST_WINDOW)) if move.what == "window" else (before[0], self._allowed(now))
-        )
+        if move.what == "window":
+            value, most = self.window, min(self._granted, MOST_WINDOW)
+        else:
+            value, most = self._associations, self._allowed(now)
         if move.factor > 1:
             wanted = min(max(value + 1, int(value * move.factor)), most)
         else:
