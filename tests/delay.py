@@ -38,7 +38,8 @@ class Half(asyncio.Protocol):
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_paused = False
-        self._is_stuck = False
+        # Until there is somebody to give it to, nothing arrives.
+        self._is_stuck = other is None
         self.other = other
         self.transport: Any = None
 
@@ -46,15 +47,13 @@ class Half(asyncio.Protocol):
         self.transport = transport
         self._proxy.halves.add(self)
         if self.other is None:
-            # Until there is somebody to give it to, nothing is read.
-            transport.pause_reading()
             self._proxy.connect(self)
         else:
             self.other.other = self
             if self.other.transport is None:
                 transport.close()  # it has gone in the meantime
             else:
-                self.other.transport.resume_reading()
+                self.other.hold(False)
 
     def data_received(self, data: bytes) -> None:
         self._bytes += len(data)
