@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from aiodicom.errors import AssociationClosed, DeadlineExceeded, LocalError
+from aiodicom.errors import AssociationClosed, DeadlineExceeded, LocalError, StatusError
 from aiodicom.net.association import Association
 from aiodicom.net.tuning import PATIENCE, Choice, Tuner
 
@@ -56,7 +56,7 @@ class Member:
         self.is_leaving = False
         #: when its last turn was given back
         self.used = now
-        #: whether it has ever answered. Until then: when its first operation began, the bytes of those that have begun,
+        #: whether it has ever answered. Until then, while turns are taken: when the first began, the bytes of all,
         #: and how many operations the pool had completed at the first
         self.is_proven = False
         self.begun: float | None = None
@@ -171,6 +171,7 @@ class AssociationPool:
             try:
                 result = await operation(member.association)
             except BaseException as error:
+                member.is_proven |= isinstance(error, StatusError)
                 self.give(member, error)
                 if member.is_withdrawn and isinstance(error, AssociationClosed) and not is_again:
                     is_again = True
@@ -220,6 +221,8 @@ class AssociationPool:
         member.taken -= 1
         member.is_lent = False
         member.used = self._now()
+        if not member.taken:
+            member.begun, member.size = None, 0
         if not member.is_leaving:
             if not member.association.is_open:
                 member.why = error

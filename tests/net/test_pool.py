@@ -517,6 +517,34 @@ def test_one_that_only_takes_long_is_waited_for() -> None:
     run_virtually(main())
 
 
+@pytest.mark.parametrize("error", [StatusError(0xA700, "out of resources"), OSError(2, "No such file")])
+def test_one_whose_operations_have_failed_is_not_stalled(error: Exception) -> None:
+    async def main() -> None:
+        peer = FarPeer()
+
+        async def fail(_association: object) -> str:
+            await asyncio.sleep(Far.ROUND_TRIP)
+            raise error
+
+        async def slow(_association: object) -> str:
+            await asyncio.sleep(2.5)
+            return "slow"
+
+        async with peer.pool(size=2, window=1, idle=1.0) as it:
+            one = await it.take(is_whole=True)
+            for _ in range(100):  # all on the other one
+                with suppress(type(error)):
+                    await it.perform(fail)
+            it.give(one)
+            for _ in range(10):
+                await it.perform(lambda association: association.c_echo())
+            assert one.is_proven
+            assert await asyncio.gather(it.perform(slow), it.perform(slow)) == ["slow", "slow"]
+        assert (peer.asked, peer.aborted) == (2, 0)
+
+    run_virtually(main())
+
+
 def test_who_hears_of_failures() -> None:
     heard: list[BaseException] = []
 
