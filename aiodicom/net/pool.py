@@ -31,7 +31,7 @@ class Pool(AssociationPool):
     timeout has passed, or on which an operation was cancelled, is not used again.
 
     `size` "auto" finds the number of associations by what gets done: more while that brings gain, fewer when the peer
-    refuses them or when more bring none, from 24 up to 64. `window` "auto" does so for the operations outstanding on
+    refuses them or when more bring none, from 32 up to 64. `window` "auto" does so for the operations outstanding on
     each association (PS3.7 D.3.3.3), up to 32. When the peer takes fewer associations than `size` (A-ASSOCIATE-RJ, or
     no answer), those that it has taken go on, and more are tried later.
 

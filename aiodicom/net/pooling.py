@@ -122,6 +122,7 @@ class AssociationPool:
         #: how many operations have succeeded
         self._completed = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         #: nothing is begun any more; nothing is finished either
         self._is_over = False
@@ -443,9 +444,10 @@ class AssociationPool:
         if self._is_over:
             return
         if self._timer is not None:
-            if self._timer.when() <= when:
+            if self._wakes_at <= when:
                 return
             self._timer.cancel()
+        self._wakes_at = when
         self._timer = self._loop.call_at(when, self._sweep)
 
     def _watch(self, member: Member, now: float, size: int) -> None:

@@ -17,7 +17,7 @@ Choice: TypeAlias = int | Literal["auto"]
 
 #: With how many associations the search begins, and where it ends. A peer's queue of connections that it has not
 #: accepted yet often has no more than 50 places: that is why they are not opened all at once.
-FIRST_ASSOCIATIONS: Final = 24
+FIRST_ASSOCIATIONS: Final = 32
 MOST_ASSOCIATIONS: Final = 64
 #: The window that is proposed where it is to be found.
 MOST_WINDOW: Final = 32
@@ -192,7 +192,8 @@ class Tuner:
         self._work += work
         self._busy += busy
         outstanding = self._associations * self.window
-        if self._completed >= outstanding:
+        # A stride is long enough to be judged by half of them.
+        if self._completed >= (outstanding // 2 if self._is_striding else outstanding):
             goodput = outstanding * self._work / max(self._busy, 1e-9)
             self._begin(now)
             self._judge(goodput, now)

@@ -21,6 +21,7 @@ from aiodicom.errors import (
     StatusError,
 )
 from aiodicom.net.pooling import AssociationPool
+from aiodicom.net.tuning import FIRST_ASSOCIATIONS
 from tests.delay import DelayingProxy
 from tests.net.sides import CONTEXTS, CT_UIDS, DATA, part10, soon, until
 from tests.net.virtual import run_virtually
@@ -460,8 +461,8 @@ def send(peer: FarPeer, count: int, **options: Any) -> float:
 
 def test_round_trips_to_a_peer_without_a_window() -> None:
     peer = FarPeer()
-    # One association alone: one to open it, 400, one to release it. 24, then 48, then 64:
-    assert send(peer, 400) <= 11.5 * Far.ROUND_TRIP
+    # One association alone: one to open it, 400, one to release it. 32, then 64:
+    assert send(peer, 400) <= 10.5 * Far.ROUND_TRIP
     assert peer.asked == 64
     assert peer.answered == 400
 
@@ -475,21 +476,21 @@ def test_round_trips_with_a_window_of_32_on_one_association() -> None:
 def test_a_window_that_is_found_opens_no_more() -> None:
     peer = FarPeer(window=16)
     send(peer, 400)
-    assert peer.asked == 24
+    assert peer.asked == FIRST_ASSOCIATIONS
 
 
 @pytest.mark.parametrize("takes", [1, 5])
 def test_associations_that_hang_in_opening_hinder_nothing(takes: int) -> None:
     peer = FarPeer(takes=takes)
     assert send(peer, 100) <= (100 / takes + 2.5) * Far.ROUND_TRIP
-    assert peer.asked == 24
+    assert peer.asked == FIRST_ASSOCIATIONS
     # Nor when there is so much to do that they are given up meanwhile, and tried again.
     peer = FarPeer(takes=takes)
     assert send(peer, 2000) <= (2000 / takes + 2.5) * Far.ROUND_TRIP
-    assert peer.asked < 40
+    assert peer.asked < FIRST_ASSOCIATIONS + 16
 
 
-@pytest.mark.parametrize(("size", "opened"), [(8, 8), ("auto", 24)])
+@pytest.mark.parametrize(("size", "opened"), [(8, 8), ("auto", FIRST_ASSOCIATIONS)])
 def test_associations_that_are_accepted_and_not_served(size: Any, opened: int) -> None:
     """Orthanc accepts more than it has threads for, and turns to them when others end."""
     peer = FarPeer(served=4)
