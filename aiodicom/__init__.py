@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aiodicom.net.acceptor import Rejection
     from aiodicom.net.association import Association
     from aiodicom.net.connect import connect
+    from aiodicom.net.pool import Pool
     from aiodicom.net.requests import EchoRequest, StoreRequest
     from aiodicom.net.run import run
     from aiodicom.net.serve import Serving, serve
@@ -44,6 +45,7 @@ _MODULES = {
     "EchoRequest": "aiodicom.net.requests",
     "FileSet": "aiodicom.part10.dicomdir",
     "PersonName": "aiodicom.dataset",
+    "Pool": "aiodicom.net.pool",
     "Rejection": "aiodicom.net.acceptor",
     "Sequence": "aiodicom.dataset",
     "Server": "aiodicom.net.server",
@@ -81,6 +83,7 @@ __all__ = [
     "EchoRequest",
     "FileSet",
     "PersonName",
+    "Pool",
     "Rejection",
     "Sequence",
     "Server",

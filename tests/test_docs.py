@@ -33,8 +33,8 @@ def blocks() -> list[tuple[str, str]]:
 
 BLOCKS = blocks()
 # An example with both ends stands alone, like one with neither.
-SERVERS = [block for block in BLOCKS if ".listen(" in block[1] and ".connect(" not in block[1]]
-CLIENTS = [block for block in BLOCKS if ".connect(" in block[1] and ".listen(" not in block[1]]
+SERVERS = [block for block in BLOCKS if ".listen(" in block[1] and not re.search(r"\.(connect|Pool)\(", block[1])]
+CLIENTS = [block for block in BLOCKS if re.search(r"\.(connect|Pool)\(", block[1]) and ".listen(" not in block[1]]
 OTHERS = [block for block in BLOCKS if block not in SERVERS and block not in CLIENTS]
 
 

@@ -5,6 +5,8 @@ Only the module of the command that was asked for is imported, so that a command
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit code 0: full success. 1: something failed, stderr has a line. 2: the arguments are not understood.
     """
+    # What is left at the end goes with the process: collecting it takes longer than many a command.
+    atexit.register(gc.freeze)
     try:
         import typer
     except ModuleNotFoundError:

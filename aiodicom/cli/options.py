@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from aiodicom.net.tuning import Choice
 
 __all__ = [
     "AcseTimeout",
     "Associations",
+    "AssociationsOrAuto",
     "CalledAet",
     "CallingAet",
     "ConnectTimeout",
@@ -21,6 +25,8 @@ __all__ = [
     "Port",
     "Verbose",
     "Window",
+    "WindowOrAuto",
+    "choice",
     "timeout",
 ]
 
@@ -33,6 +39,17 @@ def _ae_title(value: str | None) -> str | None:
     if not title or len(title) > 16 or "\\" in title or not (title.isascii() and title.isprintable()):
         raise typer.BadParameter(f"{value!r} is no AE title: 1 to 16 ASCII characters, without backslash")
     return title
+
+
+def _number_or_auto(value: str | None) -> str | None:
+    if value is not None and value != "auto" and not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
+        raise typer.BadParameter(f"{value!r} is neither a number from 1 to 65535 nor auto")
+    return value
+
+
+def choice(value: str) -> Choice:
+    """What an option of a number or "auto" means to the library."""
+    return "auto" if value == "auto" else int(value)
 
 
 def timeout(seconds: float) -> float | None:
@@ -80,6 +97,25 @@ Window = Annotated[
         metavar="N",
         min=1,
         max=65535,
+        help="Requests to have outstanding on an association, if the peer agrees (asynchronous operations).",
+    ),
+]
+AssociationsOrAuto = Annotated[
+    str,
+    typer.Option(
+        "--associations",
+        metavar="N|auto",
+        callback=_number_or_auto,
+        help="How many associations to use side by side; auto: as many as bring gain.",
+    ),
+]
+WindowOrAuto = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="N|auto",
+        callback=_number_or_auto,
+        show_default="1, or auto with --associations auto",
         help="Requests to have outstanding on an association, if the peer agrees (asynchronous operations).",
     ),
 ]

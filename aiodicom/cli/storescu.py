@@ -16,6 +16,7 @@ from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import StatusError
 from aiodicom.net.descriptors import allow_descriptors
+from aiodicom.net.tuning import MOST_ASSOCIATIONS, MOST_WINDOW
 from aiodicom.services.scan import Found, scan
 from aiodicom.services.sending import StoreJob
 from aiodicom.standard.status import Status
@@ -34,8 +35,8 @@ def storescu(
     ],
     calling_aet: options.CallingAet = "AIODICOM",
     called_aet: options.CalledAet = "ANY-SCP",
-    associations: options.Associations = 1,
-    window: options.Window = 1,
+    associations: options.AssociationsOrAuto = "1",
+    window: options.WindowOrAuto = None,
     max_pdu: options.MaxPdu = 131072,
     connect_timeout: options.ConnectTimeout = 15,
     acse_timeout: options.AcseTimeout = 30,
@@ -49,9 +50,11 @@ def storescu(
     Files go as they are, in their own transfer syntax where the peer accepts it; if not, those without compressed
     pixels are encoded anew. Files that are no DICOM are named and skipped.
 
-    Example: aiodicom storescu pacs.example.org 104 -aec PACS study/ --associations 4
+    Example: aiodicom storescu pacs.example.org 104 -aec PACS study/ --associations auto
     """
     output.configure_logging(verbose, debug)
+    side_by_side = options.choice(associations)
+    outstanding = options.choice(window or ("auto" if side_by_side == "auto" else "1"))
     timeouts = aiodicom.Timeouts(
         connect=options.timeout(connect_timeout),
         acse=options.timeout(acse_timeout),
@@ -66,14 +69,14 @@ def storescu(
             called_aet=called_aet,
             contexts=contexts,
             max_pdu=max_pdu,
-            window=window,
+            window=MOST_WINDOW if outstanding == "auto" else outstanding,
             timeouts=timeouts,
         )
 
     async def work(stop: asyncio.Event) -> int:
-        allow_descriptors(associations)
+        allow_descriptors(MOST_ASSOCIATIONS if side_by_side == "auto" else side_by_side)
         tally = _Tally()
-        job = StoreJob(scan(map(str, paths)), connect, tally, associations=associations, window=window)
+        job = StoreJob(scan(map(str, paths)), connect, tally, associations=side_by_side, window=outstanding)
         if sys.stderr.isatty() and not (verbose or debug):
             from aiodicom.cli.progress import Progress
 

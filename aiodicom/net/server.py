@@ -64,7 +64,7 @@ class Server:
         max_associations: int | None = None,
         max_pdu: int = 131072,
         contexts: Support | None = None,
-        window: int = 16,
+        window: int = 32,
         max_memory: int | None = None,
         timeouts: Timeouts = _SERVER_TIMEOUTS,
     ) -> None:

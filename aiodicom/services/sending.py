@@ -2,26 +2,30 @@
 
 Files are looked at while others are sent, a few thousand ahead. What is found decides what is proposed: a presentation
 context for each pair of SOP class and transfer syntax, up to 128 on an association. Pairs beyond those, and pairs that
-turn up later, make another *group* with associations of its own, beside the first. For native objects (without
-compressed pixels) the other native transfer syntaxes are proposed too: a peer that does not accept theirs gets them
-encoded anew.
+turn up later, make another *group* with a pool of associations of its own, beside the first. For native objects
+(without compressed pixels) the other native transfer syntaxes are proposed too: a peer that does not accept theirs gets
+them encoded anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiodicom.errors import AiodicomError, AssociationClosed, RemoteError, StatusError
+from aiodicom.net.pooling import AssociationPool
 from aiodicom.net.reencoding import NATIVE
+from aiodicom.net.tuning import Choice
 from aiodicom.services.scan import Found, Unusable
-from aiodicom.services.stopping import Interrupted, unless_stopped
+from aiodicom.services.stopping import Interrupted
 from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
+    from aiodicom.dimse.messages import CStoreRSP
     from aiodicom.net.association import Association
 
 __all__ = ["Connect", "Listener", "StoreJob", "Unsendable", "proposal"]
@@ -57,7 +61,7 @@ class Listener(Protocol):
         """It was not stored: a failure status, no context for it, or its association ended."""
 
     def unsent(self, path: str, error: BaseException) -> None:
-        """It was not tried, because no association is left, or because of the stop."""
+        """It was not tried, because no association is left or can be opened, or because of the stop."""
 
     def skipped(self, path: str, reason: str) -> None:
         """It is no DICOM file."""
@@ -70,6 +74,7 @@ class StoreJob:
     """Stores each of `files` once. `run()` raises nothing that concerns files or peers: the listener hears of it.
 
     `associations`: how many share the files of a group; `window`: how many requests each has outstanding at most.
+    Either may be "auto": it is then found by what gets done.
     """
 
     def __init__(
@@ -78,8 +83,8 @@ class StoreJob:
         connect: Connect,
         listener: Listener,
         *,
-        associations: int = 1,
-        window: int = 1,
+        associations: Choice = 1,
+        window: Choice = 1,
     ) -> None:
         #: files found so far, and whether those are all
         self.found = 0
@@ -95,7 +100,7 @@ class StoreJob:
         self._group_of: dict[tuple[str, str], _Group] = {}
         self._waiting = 0
         self._is_low = asyncio.Event()
-        self._lanes: asyncio.TaskGroup
+        self._tasks: asyncio.TaskGroup
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns when every file has been heard of; after `stop`, as soon as what is on its way has been answered.
@@ -105,7 +110,7 @@ class StoreJob:
         self._stop = stop
         waking = asyncio.create_task(self._wake_on_stop())
         try:
-            async with asyncio.TaskGroup() as self._lanes:
+            async with asyncio.TaskGroup() as self._tasks:
                 await self._scan(_FIRST, _FIRST_SECONDS)
                 while not self.is_scanned and not stop.is_set():
                     self._is_low.clear()
@@ -123,7 +128,7 @@ class StoreJob:
         await self._stop.wait()
         self._is_low.set()
         for group in self._groups:
-            group.arrived.set()
+            group.is_done.set()
 
     # ------------------------------------------------------------------------------------------- files, to groups
 
@@ -138,10 +143,8 @@ class StoreJob:
             else:
                 self._listener.skipped(entry.path, entry.reason)
         for group in self._groups:
-            if group.queue:
-                self._staff(group)
-            if group.queue or self.is_scanned:
-                group.arrived.set()
+            self._staff(group)
+            self._look_for_end(group)
 
     def _read(self, count: int, seconds: float) -> list[Found | Unusable]:
         """Looks at the next files; runs in a thread."""
@@ -164,7 +167,7 @@ class StoreJob:
         if group is None:
             group = self._groups[-1] if self._groups else None
             # What an association proposes is settled when it is opened.
-            if group is None or group.is_settled or len(group.kinds) == _CONTEXTS:
+            if group is None or group.pool is not None or len(group.kinds) == _CONTEXTS:
                 group = _Group()
                 self._groups.append(group)
             group.kinds.append(pair)
@@ -175,68 +178,92 @@ class StoreJob:
             group.queue.append(file)
             self._waiting += 1
 
-    def _staff(self, group: _Group) -> None:
-        """Opens associations for the group's files, as many as may be."""
-        if group.error is not None:
-            return
-        group.is_settled = True
-        while group.lanes < min(self._associations, len(group.queue)):
-            group.lanes += 1
-            self._lanes.create_task(self._lane(group))
-
     # ------------------------------------------------------------------------------------------- files, to the peer
 
-    async def _lane(self, group: _Group) -> None:
-        """One association, from its proposal to its release."""
-        error: BaseException | None = None
-        try:
-            async with await unless_stopped(self._stop, self._connect(proposal(group.kinds))) as association:
-                async with asyncio.TaskGroup() as workers:
-                    # 0 is no limit (PS3.7 D.3.3.3)
-                    for _ in range(min(self._window, association.window or self._window)):
-                        workers.create_task(self._work(group, association))
-                if not association.is_open:
-                    error = group.cause or AssociationClosed("the peer released the association")
-        except (AiodicomError, OSError) as failure:
-            error = failure
-        except Interrupted:
-            pass
-        finally:
-            group.lanes -= 1
-        if error is not None:
-            self._listener.association_failed(error)
-            if group.lanes == 0:
-                self._give_up(group, error)
-        elif not self._stop.is_set():
-            self._staff(group)  # for files that came while the association was being released
+    def _staff(self, group: _Group) -> None:
+        """Has as many of the group's files sent at once as its pool wants."""
+        if group.error is not None or self._stop.is_set() or not group.queue:
+            return
+        if group.pool is None:
+            contexts = proposal(group.kinds)
+            group.pool = AssociationPool(
+                lambda: self._connect(contexts),
+                size=self._associations,
+                window=self._window,
+                max_waiting=sys.maxsize,  # there are as many as are wanted at once
+                wait=None,
+                idle=_IDLE,
+                on_failure=self._listener.association_failed,
+            )
+            self._tasks.create_task(self._keep(group, group.pool))
+        for _ in range(min(group.pool.concurrency - group.workers, len(group.queue))):
+            group.workers += 1
+            self._tasks.create_task(self._work(group, group.pool))
 
-    async def _work(self, group: _Group, association: Association) -> None:
-        """Sends one file after the other, until there are no more or the association has ended."""
-        listener = self._listener
-        while association.is_open and not self._stop.is_set():
-            if not group.queue:
-                if self.is_scanned or not await group.wait():
-                    return
-                continue
-            file = group.queue.popleft()
-            self._waiting -= 1
-            if self._waiting < _LOW:
-                self._is_low.set()
+    async def _keep(self, group: _Group, pool: AssociationPool) -> None:
+        """The life of a pool."""
+        async with pool:
+            await group.is_done.wait()
+
+    async def _work(self, group: _Group, pool: AssociationPool) -> None:
+        """Sends one file after the other, until there are no more or fewer are wanted at once."""
+        try:
+            while group.queue and group.workers <= pool.concurrency and not self._stop.is_set():
+                file = group.queue.popleft()
+                self._waiting -= 1
+                if self._waiting < _LOW:
+                    self._is_low.set()
+                group.held += 1
+                try:
+                    await self._send(file, group, pool)
+                finally:
+                    group.held -= 1
+                self._staff(group)
+        finally:
+            group.workers -= 1
+            self._look_for_end(group)
+
+    async def _send(self, file: Found, group: _Group, pool: AssociationPool) -> None:
+        is_begun = False
+
+        async def store(association: Association) -> CStoreRSP:
+            nonlocal is_begun
+            is_begun = True
+            group.running += 1
+            self._look_for_end(group)
             try:
-                response = await association.c_store(file.path)
-            except (AiodicomError, OSError) as error:
-                if isinstance(error, RemoteError) and not isinstance(error, StatusError):
-                    group.cause = error
-                listener.failed(file.path, error)
+                return await association.c_store(file.path)
+            finally:
+                group.running -= 1
+
+        try:
+            response = await pool.perform(store, size=file.size)
+        except (AiodicomError, OSError) as error:
+            if is_begun:
+                self._listener.failed(file.path, error)
             else:
-                listener.sent(file, response.status)
+                self._listener.unsent(file.path, Interrupted() if self._stop.is_set() else group.error or error)
+            is_about_file = isinstance(error, StatusError) or not isinstance(error, RemoteError | AssociationClosed)
+            if (not is_about_file or not is_begun) and not (pool.open or pool.opening) and not self._stop.is_set():
+                self._give_up(group, error)
+        else:
+            self._listener.sent(file, response.status)
+
+    def _look_for_end(self, group: _Group) -> None:
+        """When nothing more will be begun, associations are released as they become idle: there are servers that accept
+        more than they serve, and turn to the next one when another ends.
+        """
+        if self.is_scanned and not group.queue and group.held == group.running:
+            group.is_done.set()
 
     def _give_up(self, group: _Group, error: BaseException) -> None:
-        group.error = error
+        if group.error is None:
+            group.error = error
+            group.is_done.set()
         self._waiting -= len(group.queue)
         self._is_low.set()
         while group.queue:
-            self._listener.unsent(group.queue.popleft().path, error)
+            self._listener.unsent(group.queue.popleft().path, group.error)
 
 
 def proposal(kinds: Sequence[tuple[str, str]]) -> list[tuple[str, tuple[str, ...]]]:
@@ -257,28 +284,18 @@ def proposal(kinds: Sequence[tuple[str, str]]) -> list[tuple[str, tuple[str, ...
 
 
 class _Group:
-    """Files whose presentation contexts fit into one association, and what works on them."""
+    """Files whose presentation contexts fit into one association, and what sends them."""
 
     def __init__(self) -> None:
-        #: pairs of SOP class and transfer syntax
+        #: pairs of SOP class and transfer syntax; no more of them once there is a pool
         self.kinds: list[tuple[str, str]] = []
-        #: whether an association has been opened: no further contexts then
-        self.is_settled = False
         self.queue: deque[Found] = deque()
-        self.lanes = 0
-        #: set when files have been added, or no more will be
-        self.arrived = asyncio.Event()
-        #: why an association ended
-        self.cause: BaseException | None = None
+        self.pool: AssociationPool | None = None
+        self.workers = 0
+        #: files that have been taken from the queue and not been heard of yet, and those of them that are being sent
+        self.held = 0
+        self.running = 0
+        #: set when nothing more will be begun
+        self.is_done = asyncio.Event()
         #: why nothing is sent any more
         self.error: BaseException | None = None
-
-    async def wait(self) -> bool:
-        """Waits for files; false when none turn up."""
-        self.arrived.clear()
-        try:
-            async with asyncio.timeout(_IDLE):
-                await self.arrived.wait()
-        except TimeoutError:
-            return False
-        return True

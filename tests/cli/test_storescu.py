@@ -135,6 +135,66 @@ def test_window(invoke: Invoke, tmp_path: Path) -> None:
     assert received == sent
 
 
+def test_as_many_associations_as_bring_gain(invoke: Invoke, tmp_path: Path) -> None:
+    sent = put_many(tmp_path, 200)
+    archive = Archive(window=(4, 1))
+    with RawPeer(archive) as peer:
+        outcome = invoke("storescu", "127.0.0.1", peer.port, tmp_path, "--associations", "auto")
+        assert 2 <= peer.connections <= 64
+    assert (outcome.code, outcome.err) == (0, "")
+    assert archive.data == sent
+    assert {request.window for request in archive.requests} == {(32, 1)}  # type: ignore[attr-defined]
+
+
+def test_refusals_are_no_failures_where_the_number_is_to_be_found(invoke: Invoke, tmp_path: Path) -> None:
+    put_many(tmp_path, 100)
+    is_taken = threading.Lock()
+
+    def script(peer: Connection) -> None:
+        if is_taken.acquire(blocking=False):
+            peer.accept()
+            # Nothing is answered before the others have been refused.
+            assert refused.wait(30)
+            peer.serve()
+        else:
+            peer.expect(A_ASSOCIATE_RQ)
+            peer.send(pdu(A_ASSOCIATE_RJ, bytes((0, 2, 3, 2))))
+            refused.set()
+
+    refused = threading.Event()
+    with RawPeer(script) as peer:
+        outcome = invoke("storescu", "127.0.0.1", peer.port, tmp_path, "--associations", "auto", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert json.loads(outcome.out)["sent"] == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "window"),
+    [
+        (["--associations", "auto", "--window", "3"], (3, 1)),
+        (["--associations", "2", "--window", "auto"], (32, 1)),
+        (["--associations", "auto", "--window", "1"], None),
+        (["--associations", "2"], None),
+    ],
+)
+def test_which_window_is_proposed(
+    invoke: Invoke, tmp_path: Path, options: list[str], window: tuple[int, int] | None
+) -> None:
+    put_many(tmp_path, 5)
+    archive = Archive()
+    with RawPeer(archive) as peer:
+        assert invoke("storescu", "127.0.0.1", peer.port, tmp_path, *options).code == 0
+    assert {request.window for request in archive.requests} == {window}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("option", ["--associations", "--window"])
+@pytest.mark.parametrize("value", ["0", "many", "65536", "-1", "", "1.5"])
+def test_what_is_neither_a_number_nor_auto(invoke: Invoke, tmp_path: Path, option: str, value: str) -> None:
+    outcome = invoke("storescu", "127.0.0.1", 104, tmp_path, option, value)
+    assert outcome.code == 2
+    assert f"{value!r} is neither a number from 1 to 65535 nor auto" in outcome.err
+
+
 @pytest.mark.parametrize("max_pdu", [0, 128, 1000, 131072])
 def test_a_peer_with_small_pdus(invoke: Invoke, tmp_path: Path, max_pdu: int) -> None:
     sent = put_many(tmp_path, 3, size=10_002)

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from aiodicom.errors import AssociationAborted, AssociationRejected, ConnectionLost, ContextNotAccepted, StatusError
+from aiodicom.errors import (
+    AssociationAborted,
+    AssociationClosed,
+    AssociationRejected,
+    ConnectionLost,
+    ContextNotAccepted,
+    StatusError,
+)
 from aiodicom.part10.meta import FileMeta
 from aiodicom.services import sending
 from aiodicom.services.scan import Found, Unusable
@@ -71,15 +78,17 @@ class FakeAssociation:
         self.error = error
         return error
 
-    async def __aenter__(self) -> FakeAssociation:
-        return self
-
-    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
+    async def release(self) -> None:
         self.ended.set()
-        self.end = "aborted" if error is not None else "died" if self.error is not None else "released"
-        if error is None and self.error is not None:
-            raise self.error
+        if self.end != "aborted":
+            self.end = "died" if self.error is not None else "released"
         self.is_open = False
+        if self.error is not None:
+            raise self.error
+
+    def abort(self) -> None:
+        self.is_open = False
+        self.end = "aborted"
 
 
 class Peer:
@@ -141,7 +150,7 @@ class Heard:
 
 
 async def job(
-    peer: Peer, entries: Sequence[Found | Unusable], *, stop: asyncio.Event | None = None, **options: int
+    peer: Peer, entries: Sequence[Found | Unusable], *, stop: asyncio.Event | None = None, **options: Any
 ) -> Heard:
     heard = Heard()
     work = StoreJob(iter(entries), peer.connect, heard, **options)
@@ -185,6 +194,31 @@ async def test_the_window(wanted: int, granted: int, most: int) -> None:
     peer = Peer(window=granted)
     await job(peer, files(100), window=wanted)
     assert peer.associations[0].most_outstanding == most
+
+
+@pytest.mark.parametrize("window", [1, 16])
+async def test_numbers_that_are_found(window: int) -> None:
+    peer = Peer(window=window)
+    heard = await job(peer, files(3000), associations="auto", window="auto")
+    assert len(heard.stored) == 3000
+    assert heard.associations == []
+    assert 24 <= len(peer.associations) <= 64
+    assert max(association.most_outstanding for association in peer.associations) <= window
+
+
+async def test_a_file_that_breaks_its_association_does_not_end_the_job() -> None:
+    async def answer(path: str, association: FakeAssociation) -> Status:
+        await asyncio.sleep(0)
+        if path == "file5":
+            association.die(AssociationClosed("aborted on this side"))
+            raise OSError(5, "Input/output error", path)
+        return Status.SUCCESS
+
+    peer = Peer(answer)
+    heard = await job(peer, files(20))
+    assert list(heard.errors) == ["file5"]
+    assert len(heard.stored) == 19
+    assert len(peer.associations) == 2
 
 
 @pytest.mark.parametrize("kinds", [127, 128, 129, 300])
