@@ -1,4 +1,4 @@
-"""Rows of senders over a long way: through a proxy that adds 25 ms each way (tests/delay.py), to a fresh server each time."""
+"""Rows of senders over a long way: through a proxy that adds 25 ms each way (tests/delay.py), to a fresh server."""
 
 from __future__ import annotations
 
