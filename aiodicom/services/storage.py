@@ -23,9 +23,11 @@ from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services.naming import EMPTY, InvalidUID, read_header, values_of
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import is_valid_uid
-from aiodicom.store.files import GATHER, Durability, Folder, PartialFile
+from aiodicom.store.committer import Committer
+from aiodicom.store.files import GATHER, Durability, Folder, PartialFile, Path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import ThreadPoolExecutor
 
     from aiodicom.net.association import Association
@@ -37,7 +39,7 @@ __all__ = ["FolderStorage", "StorageServer"]
 
 _log = logging.getLogger(__name__)
 
-#: Threads that wait for the disk. Syncs that run at the same time share its flushes: many cost little more than one.
+#: Threads that decode heads, and write what has been answered.
 _THREADS: Final = 32
 
 #: With `Durability.RECEIVED`: the size up to which an object is kept in memory until it has been answered, and how many
@@ -58,8 +60,8 @@ class FolderStorage:
     raises goes to the engine, which answers A700H when the disk is full or another resource is used up, else 0110H. An
     object that does not arrive completely, or that fails, leaves nothing.
 
-    `durability` says what a Success stands for. `SYNCED` waits for the disk in threads, many objects at a time; the
-    others write on the event loop, into the operating system's cache.
+    `durability` says what a Success stands for. All write on the event loop, into the operating system's cache;
+    `SYNCED` then waits for the disk in threads, many objects at a time.
 
     Raises OSError when `directory` cannot be made or written.
     """
@@ -88,26 +90,34 @@ class FolderStorage:
         self._gather = _KEPT if durability is Durability.RECEIVED and not self._is_decoding else GATHER
         self._backlog = 0
         self._threads: ThreadPoolExecutor | None = None
+        self._committer = Committer()
+        self._keep = self._handler()
+        self._filing: set[asyncio.Task[tuple[dict[str, str], Path]]] = set()
 
     def attach(self, server: Server) -> None:
         """Makes this the C-STORE handler of `server`."""
-        register = server.on_c_store(body=self.body)
-        if self._is_decoding:
-            register(self._file)
-        elif self.durability is Durability.SYNCED:
-            register(self._sync)
-        else:
-            register(self._write if self.durability is Durability.WRITTEN else self._answer_then_write)
+        server.on_c_store(body=self.body)(self._keep)
+
+    async def keep(self, request: StoreRequest) -> Status:
+        """Stores an object that `body` has taken, for a C-STORE handler of your own; returns what to answer.
+
+        Raises OSError. Cancellation gives up the wait, not the object: it is complete, and stays.
+        """
+        status = self._keep(request)
+        return status if isinstance(status, Status) else await status
 
     async def close(self) -> None:
         """Returns when what was answered has been written, and the command for every study has ended.
 
         The server must have been closed before.
         """
+        while self._filing:
+            await asyncio.wait(self._filing)
         if self._threads is not None:
             # What is left there are short waits for the disk, but the loop may still have other work.
             await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
             self._threads = None
+        await self._committer.close()
         self._folder.close()
         if self.studies is not None:
             await self.studies.drain()
@@ -129,29 +139,32 @@ class FolderStorage:
         )
         return file
 
+    def _handler(self) -> Callable[[StoreRequest], Status | Coroutine[Any, Any, Status]]:
+        if self._is_decoding:
+            return self._file
+        if self.durability is Durability.SYNCED:
+            return self._sync
+        return self._write if self.durability is Durability.WRITTEN else self._answer_then_write
+
     def _write(self, request: StoreRequest) -> Status:
         _file_of(request).commit(Durability.WRITTEN)
         return self._stored(request)
 
     async def _sync(self, request: StoreRequest) -> Status:
-        future = asyncio.wrap_future(self._executor().submit(_file_of(request).commit, Durability.SYNCED))
-        try:
-            # When the association ends meanwhile, nobody waits for the answer, but the object is whole: it stays.
-            await asyncio.shield(future)
-        except asyncio.CancelledError:
-            future.add_done_callback(_log_failure)
-            raise
+        await self._committer.commit(_file_of(request))
         return self._stored(request)
 
     async def _file(self, request: StoreRequest) -> Status:
         file = _file_of(request)
-        future = asyncio.wrap_future(self._executor().submit(self._place, file, request.affected_sop_instance_uid))
+        filing = asyncio.create_task(self._place(file, request.affected_sop_instance_uid))
+        self._filing.add(filing)
         # Whether or not somebody still waits for the answer.
-        future.add_done_callback(self._filed)
+        filing.add_done_callback(self._filed)
         try:
-            await asyncio.shield(future)
+            # When the association ends meanwhile, nobody waits for the answer, but the object is whole: it stays.
+            await asyncio.shield(filing)
         except asyncio.CancelledError:
-            future.add_done_callback(_log_failure)
+            filing.add_done_callback(_log_failure)
             raise
         except (DecodeError, InvalidUID) as error:
             refusal = "an object of %d bytes was refused with status %04XH: %s"
@@ -159,8 +172,17 @@ class FolderStorage:
             return Status.CANNOT_UNDERSTAND
         return self._stored(request)
 
-    def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Decodes what is needed of the object and gives it its name; runs in a thread."""
+    async def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
+        values, path = await asyncio.get_running_loop().run_in_executor(self._executor(), self._decode, file, uid)
+        if self.durability is Durability.SYNCED:
+            await self._committer.commit(file, path)
+        return values, path
+
+    def _decode(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
+        """Decodes what is needed of the object, and gives it its name unless the disk has to be waited for.
+
+        Runs in a thread.
+        """
         try:
             with os.fdopen(file.open_reader(), "rb", buffering=0) as reader:
                 values = values_of(read_header(reader, self._keywords), self._keywords)
@@ -169,11 +191,12 @@ class FolderStorage:
         except BaseException:
             file.discard()
             raise
-        durability = Durability.WRITTEN if self.durability is Durability.RECEIVED else self.durability
-        file.commit(durability, path)
+        if self.durability is not Durability.SYNCED:
+            file.commit(Durability.WRITTEN, path)
         return values, path
 
-    def _filed(self, future: asyncio.Future[tuple[dict[str, str], tuple[str, ...]]]) -> None:
+    def _filed(self, future: asyncio.Task[tuple[dict[str, str], Path]]) -> None:
+        self._filing.remove(future)
         if self.studies is None or future.cancelled() or future.exception() is not None:
             return
         values, path = future.result()

@@ -5,17 +5,24 @@ A `Folder` makes `PartialFile`s: an object is written under a temporary name in 
 whole files, and temporary names that begin with `TEMPORARY_PREFIX`.
 
 The descriptor of the folder saves every call from walking the path, so the usual object costs four system calls.
+
+`commit_together` has many files on the disk for little more than one costs; `store.committer` gathers them.
 """
 
 from __future__ import annotations
 
 import enum
 import os
-import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
-__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "Memory", "PartialFile"]
+from aiodicom.store._files import sync_all
+
+__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "Memory", "PartialFile", "Path", "commit_together"]
+
+#: Where a file goes in its folder: names of sub-folders, and its own last.
+Path = tuple[str, ...]
 
 #: What a temporary name begins with: hidden, and never the beginning of a UID.
 TEMPORARY_PREFIX: Final = ".aiodicom-"
@@ -26,8 +33,6 @@ _TEMPORARY_SUFFIX: Final = ".part"
 GATHER: Final = 64 * 1024
 
 _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# macOS has no fdatasync.
-_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class Durability(enum.StrEnum):
@@ -64,7 +69,7 @@ class Folder:
     Raises OSError when the path is no folder, or may not be written.
     """
 
-    __slots__ = ("_count", "_descriptor", "_prefix", "_syncs", "path")
+    __slots__ = ("_count", "_descriptor", "_prefix", "path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
@@ -76,7 +81,6 @@ class Folder:
             # Random, so that neither processes that share a volume between containers nor a reused pid collide.
             self._prefix = f"{TEMPORARY_PREFIX}{os.urandom(6).hex()}-"
             self._count = 0
-            self._syncs = _SharedSync(self._descriptor)
             self._lock()
         except BaseException:
             os.close(self._descriptor)
@@ -91,10 +95,6 @@ class Folder:
         check_names((name,))
         self._count = count = self._count + 1
         return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}", gather, memory)
-
-    def sync(self) -> None:
-        """Returns when every rename that was made before the call is on the disk. Blocks; calls share the work."""
-        self._syncs.wait()
 
     def close(self) -> None:
         """Partial files that are still open must have been committed or discarded."""
@@ -134,7 +134,7 @@ class Folder:
                 os.unlink(name, dir_fd=self._descriptor)
 
 
-def check_names(path: tuple[str, ...]) -> None:
+def check_names(path: Path) -> None:
     """Raises ValueError unless each is a name in a folder, and that of no temporary file."""
     for name in path:
         if "/" in name or "\0" in name or name in ("", ".", "..") or name.startswith(TEMPORARY_PREFIX):
@@ -198,43 +198,26 @@ class PartialFile:
 
     def open_reader(self) -> int:
         """A descriptor that reads what has been written; whoever asks for it closes it. Raises OSError."""
-        if self._pending or self._descriptor < 0:
-            try:
-                self._flush(b"")
-            except BaseException:
-                self.discard()
-                raise
-        return os.dup(self._descriptor)
+        return os.dup(self._complete())
 
-    def commit(self, durability: Durability, path: tuple[str, ...] = ()) -> None:
+    def commit(self, durability: Durability, path: Path = ()) -> None:
         """Gives the file its name, and returns when `durability` has been reached. Raises OSError.
 
         `path`: in place of the name that it was created for, a path below the folder, the name last. Sub-folders are
         made on demand; a symbolic link in the place of one is an error.
 
-        `SYNCED` blocks for as long as the disk takes: call it in a thread. For `RECEIVED` there is nothing to wait for,
-        but the file must get its name: it is the same as `WRITTEN`, and the caller has answered before.
+        `SYNCED` blocks for as long as the disk takes: call it in a thread, and `commit_together` for many. For
+        `RECEIVED` there is nothing to wait for, but the file must get its name: it is the same as `WRITTEN`, and the
+        caller has answered before.
         """
-        folder = self._folder._descriptor
-        try:
-            if self._pending or self._descriptor < 0:
-                self._flush(b"")
-            descriptor = self._descriptor
-            if durability is Durability.SYNCED:
-                _sync_data(descriptor)
-            # Closed before it is renamed: network file systems report a failed write here.
-            self._descriptor = -1
-            os.close(descriptor)
-            if len(path) > 1:
-                _rename_below(folder, self._temporary, path, durability is Durability.SYNCED)
-            else:
-                check_names(path)
-                os.rename(self._temporary, path[0] if path else self.name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            self._remove()
-            raise
         if durability is Durability.SYNCED:
-            self._folder.sync()
+            (failure,) = commit_together([(self, path)])
+            if failure is not None:
+                raise failure
+            return
+        with _SubFolders(self._folder._descriptor) as folders:
+            self._complete()
+            self._rename(path, folders)
 
     def discard(self) -> None:
         """Removes what was written, if there is anything. The final name is as it was."""
@@ -246,6 +229,31 @@ class PartialFile:
         # Whoever forgot it, for instance when an association ends at a bad moment, did not mean to keep it.
         with suppress(OSError):
             self.discard()
+
+    def _complete(self) -> int:
+        """Writes what is pending; returns the descriptor, all bytes written."""
+        try:
+            if self._pending or self._descriptor < 0:
+                self._flush(b"")
+        except BaseException:
+            self._remove()
+            raise
+        return self._descriptor
+
+    def _rename(self, path: Path, folders: _SubFolders) -> Path:
+        """Closes the file and gives it its name; returns its path."""
+        try:
+            path = path or (self.name,)
+            check_names(path)
+            # Closed before it is renamed: network file systems report a failed write here.
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+            below = folders.open(path[:-1])
+            os.rename(self._temporary, path[-1], src_dir_fd=self._folder._descriptor, dst_dir_fd=below)
+        except BaseException:
+            self._remove()
+            raise
+        return path
 
     def _take_pending(self) -> bytearray:
         pending, self._pending = self._pending, bytearray()
@@ -282,20 +290,75 @@ class PartialFile:
                 os.unlink(self._temporary, dir_fd=self._folder._descriptor)
 
 
-def _rename_below(folder: int, name: str, path: tuple[str, ...], sync: bool) -> None:
-    """Renames a file of `folder` to a path below it, and syncs the sub-folders on the way, not `folder` itself."""
-    check_names(path)
-    descriptors = [folder]
-    try:
-        for component in path[:-1]:
-            descriptors.append(_sub_folder(descriptors[-1], component))
-        os.rename(name, path[-1], src_dir_fd=folder, dst_dir_fd=descriptors[-1])
-        if sync:
-            for descriptor in reversed(descriptors[1:]):
-                os.fsync(descriptor)
-    finally:
-        for descriptor in descriptors[1:]:
-            os.close(descriptor)
+def commit_together(files: Sequence[tuple[PartialFile, Path]]) -> list[Exception | None]:
+    """Commits files of one folder as `SYNCED`; returns for each what `PartialFile.commit` would raise.
+
+    In this order: the bytes of all are on the disk, all have their names, the folders with the names are on the disk.
+    Blocks for as long as the disk takes.
+    """
+    failures: list[Exception | None] = [None] * len(files)
+    descriptors: dict[int, int] = {}
+    for index, (file, _) in enumerate(files):
+        try:
+            descriptors[index] = file._complete()
+        except Exception as error:
+            failures[index] = error
+    for index, number in zip(descriptors, sync_all(list(descriptors.values())), strict=True):
+        if number:
+            failures[index] = OSError(number, os.strerror(number))
+            files[index][0].discard()
+    with _SubFolders(files[0][0]._folder._descriptor) as folders:
+        paths: dict[int, Path] = {}
+        for index in descriptors:
+            if failures[index] is None:
+                file, path = files[index]
+                try:
+                    paths[index] = file._rename(path, folders)
+                except Exception as error:
+                    failures[index] = error
+        if paths:
+            for folder, failure in folders.sync():
+                for index, path in paths.items():
+                    if path[: len(folder)] == folder:
+                        failures[index] = failure
+    return failures
+
+
+class _SubFolders:
+    """Descriptors of folders below a folder, by their paths, for as long as the context lasts."""
+
+    __slots__ = ("_opened",)
+
+    def __init__(self, folder: int) -> None:
+        self._opened: dict[Path, int] = {(): folder}
+
+    def __enter__(self) -> _SubFolders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path, descriptor in self._opened.items():
+            if path:
+                os.close(descriptor)
+
+    def open(self, path: Path) -> int:
+        """The folder of that path, which is made when it is missing."""
+        descriptor = self._opened.get(path)
+        if descriptor is None:
+            descriptor = self._opened[path] = _sub_folder(self.open(path[:-1]), path[-1])
+        return descriptor
+
+    def sync(self) -> list[tuple[Path, OSError]]:
+        """Has the names in all folders that were opened on the disk; returns those where that failed.
+
+        The deepest first: a name is on the disk before the name of the folder that it is in.
+        """
+        failed = []
+        for path in sorted(self._opened, key=len, reverse=True):
+            try:
+                os.fsync(self._opened[path])
+            except OSError as error:
+                failed.append((path, error))
+        return failed
 
 
 def _make_folder(path: str) -> None:
@@ -324,46 +387,3 @@ def _sub_folder(folder: int, name: str) -> int:
         with suppress(FileExistsError):  # another object of the same study was faster
             os.mkdir(name, dir_fd=folder)
         return os.open(name, flags, dir_fd=folder)
-
-
-class _SharedSync:
-    """fsync of one folder for any number of threads: those that come while one runs share the next.
-
-    An fsync covers the renames made before it began; so a caller needs one that begins after its call.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._changed = threading.Condition()
-        self._begun = 0
-        self._ended = 0
-        self._failed = 0
-        self._failure: OSError | None = None
-
-    def wait(self) -> None:
-        with self._changed:
-            needed = self._begun + 1
-            while self._ended < needed:
-                if self._begun == self._ended:
-                    self._run()
-                else:
-                    self._changed.wait()
-            # A later success says nothing about what a failed one should have covered: a failure since the call counts.
-            failure = self._failure if self._failed >= needed else None
-        if failure is not None:
-            raise OSError(failure.errno, failure.strerror)
-
-    def _run(self) -> None:
-        self._begun += 1
-        self._changed.release()
-        failure = None
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            failure = error
-        finally:
-            self._changed.acquire()
-            self._ended = self._begun
-            if failure is not None:
-                self._failed, self._failure = self._ended, failure
-            self._changed.notify_all()

@@ -230,20 +230,28 @@ async def test_received_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(os.listdir(tmp_path)) == 4
 
 
-async def test_syncs_run_side_by_side_and_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(8)
-    loop_thread = threading.current_thread()
+async def test_syncs_are_shared_and_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop_thread, may_end = threading.current_thread(), threading.Event()
+    batches: list[int] = []
 
-    def sync(_descriptor: int) -> None:
+    def sync(descriptors: list[int]) -> list[int]:
         assert threading.current_thread() is not loop_thread
-        together.wait(60)  # passes only when eight are in here at once
+        batches.append(len(descriptors))
+        assert may_end.wait(60)
+        return [0] * len(descriptors)
 
-    monkeypatch.setattr(files, "_sync_data", sync)
+    monkeypatch.setattr(files, "sync_all", sync)
     store = FolderStorage(tmp_path, durability=Durability.SYNCED)
     engine = Engine(store)
-    statuses = await asyncio.gather(*(engine.store(b"x", uid=f"1.2.{number}") for number in range(8)))
-    assert statuses == [Status.SUCCESS] * 8
+    storing = [asyncio.create_task(engine.store(b"x", uid=f"1.2.{number}")) for number in range(100)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in storing)
+    may_end.set()
+    assert await asyncio.gather(*storing) == [Status.SUCCESS] * 100
     await store.close()
+    # One for each thread; what comes while both are busy waits and goes together, 64 at most.
+    assert sorted(batches) == [1, 1, 34, 64]
+    assert len(os.listdir(tmp_path)) == 100
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -253,13 +261,12 @@ async def test_the_association_ends_during_a_sync(
     loop = asyncio.get_running_loop()
     syncing, may_end = asyncio.Event(), threading.Event()
 
-    def sync(_descriptor: int) -> None:
+    def sync(descriptors: list[int]) -> list[int]:
         loop.call_soon_threadsafe(syncing.set)
         assert may_end.wait(60)
-        if fails:
-            raise OSError(errno.EIO, "Input/output error")
+        return [errno.EIO if fails else 0] * len(descriptors)
 
-    monkeypatch.setattr(files, "_sync_data", sync)
+    monkeypatch.setattr(files, "sync_all", sync)
     store = FolderStorage(tmp_path, durability=Durability.SYNCED)
     engine = Engine(store)
     request = engine.begin(b"x")
@@ -323,3 +330,22 @@ async def test_an_association_that_is_aborted_in_the_middle(tmp_path: Path) -> N
         await asyncio.wait((storing,))
         await association.wait_closed()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("durability", LEVELS)
+async def test_a_handler_of_your_own(tmp_path: Path, durability: Durability) -> None:
+    store = FolderStorage(tmp_path, durability=durability)
+    server = aiodicom.Server()
+
+    @server.on_c_store(body=store.body)
+    async def keep(request: aiodicom.StoreRequest) -> Status:
+        return await store.keep(request)
+
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])]) as association,
+    ):
+        await association.c_store(b"x", sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax=EXPLICIT)
+    await store.close()
+    assert os.listdir(tmp_path) == ["1.2.3.dcm"]
+    assert store.stored == 1

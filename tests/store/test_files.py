@@ -7,14 +7,14 @@ import gc
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiodicom.store import files
-from aiodicom.store.files import GATHER, TEMPORARY_PREFIX, Durability, Folder
+from aiodicom.store._files import sync_all
+from aiodicom.store.files import GATHER, TEMPORARY_PREFIX, Durability, Folder, commit_together
 
 LEVELS = list(Durability)
 
@@ -176,9 +176,11 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("call", ["_sync_data", "close", "rename"])
+@pytest.mark.parametrize("call", ["sync_all", "close", "rename"])
 def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    def fail(*args: Any, **_: object) -> None:
+    def fail(*args: Any, **_: object) -> list[int]:
+        if call == "sync_all":
+            return [errno.EIO] * len(args[0])
         if call == "close":
             real_close(args[0])
         raise OSError(errno.EIO, "Input/output error")
@@ -188,7 +190,7 @@ def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: py
         partial = folder.create("a")
         partial.write(b"x")
         with monkeypatch.context() as patched:
-            patched.setattr(files if call == "_sync_data" else os, call, fail)
+            patched.setattr(files if call == "sync_all" else os, call, fail)
             with pytest.raises(OSError, match="Input/output"):
                 partial.commit(Durability.SYNCED)
         assert names(tmp_path) == []
@@ -199,7 +201,12 @@ def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: py
 def test_synced_is_data_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     rename, fsync = os.rename, os.fsync
-    monkeypatch.setattr(files, "_sync_data", lambda _fd: calls.append("data"))
+
+    def counted_sync(descriptors: list[int]) -> list[int]:
+        calls.append("data")
+        return sync_all(descriptors)
+
+    monkeypatch.setattr(files, "sync_all", counted_sync)
 
     def counted_rename(*arguments: Any, **folders: Any) -> None:
         calls.append("name")
@@ -265,40 +272,75 @@ def test_a_folder_that_is_made_is_on_the_disk(tmp_path: Path, monkeypatch: pytes
     assert synced == []
 
 
-def test_threads_share_the_fsync_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    running, proceed = threading.Event(), threading.Event()
-    count = 0
-    waiting = threading.Semaphore(0)
+def test_many_are_committed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    rename, fsync = os.rename, os.fsync
 
-    def slow_fsync(_fd: int) -> None:
-        nonlocal count
-        count += 1
-        running.set()
-        assert proceed.wait(60)
+    def counted_sync(descriptors: list[int]) -> list[int]:
+        calls.append(f"{len(descriptors)} data")
+        return sync_all(descriptors)
+
+    def counted_rename(*arguments: Any, **folders: Any) -> None:
+        calls.append("name")
+        rename(*arguments, **folders)
+
+    def counted_fsync(descriptor: int) -> None:
+        calls.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path))
+        fsync(descriptor)
 
     with Folder(tmp_path) as folder:
-        monkeypatch.setattr(os, "fsync", slow_fsync)
-        first = threading.Thread(target=folder.sync)
-        first.start()
-        assert running.wait(60)
-        changed = folder._syncs._changed
-        real_wait = changed.wait
+        monkeypatch.setattr(files, "sync_all", counted_sync)
+        monkeypatch.setattr(os, "rename", counted_rename)
+        monkeypatch.setattr(os, "fsync", counted_fsync)
+        paths = [(), ("b",), ("x", "c"), ("x", "y", "d"), ("x", "y", "e")]
+        partials = [folder.create("a") for _ in paths]
+        for partial in partials:
+            partial.write(b"x" * 2 * GATHER)
+        assert commit_together(list(zip(partials, paths, strict=True))) == [None] * 5
+    assert calls == ["5 data", *["name"] * 5, "x/y", "x", "."]
+    assert names(tmp_path) == ["a", "b", "x"]
+    assert names(tmp_path / "x" / "y") == ["d", "e"]
 
-        def counted_wait() -> bool:
-            waiting.release()
-            return real_wait()
 
-        monkeypatch.setattr(changed, "wait", counted_wait)
-        others = [threading.Thread(target=folder.sync) for _ in range(8)]
-        for thread in others:
-            thread.start()
-        for _ in others:
-            assert waiting.acquire(timeout=60)
-        proceed.set()
-        for thread in (first, *others):
-            thread.join(60)
-            assert not thread.is_alive()
-    assert count == 2  # the eight came while the first ran, which covers none of them
+def test_one_that_fails_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in the way").write_bytes(b"kept")
+
+    def second_fails(descriptors: list[int]) -> list[int]:
+        return [0, errno.EIO, *sync_all(descriptors[2:])]
+
+    monkeypatch.setattr(files, "sync_all", second_fails)
+    with Folder(tmp_path) as folder:
+        partials = [folder.create(name) for name in "abcde"]
+        failures = commit_together(list(zip(partials, [(), (), ("..",), ("in the way", "d"), ()], strict=True)))
+    kinds = [type(failure) for failure in failures]
+    assert kinds == [type(None), OSError, ValueError, NotADirectoryError, type(None)]
+    assert names(tmp_path) == ["a", "e", "in the way"]
+
+
+def test_a_failed_fsync_of_a_sub_folder_fails_what_is_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/x"):
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    with Folder(tmp_path) as folder:
+        monkeypatch.setattr(os, "fsync", fail)
+        partials = [folder.create(name) for name in "abc"]
+        failures = commit_together(list(zip(partials, [(), ("x", "y", "b"), ("z", "c")], strict=True)))
+    assert [failure is not None for failure in failures] == [False, True, False]
+
+
+def test_sync_all_tells_which_failed() -> None:
+    read, write = os.pipe()
+    try:
+        with open(__file__, "rb") as file:
+            assert sync_all([]) == []
+            assert sync_all([file.fileno(), write, -1, file.fileno()]) == [0, errno.EINVAL, errno.EBADF, 0]
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 def test_a_failed_fsync_of_the_folder_fails_its_callers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
