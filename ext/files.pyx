@@ -64,10 +64,16 @@ def read_cached(int fd, Py_ssize_t size, off_t offset):
     return data if got == size else None
 
 
+def start_sync(int descriptor):
+    """Sets the bytes of an open file on their way to the disk, and waits for nothing but room in the disk's queue."""
+    with nogil:
+        start_writing(descriptor)
+
+
 def sync_all(descriptors):
     """Has the bytes of several open files on the disk (fdatasync), and returns the errno of each, 0 where it succeeded.
 
-    All are on their way to the disk before the first is waited for, and other threads run meanwhile.
+    Blocks, while other threads run.
     """
     cdef Py_ssize_t count = len(descriptors), index
     cdef int* files = <int*> malloc(max(1, count) * sizeof(int))
@@ -77,9 +83,6 @@ def sync_all(descriptors):
         for index in range(count):
             files[index] = descriptors[index]
         with nogil:
-            if count > 1:
-                for index in range(count):
-                    start_writing(files[index])
             for index in range(count):
                 files[index] = errno if sync_data(files[index]) else 0
         return [files[index] for index in range(count)]

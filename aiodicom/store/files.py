@@ -15,11 +15,11 @@ import enum
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
-from aiodicom.store._files import sync_all
+from aiodicom.store._files import start_sync, sync_all
 
-__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "Memory", "PartialFile", "Path", "commit_together"]
+__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path", "commit_together"]
 
 #: Where a file goes in its folder: names of sub-folders, and its own last.
 Path = tuple[str, ...]
@@ -27,10 +27,6 @@ Path = tuple[str, ...]
 #: What a temporary name begins with: hidden, and never the beginning of a UID.
 TEMPORARY_PREFIX: Final = ".aiodicom-"
 _TEMPORARY_SUFFIX: Final = ".part"
-
-#: Bytes that a partial file gathers before it calls the system: small objects then need one write, and small fragments
-#: few. Larger fragments are written from where they are.
-GATHER: Final = 64 * 1024
 
 _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -48,16 +44,6 @@ class Durability(enum.StrEnum):
     WRITTEN = "written"
     #: The object's bytes and its name are on the disk (fdatasync, rename, fsync of the folder).
     SYNCED = "synced"
-
-
-class Memory(Protocol):
-    """Bytes that may be kept in memory, shared by many."""
-
-    def take(self, size: int, /) -> bool:
-        """Takes so many; false when there are not as many left."""
-
-    def give(self, size: int, /) -> object:
-        """Gives so many back."""
 
 
 class Folder:
@@ -86,15 +72,14 @@ class Folder:
             os.close(self._descriptor)
             raise
 
-    def create(self, name: str, *, gather: int = GATHER, memory: Memory | None = None) -> PartialFile:
+    def create(self, name: str) -> PartialFile:
         """A file that will be called `name`, a single component of a path; nothing is opened before it must be.
 
-        `gather`: how many bytes it keeps in memory before it writes, if it gets them of `memory`. Raises ValueError for
-        any other name.
+        Raises ValueError for any other name.
         """
         check_names((name,))
         self._count = count = self._count + 1
-        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}", gather, memory)
+        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}")
 
     def close(self) -> None:
         """Partial files that are still open must have been committed or discarded."""
@@ -150,42 +135,31 @@ class PartialFile:
     failed fsync of the folder leaves the new file in place: it is whole, but may not survive a crash).
     """
 
-    __slots__ = (
-        "_descriptor",
-        "_folder",
-        "_gather",
-        "_is_finished",
-        "_memory",
-        "_pending",
-        "_temporary",
-        "name",
-        "size",
-    )
+    __slots__ = ("_descriptor", "_folder", "_held", "_is_finished", "_temporary", "name", "size")
 
-    def __init__(self, folder: Folder, name: str, temporary: str, gather: int, memory: Memory | None) -> None:
+    def __init__(self, folder: Folder, name: str, temporary: str) -> None:
         self._folder = folder
         self._temporary = temporary
         self._descriptor = -1
-        self._gather = gather
-        self._memory = memory
-        self._pending = bytearray()
+        self._held: memoryview | None = None
         self._is_finished = False
         self.name = name
-        #: bytes given to `write` so far
+        #: bytes given to `write` and `hold` so far
         self.size = 0
 
     def write(self, view: bytes | bytearray | memoryview) -> None:
         """Appends `view`, which is free again when the call returns. Raises OSError."""
-        length = len(view)
-        self.size += length
-        if len(self._pending) + length < self._gather and (self._memory is None or self._memory.take(length)):
-            self._pending += view
-        else:
-            try:
-                self._flush(view)
-            except BaseException:
-                self.discard()
-                raise
+        self.size += len(view)
+        try:
+            self._write(self._open(), view)
+        except BaseException:
+            self.discard()
+            raise
+
+    def hold(self, view: memoryview) -> None:
+        """`view` is the whole file: it is written when it has to be, by whoever commits the file, and then let go."""
+        self.size += len(view)
+        self._held = view
 
     def finish(self) -> None:
         """Nothing more will be written; `abandon` does nothing from here."""
@@ -221,7 +195,7 @@ class PartialFile:
 
     def discard(self) -> None:
         """Removes what was written, if there is anything. The final name is as it was."""
-        self._take_pending()
+        self._held = None
         if self._descriptor >= 0:
             self._remove()
 
@@ -230,15 +204,30 @@ class PartialFile:
         with suppress(OSError):
             self.discard()
 
-    def _complete(self) -> int:
-        """Writes what is pending; returns the descriptor, all bytes written."""
-        try:
-            if self._pending or self._descriptor < 0:
-                self._flush(b"")
-        except BaseException:
-            self._remove()
-            raise
+    def _open(self) -> int:
+        if self._descriptor < 0:
+            # The mode is what the umask leaves of it, as for any file that a program makes.
+            self._descriptor = os.open(self._temporary, _CREATE, 0o666, dir_fd=self._folder._descriptor)
         return self._descriptor
+
+    def _write(self, descriptor: int, view: bytes | bytearray | memoryview) -> None:
+        written = os.write(descriptor, view)
+        if written != len(view):  # the disk is full, or there is more than one call takes
+            with memoryview(view) as whole:
+                while written < len(whole):
+                    written += os.write(descriptor, whole[written:])
+
+    def _complete(self) -> int:
+        """Writes what is held; returns the descriptor of the open file."""
+        try:
+            descriptor = self._open()
+            held, self._held = self._held, None
+            if held is not None:
+                self._write(descriptor, held)
+        except BaseException:
+            self.discard()
+            raise
+        return descriptor
 
     def _rename(self, path: Path, folders: _SubFolders) -> Path:
         """Closes the file and gives it its name; returns its path."""
@@ -254,31 +243,6 @@ class PartialFile:
             self._remove()
             raise
         return path
-
-    def _take_pending(self) -> bytearray:
-        pending, self._pending = self._pending, bytearray()
-        if self._memory is not None:
-            self._memory.give(len(pending))
-        return pending
-
-    def _flush(self, view: bytes | bytearray | memoryview) -> None:
-        if self._descriptor < 0:
-            # The mode is what the umask leaves of it, as for any file that a program makes.
-            self._descriptor = os.open(self._temporary, _CREATE, 0o666, dir_fd=self._folder._descriptor)
-        if pending := self._take_pending():
-            written = os.writev(self._descriptor, (pending, view))
-            if written != len(pending) + len(view):  # the disk is full, or the write is larger than one call takes
-                self._write_rest(pending, written)
-                self._write_rest(view, max(0, written - len(pending)))
-        else:
-            written = os.write(self._descriptor, view)
-            if written != len(view):
-                self._write_rest(view, written)
-
-    def _write_rest(self, view: bytes | bytearray | memoryview, written: int) -> None:
-        with memoryview(view) as whole:
-            while written < len(whole):
-                written += os.write(self._descriptor, whole[written:])
 
     def _remove(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
@@ -300,9 +264,12 @@ def commit_together(files: Sequence[tuple[PartialFile, Path]]) -> list[Exception
     descriptors: dict[int, int] = {}
     for index, (file, _) in enumerate(files):
         try:
-            descriptors[index] = file._complete()
+            descriptors[index] = descriptor = file._complete()
         except Exception as error:
             failures[index] = error
+        else:
+            if len(files) > 1:
+                start_sync(descriptor)  # the disk works while the next is written
     for index, number in zip(descriptors, sync_all(list(descriptors.values())), strict=True):
         if number:
             failures[index] = OSError(number, os.strerror(number))

@@ -22,12 +22,14 @@ from aiodicom.errors import StatusError
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.status import Status
 from aiodicom.store import files
-from aiodicom.store.files import GATHER, Durability, PartialFile
+from aiodicom.store.files import Durability, PartialFile
 from aiodicom.ul._pdu import Budget
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 LEVELS = list(Durability)
+#: More than is kept in memory until it is complete, with any durability.
+LARGE = 9 << 20
 
 
 class Engine:
@@ -53,7 +55,10 @@ class Engine:
             affected_sop_instance_uid=uid,
             context=SimpleNamespace(transfer_syntax=EXPLICIT),
             association=SimpleNamespace(
-                calling_aet=calling, log=logging.getLogger("aiodicom").log, budget=Budget(1 << 30)
+                calling_aet=calling,
+                log=logging.getLogger("aiodicom").log,
+                budget=Budget(1 << 30),
+                expected_body_size=0,
             ),
             body=None,
         )
@@ -76,11 +81,9 @@ class Engine:
 
 
 @pytest.mark.parametrize("durability", LEVELS)
-@pytest.mark.parametrize("fragment", [10, GATHER, 3 * GATHER])
-async def test_what_is_stored(tmp_path: Path, durability: Durability, fragment: int) -> None:
-    body = (
-        b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + b"\xe0\x7f\x10\0OW\0\0" + (200_000).to_bytes(4, "little") + bytes(200_000)
-    )
+@pytest.mark.parametrize(("size", "fragment"), [(200_000, 10), (200_000, 200_000), (LARGE, 65_536), (LARGE, LARGE)])
+async def test_what_is_stored(tmp_path: Path, durability: Durability, size: int, fragment: int) -> None:
+    body = b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + b"\xe0\x7f\x10\0OW\0\0" + size.to_bytes(4, "little") + bytes(size)
     store = FolderStorage(tmp_path, durability=durability)
     engine = Engine(store)
     fragments = [body[start : start + fragment] for start in range(0, len(body), fragment)]
@@ -94,7 +97,7 @@ async def test_what_is_stored(tmp_path: Path, durability: Durability, fragment: 
     assert read.file_meta.TransferSyntaxUID == EXPLICIT
     assert read.file_meta.MediaStorageSOPClassUID == CT
     assert read.file_meta.MediaStorageSOPInstanceUID == "1.2.3"
-    assert len(read.PixelData) == 200_000
+    assert len(read.PixelData) == size
     assert (store.stored, store.lost) == (1, 0)
 
 
@@ -105,7 +108,7 @@ async def test_what_is_stored(tmp_path: Path, durability: Durability, fragment: 
 async def test_a_uid_that_is_no_uid(tmp_path: Path, durability: Durability, uid: str) -> None:
     store = FolderStorage(tmp_path / "in", durability=durability)
     with pytest.raises(ValueError, match="not a UID"):
-        Engine(store).begin(b"x" * 2 * GATHER, uid=uid)
+        Engine(store).begin(b"x", uid=uid)
     await store.close()
     assert os.listdir(tmp_path) == ["in"]
     assert os.listdir(tmp_path / "in") == []
@@ -113,7 +116,7 @@ async def test_a_uid_that_is_no_uid(tmp_path: Path, durability: Durability, uid:
 
 
 @pytest.mark.parametrize("durability", LEVELS)
-@pytest.mark.parametrize("size", [0, 10, 2 * GATHER, 9 << 20])
+@pytest.mark.parametrize("size", [0, 10, 2 << 20, LARGE])
 async def test_an_interrupted_object_leaves_nothing(tmp_path: Path, durability: Durability, size: int) -> None:
     store = FolderStorage(tmp_path, durability=durability)
     request = Engine(store).begin(b"x" * size)
@@ -169,10 +172,8 @@ async def test_the_disk_fails(
     engine = Engine(store)
     with monkeypatch.context() as patched:
         patched.setattr(os, call, failing(errno.ENOSPC))
-        if call == "write":
-            patched.setattr(os, "writev", failing(errno.ENOSPC))
         with pytest.raises(OSError, match="No space"):
-            await engine.store(b"x" * GATHER, b"y" * GATHER)
+            await engine.store(b"x" * 70_000, b"y" * 70_000)
     assert await engine.store(b"x", uid="1.2.4") is Status.SUCCESS
     await store.close()
     assert os.listdir(tmp_path) == ["1.2.4.dcm"]
@@ -200,7 +201,7 @@ async def test_received_and_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
-    monkeypatch.setattr(os, "writev", failing(errno.ENOSPC))
+    monkeypatch.setattr(os, "write", failing(errno.ENOSPC))
     with caplog.at_level(logging.INFO, "aiodicom"):
         assert await Engine(store).store(b"x") is Status.SUCCESS
         await store.close()
@@ -296,7 +297,7 @@ async def test_the_association_ends_during_a_sync(
         (errno.EROFS, 0x0110),
     ],
 )
-@pytest.mark.parametrize("size", [100, 1_000_000])
+@pytest.mark.parametrize("size", [100, 3_000_000])
 @pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
 async def test_what_the_peer_hears_of_a_disk_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, size: int, number: int, status: int
@@ -308,7 +309,7 @@ async def test_what_the_peer_hears_of_a_disk_that_fails(
         aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])]) as association,
     ):
         with monkeypatch.context() as patched:
-            patched.setattr(os, "writev", failing(number))
+            patched.setattr(os, "write", failing(number))
             with pytest.raises(StatusError) as refused:
                 await association.c_store(bytes(size), sop_instance_uid="1.2.3", **kind)
         assert refused.value.status == status

@@ -14,9 +14,10 @@ import pytest
 
 from aiodicom.store import files
 from aiodicom.store._files import sync_all
-from aiodicom.store.files import GATHER, TEMPORARY_PREFIX, Durability, Folder, commit_together
+from aiodicom.store.files import TEMPORARY_PREFIX, Durability, Folder, commit_together
 
 LEVELS = list(Durability)
+FRAGMENT = 64 * 1024
 
 
 def names(path: Path) -> list[str]:
@@ -24,7 +25,9 @@ def names(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("durability", LEVELS)
-@pytest.mark.parametrize("sizes", [[], [0], [5, 7], [GATHER - 1, 1, 1], [GATHER], [10, 3 * GATHER, 0, 7], [3] * 99])
+@pytest.mark.parametrize(
+    "sizes", [[], [0], [5, 7], [FRAGMENT], [10, 3 * FRAGMENT, 0, 7], [3] * 99]
+)
 def test_what_was_written_is_there(tmp_path: Path, durability: Durability, sizes: list[int]) -> None:
     fragments = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     with Folder(tmp_path) as folder:
@@ -50,7 +53,28 @@ def test_a_borrowed_view_is_not_kept(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"first"
 
 
-@pytest.mark.parametrize("size", [0, 10, 2 * GATHER])
+@pytest.mark.parametrize("durability", LEVELS)
+def test_what_is_held_is_written_when_it_must_be(tmp_path: Path, durability: Durability) -> None:
+    content = bytearray(b"x" * 100_000)
+    with Folder(tmp_path) as folder:
+        read, kept, dropped = folder.create("read"), folder.create("kept"), folder.create("dropped")
+        for partial in (read, kept, dropped):
+            partial.hold(memoryview(content))
+            assert partial.size == 100_000
+        assert names(tmp_path) == []
+        with os.fdopen(read.open_reader(), "rb") as reader:
+            assert reader.read() == b""  # the descriptors share their position
+            reader.seek(0)
+            assert reader.read() == content
+        read.commit(durability)
+        kept.commit(durability)
+        dropped.discard()
+        content += b"all have let go of it"
+    assert names(tmp_path) == ["kept", "read"]
+    assert (tmp_path / "kept").read_bytes() == b"x" * 100_000
+
+
+@pytest.mark.parametrize("size", [0, 10, 2 * FRAGMENT])
 def test_discard_leaves_nothing(tmp_path: Path, size: int) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with Folder(tmp_path) as folder:
@@ -65,7 +89,7 @@ def test_discard_leaves_nothing(tmp_path: Path, size: int) -> None:
 def test_one_that_is_forgotten_leaves_nothing(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         partial = folder.create("a")
-        partial.write(b"x" * 2 * GATHER)
+        partial.write(b"x" * 2 * FRAGMENT)
         assert len(names(tmp_path)) == 1
         del partial
         gc.collect()
@@ -75,14 +99,14 @@ def test_one_that_is_forgotten_leaves_nothing(tmp_path: Path) -> None:
 def test_the_same_name_again_replaces_atomically(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         first, second = folder.create("a"), folder.create("a")
-        first.write(b"1" * 2 * GATHER)
-        second.write(b"2" * 3 * GATHER)
+        first.write(b"1" * 2 * FRAGMENT)
+        second.write(b"2" * 3 * FRAGMENT)
         first.commit(Durability.WRITTEN)
         with open(tmp_path / "a", "rb") as reader:
             second.commit(Durability.WRITTEN)
-            assert reader.read() == b"1" * 2 * GATHER  # who had it open still reads the old one, whole
+            assert reader.read() == b"1" * 2 * FRAGMENT  # who had it open still reads the old one, whole
     assert names(tmp_path) == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"2" * 3 * GATHER
+    assert (tmp_path / "a").read_bytes() == b"2" * 3 * FRAGMENT
 
 
 def test_a_symbolic_link_of_that_name_is_replaced_not_followed(tmp_path: Path) -> None:
@@ -127,8 +151,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
 def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data)[:1000]))
-    monkeypatch.setattr(os, "writev", lambda fd, views: write(fd, b"".join(bytes(v) for v in views)[:1000]))
-    head, body = os.urandom(3000), os.urandom(GATHER)
+    head, body = os.urandom(3000), os.urandom(FRAGMENT)
     with Folder(tmp_path) as folder:
         partial = folder.create("a")
         partial.write(head)
@@ -140,13 +163,12 @@ def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 class FullDisk:
-    """os.write and os.writev of a disk with room for `room` bytes: short writes, then ENOSPC."""
+    """os.write of a disk with room for `room` bytes: short writes, then ENOSPC."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
         self._write = os.write
         monkeypatch.setattr(os, "write", self.write)
-        monkeypatch.setattr(os, "writev", lambda fd, views: self.write(fd, b"".join(bytes(v) for v in views)))
 
     def write(self, fd: int, data: bytes) -> int:
         taken = bytes(data)[: self.room]
@@ -156,7 +178,7 @@ class FullDisk:
         return self._write(fd, taken)
 
 
-@pytest.mark.parametrize("room", [0, 10, GATHER, 2 * GATHER + 1])
+@pytest.mark.parametrize("room", [0, 10, FRAGMENT, 2 * FRAGMENT + 1])
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     (tmp_path / "a").write_bytes(b"old")
     FullDisk(monkeypatch, room)
@@ -165,7 +187,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
         def receive() -> None:
             for _ in range(3):
-                partial.write(b"x" * GATHER)
+                partial.write(b"x" * FRAGMENT)
             partial.commit(Durability.WRITTEN)
 
         with pytest.raises(OSError, match="No space") as failure:
@@ -242,7 +264,7 @@ def test_files_that_another_process_is_writing_stay(tmp_path: Path) -> None:
     # Locks of a folder belong to the descriptor: another Folder of this process is as good as another process.
     with Folder(tmp_path) as first:
         partial = first.create("a")
-        partial.write(b"x" * 2 * GATHER)
+        partial.write(b"x" * 2 * FRAGMENT)
         with Folder(tmp_path) as second:
             partial.commit(Durability.WRITTEN)
             second.create("b").commit(Durability.WRITTEN)
@@ -295,7 +317,7 @@ def test_many_are_committed_together(tmp_path: Path, monkeypatch: pytest.MonkeyP
         paths = [(), ("b",), ("x", "c"), ("x", "y", "d"), ("x", "y", "e")]
         partials = [folder.create("a") for _ in paths]
         for partial in partials:
-            partial.write(b"x" * 2 * GATHER)
+            partial.write(b"x" * 2 * FRAGMENT)
         assert commit_together(list(zip(partials, paths, strict=True))) == [None] * 5
     assert calls == ["5 data", *["name"] * 5, "x/y", "x", "."]
     assert names(tmp_path) == ["a", "b", "x"]
