@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from aiodicom.store._files import start_sync, sync_all
+from aiodicom.store._files import close_all, rename_all, write_all
 
 __all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path", "commit_together"]
 
@@ -79,7 +79,7 @@ class Folder:
         """
         check_names((name,))
         self._count = count = self._count + 1
-        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}")
+        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}".encode())
 
     def close(self) -> None:
         """Partial files that are still open must have been committed or discarded."""
@@ -137,7 +137,7 @@ class PartialFile:
 
     __slots__ = ("_descriptor", "_folder", "_held", "_is_finished", "_temporary", "name", "size")
 
-    def __init__(self, folder: Folder, name: str, temporary: str) -> None:
+    def __init__(self, folder: Folder, name: str, temporary: bytes) -> None:
         self._folder = folder
         self._temporary = temporary
         self._descriptor = -1
@@ -172,7 +172,11 @@ class PartialFile:
 
     def open_reader(self) -> int:
         """A descriptor that reads what has been written; whoever asks for it closes it. Raises OSError."""
-        return os.dup(self._complete())
+        if self._held is not None:
+            held, self._held = self._held, None
+            self.size -= len(held)
+            self.write(held)
+        return os.dup(self._open())
 
     def commit(self, durability: Durability, path: Path = ()) -> None:
         """Gives the file its name, and returns when `durability` has been reached. Raises OSError.
@@ -184,14 +188,9 @@ class PartialFile:
         `RECEIVED` there is nothing to wait for, but the file must get its name: it is the same as `WRITTEN`, and the
         caller has answered before.
         """
-        if durability is Durability.SYNCED:
-            (failure,) = commit_together([(self, path)])
-            if failure is not None:
-                raise failure
-            return
-        with _SubFolders(self._folder._descriptor) as folders:
-            self._complete()
-            self._rename(path, folders)
+        (failure,) = commit_together([(self, path)], durability)
+        if failure is not None:
+            raise failure
 
     def discard(self) -> None:
         """Removes what was written, if there is anything. The final name is as it was."""
@@ -217,78 +216,97 @@ class PartialFile:
                 while written < len(whole):
                     written += os.write(descriptor, whole[written:])
 
-    def _complete(self) -> int:
-        """Writes what is held; returns the descriptor of the open file."""
-        try:
-            descriptor = self._open()
-            held, self._held = self._held, None
-            if held is not None:
-                self._write(descriptor, held)
-        except BaseException:
-            self.discard()
-            raise
-        return descriptor
-
-    def _rename(self, path: Path, folders: _SubFolders) -> Path:
-        """Closes the file and gives it its name; returns its path."""
-        try:
-            path = path or (self.name,)
-            check_names(path)
-            # Closed before it is renamed: network file systems report a failed write here.
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
-            below = folders.open(path[:-1])
-            os.rename(self._temporary, path[-1], src_dir_fd=self._folder._descriptor, dst_dir_fd=below)
-        except BaseException:
-            self._remove()
-            raise
-        return path
-
     def _remove(self) -> None:
+        self._held = None
         descriptor, self._descriptor = self._descriptor, -1
-        try:
+        with suppress(OSError):
             if descriptor >= 0:
                 os.close(descriptor)
-        finally:
-            with suppress(FileNotFoundError):  # it was never opened, or it has been renamed
-                os.unlink(self._temporary, dir_fd=self._folder._descriptor)
+        with suppress(OSError):  # it was never made, or it has been renamed
+            os.unlink(self._temporary, dir_fd=self._folder._descriptor)
 
 
-def commit_together(files: Sequence[tuple[PartialFile, Path]]) -> list[Exception | None]:
-    """Commits files of one folder as `SYNCED`; returns for each what `PartialFile.commit` would raise.
+def commit_together(
+    files: Sequence[tuple[PartialFile, Path]], durability: Durability = Durability.SYNCED
+) -> list[Exception | None]:
+    """Commits files of one folder; returns for each what `PartialFile.commit` would raise.
 
-    In this order: the bytes of all are on the disk, all have their names, the folders with the names are on the disk.
-    Blocks for as long as the disk takes.
+    In this order: the bytes of all are written (`SYNCED`: and on the disk), all have their names, `SYNCED`: the folders
+    with the names are on the disk. Blocks for as long as the disk takes.
     """
-    failures: list[Exception | None] = [None] * len(files)
-    descriptors: dict[int, int] = {}
-    for index, (file, _) in enumerate(files):
-        try:
-            descriptors[index] = descriptor = file._complete()
-        except Exception as error:
-            failures[index] = error
-        else:
-            if len(files) > 1:
-                start_sync(descriptor)  # the disk works while the next is written
-    for index, number in zip(descriptors, sync_all(list(descriptors.values())), strict=True):
-        if number:
-            failures[index] = OSError(number, os.strerror(number))
-            files[index][0].discard()
-    with _SubFolders(files[0][0]._folder._descriptor) as folders:
+    commit = _Commit(files, durability is Durability.SYNCED)
+    commit.write()
+    commit.close()
+    commit.rename()
+    return commit.failures
+
+
+class _Commit:
+    """The steps of `commit_together`. Each is one call for all files: a thread that waits for the interpreter's lock
+    after every system call would wait for it most of the time.
+
+    Invariant: a file that has failed is gone, but for one whose folder could not be synced.
+    """
+
+    __slots__ = ("_files", "_folder", "_sync", "failures")
+
+    def __init__(self, files: Sequence[tuple[PartialFile, Path]], sync: bool) -> None:
+        self._files = files
+        self._sync = sync
+        self._folder = files[0][0]._folder._descriptor
+        self.failures: list[Exception | None] = [None] * len(files)
+
+    def write(self) -> None:
+        held = [(index, file) for index, (file, _) in enumerate(self._files) if file._descriptor < 0]
+        contents = [(file._temporary, b"" if file._held is None else file._held) for _, file in held]
+        for (index, file), result in zip(held, write_all(self._folder, contents, self._sync), strict=True):
+            file._held = None
+            if result < 0:
+                self._fail(index, OSError(-result, os.strerror(-result)))
+            else:
+                file._descriptor = result
+
+    def close(self) -> None:
+        written = self._remaining()
+        descriptors = []
+        for index in written:
+            file = self._files[index][0]
+            descriptors.append(file._descriptor)
+            file._descriptor = -1
+        for index, number in zip(written, close_all(descriptors, self._sync), strict=True):
+            if number:
+                self._fail(index, OSError(number, os.strerror(number)))
+
+    def rename(self) -> None:
         paths: dict[int, Path] = {}
-        for index in descriptors:
-            if failures[index] is None:
-                file, path = files[index]
+        names = []
+        with _SubFolders(self._folder) as folders:
+            for index in self._remaining():
+                file, path = self._files[index]
+                path = path or (file.name,)
                 try:
-                    paths[index] = file._rename(path, folders)
+                    check_names(path)
+                    names.append((file._temporary, folders.open(path[:-1]), os.fsencode(path[-1])))
                 except Exception as error:
-                    failures[index] = error
-        if paths:
-            for folder, failure in folders.sync():
-                for index, path in paths.items():
-                    if path[: len(folder)] == folder:
-                        failures[index] = failure
-    return failures
+                    self._fail(index, error)
+                else:
+                    paths[index] = path
+            for index, number in zip(list(paths), rename_all(self._folder, names), strict=True):
+                if number:
+                    del paths[index]
+                    self._fail(index, OSError(number, os.strerror(number)))
+            if self._sync and paths:
+                for folder, failure in folders.sync():
+                    for index, path in paths.items():
+                        if path[: len(folder)] == folder:
+                            self.failures[index] = failure
+
+    def _remaining(self) -> list[int]:
+        return [index for index, failure in enumerate(self.failures) if failure is None]
+
+    def _fail(self, index: int, failure: Exception) -> None:
+        self.failures[index] = failure
+        self._files[index][0]._remove()
 
 
 class _SubFolders:

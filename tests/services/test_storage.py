@@ -22,6 +22,7 @@ from aiodicom.errors import StatusError
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.status import Status
 from aiodicom.store import files
+from aiodicom.store._files import close_all
 from aiodicom.store.files import Durability, PartialFile
 from aiodicom.ul._pdu import Budget
 
@@ -156,14 +157,29 @@ async def test_the_same_instance_replaces(tmp_path: Path, durability: Durability
     assert os.listdir(tmp_path) == ["1.2.3.dcm"]
 
 
-def failing(number: int) -> Callable[..., Any]:
-    def fail(*_: object, **__: object) -> None:
+def failing(patched: pytest.MonkeyPatch, call: str, number: int) -> None:
+    """Has this call of a commit, or any write, fail with that errno."""
+
+    def write_all(_folder: int, held: list[Any], _sync: bool) -> list[int]:
+        return [-number] * len(held)
+
+    def close_all(descriptors: list[int], _sync: bool) -> list[int]:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return [number] * len(descriptors)
+
+    def rename_all(_folder: int, names: list[Any]) -> list[int]:
+        return [number] * len(names)
+
+    def write(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    return fail
+    patched.setattr(files, call, {"write_all": write_all, "close_all": close_all, "rename_all": rename_all}[call])
+    if call == "write_all":
+        patched.setattr(os, "write", write)
 
 
-@pytest.mark.parametrize("call", ["open", "write", "rename"])
+@pytest.mark.parametrize("call", ["write_all", "close_all", "rename_all"])
 @pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
 async def test_the_disk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, call: str
@@ -171,7 +187,7 @@ async def test_the_disk_fails(
     store = FolderStorage(tmp_path, durability=durability)
     engine = Engine(store)
     with monkeypatch.context() as patched:
-        patched.setattr(os, call, failing(errno.ENOSPC))
+        failing(patched, call, errno.ENOSPC)
         with pytest.raises(OSError, match="No space"):
             await engine.store(b"x" * 70_000, b"y" * 70_000)
     assert await engine.store(b"x", uid="1.2.4") is Status.SUCCESS
@@ -201,7 +217,7 @@ async def test_received_and_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
-    monkeypatch.setattr(os, "write", failing(errno.ENOSPC))
+    failing(monkeypatch, "write_all", errno.ENOSPC)
     with caplog.at_level(logging.INFO, "aiodicom"):
         assert await Engine(store).store(b"x") is Status.SUCCESS
         await store.close()
@@ -232,27 +248,30 @@ async def test_received_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def test_syncs_are_shared_and_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop_thread, may_end = threading.current_thread(), threading.Event()
+    loop_thread, begun, may_end = threading.current_thread(), threading.Event(), threading.Event()
     batches: list[int] = []
 
-    def sync(descriptors: list[int]) -> list[int]:
+    def sync(descriptors: list[int], _sync: bool) -> list[int]:
         assert threading.current_thread() is not loop_thread
         batches.append(len(descriptors))
+        begun.set()
         assert may_end.wait(60)
-        return [0] * len(descriptors)
+        return close_all(descriptors, False)
 
-    monkeypatch.setattr(files, "sync_all", sync)
+    monkeypatch.setattr(files, "close_all", sync)
     store = FolderStorage(tmp_path, durability=Durability.SYNCED)
     engine = Engine(store)
-    storing = [asyncio.create_task(engine.store(b"x", uid=f"1.2.{number}")) for number in range(100)]
+    first = asyncio.create_task(engine.store(b"x"))
+    assert await asyncio.to_thread(begun.wait, 60)
+    storing = [first, *(asyncio.create_task(engine.store(b"x", uid=f"1.3.{number}")) for number in range(100))]
     await asyncio.sleep(0)
     assert not any(task.done() for task in storing)
     may_end.set()
-    assert await asyncio.gather(*storing) == [Status.SUCCESS] * 100
+    assert await asyncio.gather(*storing) == [Status.SUCCESS] * 101
     await store.close()
-    # One for each thread; what comes while both are busy waits and goes together, 64 at most.
-    assert sorted(batches) == [1, 1, 34, 64]
-    assert len(os.listdir(tmp_path)) == 100
+    # What comes while the disk works waits and goes together, 64 at most.
+    assert batches == [1, 64, 36]
+    assert len(os.listdir(tmp_path)) == 101
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -262,12 +281,13 @@ async def test_the_association_ends_during_a_sync(
     loop = asyncio.get_running_loop()
     syncing, may_end = asyncio.Event(), threading.Event()
 
-    def sync(descriptors: list[int]) -> list[int]:
+    def sync(descriptors: list[int], _sync: bool) -> list[int]:
         loop.call_soon_threadsafe(syncing.set)
         assert may_end.wait(60)
+        close_all(descriptors, False)
         return [errno.EIO if fails else 0] * len(descriptors)
 
-    monkeypatch.setattr(files, "sync_all", sync)
+    monkeypatch.setattr(files, "close_all", sync)
     store = FolderStorage(tmp_path, durability=Durability.SYNCED)
     engine = Engine(store)
     request = engine.begin(b"x")
@@ -309,7 +329,7 @@ async def test_what_the_peer_hears_of_a_disk_that_fails(
         aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])]) as association,
     ):
         with monkeypatch.context() as patched:
-            patched.setattr(os, "write", failing(number))
+            failing(patched, "write_all", number)
             with pytest.raises(StatusError) as refused:
                 await association.c_store(bytes(size), sop_instance_uid="1.2.3", **kind)
         assert refused.value.status == status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from aiodicom.store import files
-from aiodicom.store._files import sync_all
+from aiodicom.store._files import close_all, rename_all, write_all
 from aiodicom.store.files import TEMPORARY_PREFIX, Durability, Folder, commit_together
 
 LEVELS = list(Durability)
@@ -25,9 +26,7 @@ def names(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("durability", LEVELS)
-@pytest.mark.parametrize(
-    "sizes", [[], [0], [5, 7], [FRAGMENT], [10, 3 * FRAGMENT, 0, 7], [3] * 99]
-)
+@pytest.mark.parametrize("sizes", [[], [0], [5, 7], [FRAGMENT], [10, 3 * FRAGMENT, 0, 7], [3] * 99])
 def test_what_was_written_is_there(tmp_path: Path, durability: Durability, sizes: list[int]) -> None:
     fragments = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     with Folder(tmp_path) as folder:
@@ -198,21 +197,23 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("call", ["sync_all", "close", "rename"])
+@pytest.mark.parametrize("call", ["write_all", "close_all", "rename_all"])
 def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    def fail(*args: Any, **_: object) -> list[int]:
-        if call == "sync_all":
-            return [errno.EIO] * len(args[0])
-        if call == "close":
-            real_close(args[0])
-        raise OSError(errno.EIO, "Input/output error")
+    def write(folder: int, held: list[Any], sync: bool) -> list[int]:
+        return [-errno.EIO] * len(held)
 
-    real_close = os.close
+    def close(descriptors: list[int], sync: bool) -> list[int]:
+        close_all(descriptors, sync)
+        return [errno.EIO] * len(descriptors)
+
+    def rename(folder: int, pairs: list[Any]) -> list[int]:
+        return [errno.EIO] * len(pairs)
+
     with Folder(tmp_path) as folder:
         partial = folder.create("a")
-        partial.write(b"x")
+        partial.hold(memoryview(b"x"))
         with monkeypatch.context() as patched:
-            patched.setattr(files if call == "sync_all" else os, call, fail)
+            patched.setattr(files, call, {"write_all": write, "close_all": close, "rename_all": rename}[call])
             with pytest.raises(OSError, match="Input/output"):
                 partial.commit(Durability.SYNCED)
         assert names(tmp_path) == []
@@ -220,30 +221,59 @@ def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert names(tmp_path) == ["b"]
 
 
-def test_synced_is_data_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    rename, fsync = os.rename, os.fsync
-
-    def counted_sync(descriptors: list[int]) -> list[int]:
-        calls.append("data")
-        return sync_all(descriptors)
-
-    monkeypatch.setattr(files, "sync_all", counted_sync)
-
-    def counted_rename(*arguments: Any, **folders: Any) -> None:
-        calls.append("name")
-        rename(*arguments, **folders)
-
-    def counted_fsync(descriptor: int) -> None:
-        calls.append("folder")
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "rename", counted_rename)
-    monkeypatch.setattr(os, "fsync", counted_fsync)
+@pytest.mark.parametrize("durability", LEVELS)
+def test_a_file_that_the_system_refuses_in_the_middle_leaves_nothing(tmp_path: Path, durability: Durability) -> None:
+    # A limit of this process is what the kernel enforces without a full disk: a short write, then EFBIG.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Folder(tmp_path) as folder:
+        small, large = folder.create("small"), folder.create("large")
+        small.hold(memoryview(b"x" * 1000))
+        large.hold(memoryview(b"x" * 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        try:
+            failures = commit_together([(small, ()), (large, ())], durability)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [getattr(failure, "errno", None) for failure in failures] == [None, errno.EFBIG]
+        assert names(tmp_path) == ["small"]
+
+
+class Calls:
+    """What commits ask of the system, in this order; it is done, too."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+        self.made: list[str] = []
+        self._root = root
+        self._fsync = os.fsync
+        monkeypatch.setattr(files, "write_all", self.write_all)
+        monkeypatch.setattr(files, "close_all", self.close_all)
+        monkeypatch.setattr(files, "rename_all", self.rename_all)
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def write_all(self, folder: int, held: list[Any], sync: bool) -> list[int]:
+        self.made.append(f"write {len(held)}")
+        return write_all(folder, held, sync)
+
+    def close_all(self, descriptors: list[int], sync: bool) -> list[int]:
+        self.made.append(f"{'sync' if sync else 'close'} {len(descriptors)}")
+        return close_all(descriptors, sync)
+
+    def rename_all(self, folder: int, pairs: list[Any]) -> list[int]:
+        self.made.append(f"rename {len(pairs)}")
+        return rename_all(folder, pairs)
+
+    def fsync(self, descriptor: int) -> None:
+        self.made.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), self._root))
+        self._fsync(descriptor)
+
+
+def test_synced_is_data_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Folder(tmp_path) as folder:
+        calls = Calls(monkeypatch, tmp_path)
         for durability in (Durability.RECEIVED, Durability.WRITTEN, Durability.SYNCED):
             folder.create("a").commit(durability)
-    assert calls == ["name", "name", "data", "name", "folder"]
+    unsynced = ["write 1", "close 1", "rename 1"]
+    assert calls.made == [*unsynced, *unsynced, "write 1", "sync 1", "rename 1", "."]
 
 
 def test_leftovers_of_an_interrupted_process_are_removed(tmp_path: Path) -> None:
@@ -295,42 +325,30 @@ def test_a_folder_that_is_made_is_on_the_disk(tmp_path: Path, monkeypatch: pytes
 
 
 def test_many_are_committed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    rename, fsync = os.rename, os.fsync
-
-    def counted_sync(descriptors: list[int]) -> list[int]:
-        calls.append(f"{len(descriptors)} data")
-        return sync_all(descriptors)
-
-    def counted_rename(*arguments: Any, **folders: Any) -> None:
-        calls.append("name")
-        rename(*arguments, **folders)
-
-    def counted_fsync(descriptor: int) -> None:
-        calls.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path))
-        fsync(descriptor)
-
     with Folder(tmp_path) as folder:
-        monkeypatch.setattr(files, "sync_all", counted_sync)
-        monkeypatch.setattr(os, "rename", counted_rename)
-        monkeypatch.setattr(os, "fsync", counted_fsync)
+        calls = Calls(monkeypatch, tmp_path)
         paths = [(), ("b",), ("x", "c"), ("x", "y", "d"), ("x", "y", "e")]
         partials = [folder.create("a") for _ in paths]
-        for partial in partials:
-            partial.write(b"x" * 2 * FRAGMENT)
+        for number, partial in enumerate(partials):
+            if number % 2:
+                partial.write(b"x" * FRAGMENT)
+            else:
+                partial.hold(memoryview(b"x" * FRAGMENT))
         assert commit_together(list(zip(partials, paths, strict=True))) == [None] * 5
-    assert calls == ["5 data", *["name"] * 5, "x/y", "x", "."]
+    assert calls.made == ["write 3", "sync 5", "rename 5", "x/y", "x", "."]
     assert names(tmp_path) == ["a", "b", "x"]
     assert names(tmp_path / "x" / "y") == ["d", "e"]
+    assert {path.stat().st_size for path in tmp_path.rglob("?") if path.is_file()} == {FRAGMENT}
 
 
 def test_one_that_fails_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in the way").write_bytes(b"kept")
 
-    def second_fails(descriptors: list[int]) -> list[int]:
-        return [0, errno.EIO, *sync_all(descriptors[2:])]
+    def second_fails(descriptors: list[int], sync: bool) -> list[int]:
+        first, _, *others = close_all(descriptors, sync)
+        return [first, errno.EIO, *others]
 
-    monkeypatch.setattr(files, "sync_all", second_fails)
+    monkeypatch.setattr(files, "close_all", second_fails)
     with Folder(tmp_path) as folder:
         partials = [folder.create(name) for name in "abcde"]
         failures = commit_together(list(zip(partials, [(), (), ("..",), ("in the way", "d"), ()], strict=True)))
@@ -354,15 +372,15 @@ def test_a_failed_fsync_of_a_sub_folder_fails_what_is_below(tmp_path: Path, monk
     assert [failure is not None for failure in failures] == [False, True, False]
 
 
-def test_sync_all_tells_which_failed() -> None:
+def test_close_all_tells_which_failed() -> None:
     read, write = os.pipe()
-    try:
-        with open(__file__, "rb") as file:
-            assert sync_all([]) == []
-            assert sync_all([file.fileno(), write, -1, file.fileno()]) == [0, errno.EINVAL, errno.EBADF, 0]
-    finally:
-        os.close(read)
-        os.close(write)
+    file = os.open(__file__, os.O_RDONLY)
+    assert close_all([], True) == []
+    assert close_all([file, write, -1], True) == [0, errno.EINVAL, errno.EBADF]  # a pipe cannot be synced
+    assert close_all([read], False) == [0]
+    for descriptor in (read, write, file):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
 
 
 def test_a_failed_fsync_of_the_folder_fails_its_callers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
