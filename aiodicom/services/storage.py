@@ -44,13 +44,14 @@ _log = logging.getLogger(__name__)
 #: Threads that decode heads, and write what has been answered.
 _THREADS: Final = 32
 
-#: An object up to this size is kept in memory until it is complete, if the server's budget has it, and then written at
-#: once. Larger ones are written while they arrive.
-_KEPT: Final = 1024 * 1024
+#: Objects up to this size are gathered in memory, if the server's budget has it, and then written at once; larger ones
+#: are written as they come. `RECEIVED` can answer an object before it is written only when it is in memory. `SYNCED`
+#: has a thread that writes while the event loop receives. For `WRITTEN`, gathering costs a copy more than it saves in
+#: calls unless the object is small.
+_KEPT: Final = {Durability.RECEIVED: 8 << 20, Durability.WRITTEN: 64 << 10, Durability.SYNCED: 1 << 20}
 
-#: With `Durability.RECEIVED`: the same, since an object can only be answered before it is written when it is in memory;
-#: and how many bytes may wait so before the next object is written in the foreground, which holds up the peers.
-_KEPT_ANSWERED: Final = 8 * 1024 * 1024
+#: With `Durability.RECEIVED`: how many bytes may wait to be written before the next object is written in the
+#: foreground, which holds up the peers.
 _BACKLOG: Final = 128 * 1024 * 1024
 
 
@@ -66,10 +67,10 @@ class FolderStorage:
     raises goes to the engine, which answers A700H when the disk is full or another resource is used up, else 0110H. An
     object that does not arrive completely, or that fails, leaves nothing.
 
-    `durability` says what a Success stands for. Objects up to 1 MiB are gathered in memory and written in one call: by
-    `WRITTEN` on the event loop, into the operating system's cache, by the others in threads; `SYNCED` waits there for
-    the disk, once for many objects. Larger ones, and those for which the server's budget has no memory, are written on
-    the event loop as they come.
+    `durability` says what a Success stands for. `WRITTEN` writes on the event loop, into the operating system's cache.
+    The others gather an object in memory and write it in a thread, `SYNCED` up to 1 MiB, `RECEIVED` up to 8 MiB, and
+    `SYNCED` waits there for the disk, once for many objects. Larger ones, and those for which the server's budget has
+    no memory, are written on the event loop as they come.
 
     Raises OSError when `directory` cannot be made or written.
     """
@@ -95,7 +96,8 @@ class FolderStorage:
         #: Objects that were answered with Success and then could not be written; `Durability.RECEIVED` alone has such.
         self.lost = 0
         self._folder = Folder(directory)
-        self._kept = _KEPT_ANSWERED if durability is Durability.RECEIVED and not self._is_decoding else _KEPT
+        is_written_first = self._is_decoding and durability is Durability.RECEIVED
+        self._kept = _KEPT[Durability.WRITTEN if is_written_first else durability]
         self._backlog = 0
         self._threads: ThreadPoolExecutor | None = None
         self._committer = Committer()

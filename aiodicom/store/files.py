@@ -4,7 +4,7 @@ A `Folder` makes `PartialFile`s: an object is written under a temporary name in 
 `commit` renames it over the final name, which is atomic and replaces what was there. Whoever lists the folder sees
 whole files, and temporary names that begin with `TEMPORARY_PREFIX`.
 
-The descriptor of the folder saves every call from walking the path, so the usual object costs four system calls.
+The descriptor of the folder saves every call from walking the path.
 
 `commit_together` has many files on the disk for little more than one costs; `store.committer` gathers them.
 """
@@ -242,8 +242,8 @@ def commit_together(
 
 
 class _Commit:
-    """The steps of `commit_together`. Each is one call for all files: a thread that waits for the interpreter's lock
-    after every system call would wait for it most of the time.
+    """The steps of `commit_together`, each a call for all files: after every single system call, a thread would have to
+    wait for the interpreter's lock again.
 
     Invariant: a file that has failed is gone, but for one whose folder could not be synced.
     """
@@ -258,6 +258,8 @@ class _Commit:
 
     def write(self) -> None:
         held = [(index, file) for index, (file, _) in enumerate(self._files) if file._descriptor < 0]
+        if not held:
+            return
         contents = [(file._temporary, b"" if file._held is None else file._held) for _, file in held]
         for (index, file), result in zip(held, write_all(self._folder, contents, self._sync), strict=True):
             file._held = None

@@ -72,6 +72,28 @@ async def test_spooled_in_memory_and_in_a_file_above_a_size(size: int, in_file: 
     assert [file is not None and file.closed for file in files] == [in_file] * 2
 
 
+async def test_after_a_large_data_set_the_next_goes_to_a_file_from_its_first_byte(tmp_path: Any) -> None:
+    server = aiodicom.Server()
+    choose, at_first_byte, in_file = aiodicom.Spooled(above=1000, directory=tmp_path), [], []
+
+    def body(request: aiodicom.StoreRequest) -> Any:
+        sink = choose(request)
+        sink.write(b"x")
+        at_first_byte.append(sink.spilled is not None)
+        return sink
+
+    @server.on_c_store(body=body)
+    async def keep(request: aiodicom.StoreRequest) -> None:
+        assert request.data == b"x" + LARGE[: len(request.data) - 1]
+        in_file.append(request.file is not None)
+
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        for size in (500, 5000, 5000, 500, 500):
+            await association.c_store(LARGE[:size], **CT_UIDS)
+    assert at_first_byte == [False, False, True, True, False]
+    assert in_file == [False, True, True, True, False]
+
+
 async def test_a_spool_that_cannot_be_made_is_answered(tmp_path: Any) -> None:
     server = aiodicom.Server()
     server.on_c_store(lambda request: None, body=aiodicom.Spooled(above=100, directory=tmp_path / "none"))
