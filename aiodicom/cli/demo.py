@@ -18,7 +18,8 @@ from aiodicom.load.stores import FileStore, Store, SyntheticStore
 from aiodicom.load.synthetic import SyntheticCT
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.serve import Serving, serve
-from aiodicom.services.scan import Found, scan
+from aiodicom.net.sources import KnownFile
+from aiodicom.services.scan import scan
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.standard.uids import VERIFICATION
 
@@ -89,7 +90,7 @@ def _store(source: Path | None) -> Store:
     if source is None:
         return SyntheticStore(SyntheticCT())
     try:
-        return FileStore([entry for entry in scan([str(source)]) if isinstance(entry, Found)])
+        return FileStore([entry for entry in scan([str(source)]) if isinstance(entry, KnownFile)])
     except ValueError as error:
         raise LocalError(f"{source}: {error}") from None
 

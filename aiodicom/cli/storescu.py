@@ -16,8 +16,9 @@ from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import StatusError
 from aiodicom.net.descriptors import allow_descriptors
+from aiodicom.net.sources import KnownFile
 from aiodicom.net.tuning import MOST_ASSOCIATIONS, MOST_WINDOW
-from aiodicom.services.scan import Found, scan
+from aiodicom.services.scan import scan
 from aiodicom.services.sending import StoreJob
 from aiodicom.standard.status import Status
 
@@ -104,7 +105,7 @@ class _Tally:
         self._why_failed: BaseException | None = None
         self._association_errors: list[BaseException] = []
 
-    def sent(self, file: Found, status: Status) -> None:
+    def sent(self, file: KnownFile, status: Status) -> None:
         self.stored += 1
         self.bytes += file.size - file.meta.data_offset
         if status:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from aiodicom.load.synthetic import SyntheticCT
-from aiodicom.services.scan import Found
+from aiodicom.net.sources import KnownFile
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
@@ -45,7 +45,7 @@ class SyntheticStore:
 class FileStore:
     """These files in turn, as they are. Raises ValueError for none, or for more kinds than an association carries."""
 
-    def __init__(self, files: Sequence[Found]) -> None:
+    def __init__(self, files: Sequence[KnownFile]) -> None:
         if not files:
             raise ValueError("no DICOM files to send")
         kinds = sorted({(file.meta.sop_class_uid, file.meta.transfer_syntax) for file in files})
@@ -56,5 +56,5 @@ class FileStore:
 
     async def __call__(self, association: Association) -> int:
         file = next(self._files)
-        await association.c_store(file.path)
+        await association.c_store(file)
         return file.size - file.meta.data_offset

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from aiodicom.errors import AiodicomError, AssociationClosed, RemoteError, StatusError
 from aiodicom.net.pooling import AssociationPool
 from aiodicom.net.reencoding import NATIVE
+from aiodicom.net.sources import KnownFile
 from aiodicom.net.tuning import Choice
-from aiodicom.services.scan import Found, Unusable
+from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted
 from aiodicom.standard.status import Status
 
@@ -54,7 +55,7 @@ class Unsendable(Exception):
 class Listener(Protocol):
     """Hears of every file, once."""
 
-    def sent(self, file: Found, status: Status) -> None:
+    def sent(self, file: KnownFile, status: Status) -> None:
         """The peer has stored it: a success or a warning."""
 
     def failed(self, path: str, error: BaseException) -> None:
@@ -79,7 +80,7 @@ class StoreJob:
 
     def __init__(
         self,
-        files: Iterator[Found | Unusable],
+        files: Iterator[KnownFile | Unusable],
         connect: Connect,
         listener: Listener,
         *,
@@ -136,7 +137,7 @@ class StoreJob:
         batch = await asyncio.to_thread(self._read, count, seconds)
         self.is_scanned = self._is_exhausted
         for entry in batch:
-            if isinstance(entry, Found):
+            if isinstance(entry, KnownFile):
                 self._enqueue(entry)
             elif entry.broken:
                 self._listener.failed(entry.path, Unsendable(entry.reason))
@@ -146,9 +147,9 @@ class StoreJob:
             self._staff(group)
             self._look_for_end(group)
 
-    def _read(self, count: int, seconds: float) -> list[Found | Unusable]:
+    def _read(self, count: int, seconds: float) -> list[KnownFile | Unusable]:
         """Looks at the next files; runs in a thread."""
-        batch: list[Found | Unusable] = []
+        batch: list[KnownFile | Unusable] = []
         deadline = monotonic() + seconds
         while len(batch) < count:
             entry = next(self._files, None)
@@ -160,7 +161,7 @@ class StoreJob:
                 break
         return batch
 
-    def _enqueue(self, file: Found) -> None:
+    def _enqueue(self, file: KnownFile) -> None:
         self.found += 1
         pair = (file.meta.sop_class_uid, file.meta.transfer_syntax)
         group = self._group_of.get(pair)
@@ -223,7 +224,7 @@ class StoreJob:
             group.workers -= 1
             self._look_for_end(group)
 
-    async def _send(self, file: Found, group: _Group, pool: AssociationPool) -> None:
+    async def _send(self, file: KnownFile, group: _Group, pool: AssociationPool) -> None:
         is_begun = False
 
         async def store(association: Association) -> CStoreRSP:
@@ -232,7 +233,7 @@ class StoreJob:
             group.running += 1
             self._look_for_end(group)
             try:
-                return await association.c_store(file.path)
+                return await association.c_store(file)
             finally:
                 group.running -= 1
 
@@ -289,7 +290,7 @@ class _Group:
     def __init__(self) -> None:
         #: pairs of SOP class and transfer syntax; no more of them once there is a pool
         self.kinds: list[tuple[str, str]] = []
-        self.queue: deque[Found] = deque()
+        self.queue: deque[KnownFile] = deque()
         self.pool: AssociationPool | None = None
         self.workers = 0
         #: files that have been taken from the queue and not been heard of yet, and those of them that are being sent
