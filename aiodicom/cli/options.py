@@ -110,13 +110,13 @@ AssociationsOrAuto = Annotated[
     ),
 ]
 WindowOrAuto = Annotated[
-    str | None,
+    str,
     typer.Option(
         "--window",
         metavar="N|auto",
         callback=_number_or_auto,
-        show_default="1, or auto with --associations auto",
-        help="Requests to have outstanding on an association, if the peer agrees (asynchronous operations).",
+        help="Requests to have outstanding on an association, if the peer agrees (asynchronous operations); auto: as "
+        "many as bring gain.",
     ),
 ]
 MaxPdu = Annotated[

@@ -37,7 +37,7 @@ def storescu(
     calling_aet: options.CallingAet = "AIODICOM",
     called_aet: options.CalledAet = "ANY-SCP",
     associations: options.AssociationsOrAuto = "1",
-    window: options.WindowOrAuto = None,
+    window: options.WindowOrAuto = "auto",
     max_pdu: options.MaxPdu = 131072,
     connect_timeout: options.ConnectTimeout = 15,
     acse_timeout: options.AcseTimeout = 30,
@@ -55,7 +55,7 @@ def storescu(
     """
     output.configure_logging(verbose, debug)
     side_by_side = options.choice(associations)
-    outstanding = options.choice(window or ("auto" if side_by_side == "auto" else "1"))
+    outstanding = options.choice(window)
     timeouts = aiodicom.Timeouts(
         connect=options.timeout(connect_timeout),
         acse=options.timeout(acse_timeout),

@@ -60,7 +60,11 @@ class Outbox:
             self._resume()
         elif whole is not None:
             self._protocol.send_data(context_id, whole, is_last=True, now=self._loop.time())
-        self._transport.flush()
+        if len(self._protocol.invoked) > 1:
+            # The peer has something to do: what others ask for in this turn of the event loop goes with it.
+            self._transport.flush_soon(0 if whole is None else len(whole))
+        else:
+            self._transport.flush()
 
     def respond(self, context_id: int, request: Request, status: Status) -> None:
         """Answers a request with no more than a status, after the data set that may be on its way."""

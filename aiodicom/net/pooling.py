@@ -394,7 +394,7 @@ class AssociationPool:
 
     def _on_refusal(self, error: Exception) -> None:
         """An association could not be opened."""
-        if not (self._is_searching and self._members):
+        if not (self._is_searching and (self._members or self._opening)):
             self._report(error)
         self._tuner.refused(len(self._members), self._now())
         if not self._members and not self._opening:

@@ -68,7 +68,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self, loop: asyncio.AbstractEventLoop, protocol: AssociationProtocol, owner: Owner, timeouts: Timeouts
     ) -> None:
         self._resources = resources_of(loop)
-        super().__init__(protocol, owner, loop.time, self._resources.scratch)
+        super().__init__(protocol, owner, loop.time, loop.call_soon, self._resources.scratch)
         self.wheel_slot: int | None = None
         self._loop = loop
         self._socket: Any = None
