@@ -267,14 +267,18 @@ class Association:
         self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
     ) -> Response:
         """Sends a request when it is its turn and returns the final response unless that is a failure."""
-        await self._turns.take()
+        if not self._turns.take_now():
+            await self._turns.take()
         waiter: asyncio.Future[Response] = self._loop.create_future()
         try:
             if isinstance(source, Encoded):
                 await source.encode()
             if not self.is_open:
                 raise self._why_closed()
-            await self._outbox.send_request(context.context_id, build, waiter, source)
+            while not self._outbox.is_ready:
+                await self._outbox.wait()
+            if (rest := self._outbox.send_request(context.context_id, build, waiter, source)) is not None:
+                await rest
             self._performer.on_sent()
         except BaseException as error:
             ended = waiter.exception() if waiter.done() else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiodicom.dimse.messages import Request, Response
@@ -41,30 +41,46 @@ class Outbox:
         """Whether no message is being sent or waits for that."""
         return not self._is_busy
 
-    async def send_request(
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request can be sent at once."""
+        return not self._is_busy and not self._transport.is_blocked
+
+    async def wait(self) -> None:
+        """Waits for the data set that is on its way, or while the peer takes less than is written."""
+        if not self._is_busy:
+            await self._transport.drain()
+            return
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        await waiter
+
+    def send_request(
         self, context_id: int, build: Callable[[int], Request], token: Any, source: DataSource | None
-    ) -> None:
-        """Sends the request that `build(message_id)` gives, and its data set.
+    ) -> Awaitable[None] | None:
+        """Sends the request that `build(message_id)` gives, and its data set; what is returned, to be awaited at once,
+        sends a large one. Only when the outbox `is_ready`.
 
         Raises what the source raises. If that, or cancellation, leaves a data set incomplete, the outbox `is_broken`.
         """
-        while self._is_busy or self._transport.is_blocked:
-            await (self._wait() if self._is_busy else self._transport.drain())
         whole = None if source is None else source.whole()
-        request = build(self._protocol.next_message_id())
-        self._protocol.send_request(context_id, request, token, self._loop.time())
-        if source is not None and whole is None:
+        protocol = self._protocol
+        request = build(protocol.next_message_id())
+        now = self._loop.time()
+        protocol.send_request(context_id, request, token, now)
+        if whole is not None:
+            protocol.send_data(context_id, whole, is_last=True, now=now)
+        elif source is not None:
             self._is_busy = self.is_broken = True
-            await self._send_pieces(context_id, source)
-            self._is_busy = self.is_broken = False
-            self._resume()
-        elif whole is not None:
-            self._protocol.send_data(context_id, whole, is_last=True, now=self._loop.time())
-        if len(self._protocol.invoked) > 1:
+            return self._send_pieces(context_id, source)
+        if len(protocol.invoked) > 1:
             # The peer has something to do: what others ask for in this turn of the event loop goes with it.
             self._transport.flush_soon(0 if whole is None else len(whole))
         else:
             self._transport.flush()
+        return None
 
     def respond(self, context_id: int, request: Request, status: Status) -> None:
         """Answers a request with no more than a status, after the data set that may be on its way."""
@@ -92,6 +108,9 @@ class Outbox:
             self._protocol.send_data(context_id, piece, is_last=is_last, now=self._loop.time())
             self._transport.flush()
             await self._transport.drain()
+        self._is_busy = self.is_broken = False
+        self._resume()
+        self._transport.flush()
 
     def _resume(self) -> None:
         responses, self._responses = self._responses, None
@@ -101,13 +120,6 @@ class Outbox:
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
-
-    async def _wait(self) -> None:
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        if self._waiters is None:
-            self._waiters = []
-        self._waiters.append(waiter)
-        await waiter
 
     def fail(self, error: Exception) -> None:
         """Lets every request that waits to be sent have this error."""
