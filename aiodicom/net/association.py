@@ -275,10 +275,14 @@ class Association:
                 await source.encode()
             if not self.is_open:
                 raise self._why_closed()
-            while not self._outbox.is_ready:
-                await self._outbox.wait()
-            if (rest := self._outbox.send_request(context.context_id, build, waiter, source)) is not None:
-                await rest
+            if not self._outbox.take_now():
+                await self._outbox.take()
+            try:
+                rest = self._outbox.send_request(context.context_id, build, waiter, source)
+                if rest is not None:
+                    await rest
+            finally:
+                self._outbox.give()
             self._performer.on_sent()
         except BaseException as error:
             ended = waiter.exception() if waiter.done() else None
