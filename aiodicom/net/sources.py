@@ -72,7 +72,7 @@ class DataSource:
         """Iterates over the data set in pieces, the sizes of all but the last a multiple of `multiple` bytes."""
         raise LocalError("this source has no data")
 
-    def whole(self) -> bytes | memoryview | None:
+    def whole(self) -> memoryview | None:
         """Returns all of the data set if it is there without waiting and small enough for one piece."""
         return None
 
@@ -157,10 +157,10 @@ class FileSource(DataSource):
         offset, own = self._offset, self.transfer_syntax
         return lambda: reencoding.encode_file(descriptor, offset, own, transfer_syntax)
 
-    def whole(self) -> bytes | None:
+    def whole(self) -> memoryview | None:
         return read_cached(self._descriptor, self.size, self._offset) if self.size <= CHUNK else None
 
-    def chunks(self, multiple: int) -> AsyncIterator[bytes]:
+    def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
         return _file_chunks(self._descriptor, self._offset, self.size, multiple)
 
     def close(self) -> None:
@@ -260,11 +260,11 @@ def _drop(future: asyncio.Future[bytes | SpoolFile]) -> None:
         encoded.file.close()
 
 
-async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[bytes]:
+async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[bytes | memoryview]:
     step = _chunk_size(multiple)
     for offset in range(start, start + total, step):
         size = min(step, start + total - offset)
-        data = read_cached(descriptor, size, offset)
+        data: bytes | memoryview | None = read_cached(descriptor, size, offset)
         if data is None:
             loop = asyncio.get_running_loop()
             data = await loop.run_in_executor(None, os.pread, descriptor, size, offset)

@@ -70,10 +70,10 @@ async def test_a_file_is_read_once_and_sent_from_there(
 ) -> None:
     path = tmp_path / "object.dcm"
     path.write_bytes(part10(LARGE[:size]))
-    read: list[bytes] = []
+    read: list[memoryview] = []
     read_cached = sources.read_cached
 
-    def reading(descriptor: int, wanted: int, offset: int) -> bytes | None:
+    def reading(descriptor: int, wanted: int, offset: int) -> memoryview | None:
         data = read_cached(descriptor, wanted, offset)
         assert data is not None, "what has just been written is in the page cache"
         read.append(data)
