@@ -56,6 +56,43 @@ async def test_requests_of_one_turn_of_the_loop_leave_together() -> None:
                 waiting.set_result(None)
 
 
+async def test_requests_wait_in_order_while_the_peer_takes_nothing() -> None:
+    server = aiodicom.Server()
+    stored: list[str] = []
+    server.on_c_store(lambda request: stored.append(request.affected_sop_instance_uid))
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=8) as association:
+        writes = Recording(association).writes
+        association.transport.pause_writing()
+        operations = [
+            asyncio.ensure_future(association.c_store(DATA, **CT_UIDS | {"sop_instance_uid": f"1.2.{number}"}))
+            for number in range(1, 7)
+        ]
+        await asyncio.sleep(0)
+        # The one that waits for the peer, and one that waits for that one.
+        operations[0].cancel()
+        operations[2].cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not writes
+        association.transport.resume_writing()
+        outcomes = await soon(asyncio.gather(*operations, return_exceptions=True))
+        assert [type(outcome) for outcome in outcomes].count(asyncio.CancelledError) == 2
+        assert (await soon(association.c_echo())).status == 0
+    assert stored == ["1.2.2", "1.2.4", "1.2.5", "1.2.6"]
+
+
+async def test_those_that_wait_for_the_peer_hear_of_the_end() -> None:
+    server = aiodicom.Server()
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=8) as association:
+        association.transport.pause_writing()
+        operations = [asyncio.ensure_future(association.c_echo()) for _ in range(3)]
+        await asyncio.sleep(0)
+        association.abort()
+        for operation in operations:
+            with pytest.raises(AssociationClosed):
+                await soon(operation)
+
+
 async def test_a_request_without_others_leaves_at_once() -> None:
     server = aiodicom.Server()
     server.on_c_store(lambda _request: None)
