@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl as tls
+from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -21,8 +23,11 @@ __all__ = ["Listener"]
 
 _log = logging.getLogger("aiodicom.server")
 
-#: Connections that are accepted in one go: the associations that are open are served in between.
+#: Connections that are made ready in one go: the associations that are open are served in between.
 _AT_ONCE = 64
+#: Connections that are taken from the system before they are made ready: its own queue overflows when thousands come at
+#: once, and who is dropped there tries again a second later.
+_AHEAD = 4096
 #: Seconds until a process that is out of descriptors tries again, unless one of its connections has ended before.
 _RETRY = 1.0
 #: Seconds for which it is silent after a line that says what keeps connections out.
@@ -36,8 +41,9 @@ class Listener:
     The event loops' own servers would not do: they can't leave a connection to another process; and when descriptors
     run out, asyncio's logs that thousands of times, and uvloop's may close itself.
 
-    Invariants: the loop watches the socket unless `_timer` is set, then that will have it watched; `_opening` has
-    the transports that have no connection yet, with what makes it.
+    Invariants: the loop watches the socket unless `_timer` is set, then that will have it watched; while there are
+    connections in `_accepted`, `_make_ready` is about to be called; `_opening` has the transports that have no
+    connection yet, with what makes it.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Listener:
         ssl_handshake_timeout: float | None,
     ) -> None:
         self.sock = sock
+        self._kind = (int(sock.family), int(sock.type), sock.proto)
         self._loop = asyncio.get_running_loop()
         #: What the callbacks of all connections run in; a copy for each would be kept as long as the connection.
         self._context = copy_context()
@@ -60,6 +67,7 @@ class Listener:
         self._tls: dict[str, Any] = {}
         if ssl is not None:
             self._tls = {"ssl": ssl, "ssl_handshake_timeout": ssl_handshake_timeout}
+        self._accepted: deque[socket.SocketType] = deque()
         self._opening: dict[Transport, asyncio.Task[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_exhausted = False
@@ -80,8 +88,10 @@ class Listener:
             self.sock.close()
 
     async def abandon(self) -> None:
-        """Stops, and closes the connections whose TLS handshake has not ended."""
+        """Stops, and closes the connections that are not ready yet or whose TLS handshake has not ended."""
         self.stop()
+        while self._accepted:
+            self._close(self._accepted.popleft())
         opening = list(self._opening.values())
         for task in opening if self._tls else ():  # without TLS they are about to be connected
             task.cancel()
@@ -96,13 +106,14 @@ class Listener:
         turns = self._turns
         if turns is not None and not self._is_exhausted:
             turns.look()
-        for _ in range(_AT_ONCE):
+        for _ in range(_AHEAD - len(self._accepted)):
             if turns is not None and (delay := turns.delay()):
                 self._pause(delay)
                 turns.leave(self._watch)
                 return
             try:
-                connection, _address = self.sock.accept()
+                # As `accept()`, but for its Python object, whose attributes cost more than the system call.
+                descriptor, _address = self.sock._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -112,31 +123,46 @@ class Listener:
                 return
             self._is_exhausted = False
             if self._places.is_crowded:
-                connection.close()
+                os.close(descriptor)
                 self._warn(f"{self._places.idle:,} connections have no association: more are closed at once")
-            else:
-                self._open(connection)
+                continue
+            self._places.enter()
+            if not self._accepted:
+                self._loop.call_soon(self._make_ready)
+            self._accepted.append(socket.SocketType(*self._kind, descriptor))
 
-    def _open(self, connection: socket.socket) -> None:
-        self._places.enter()
+    def _make_ready(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._accepted))):
+            self._open(self._accepted.popleft())
+        if self._accepted:
+            self._loop.call_soon(self._make_ready)
+
+    def _open(self, connection: socket.SocketType) -> None:
         transport = self._make_transport(self)
-        opening = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
+        opening = self._loop.connect_accepted_socket(
+            lambda: transport,
+            connection,  # type: ignore[arg-type]  # all that the loops need of a socket
+            **self._tls,
+        )
         task = self._loop.create_task(opening, context=self._context)
         self._opening[transport] = task
         task.add_done_callback(partial(self._on_opened, transport, connection))
 
-    def _on_opened(self, transport: Transport, connection: socket.socket, task: asyncio.Task[Any]) -> None:
+    def _on_opened(self, transport: Transport, connection: socket.SocketType, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
         if self._opening.pop(transport, None) is None:
             return
-        connection.close()
-        self._places.end()
-        self._places.leave()
-        self.retry()
+        self._close(connection)
         if isinstance(error, OSError):  # no TLS handshake, or not in time
             _log.info("a connection came to nothing: %s", error)
         elif error is not None:
             raise error
+
+    def _close(self, connection: socket.SocketType) -> None:
+        connection.close()
+        self._places.end()
+        self._places.leave()
+        self.retry()
 
     def _on_exhausted(self, error: OSError) -> None:
         self._is_exhausted = True
