@@ -35,6 +35,18 @@ _QUIET = 60.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+class _Accepted(socket.socket):
+    """A connection. The event loops look at what kind it is several times, and making enums of that is dear.
+
+    A `socket.socket` it has to be: uvloop detaches that from its descriptor, which it would else close twice.
+    """
+
+    __slots__ = ()
+
+    family = socket.SocketType.family  # type: ignore[assignment]
+    type = socket.SocketType.type  # type: ignore[assignment]
+
+
 class Listener:
     """Accepts connections for as long as it listens, and makes the transport of each.
 
@@ -67,7 +79,7 @@ class Listener:
         self._tls: dict[str, Any] = {}
         if ssl is not None:
             self._tls = {"ssl": ssl, "ssl_handshake_timeout": ssl_handshake_timeout}
-        self._accepted: deque[socket.SocketType] = deque()
+        self._accepted: deque[socket.socket] = deque()
         self._opening: dict[Transport, asyncio.Task[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_exhausted = False
@@ -129,7 +141,7 @@ class Listener:
             self._places.enter()
             if not self._accepted:
                 self._loop.call_soon(self._make_ready)
-            self._accepted.append(socket.SocketType(*self._kind, descriptor))
+            self._accepted.append(_Accepted(*self._kind, descriptor))
 
     def _make_ready(self) -> None:
         for _ in range(min(_AT_ONCE, len(self._accepted))):
@@ -137,18 +149,14 @@ class Listener:
         if self._accepted:
             self._loop.call_soon(self._make_ready)
 
-    def _open(self, connection: socket.SocketType) -> None:
+    def _open(self, connection: socket.socket) -> None:
         transport = self._make_transport(self)
-        opening = self._loop.connect_accepted_socket(
-            lambda: transport,
-            connection,  # type: ignore[arg-type]  # all that the loops need of a socket
-            **self._tls,
-        )
+        opening = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
         task = self._loop.create_task(opening, context=self._context)
         self._opening[transport] = task
         task.add_done_callback(partial(self._on_opened, transport, connection))
 
-    def _on_opened(self, transport: Transport, connection: socket.SocketType, task: asyncio.Task[Any]) -> None:
+    def _on_opened(self, transport: Transport, connection: socket.socket, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
         if self._opening.pop(transport, None) is None:
             return
@@ -158,7 +166,7 @@ class Listener:
         elif error is not None:
             raise error
 
-    def _close(self, connection: socket.SocketType) -> None:
+    def _close(self, connection: socket.socket) -> None:
         connection.close()
         self._places.end()
         self._places.leave()
