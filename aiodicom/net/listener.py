@@ -9,9 +9,8 @@ import os
 import socket
 import ssl as tls
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from functools import partial
 from typing import Any
 
 from aiodicom.net.descriptors import open_file_limit
@@ -47,6 +46,45 @@ class _Accepted(socket.socket):
     type = socket.SocketType.type  # type: ignore[assignment]
 
 
+class _Opening:
+    """Makes one connection: goes through the coroutine of the event loop as a task would.
+
+    That coroutine waits for a future or two of the loop's own. A task, with what asyncio keeps of each, costs more than
+    all that it does, and would run it a turn of the loop later.
+    """
+
+    __slots__ = ("_connection", "_coroutine", "_listener", "_transport", "_waits_for")
+
+    def __init__(
+        self,
+        listener: Listener,
+        transport: Transport,
+        connection: socket.socket,
+        coroutine: Coroutine[Any, Any, object],
+    ) -> None:
+        self._listener = listener
+        self._transport = transport
+        self._connection = connection
+        self._coroutine = coroutine
+        self._waits_for: Any = None
+
+    def step(self, _waited_for: object = None) -> None:
+        """Goes on until the coroutine waits again or ends."""
+        try:
+            self._waits_for = waits_for = self._coroutine.send(None)
+        except StopIteration:
+            return  # the transport has told already that it is connected
+        except (Exception, asyncio.CancelledError) as error:
+            self._listener.on_failed(self._transport, self._connection, error)
+            return
+        waits_for._asyncio_future_blocking = False
+        waits_for.add_done_callback(self.step)
+
+    def cancel(self) -> None:
+        """Closes the connection unless it is ready."""
+        self._waits_for.cancel()
+
+
 class Listener:
     """Accepts connections for as long as it listens, and makes the transport of each.
 
@@ -80,7 +118,8 @@ class Listener:
         if ssl is not None:
             self._tls = {"ssl": ssl, "ssl_handshake_timeout": ssl_handshake_timeout}
         self._accepted: deque[socket.socket] = deque()
-        self._opening: dict[Transport, asyncio.Task[Any]] = {}
+        self._opening: dict[Transport, _Opening] = {}
+        self._all_opened: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_exhausted = False
         self._quiet_until = 0.0
@@ -104,17 +143,23 @@ class Listener:
         self.stop()
         while self._accepted:
             self._close(self._accepted.popleft())
-        opening = list(self._opening.values())
-        for task in opening if self._tls else ():  # without TLS they are about to be connected
-            task.cancel()
-        if opening:
-            await asyncio.wait(opening)
+        for opening in list(self._opening.values()) if self._tls else ():  # without TLS they are about to be connected
+            opening.cancel()
+        if self._opening:
+            self._all_opened = self._loop.create_future()
+            await self._all_opened
 
     def connected(self, transport: Transport) -> None:
         """A transport has its connection: from here on its end is its association's affair."""
-        del self._opening[transport]
+        self._forget(transport)
 
     def _accept(self) -> None:
+        has_none = not self._accepted
+        self._accept_ahead()
+        if has_none:
+            self._make_ready()
+
+    def _accept_ahead(self) -> None:
         turns = self._turns
         if turns is not None and not self._is_exhausted:
             turns.look()
@@ -139,8 +184,6 @@ class Listener:
                 self._warn(f"{self._places.idle:,} connections have no association: more are closed at once")
                 continue
             self._places.enter()
-            if not self._accepted:
-                self._loop.call_soon(self._make_ready)
             self._accepted.append(_Accepted(*self._kind, descriptor))
 
     def _make_ready(self) -> None:
@@ -151,20 +194,23 @@ class Listener:
 
     def _open(self, connection: socket.socket) -> None:
         transport = self._make_transport(self)
-        opening = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
-        task = self._loop.create_task(opening, context=self._context)
-        self._opening[transport] = task
-        task.add_done_callback(partial(self._on_opened, transport, connection))
+        coroutine = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
+        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine)
+        self._context.run(opening.step)
 
-    def _on_opened(self, transport: Transport, connection: socket.socket, task: asyncio.Task[Any]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if self._opening.pop(transport, None) is None:
-            return
+    def on_failed(self, transport: Transport, connection: socket.socket, error: BaseException) -> None:
+        """A connection came to nothing."""
+        self._forget(transport)
         self._close(connection)
         if isinstance(error, OSError):  # no TLS handshake, or not in time
             _log.info("a connection came to nothing: %s", error)
-        elif error is not None:
+        elif not isinstance(error, asyncio.CancelledError):
             raise error
+
+    def _forget(self, transport: Transport) -> None:
+        del self._opening[transport]
+        if not self._opening and self._all_opened is not None and not self._all_opened.done():
+            self._all_opened.set_result(None)
 
     def _close(self, connection: socket.socket) -> None:
         connection.close()
