@@ -79,7 +79,8 @@ cdef class Exchange:
     cdef list outgoing
     cdef list held
     cdef object counters
-    cdef object body_of
+    #: Chooses sinks, or None when no data set will come any more.
+    cdef public object body_of
     cdef object refusal
     cdef object sending
 

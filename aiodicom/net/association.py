@@ -493,6 +493,7 @@ class Association:
     def on_closed(self) -> None:
         """The socket is closed."""
         self._end(None)
+        self._performer.detach()
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
         if self._on_closed is not None:
