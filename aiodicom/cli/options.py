@@ -41,10 +41,23 @@ def _ae_title(value: str | None) -> str | None:
     return title
 
 
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
 def _number_or_auto(value: str | None) -> str | None:
     if value is not None and value != "auto" and not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
         raise typer.BadParameter(f"{value!r} is neither a number from 1 to 65535 nor auto")
     return value
+
+
+def _bytes(value: str) -> int:
+    """A number of bytes, with K, M or G for units of 1,024."""
+    number, unit = value[:-1], value[-1:].upper()
+    if unit not in _UNITS:
+        number, unit = value, ""
+    if not (number.isascii() and number.isdigit()):
+        raise typer.BadParameter(f"{value!r} is no number of bytes, such as 67108864, 64M or 1G")
+    return int(number) * _UNITS[unit]
 
 
 def choice(value: str) -> Choice:
@@ -122,6 +135,16 @@ WindowOrAuto = Annotated[
 MaxPdu = Annotated[
     int,
     typer.Option("--max-pdu", metavar="BYTES", min=4096, max=2**31, help="Largest P-DATA-TF PDU that we take."),
+]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        "--max-memory",
+        metavar="BYTES",
+        parser=_bytes,
+        show_default="a quarter of the memory, at most 1G",
+        help="Received data that may be in memory at once, such as 64M; what is beyond goes to disk.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens, to stderr.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import sys
@@ -77,6 +78,7 @@ def storescp(
         ),
     ] = None,
     max_pdu: options.MaxPdu = 131072,
+    max_memory: options.MaxMemory = None,
     artim: Annotated[
         float, typer.Option("--artim", metavar="SECONDS", min=0, help="For a peer to begin or to end; 0: for ever.")
     ] = 30,
@@ -122,6 +124,7 @@ def storescp(
         accept_unknown,
         max_associations,
         max_pdu,
+        max_memory,
         aiodicom.Timeouts(artim=options.timeout(artim), idle=options.timeout(idle)),
         study_command,
         study_end_after,
@@ -139,6 +142,7 @@ def storescp(
                 server = make_server(settings)
                 listening = await server.listen(address, port)
                 _announce(listening.addresses)
+                gc.freeze()  # what is there so far stays: collections need not look at it among many associations
                 await stop.wait()
                 await server.drain()
                 _summarise([server.counters], server.counters)
