@@ -71,7 +71,7 @@ def make_plain(loop: str, limit: int | None = None) -> aiodicom.Server:
 
 
 def make_frugal(wanted: int) -> aiodicom.Server:
-    """A server with 1 MiB of memory for what arrives; it fails a C-ECHO when its process may have more than `wanted`."""
+    """A server with 1 MiB of memory for what arrives; it fails a C-ECHO when its process may not have `wanted`."""
     server = aiodicom.Server(max_memory=1 << 20)
 
     @server.on_c_echo
