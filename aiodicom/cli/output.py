@@ -95,7 +95,7 @@ def advice(error: BaseException) -> str:
         case StatusError():
             return "the peer's log says why"
         case ContextNotAccepted():
-            return "the peer does not support it"
+            return "the peer's settings say what it accepts"
     return ""
 
 

@@ -25,6 +25,7 @@ from aiodicom.ul.pdu import (
     AssociateRJ,
     AssociateRQ,
     AsynchronousOperationsWindow,
+    ContextResult,
     ProposedContext,
     ResultReason,
     UserInformation,
@@ -62,6 +63,7 @@ class _Answer(NamedTuple):
     application_context_name: str
     contexts: tuple[ProposedContext, ...]
     user_information: UserInformation
+    results: tuple[ContextResult, ...]
     accepted: Mapping[int, AcceptedContext]
     #: From the requestor's side, as the A-ASSOCIATE-AC has it.
     window: AsynchronousOperationsWindow
@@ -111,6 +113,7 @@ class Acceptor:
             name,
             contexts,
             user_information,
+            results,
             {
                 result.context_id: AcceptedContext(
                     result.context_id, abstract_syntaxes[result.context_id], result.transfer_syntax
@@ -210,6 +213,7 @@ class Acceptor:
         # The sub-item speaks of the requestor: what it performs is what we may invoke.
         window = AsynchronousOperationsWindow(answer.window.performed, answer.window.invoked)
         maximum_length = association.proposal.user_information.maximum_length
+        association.context_results = answer.results
         try:
             association.establish(answer.accepted, maximum_length, window, response)
         except ProtocolViolation as error:

@@ -220,6 +220,7 @@ def _establish(association: Association, answer: AssociateAC, _now: float) -> No
             proposal.user_information.asynchronous_operations_window,
             answer.user_information.asynchronous_operations_window,
         )
+        association.context_results = answer.results
         association.establish(accepted, answer.user_information.maximum_length, window)
     except ProtocolViolation as error:
         association.violated(error)
