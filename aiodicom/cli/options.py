@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aiodicom.standard.ae_titles import ae_title
+
 if TYPE_CHECKING:
     from aiodicom.net.tuning import Choice
 
@@ -32,13 +34,12 @@ __all__ = [
 
 
 def _ae_title(value: str | None) -> str | None:
-    """An AE title as the VR AE has it (PS3.5 6.2): up to 16 characters, not only spaces, no backslash."""
     if value is None:
         return None
-    title = value.strip(" ")
-    if not title or len(title) > 16 or "\\" in title or not (title.isascii() and title.isprintable()):
-        raise typer.BadParameter(f"{value!r} is no AE title: 1 to 16 ASCII characters, without backslash")
-    return title
+    try:
+        return ae_title(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _number_or_auto(value: str | None) -> str | None:

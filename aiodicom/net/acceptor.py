@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.errors import LocalError, ProtocolViolation
 from aiodicom.net.limits import Places
+from aiodicom.standard.ae_titles import ae_title
 from aiodicom.standard.uids import IMPLEMENTATION_VERSION_NAME
 from aiodicom.ul.codec import (
     ASSOCIATE_HEADER_LENGTH,
@@ -145,9 +146,7 @@ class Acceptor:
 
     def decide(self, admission: Admission, association: Association, proposal: AssociateRQ) -> None:
         """Accepts or rejects, now or when the handler has decided."""
-        rejection = check_request(
-            proposal, ae_title=self._ae_title or "", require_called=self._ae_title is not None, at_limit=False
-        )
+        rejection = check_request(proposal, self._ae_title)
         if rejection is None and not self._places().take():
             rejection = AssociateRJ(2, 3, 2)
         elif rejection is None:
@@ -265,7 +264,8 @@ class Admission:
 
 
 def check_ae_title(title: str) -> str:
-    """Returns an AE title that fits its 16 bytes (PS3.8 9.3.2), or raises `LocalError`."""
-    if not title.isascii() or not title.isprintable() or "\\" in title or not 1 <= len(title.strip()) <= 16:
-        raise LocalError(f"{title!r} is no AE title: 1 to 16 characters of ASCII, no backslash")
-    return title.strip()
+    """Returns `title` as an AE title (PS3.8 9.3.2), or raises `LocalError`."""
+    try:
+        return ae_title(title)
+    except ValueError as error:
+        raise LocalError(str(error)) from None

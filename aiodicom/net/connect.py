@@ -25,6 +25,7 @@ from aiodicom.standard.uids import (
 )
 from aiodicom.ul.negotiation import agreed_window
 from aiodicom.ul.pdu import (
+    MOST_CONTEXTS,
     AssociateAC,
     AssociateRQ,
     AsynchronousOperationsWindow,
@@ -39,8 +40,6 @@ __all__ = ["Connecting", "ContextProposal", "connect"]
 ContextProposal = str | tuple[str, Sequence[str]]
 
 _DEFAULT_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-#: PS3.8 9.3.2.2: context IDs are the odd numbers of one byte.
-_MOST_CONTEXTS = 128
 
 
 def connect(
@@ -99,8 +98,8 @@ def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]
         if isinstance(transfer_syntaxes, str) or not transfer_syntaxes:
             raise LocalError(f"the transfer syntaxes of {abstract_syntax} are to be a list of at least one")
         proposed.append(ProposedContext(2 * len(proposed) + 1, abstract_syntax, tuple(transfer_syntaxes)))
-    if not 1 <= len(proposed) <= _MOST_CONTEXTS:
-        raise LocalError(f"{len(proposed)} presentation contexts: an association has 1 to {_MOST_CONTEXTS}")
+    if not 1 <= len(proposed) <= MOST_CONTEXTS:
+        raise LocalError(f"{len(proposed)} presentation contexts: an association has 1 to {MOST_CONTEXTS}")
     return tuple(proposed)
 
 

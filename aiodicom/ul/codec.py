@@ -12,6 +12,7 @@ from struct import error as StructError
 from typing import Any
 
 from aiodicom.errors import LocalError
+from aiodicom.standard.ae_titles import ae_title
 from aiodicom.standard.uids import APPLICATION_CONTEXT_NAME, IMPLICIT_VR_LITTLE_ENDIAN
 from aiodicom.ul.items import (
     SUB_ITEMS_OF_AC,
@@ -260,10 +261,7 @@ def _encode_context_result(context: ContextResult) -> bytes:
 
 
 def _encode_titles(called: str, calling: str) -> bytes:
-    for title in (called, calling):
-        if not 0 < len(title) <= 16 or not title.isprintable() or "\\" in title:
-            raise ValueError(f"{title!r} is no AE title (PS3.5 6.2)")
-    return f"{called:16}{calling:16}".encode("ascii") + _RESERVED_OF_HEADER
+    return f"{ae_title(called):16}{ae_title(calling):16}".encode("ascii") + _RESERVED_OF_HEADER
 
 
 def _decode_associate_rq(body: bytes) -> AssociateRQ:

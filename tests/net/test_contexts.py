@@ -87,9 +87,7 @@ async def test_an_operation_without_a_context_says_what_there_is() -> None:
         server.listen("127.0.0.1", 0) as listening,
         aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [IMPLICIT])]) as association,
     ):
-        with pytest.raises(
-            ContextNotAccepted, match="no presentation context was proentation context was proposed"
-        ) as verification:
+        with pytest.raises(ContextNotAccepted, match="no presentation context was proposed") as verification:
             await association.c_echo()
         assert verification.value.abstract_syntax == aiodicom.VERIFICATION
         assert verification.value.transfer_syntax is None
