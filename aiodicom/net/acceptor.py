@@ -92,7 +92,7 @@ class Acceptor:
         self._ae_title = ae_title
         self._support = support
         self._maximum_length = maximum_length
-        self._window = window
+        self._window = check_window(window)
         self._handler = handler
         self._places = places
         self._remembered: OrderedDict[bytes, _Answer] = OrderedDict()
@@ -261,6 +261,13 @@ class Admission:
     def end(self) -> None:
         """The association is over, or has never come to be. Harmless when that is known."""
         self._acceptor.end(self)
+
+
+def check_window(window: int) -> int:
+    """Returns a number of operations that PS3.7 D.3.3.3 has a field for, 0 for any number, or raises `LocalError`."""
+    if not 0 <= window <= 0xFFFF:
+        raise LocalError(f"a window of {window} is none: 0 for any number, or up to 65535")
+    return window
 
 
 def check_ae_title(title: str) -> str:

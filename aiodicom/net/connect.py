@@ -12,7 +12,7 @@ from typing import Any
 from aiodicom.dimse.events import AcceptedContext, Timeouts
 from aiodicom.errors import ConnectFailed, DeadlineExceeded, LocalError, ProtocolViolation
 from aiodicom.metrics import Counters
-from aiodicom.net.acceptor import check_ae_title
+from aiodicom.net.acceptor import check_ae_title, check_window
 from aiodicom.net.association import Association
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.memory import default_budget
@@ -69,8 +69,7 @@ def connect(
     `ProtocolViolation`, or `LocalError` for arguments that can't be. Cancelled, nothing stays behind.
     """
     proposed = _propose(contexts)
-    if not 0 <= window <= 0xFFFF:
-        raise LocalError(f"a window of {window} is none: 0 to 65535")
+    check_window(window)
     proposal = AssociateRQ(
         check_ae_title(called_aet),
         check_ae_title(calling_aet),
