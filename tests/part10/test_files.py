@@ -242,6 +242,13 @@ def test_a_file_that_ends_within_its_file_meta_information_says_so(end: int, siz
             dcmread(path, strict=True)
 
 
+def test_an_error_in_writing_names_the_file_that_was_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "file.dcm"
+    with pytest.raises(FileNotFoundError) as error:
+        dcmwrite(path, dcmread(CT))
+    assert error.value.filename == str(path)
+
+
 def test_stopping_early(tmp_path: Path) -> None:
     for source in (CT, io.BytesIO(CT.read_bytes())):
         data_set = dcmread(source, stop_before_pixels=True)
