@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +30,7 @@ __all__ = [
     "Window",
     "WindowOrAuto",
     "choice",
+    "finite",
     "timeout",
 ]
 
@@ -58,6 +60,13 @@ def timeout(seconds: float) -> float | None:
     return seconds or None
 
 
+def finite(seconds: float) -> float:
+    """Refuses the numbers of seconds that Python knows and no clock does."""
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is no number of seconds")
+    return seconds
+
+
 Host = Annotated[str, typer.Argument(metavar="HOST", show_default=False, help="Name or address of the peer.")]
 Port = Annotated[
     int, typer.Argument(metavar="PORT", min=1, max=65535, show_default=False, help="TCP port that the peer listens on.")
@@ -79,14 +88,20 @@ OwnAet = Annotated[
     ),
 ]
 ConnectTimeout = Annotated[
-    float, typer.Option("--connect-timeout", metavar="SECONDS", min=0, help="For the connection; 0: none.")
+    float,
+    typer.Option("--connect-timeout", metavar="SECONDS", min=0, callback=finite, help="For the connection; 0: none."),
 ]
 AcseTimeout = Annotated[
     float,
-    typer.Option("--acse-timeout", metavar="SECONDS", min=0, help="For an answer on association level; 0: none."),
+    typer.Option(
+        "--acse-timeout", metavar="SECONDS", min=0, callback=finite, help="For an answer on association level; 0: none."
+    ),
 ]
 DimseTimeout = Annotated[
-    float, typer.Option("--dimse-timeout", metavar="SECONDS", min=0, help="For the response to a request; 0: none.")
+    float,
+    typer.Option(
+        "--dimse-timeout", metavar="SECONDS", min=0, callback=finite, help="For the response to a request; 0: none."
+    ),
 ]
 Associations = Annotated[
     int, typer.Option("--associations", metavar="N", min=1, help="How many associations to use side by side.")
