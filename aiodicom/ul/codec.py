@@ -24,7 +24,7 @@ from aiodicom.ul.items import (
     encode_uid,
     encode_user_information,
     invalid,
-    item_header,
+    items_in,
 )
 from aiodicom.ul.pdu import (
     PDU,
@@ -141,18 +141,9 @@ def _decode_items(
     application_context_name: str | None = None
     user_information: UserInformation | None = None
     contexts: dict[int, Any] = {}
-    position = 0
-    total = len(items)
-    while position < total:
-        if total - position < 4:
-            raise invalid("an item without a whole header")
-        item_type, length = item_header(items, position)
-        start = position + 4
-        position = start + length
-        if position > total:
-            raise invalid(f"item {item_type:02X}H overruns its PDU")
+    for item_type, start, end in items_in(items, 0, len(items), "an item"):
         if item_type == context_type:
-            context = decode_context(items, start, position)
+            context = decode_context(items, start, end)
             context_id = context.context_id
             # Odd and unique (PS3.8 9.3.2.2) is at most 128 of them.
             if not context_id & 1:
@@ -163,11 +154,11 @@ def _decode_items(
         elif item_type == _USER_INFORMATION:
             if user_information is not None:
                 raise _unexpected(item_type)
-            user_information = decode_user_information(items, start, position, sub_items)
+            user_information = decode_user_information(items, start, end, sub_items)
         elif item_type == _APPLICATION_CONTEXT:
             if application_context_name is not None:
                 raise _unexpected(item_type)
-            application_context_name = decode_uid(items, start, position)
+            application_context_name = decode_uid(items, start, end)
         elif item_type in (_PROPOSED_CONTEXT, _CONTEXT_RESULT):
             raise _unexpected(item_type)
         # An item of any other type is ignored (PS3.8 9.3.1).
@@ -199,21 +190,13 @@ def _decode_proposed_context(data: bytes, start: int, end: int) -> ProposedConte
         raise invalid("a presentation context item without its id")
     abstract_syntax: str | None = None
     transfer_syntaxes: list[str] = []
-    position = start + 4
-    while position < end:
-        if end - position < 4:
-            raise invalid("a presentation context sub-item without a whole header")
-        item_type, length = item_header(data, position)
-        value = position + 4
-        position = value + length
-        if position > end:
-            raise invalid(f"presentation context sub-item {item_type:02X}H overruns its item")
+    for item_type, value_start, value_end in items_in(data, start + 4, end, "a presentation context sub-item"):
         if item_type == _TRANSFER_SYNTAX:
-            transfer_syntaxes.append(decode_uid(data, value, position))
+            transfer_syntaxes.append(decode_uid(data, value_start, value_end))
         elif item_type == _ABSTRACT_SYNTAX:
             if abstract_syntax is not None:
                 raise _unexpected(item_type)
-            abstract_syntax = decode_uid(data, value, position)
+            abstract_syntax = decode_uid(data, value_start, value_end)
     if abstract_syntax is None or not transfer_syntaxes:
         raise invalid("a presentation context without an abstract syntax or a transfer syntax")
     return ProposedContext(data[start], abstract_syntax, tuple(transfer_syntaxes))
@@ -235,19 +218,11 @@ def _decode_context_result(data: bytes, start: int, end: int) -> ContextResult:
         # Its transfer syntax sub-item is not significant and not tested (PS3.8 table 9-18), nor need there be one.
         return ContextResult(context_id, ResultReason(result))
     transfer_syntax: str | None = None
-    position = start + 4
-    while position < end:
-        if end - position < 4:
-            raise invalid("a presentation context sub-item without a whole header")
-        item_type, length = item_header(data, position)
-        value = position + 4
-        position = value + length
-        if position > end:
-            raise invalid(f"presentation context sub-item {item_type:02X}H overruns its item")
+    for item_type, value_start, value_end in items_in(data, start + 4, end, "a presentation context sub-item"):
         if item_type == _TRANSFER_SYNTAX:
             if transfer_syntax is not None:
                 raise _unexpected(item_type)
-            transfer_syntax = decode_uid(data, value, position)
+            transfer_syntax = decode_uid(data, value_start, value_end)
     if not transfer_syntax:
         raise invalid("an accepted presentation context without a transfer syntax")
     return ContextResult(context_id, ResultReason.ACCEPTANCE, transfer_syntax)
