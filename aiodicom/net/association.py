@@ -389,7 +389,12 @@ class Association:
             self._opened.set_result(None)
         self._is_counted = True
         self._counters.association_opened()
-        self.log(logging.INFO, "association established with %d presentation contexts", len(contexts))
+        self.log(
+            logging.INFO,
+            "association established: %d of %d presentation contexts accepted",
+            len(contexts),
+            len(self.context_results),
+        )
         self.transport.flush()
 
     def reject(self, rejection: AssociateRJ) -> None:
@@ -539,6 +544,8 @@ class Association:
             self._counters.associations_open -= 1
             self._counters.aborts += error is not None
             self.log(logging.INFO, "association released" if error is None else "association ended: %s", *_some(error))
+        elif isinstance(error, ProtocolViolation):  # who only connects and leaves, such as a load balancer, is not news
+            self.log(logging.INFO, "no association: %s", error)
         reason = error if error is not None else self._why_closed()
         for waiter in self._protocol.take_tokens():
             if not waiter.done():
