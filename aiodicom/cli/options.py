@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from aiodicom.standard.ae_titles import ae_title
 
 if TYPE_CHECKING:
     from aiodicom.net.tuning import Choice
@@ -27,18 +30,18 @@ __all__ = [
     "Window",
     "WindowOrAuto",
     "choice",
+    "finite",
     "timeout",
 ]
 
 
 def _ae_title(value: str | None) -> str | None:
-    """An AE title as the VR AE has it (PS3.5 6.2): up to 16 characters, not only spaces, no backslash."""
     if value is None:
         return None
-    title = value.strip(" ")
-    if not title or len(title) > 16 or "\\" in title or not (title.isascii() and title.isprintable()):
-        raise typer.BadParameter(f"{value!r} is no AE title: 1 to 16 ASCII characters, without backslash")
-    return title
+    try:
+        return ae_title(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -70,6 +73,13 @@ def timeout(seconds: float) -> float | None:
     return seconds or None
 
 
+def finite(seconds: float) -> float:
+    """Refuses the numbers of seconds that Python knows and no clock does."""
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is no number of seconds")
+    return seconds
+
+
 Host = Annotated[str, typer.Argument(metavar="HOST", show_default=False, help="Name or address of the peer.")]
 Port = Annotated[
     int, typer.Argument(metavar="PORT", min=1, max=65535, show_default=False, help="TCP port that the peer listens on.")
@@ -91,14 +101,20 @@ OwnAet = Annotated[
     ),
 ]
 ConnectTimeout = Annotated[
-    float, typer.Option("--connect-timeout", metavar="SECONDS", min=0, help="For the connection; 0: none.")
+    float,
+    typer.Option("--connect-timeout", metavar="SECONDS", min=0, callback=finite, help="For the connection; 0: none."),
 ]
 AcseTimeout = Annotated[
     float,
-    typer.Option("--acse-timeout", metavar="SECONDS", min=0, help="For an answer on association level; 0: none."),
+    typer.Option(
+        "--acse-timeout", metavar="SECONDS", min=0, callback=finite, help="For an answer on association level; 0: none."
+    ),
 ]
 DimseTimeout = Annotated[
-    float, typer.Option("--dimse-timeout", metavar="SECONDS", min=0, help="For the response to a request; 0: none.")
+    float,
+    typer.Option(
+        "--dimse-timeout", metavar="SECONDS", min=0, callback=finite, help="For the response to a request; 0: none."
+    ),
 ]
 Associations = Annotated[
     int, typer.Option("--associations", metavar="N", min=1, help="How many associations to use side by side.")

@@ -80,10 +80,20 @@ def storescp(
     max_pdu: options.MaxPdu = 131072,
     max_memory: options.MaxMemory = None,
     artim: Annotated[
-        float, typer.Option("--artim", metavar="SECONDS", min=0, help="For a peer to begin or to end; 0: for ever.")
+        float,
+        typer.Option(
+            "--artim",
+            metavar="SECONDS",
+            min=0,
+            callback=options.finite,
+            help="For a peer to begin or to end; 0: for ever.",
+        ),
     ] = 30,
     idle: Annotated[
-        float, typer.Option("--idle", metavar="SECONDS", min=0, help="Without a sign of the peer; 0: for ever.")
+        float,
+        typer.Option(
+            "--idle", metavar="SECONDS", min=0, callback=options.finite, help="Without a sign of the peer; 0: for ever."
+        ),
     ] = 60,
     study_command: Annotated[
         str | None,
@@ -97,7 +107,13 @@ def storescp(
     ] = None,
     study_end_after: Annotated[
         float,
-        typer.Option("--study-end-after", metavar="SECONDS", min=0, help="Without an object, a study is complete."),
+        typer.Option(
+            "--study-end-after",
+            metavar="SECONDS",
+            min=0,
+            callback=options.finite,
+            help="Without an object, a study is complete.",
+        ),
     ] = 30,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
