@@ -25,8 +25,11 @@ BACKLOG = 4096
 async def bind(host: str | None, port: int, backlog: int = BACKLOG) -> list[socket.socket]:
     """Returns a listening TCP socket for each address of `host`, for None every address of the machine.
 
-    "::" is for IPv4, too. `port` 0 is one free port for all of them. Raises `OSError`.
+    "::" is for IPv4, too. `port` 0 is one free port for all of them. Raises `OSError`, `LocalError` for a port that is
+    none.
     """
+    if not 0 <= port <= 0xFFFF:  # the system would take what is left of it in 16 bits
+        raise LocalError(f"port {port} is none: 0 for a free one, or 1 to 65535")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

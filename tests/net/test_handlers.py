@@ -234,3 +234,13 @@ async def test_refused_requests_are_counted_with_those_that_failed() -> None:
         with pytest.raises(StatusError, match="0117H"):
             await association.c_store(DATA, **(CT_UIDS | {"sop_instance_uid": ".."}))
         assert (server.counters.operations, server.counters.failures) == (2, 1)
+
+
+@pytest.mark.parametrize("wrong", [5, None, aiodicom.Streamed(), aiodicom.Discarded()])
+def test_what_is_no_handler(wrong: Any) -> None:
+    server = aiodicom.Server()
+    with pytest.raises(LocalError, match="body="):
+        server.on_c_echo(wrong)
+    if wrong is not None:  # None registers what is decorated
+        with pytest.raises(LocalError, match="body="):
+            server.on_c_store(wrong)
