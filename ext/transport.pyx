@@ -22,7 +22,7 @@ cdef class BufferedTransport:
     """
 
     cdef readonly object protocol
-    cdef readonly object owner
+    cdef public object owner
     cdef readonly object time
     cdef object scratch
     cdef object call_soon

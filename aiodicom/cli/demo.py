@@ -35,7 +35,9 @@ def demo(
     associations: Annotated[
         int, typer.Option("--associations", metavar="N", min=1, help="How many associations to open.")
     ] = 1000,
-    seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=0.1, help="How long to load them.")] = 5,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", min=0.1, callback=options.finite, help="How long to load them.")
+    ] = 5,
     source: Annotated[
         Path | None,
         typer.Option(

@@ -3,6 +3,7 @@ from typing import Any
 
 class BufferedTransport:
     connection: Any
+    owner: Any
     is_impatient: bool
     def __init__(
         self,
@@ -15,8 +16,6 @@ class BufferedTransport:
     ) -> None: ...
     @property
     def protocol(self) -> Any: ...
-    @property
-    def owner(self) -> Any: ...
     @property
     def time(self) -> Callable[[], float]: ...
     def get_buffer(self, sizehint: int) -> memoryview: ...

@@ -286,7 +286,8 @@ def open_source(
     """Returns the source of what is to be stored.
 
     Memory that isn't Part 10 is an encoded data set, and all three UIDs have to be given. Raises `DecodeError` for a
-    file or bytes that are no DICOM, `OSError` for a file that can't be read, `LocalError` for missing UIDs.
+    file or bytes that are no DICOM, `OSError` for a file that can't be read, `LocalError` for missing UIDs, and for
+    what is none of all that.
     """
     if isinstance(source, (str, os.PathLike, KnownFile)):
         if sop_class_uid or sop_instance_uid or transfer_syntax:
@@ -295,6 +296,10 @@ def open_source(
     if not isinstance(source, (bytes, bytearray)) and not (isinstance(source, memoryview) and source.c_contiguous):
         if _is_data_set(source):
             return DataSetSource(source, sop_class_uid, sop_instance_uid, transfer_syntax)
+        if not hasattr(source, "tobytes"):
+            raise LocalError(
+                f"{type(source).__name__} cannot be stored: give a path, a data set, bytes, or what has tobytes()"
+            )
         source = source.tobytes()
     view = memoryview(source).cast("B").toreadonly()
     if sop_class_uid and sop_instance_uid and transfer_syntax:

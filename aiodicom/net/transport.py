@@ -129,7 +129,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self.is_impatient = False
         self._is_closed = True
         self.resume_writing()
-        self.owner.on_closed()
+        owner, self.owner = self.owner, None  # which has this transport: a cycle that ends here
+        owner.on_closed()
 
     def pause_writing(self) -> None:
         self.protocol.blocked_since = self.time()

@@ -104,6 +104,9 @@ async def test_what_cannot_be_sent_leaves_the_association_as_it_was(tmp_path: Pa
             await association.c_store(tmp_path / "text", sop_class_uid="1.2")
         with pytest.raises(LocalError):
             await association.c_store(DATA, sop_class_uid="1.2", transfer_syntax="1.2")
+        for wrong in (None, 5, [DATA]):
+            with pytest.raises(LocalError, match=f"{type(wrong).__name__} cannot be stored: give a path"):
+                await association.c_store(wrong)  # type: ignore[arg-type]
         await association.c_store(part10())
     assert len(kept) == 1
 
