@@ -27,6 +27,7 @@ from aiodicom.errors import (
     AssociationClosed,
     AssociationRejected,
     ContextNotAccepted,
+    LocalError,
     ProtocolViolation,
     RemoteError,
     StatusError,
@@ -233,6 +234,8 @@ class Association:
         association. Cancelled before or after the data set is sent, the association stays usable; cancelled while it
         is being sent, the association is aborted.
         """
+        if priority not in (0, 1, 2):
+            raise LocalError(f"a priority of {priority!r} is none: 0 medium, 1 high, 2 low")
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
             context = self._context_for(opened.sop_class_uid, opened.transfer_syntaxes)

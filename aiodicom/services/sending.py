@@ -24,6 +24,7 @@ from aiodicom.net.tuning import Choice
 from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted
 from aiodicom.standard.status import Status
+from aiodicom.ul.pdu import MOST_CONTEXTS
 
 if TYPE_CHECKING:
     from aiodicom.dimse.messages import CStoreRSP
@@ -33,9 +34,6 @@ __all__ = ["Connect", "Listener", "StoreJob", "Unsendable", "proposal"]
 
 #: Opens an association that proposes these presentation contexts.
 Connect = Callable[[Sequence[tuple[str, Sequence[str]]]], Awaitable["Association"]]
-
-#: PS3.8 9.3.2.2: context ids are the odd numbers of one byte.
-_CONTEXTS: Final = 128
 
 #: Files to look at before the first association is proposed, the seconds that this may take, how many are looked
 #: at in one go later, and how few waiting ones start that.
@@ -168,7 +166,7 @@ class StoreJob:
         if group is None:
             group = self._groups[-1] if self._groups else None
             # What an association proposes is settled when it is opened.
-            if group is None or group.pool is not None or len(group.kinds) == _CONTEXTS:
+            if group is None or group.pool is not None or len(group.kinds) == MOST_CONTEXTS:
                 group = _Group()
                 self._groups.append(group)
             group.kinds.append(pair)
@@ -277,7 +275,7 @@ def proposal(kinds: Sequence[tuple[str, str]]) -> list[tuple[str, tuple[str, ...
         served.add(sop_class)
         others = tuple(syntax for syntax in NATIVE if syntax != own)
         # Alone as long as there is room: together with the objects' own, the peer might choose another than that.
-        if len(contexts) < _CONTEXTS:
+        if len(contexts) < MOST_CONTEXTS:
             contexts.append((sop_class, others))
         else:
             contexts[number] = (sop_class, (own, *others))

@@ -252,3 +252,12 @@ async def test_an_abort_of_the_peer_ends_the_sending() -> None:
         with pytest.raises((AssociationAborted, aiodicom.errors.ConnectionLost)):
             await soon(association.c_store(LARGE * 8, **CT_UIDS))
         await soon(association.wait_closed())
+
+
+async def test_a_priority_that_is_none() -> None:
+    server = aiodicom.Server()
+    server.on_c_store(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(LocalError, match="0 medium, 1 high, 2 low"):
+            await association.c_store(DATA, priority=3, **CT_UIDS)
+        assert server.counters.operations == 0
