@@ -15,7 +15,7 @@ from pathlib import Path
 import aiodicom
 from aiodicom import EchoRequest, Server, Status, StoreRequest
 from aiodicom.services.storage import FolderStorage
-from aiodicom.store.files import Durability, PartialFile
+from aiodicom.store.files import Durability
 
 
 def make_server() -> Server:
@@ -34,16 +34,10 @@ def discard(server: Server) -> None:
         return Status.SUCCESS if len(request.data) else Status.CANNOT_UNDERSTAND
 
 
-def write(server: Server, storage: FolderStorage, durability: Durability) -> None:
+def write(server: Server, storage: FolderStorage) -> None:
     @server.on_c_store(body=storage.body)
     async def keep(request: StoreRequest) -> Status:
-        file = request.body
-        assert isinstance(file, PartialFile)
-        if durability is Durability.SYNCED:
-            await asyncio.to_thread(file.commit, durability)
-        else:
-            file.commit(durability)
-        return Status.SUCCESS
+        return await storage.keep(request)
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -57,8 +51,7 @@ async def main(options: argparse.Namespace) -> None:
     if options.durability is None:
         discard(server)
     else:
-        durability = Durability(options.durability)
-        write(server, FolderStorage(options.folder / "received", durability=durability), durability)
+        write(server, FolderStorage(options.folder / "received", durability=Durability(options.durability)))
     async with server.listen("127.0.0.1", options.port, ssl=context):
         await ended.wait()
 

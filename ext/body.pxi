@@ -76,6 +76,8 @@ cdef class Body:
     cdef object spill
     cdef Budget budget
     cdef readonly object spilled
+    #: Bytes of the data set so far, wherever they are.
+    cdef readonly Py_ssize_t total
 
     def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None):
         self.limit = limit
@@ -122,6 +124,7 @@ cdef class Body:
     cdef int append(self, const uint8_t* data, Py_ssize_t size) except -1:
         if size == 0:
             return 0  # there may be no memory yet
+        self.total += size
         if self.spilled is None:
             if self.spill is not None and self.size + size > self.limit:
                 self.spill_over()

@@ -101,7 +101,7 @@ class Performer:
                 request.complete()
                 return
             if isinstance(event.body, Body):
-                self.last_body_size = len(event.body)
+                self.last_body_size = event.body.total
             elif isinstance(event.body, Discard):
                 request.body = event.body  # in place of a sink that has failed, perhaps
         else:

@@ -47,11 +47,22 @@ class Spooled:
     directory: str | os.PathLike[str] | None = None
 
     def __call__(self, request: StoreRequest) -> BodySink:
-        association = request.association
-        return Body(self.above, self._spill, min(association.expected_body_size, self.above), association.budget)
+        return gathering(request, self.above, self._spill)
 
     def _spill(self) -> SpoolFile:
         return SpoolFile(self.directory)
+
+
+def gathering(request: StoreRequest, above: int, spill: Callable[[], BodySink]) -> Body:
+    """Returns a sink that gathers the data set of `request` in memory, and past `above` bytes, or when the server's
+    budget has no more, in the sink that `spill` makes.
+
+    After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
+    holds up everybody for as long as it takes.
+    """
+    association = request.association
+    expected = association.expected_body_size
+    return Body(above, spill, expected, association.budget) if expected <= above else Body(0, spill)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@
     async with StorageServer(store, ae_title="STORE").listen("0.0.0.0", 11112):
         ...
 
-An object is written while it arrives, as received, behind file meta information that says what its presentation context
-said. It gets its name, SOPInstanceUID.dcm, when it is complete; or that of a template, from attributes of the object.
+An object is written as received, behind file meta information that says what its presentation context said. It gets its
+name, SOPInstanceUID.dcm, when it is complete; or that of a template, from attributes of the object.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodicom.errors import DecodeError, LocalError
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.server import Server
+from aiodicom.net.sinks import gathering
 from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services.naming import EMPTY, InvalidUID, read_header, values_of
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import is_valid_uid
-from aiodicom.store.files import GATHER, Durability, Folder, PartialFile
+from aiodicom.store.committer import Committer
+from aiodicom.store.files import Durability, Folder, PartialFile, Path
+from aiodicom.ul._pdu import Body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import ThreadPoolExecutor
 
     from aiodicom.net.association import Association
@@ -37,12 +41,16 @@ __all__ = ["FolderStorage", "StorageServer"]
 
 _log = logging.getLogger(__name__)
 
-#: Threads that wait for the disk. Syncs that run at the same time share its flushes: many cost little more than one.
+#: Threads that decode heads, and write what has been answered.
 _THREADS: Final = 32
 
-#: With `Durability.RECEIVED`: the size up to which an object is kept in memory until it has been answered, and how many
-#: bytes may wait so before the next object is written in the foreground, which holds up the peers.
-_KEPT: Final = 8 * 1024 * 1024
+#: An object up to this size is kept in memory until it is complete, if the server's budget has it, and then written at
+#: once. Larger ones are written while they arrive.
+_KEPT: Final = 1024 * 1024
+
+#: With `Durability.RECEIVED`: the same, since an object can only be answered before it is written when it is in memory;
+#: and how many bytes may wait so before the next object is written in the foreground, which holds up the peers.
+_KEPT_ANSWERED: Final = 8 * 1024 * 1024
 _BACKLOG: Final = 128 * 1024 * 1024
 
 
@@ -58,8 +66,10 @@ class FolderStorage:
     raises goes to the engine, which answers A700H when the disk is full or another resource is used up, else 0110H. An
     object that does not arrive completely, or that fails, leaves nothing.
 
-    `durability` says what a Success stands for. `SYNCED` waits for the disk in threads, many objects at a time; the
-    others write on the event loop, into the operating system's cache.
+    `durability` says what a Success stands for. Objects up to 1 MiB are gathered in memory and written in one call: by
+    `WRITTEN` on the event loop, into the operating system's cache, by the others in threads; `SYNCED` waits there for
+    the disk, once for many objects. Larger ones, and those for which the server's budget has no memory, are written on
+    the event loop as they come.
 
     Raises OSError when `directory` cannot be made or written.
     """
@@ -85,41 +95,49 @@ class FolderStorage:
         #: Objects that were answered with Success and then could not be written; `Durability.RECEIVED` alone has such.
         self.lost = 0
         self._folder = Folder(directory)
-        self._gather = _KEPT if durability is Durability.RECEIVED and not self._is_decoding else GATHER
+        self._kept = _KEPT_ANSWERED if durability is Durability.RECEIVED and not self._is_decoding else _KEPT
         self._backlog = 0
         self._threads: ThreadPoolExecutor | None = None
+        self._committer = Committer()
+        self._keep = self._handler()
+        self._filing: set[asyncio.Task[tuple[dict[str, str], Path]]] = set()
 
     def attach(self, server: Server) -> None:
         """Makes this the C-STORE handler of `server`."""
-        register = server.on_c_store(body=self.body)
-        if self._is_decoding:
-            register(self._file)
-        elif self.durability is Durability.SYNCED:
-            register(self._sync)
-        else:
-            register(self._write if self.durability is Durability.WRITTEN else self._answer_then_write)
+        server.on_c_store(body=self.body)(self._keep)
+
+    async def keep(self, request: StoreRequest) -> Status:
+        """Stores an object that `body` has taken, for a C-STORE handler of your own; returns what to answer.
+
+        Raises OSError. Cancellation gives up the wait, not the object: it is complete, and stays.
+        """
+        status = self._keep(request)
+        return status if isinstance(status, Status) else await status
 
     async def close(self) -> None:
         """Returns when what was answered has been written, and the command for every study has ended.
 
         The server must have been closed before.
         """
+        while self._filing:
+            await asyncio.wait(self._filing)
         if self._threads is not None:
             # What is left there are short waits for the disk, but the loop may still have other work.
             await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
             self._threads = None
+        await self._committer.close()
         self._folder.close()
         if self.studies is not None:
             await self.studies.drain()
 
-    def body(self, request: StoreRequest) -> PartialFile:
+    def body(self, request: StoreRequest) -> Body:
         """Where the data set of `request` goes while it arrives."""
         uid = request.affected_sop_instance_uid
         # The engine has answered 0117H to anything else; that only UIDs name files does not rest on the engine.
         if not is_valid_uid(uid):
             raise ValueError("not a UID (PS3.5 9.1)")
-        file = self._folder.create(f"{uid}.dcm", gather=self._gather, memory=request.association.budget)
-        file.write(
+        body = gathering(request, self._kept, lambda: self._create(uid))
+        body.write(
             encode_file_meta(
                 request.affected_sop_class_uid,
                 uid,
@@ -127,40 +145,69 @@ class FolderStorage:
                 source_aet=_source_of(request),
             )
         )
+        return body
+
+    def _create(self, uid: str) -> PartialFile:
+        return self._folder.create(f"{uid}.dcm")
+
+    def _file_of(self, request: StoreRequest) -> PartialFile:
+        """The file of an object that is complete."""
+        body = request.body
+        assert isinstance(body, Body), "the body is that of another handler"
+        if body.spilled is not None:
+            file = body.spilled
+            assert isinstance(file, PartialFile), "the body is that of another handler"
+        else:
+            file = self._create(request.affected_sop_instance_uid)
+            file.hold(memoryview(body))
         return file
 
+    def _handler(self) -> Callable[[StoreRequest], Status | Coroutine[Any, Any, Status]]:
+        if self._is_decoding:
+            return self._file
+        if self.durability is Durability.SYNCED:
+            return self._sync
+        return self._write if self.durability is Durability.WRITTEN else self._answer_then_write
+
     def _write(self, request: StoreRequest) -> Status:
-        _file_of(request).commit(Durability.WRITTEN)
-        return self._stored(request)
+        file = self._file_of(request)
+        file.commit(Durability.WRITTEN)
+        return self._stored(request, file)
 
     async def _sync(self, request: StoreRequest) -> Status:
-        future = asyncio.wrap_future(self._executor().submit(_file_of(request).commit, Durability.SYNCED))
-        try:
-            # When the association ends meanwhile, nobody waits for the answer, but the object is whole: it stays.
-            await asyncio.shield(future)
-        except asyncio.CancelledError:
-            future.add_done_callback(_log_failure)
-            raise
-        return self._stored(request)
+        file = self._file_of(request)
+        await self._committer.commit(file)
+        return self._stored(request, file)
 
     async def _file(self, request: StoreRequest) -> Status:
-        file = _file_of(request)
-        future = asyncio.wrap_future(self._executor().submit(self._place, file, request.affected_sop_instance_uid))
+        file = self._file_of(request)
+        filing = asyncio.create_task(self._place(file, request.affected_sop_instance_uid))
+        self._filing.add(filing)
         # Whether or not somebody still waits for the answer.
-        future.add_done_callback(self._filed)
+        filing.add_done_callback(self._filed)
         try:
-            await asyncio.shield(future)
+            # When the association ends meanwhile, nobody waits for the answer, but the object is whole: it stays.
+            await asyncio.shield(filing)
         except asyncio.CancelledError:
-            future.add_done_callback(_log_failure)
+            filing.add_done_callback(_log_failure)
             raise
         except (DecodeError, InvalidUID) as error:
             refusal = "an object of %d bytes was refused with status %04XH: %s"
             request.association.log(logging.WARNING, refusal, file.size, Status.CANNOT_UNDERSTAND, error)
             return Status.CANNOT_UNDERSTAND
-        return self._stored(request)
+        return self._stored(request, file)
 
-    def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Decodes what is needed of the object and gives it its name; runs in a thread."""
+    async def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
+        values, path = await asyncio.get_running_loop().run_in_executor(self._executor(), self._decode, file, uid)
+        if self.durability is Durability.SYNCED:
+            await self._committer.commit(file, path)
+        return values, path
+
+    def _decode(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
+        """Decodes what is needed of the object, and gives it its name unless the disk has to be waited for.
+
+        Runs in a thread.
+        """
         try:
             with os.fdopen(file.open_reader(), "rb", buffering=0) as reader:
                 values = values_of(read_header(reader, self._keywords), self._keywords)
@@ -169,11 +216,12 @@ class FolderStorage:
         except BaseException:
             file.discard()
             raise
-        durability = Durability.WRITTEN if self.durability is Durability.RECEIVED else self.durability
-        file.commit(durability, path)
+        if self.durability is not Durability.SYNCED:
+            file.commit(Durability.WRITTEN, path)
         return values, path
 
-    def _filed(self, future: asyncio.Future[tuple[dict[str, str], tuple[str, ...]]]) -> None:
+    def _filed(self, future: asyncio.Task[tuple[dict[str, str], Path]]) -> None:
+        self._filing.remove(future)
         if self.studies is None or future.cancelled() or future.exception() is not None:
             return
         values, path = future.result()
@@ -183,20 +231,21 @@ class FolderStorage:
             self.studies.stored(study, values, os.path.join(self._folder.path, *below))
 
     def _answer_then_write(self, request: StoreRequest) -> Status:
-        file = _file_of(request)
+        file = self._file_of(request)
         size = file.size
         if self._backlog + size > _BACKLOG:
-            return self._write(request)
+            file.commit(Durability.WRITTEN)
+            return self._stored(request, file)
         self._backlog += size
         future = asyncio.wrap_future(self._executor().submit(file.commit, Durability.RECEIVED))
         future.add_done_callback(functools.partial(self._written, request.association, size))
-        return self._stored(request)
+        return self._stored(request, file)
 
-    def _stored(self, request: StoreRequest) -> Status:
+    def _stored(self, request: StoreRequest, file: PartialFile) -> Status:
         """Counts and logs an object that is answered with Success; which one it is concerns a patient."""
         self.stored += 1
         request.association.log(
-            logging.INFO, "an object of %d bytes was stored: status %04XH", _file_of(request).size, Status.SUCCESS
+            logging.INFO, "an object of %d bytes was stored: status %04XH", file.size, Status.SUCCESS
         )
         return Status.SUCCESS
 
@@ -230,12 +279,6 @@ class StorageServer(Server):
         """Stops accepting, aborts all associations, and returns when what was answered has been written."""
         await super().close()
         await self.store.close()
-
-
-def _file_of(request: StoreRequest) -> PartialFile:
-    file = request.body
-    assert isinstance(file, PartialFile), "the body is that of another handler"
-    return file
 
 
 def _source_of(request: StoreRequest) -> str | None:

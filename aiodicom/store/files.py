@@ -5,29 +5,30 @@ A `Folder` makes `PartialFile`s: an object is written under a temporary name in 
 whole files, and temporary names that begin with `TEMPORARY_PREFIX`.
 
 The descriptor of the folder saves every call from walking the path, so the usual object costs four system calls.
+
+`commit_together` has many files on the disk for little more than one costs; `store.committer` gathers them.
 """
 
 from __future__ import annotations
 
 import enum
 import os
-import threading
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
-__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "Memory", "PartialFile"]
+from aiodicom.store._files import close_all, rename_all, write_all
+
+__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path", "commit_together"]
+
+#: Where a file goes in its folder: names of sub-folders, and its own last.
+Path = tuple[str, ...]
 
 #: What a temporary name begins with: hidden, and never the beginning of a UID.
 TEMPORARY_PREFIX: Final = ".aiodicom-"
 _TEMPORARY_SUFFIX: Final = ".part"
 
-#: Bytes that a partial file gathers before it calls the system: small objects then need one write, and small fragments
-#: few. Larger fragments are written from where they are.
-GATHER: Final = 64 * 1024
-
 _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# macOS has no fdatasync.
-_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class Durability(enum.StrEnum):
@@ -45,16 +46,6 @@ class Durability(enum.StrEnum):
     SYNCED = "synced"
 
 
-class Memory(Protocol):
-    """Bytes that may be kept in memory, shared by many."""
-
-    def take(self, size: int, /) -> bool:
-        """Takes so many; false when there are not as many left."""
-
-    def give(self, size: int, /) -> object:
-        """Gives so many back."""
-
-
 class Folder:
     """A folder on one file system, which it creates when it is missing; its name is then on the disk.
 
@@ -64,7 +55,7 @@ class Folder:
     Raises OSError when the path is no folder, or may not be written.
     """
 
-    __slots__ = ("_count", "_descriptor", "_prefix", "_syncs", "path")
+    __slots__ = ("_count", "_descriptor", "_prefix", "path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
@@ -76,25 +67,19 @@ class Folder:
             # Random, so that neither processes that share a volume between containers nor a reused pid collide.
             self._prefix = f"{TEMPORARY_PREFIX}{os.urandom(6).hex()}-"
             self._count = 0
-            self._syncs = _SharedSync(self._descriptor)
             self._lock()
         except BaseException:
             os.close(self._descriptor)
             raise
 
-    def create(self, name: str, *, gather: int = GATHER, memory: Memory | None = None) -> PartialFile:
+    def create(self, name: str) -> PartialFile:
         """A file that will be called `name`, a single component of a path; nothing is opened before it must be.
 
-        `gather`: how many bytes it keeps in memory before it writes, if it gets them of `memory`. Raises ValueError for
-        any other name.
+        Raises ValueError for any other name.
         """
         check_names((name,))
         self._count = count = self._count + 1
-        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}", gather, memory)
-
-    def sync(self) -> None:
-        """Returns when every rename that was made before the call is on the disk. Blocks; calls share the work."""
-        self._syncs.wait()
+        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}".encode())
 
     def close(self) -> None:
         """Partial files that are still open must have been committed or discarded."""
@@ -134,7 +119,7 @@ class Folder:
                 os.unlink(name, dir_fd=self._descriptor)
 
 
-def check_names(path: tuple[str, ...]) -> None:
+def check_names(path: Path) -> None:
     """Raises ValueError unless each is a name in a folder, and that of no temporary file."""
     for name in path:
         if "/" in name or "\0" in name or name in ("", ".", "..") or name.startswith(TEMPORARY_PREFIX):
@@ -150,42 +135,31 @@ class PartialFile:
     failed fsync of the folder leaves the new file in place: it is whole, but may not survive a crash).
     """
 
-    __slots__ = (
-        "_descriptor",
-        "_folder",
-        "_gather",
-        "_is_finished",
-        "_memory",
-        "_pending",
-        "_temporary",
-        "name",
-        "size",
-    )
+    __slots__ = ("_descriptor", "_folder", "_held", "_is_finished", "_temporary", "name", "size")
 
-    def __init__(self, folder: Folder, name: str, temporary: str, gather: int, memory: Memory | None) -> None:
+    def __init__(self, folder: Folder, name: str, temporary: bytes) -> None:
         self._folder = folder
         self._temporary = temporary
         self._descriptor = -1
-        self._gather = gather
-        self._memory = memory
-        self._pending = bytearray()
+        self._held: memoryview | None = None
         self._is_finished = False
         self.name = name
-        #: bytes given to `write` so far
+        #: bytes given to `write` and `hold` so far
         self.size = 0
 
     def write(self, view: bytes | bytearray | memoryview) -> None:
         """Appends `view`, which is free again when the call returns. Raises OSError."""
-        length = len(view)
-        self.size += length
-        if len(self._pending) + length < self._gather and (self._memory is None or self._memory.take(length)):
-            self._pending += view
-        else:
-            try:
-                self._flush(view)
-            except BaseException:
-                self.discard()
-                raise
+        self.size += len(view)
+        try:
+            self._write(self._open(), view)
+        except BaseException:
+            self.discard()
+            raise
+
+    def hold(self, view: memoryview) -> None:
+        """`view` is the whole file: it is written when it has to be, by whoever commits the file, and then let go."""
+        self.size += len(view)
+        self._held = view
 
     def finish(self) -> None:
         """Nothing more will be written; `abandon` does nothing from here."""
@@ -198,47 +172,29 @@ class PartialFile:
 
     def open_reader(self) -> int:
         """A descriptor that reads what has been written; whoever asks for it closes it. Raises OSError."""
-        if self._pending or self._descriptor < 0:
-            try:
-                self._flush(b"")
-            except BaseException:
-                self.discard()
-                raise
-        return os.dup(self._descriptor)
+        if self._held is not None:
+            held, self._held = self._held, None
+            self.size -= len(held)
+            self.write(held)
+        return os.dup(self._open())
 
-    def commit(self, durability: Durability, path: tuple[str, ...] = ()) -> None:
+    def commit(self, durability: Durability, path: Path = ()) -> None:
         """Gives the file its name, and returns when `durability` has been reached. Raises OSError.
 
         `path`: in place of the name that it was created for, a path below the folder, the name last. Sub-folders are
         made on demand; a symbolic link in the place of one is an error.
 
-        `SYNCED` blocks for as long as the disk takes: call it in a thread. For `RECEIVED` there is nothing to wait for,
-        but the file must get its name: it is the same as `WRITTEN`, and the caller has answered before.
+        `SYNCED` blocks for as long as the disk takes: call it in a thread, and `commit_together` for many. For
+        `RECEIVED` there is nothing to wait for, but the file must get its name: it is the same as `WRITTEN`, and the
+        caller has answered before.
         """
-        folder = self._folder._descriptor
-        try:
-            if self._pending or self._descriptor < 0:
-                self._flush(b"")
-            descriptor = self._descriptor
-            if durability is Durability.SYNCED:
-                _sync_data(descriptor)
-            # Closed before it is renamed: network file systems report a failed write here.
-            self._descriptor = -1
-            os.close(descriptor)
-            if len(path) > 1:
-                _rename_below(folder, self._temporary, path, durability is Durability.SYNCED)
-            else:
-                check_names(path)
-                os.rename(self._temporary, path[0] if path else self.name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            self._remove()
-            raise
-        if durability is Durability.SYNCED:
-            self._folder.sync()
+        (failure,) = commit_together([(self, path)], durability)
+        if failure is not None:
+            raise failure
 
     def discard(self) -> None:
         """Removes what was written, if there is anything. The final name is as it was."""
-        self._take_pending()
+        self._held = None
         if self._descriptor >= 0:
             self._remove()
 
@@ -247,55 +203,147 @@ class PartialFile:
         with suppress(OSError):
             self.discard()
 
-    def _take_pending(self) -> bytearray:
-        pending, self._pending = self._pending, bytearray()
-        if self._memory is not None:
-            self._memory.give(len(pending))
-        return pending
-
-    def _flush(self, view: bytes | bytearray | memoryview) -> None:
+    def _open(self) -> int:
         if self._descriptor < 0:
             # The mode is what the umask leaves of it, as for any file that a program makes.
             self._descriptor = os.open(self._temporary, _CREATE, 0o666, dir_fd=self._folder._descriptor)
-        if pending := self._take_pending():
-            written = os.writev(self._descriptor, (pending, view))
-            if written != len(pending) + len(view):  # the disk is full, or the write is larger than one call takes
-                self._write_rest(pending, written)
-                self._write_rest(view, max(0, written - len(pending)))
-        else:
-            written = os.write(self._descriptor, view)
-            if written != len(view):
-                self._write_rest(view, written)
+        return self._descriptor
 
-    def _write_rest(self, view: bytes | bytearray | memoryview, written: int) -> None:
-        with memoryview(view) as whole:
-            while written < len(whole):
-                written += os.write(self._descriptor, whole[written:])
+    def _write(self, descriptor: int, view: bytes | bytearray | memoryview) -> None:
+        written = os.write(descriptor, view)
+        if written != len(view):  # the disk is full, or there is more than one call takes
+            with memoryview(view) as whole:
+                while written < len(whole):
+                    written += os.write(descriptor, whole[written:])
 
     def _remove(self) -> None:
+        self._held = None
         descriptor, self._descriptor = self._descriptor, -1
-        try:
+        with suppress(OSError):
             if descriptor >= 0:
                 os.close(descriptor)
-        finally:
-            with suppress(FileNotFoundError):  # it was never opened, or it has been renamed
-                os.unlink(self._temporary, dir_fd=self._folder._descriptor)
+        with suppress(OSError):  # it was never made, or it has been renamed
+            os.unlink(self._temporary, dir_fd=self._folder._descriptor)
 
 
-def _rename_below(folder: int, name: str, path: tuple[str, ...], sync: bool) -> None:
-    """Renames a file of `folder` to a path below it, and syncs the sub-folders on the way, not `folder` itself."""
-    check_names(path)
-    descriptors = [folder]
-    try:
-        for component in path[:-1]:
-            descriptors.append(_sub_folder(descriptors[-1], component))
-        os.rename(name, path[-1], src_dir_fd=folder, dst_dir_fd=descriptors[-1])
-        if sync:
-            for descriptor in reversed(descriptors[1:]):
-                os.fsync(descriptor)
-    finally:
-        for descriptor in descriptors[1:]:
-            os.close(descriptor)
+def commit_together(
+    files: Sequence[tuple[PartialFile, Path]], durability: Durability = Durability.SYNCED
+) -> list[Exception | None]:
+    """Commits files of one folder; returns for each what `PartialFile.commit` would raise.
+
+    In this order: the bytes of all are written (`SYNCED`: and on the disk), all have their names, `SYNCED`: the folders
+    with the names are on the disk. Blocks for as long as the disk takes.
+    """
+    commit = _Commit(files, durability is Durability.SYNCED)
+    commit.write()
+    commit.close()
+    commit.rename()
+    return commit.failures
+
+
+class _Commit:
+    """The steps of `commit_together`. Each is one call for all files: a thread that waits for the interpreter's lock
+    after every system call would wait for it most of the time.
+
+    Invariant: a file that has failed is gone, but for one whose folder could not be synced.
+    """
+
+    __slots__ = ("_files", "_folder", "_sync", "failures")
+
+    def __init__(self, files: Sequence[tuple[PartialFile, Path]], sync: bool) -> None:
+        self._files = files
+        self._sync = sync
+        self._folder = files[0][0]._folder._descriptor
+        self.failures: list[Exception | None] = [None] * len(files)
+
+    def write(self) -> None:
+        held = [(index, file) for index, (file, _) in enumerate(self._files) if file._descriptor < 0]
+        contents = [(file._temporary, b"" if file._held is None else file._held) for _, file in held]
+        for (index, file), result in zip(held, write_all(self._folder, contents, self._sync), strict=True):
+            file._held = None
+            if result < 0:
+                self._fail(index, OSError(-result, os.strerror(-result)))
+            else:
+                file._descriptor = result
+
+    def close(self) -> None:
+        written = self._remaining()
+        descriptors = []
+        for index in written:
+            file = self._files[index][0]
+            descriptors.append(file._descriptor)
+            file._descriptor = -1
+        for index, number in zip(written, close_all(descriptors, self._sync), strict=True):
+            if number:
+                self._fail(index, OSError(number, os.strerror(number)))
+
+    def rename(self) -> None:
+        paths: dict[int, Path] = {}
+        names = []
+        with _SubFolders(self._folder) as folders:
+            for index in self._remaining():
+                file, path = self._files[index]
+                path = path or (file.name,)
+                try:
+                    check_names(path)
+                    names.append((file._temporary, folders.open(path[:-1]), os.fsencode(path[-1])))
+                except Exception as error:
+                    self._fail(index, error)
+                else:
+                    paths[index] = path
+            for index, number in zip(list(paths), rename_all(self._folder, names), strict=True):
+                if number:
+                    del paths[index]
+                    self._fail(index, OSError(number, os.strerror(number)))
+            if self._sync and paths:
+                for folder, failure in folders.sync():
+                    for index, path in paths.items():
+                        if path[: len(folder)] == folder:
+                            self.failures[index] = failure
+
+    def _remaining(self) -> list[int]:
+        return [index for index, failure in enumerate(self.failures) if failure is None]
+
+    def _fail(self, index: int, failure: Exception) -> None:
+        self.failures[index] = failure
+        self._files[index][0]._remove()
+
+
+class _SubFolders:
+    """Descriptors of folders below a folder, by their paths, for as long as the context lasts."""
+
+    __slots__ = ("_opened",)
+
+    def __init__(self, folder: int) -> None:
+        self._opened: dict[Path, int] = {(): folder}
+
+    def __enter__(self) -> _SubFolders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path, descriptor in self._opened.items():
+            if path:
+                os.close(descriptor)
+
+    def open(self, path: Path) -> int:
+        """The folder of that path, which is made when it is missing."""
+        descriptor = self._opened.get(path)
+        if descriptor is None:
+            descriptor = self._opened[path] = _sub_folder(self.open(path[:-1]), path[-1])
+        return descriptor
+
+    def sync(self) -> list[tuple[Path, OSError]]:
+        """Has the names in all folders that were opened on the disk; returns those where that failed.
+
+        The deepest first: a name is on the disk before the name of the folder that it is in.
+        """
+        failed = []
+        for path in sorted(self._opened, key=len, reverse=True):
+            try:
+                os.fsync(self._opened[path])
+            except OSError as error:
+                failed.append((path, error))
+        return failed
 
 
 def _make_folder(path: str) -> None:
@@ -324,46 +372,3 @@ def _sub_folder(folder: int, name: str) -> int:
         with suppress(FileExistsError):  # another object of the same study was faster
             os.mkdir(name, dir_fd=folder)
         return os.open(name, flags, dir_fd=folder)
-
-
-class _SharedSync:
-    """fsync of one folder for any number of threads: those that come while one runs share the next.
-
-    An fsync covers the renames made before it began; so a caller needs one that begins after its call.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._changed = threading.Condition()
-        self._begun = 0
-        self._ended = 0
-        self._failed = 0
-        self._failure: OSError | None = None
-
-    def wait(self) -> None:
-        with self._changed:
-            needed = self._begun + 1
-            while self._ended < needed:
-                if self._begun == self._ended:
-                    self._run()
-                else:
-                    self._changed.wait()
-            # A later success says nothing about what a failed one should have covered: a failure since the call counts.
-            failure = self._failure if self._failed >= needed else None
-        if failure is not None:
-            raise OSError(failure.errno, failure.strerror)
-
-    def _run(self) -> None:
-        self._begun += 1
-        self._changed.release()
-        failure = None
-        try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            failure = error
-        finally:
-            self._changed.acquire()
-            self._ended = self._begun
-            if failure is not None:
-                self._failed, self._failure = self._ended, failure
-            self._changed.notify_all()

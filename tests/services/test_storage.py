@@ -22,12 +22,15 @@ from aiodicom.errors import StatusError
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.status import Status
 from aiodicom.store import files
-from aiodicom.store.files import GATHER, Durability, PartialFile
+from aiodicom.store._files import close_all
+from aiodicom.store.files import Durability, PartialFile
 from aiodicom.ul._pdu import Budget
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 LEVELS = list(Durability)
+#: More than is kept in memory until it is complete, with any durability.
+LARGE = 9 << 20
 
 
 class Engine:
@@ -53,7 +56,10 @@ class Engine:
             affected_sop_instance_uid=uid,
             context=SimpleNamespace(transfer_syntax=EXPLICIT),
             association=SimpleNamespace(
-                calling_aet=calling, log=logging.getLogger("aiodicom").log, budget=Budget(1 << 30)
+                calling_aet=calling,
+                log=logging.getLogger("aiodicom").log,
+                budget=Budget(1 << 30),
+                expected_body_size=0,
             ),
             body=None,
         )
@@ -76,11 +82,9 @@ class Engine:
 
 
 @pytest.mark.parametrize("durability", LEVELS)
-@pytest.mark.parametrize("fragment", [10, GATHER, 3 * GATHER])
-async def test_what_is_stored(tmp_path: Path, durability: Durability, fragment: int) -> None:
-    body = (
-        b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + b"\xe0\x7f\x10\0OW\0\0" + (200_000).to_bytes(4, "little") + bytes(200_000)
-    )
+@pytest.mark.parametrize(("size", "fragment"), [(200_000, 10), (200_000, 200_000), (LARGE, 65_536), (LARGE, LARGE)])
+async def test_what_is_stored(tmp_path: Path, durability: Durability, size: int, fragment: int) -> None:
+    body = b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + b"\xe0\x7f\x10\0OW\0\0" + size.to_bytes(4, "little") + bytes(size)
     store = FolderStorage(tmp_path, durability=durability)
     engine = Engine(store)
     fragments = [body[start : start + fragment] for start in range(0, len(body), fragment)]
@@ -94,7 +98,7 @@ async def test_what_is_stored(tmp_path: Path, durability: Durability, fragment: 
     assert read.file_meta.TransferSyntaxUID == EXPLICIT
     assert read.file_meta.MediaStorageSOPClassUID == CT
     assert read.file_meta.MediaStorageSOPInstanceUID == "1.2.3"
-    assert len(read.PixelData) == 200_000
+    assert len(read.PixelData) == size
     assert (store.stored, store.lost) == (1, 0)
 
 
@@ -105,7 +109,7 @@ async def test_what_is_stored(tmp_path: Path, durability: Durability, fragment: 
 async def test_a_uid_that_is_no_uid(tmp_path: Path, durability: Durability, uid: str) -> None:
     store = FolderStorage(tmp_path / "in", durability=durability)
     with pytest.raises(ValueError, match="not a UID"):
-        Engine(store).begin(b"x" * 2 * GATHER, uid=uid)
+        Engine(store).begin(b"x", uid=uid)
     await store.close()
     assert os.listdir(tmp_path) == ["in"]
     assert os.listdir(tmp_path / "in") == []
@@ -113,7 +117,7 @@ async def test_a_uid_that_is_no_uid(tmp_path: Path, durability: Durability, uid:
 
 
 @pytest.mark.parametrize("durability", LEVELS)
-@pytest.mark.parametrize("size", [0, 10, 2 * GATHER, 9 << 20])
+@pytest.mark.parametrize("size", [0, 10, 2 << 20, LARGE])
 async def test_an_interrupted_object_leaves_nothing(tmp_path: Path, durability: Durability, size: int) -> None:
     store = FolderStorage(tmp_path, durability=durability)
     request = Engine(store).begin(b"x" * size)
@@ -153,14 +157,29 @@ async def test_the_same_instance_replaces(tmp_path: Path, durability: Durability
     assert os.listdir(tmp_path) == ["1.2.3.dcm"]
 
 
-def failing(number: int) -> Callable[..., Any]:
-    def fail(*_: object, **__: object) -> None:
+def failing(patched: pytest.MonkeyPatch, call: str, number: int) -> None:
+    """Has this call of a commit, or any write, fail with that errno."""
+
+    def write_all(_folder: int, held: list[Any], _sync: bool) -> list[int]:
+        return [-number] * len(held)
+
+    def close_all(descriptors: list[int], _sync: bool) -> list[int]:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return [number] * len(descriptors)
+
+    def rename_all(_folder: int, names: list[Any]) -> list[int]:
+        return [number] * len(names)
+
+    def write(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    return fail
+    patched.setattr(files, call, {"write_all": write_all, "close_all": close_all, "rename_all": rename_all}[call])
+    if call == "write_all":
+        patched.setattr(os, "write", write)
 
 
-@pytest.mark.parametrize("call", ["open", "write", "rename"])
+@pytest.mark.parametrize("call", ["write_all", "close_all", "rename_all"])
 @pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
 async def test_the_disk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, call: str
@@ -168,11 +187,9 @@ async def test_the_disk_fails(
     store = FolderStorage(tmp_path, durability=durability)
     engine = Engine(store)
     with monkeypatch.context() as patched:
-        patched.setattr(os, call, failing(errno.ENOSPC))
-        if call == "write":
-            patched.setattr(os, "writev", failing(errno.ENOSPC))
+        failing(patched, call, errno.ENOSPC)
         with pytest.raises(OSError, match="No space"):
-            await engine.store(b"x" * GATHER, b"y" * GATHER)
+            await engine.store(b"x" * 70_000, b"y" * 70_000)
     assert await engine.store(b"x", uid="1.2.4") is Status.SUCCESS
     await store.close()
     assert os.listdir(tmp_path) == ["1.2.4.dcm"]
@@ -200,7 +217,7 @@ async def test_received_and_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
-    monkeypatch.setattr(os, "writev", failing(errno.ENOSPC))
+    failing(monkeypatch, "write_all", errno.ENOSPC)
     with caplog.at_level(logging.INFO, "aiodicom"):
         assert await Engine(store).store(b"x") is Status.SUCCESS
         await store.close()
@@ -230,20 +247,31 @@ async def test_received_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(os.listdir(tmp_path)) == 4
 
 
-async def test_syncs_run_side_by_side_and_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(8)
-    loop_thread = threading.current_thread()
+async def test_syncs_are_shared_and_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop_thread, begun, may_end = threading.current_thread(), threading.Event(), threading.Event()
+    batches: list[int] = []
 
-    def sync(_descriptor: int) -> None:
+    def sync(descriptors: list[int], _sync: bool) -> list[int]:
         assert threading.current_thread() is not loop_thread
-        together.wait(60)  # passes only when eight are in here at once
+        batches.append(len(descriptors))
+        begun.set()
+        assert may_end.wait(60)
+        return close_all(descriptors, False)
 
-    monkeypatch.setattr(files, "_sync_data", sync)
+    monkeypatch.setattr(files, "close_all", sync)
     store = FolderStorage(tmp_path, durability=Durability.SYNCED)
     engine = Engine(store)
-    statuses = await asyncio.gather(*(engine.store(b"x", uid=f"1.2.{number}") for number in range(8)))
-    assert statuses == [Status.SUCCESS] * 8
+    first = asyncio.create_task(engine.store(b"x"))
+    assert await asyncio.to_thread(begun.wait, 60)
+    storing = [first, *(asyncio.create_task(engine.store(b"x", uid=f"1.3.{number}")) for number in range(100))]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in storing)
+    may_end.set()
+    assert await asyncio.gather(*storing) == [Status.SUCCESS] * 101
     await store.close()
+    # What comes while the disk works waits and goes together, 64 at most.
+    assert batches == [1, 64, 36]
+    assert len(os.listdir(tmp_path)) == 101
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -253,13 +281,13 @@ async def test_the_association_ends_during_a_sync(
     loop = asyncio.get_running_loop()
     syncing, may_end = asyncio.Event(), threading.Event()
 
-    def sync(_descriptor: int) -> None:
+    def sync(descriptors: list[int], _sync: bool) -> list[int]:
         loop.call_soon_threadsafe(syncing.set)
         assert may_end.wait(60)
-        if fails:
-            raise OSError(errno.EIO, "Input/output error")
+        close_all(descriptors, False)
+        return [errno.EIO if fails else 0] * len(descriptors)
 
-    monkeypatch.setattr(files, "_sync_data", sync)
+    monkeypatch.setattr(files, "close_all", sync)
     store = FolderStorage(tmp_path, durability=Durability.SYNCED)
     engine = Engine(store)
     request = engine.begin(b"x")
@@ -289,7 +317,7 @@ async def test_the_association_ends_during_a_sync(
         (errno.EROFS, 0x0110),
     ],
 )
-@pytest.mark.parametrize("size", [100, 1_000_000])
+@pytest.mark.parametrize("size", [100, 3_000_000])
 @pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
 async def test_what_the_peer_hears_of_a_disk_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, size: int, number: int, status: int
@@ -301,7 +329,7 @@ async def test_what_the_peer_hears_of_a_disk_that_fails(
         aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])]) as association,
     ):
         with monkeypatch.context() as patched:
-            patched.setattr(os, "writev", failing(number))
+            failing(patched, "write_all", number)
             with pytest.raises(StatusError) as refused:
                 await association.c_store(bytes(size), sop_instance_uid="1.2.3", **kind)
         assert refused.value.status == status
@@ -323,3 +351,22 @@ async def test_an_association_that_is_aborted_in_the_middle(tmp_path: Path) -> N
         await asyncio.wait((storing,))
         await association.wait_closed()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("durability", LEVELS)
+async def test_a_handler_of_your_own(tmp_path: Path, durability: Durability) -> None:
+    store = FolderStorage(tmp_path, durability=durability)
+    server = aiodicom.Server()
+
+    @server.on_c_store(body=store.body)
+    async def keep(request: aiodicom.StoreRequest) -> Status:
+        return await store.keep(request)
+
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])]) as association,
+    ):
+        await association.c_store(b"x", sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax=EXPLICIT)
+    await store.close()
+    assert os.listdir(tmp_path) == ["1.2.3.dcm"]
+    assert store.stored == 1

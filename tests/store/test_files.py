@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import resource
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiodicom.store import files
-from aiodicom.store.files import GATHER, TEMPORARY_PREFIX, Durability, Folder
+from aiodicom.store._files import close_all, rename_all, write_all
+from aiodicom.store.files import TEMPORARY_PREFIX, Durability, Folder, commit_together
 
 LEVELS = list(Durability)
+FRAGMENT = 64 * 1024
 
 
 def names(path: Path) -> list[str]:
@@ -24,7 +26,7 @@ def names(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("durability", LEVELS)
-@pytest.mark.parametrize("sizes", [[], [0], [5, 7], [GATHER - 1, 1, 1], [GATHER], [10, 3 * GATHER, 0, 7], [3] * 99])
+@pytest.mark.parametrize("sizes", [[], [0], [5, 7], [FRAGMENT], [10, 3 * FRAGMENT, 0, 7], [3] * 99])
 def test_what_was_written_is_there(tmp_path: Path, durability: Durability, sizes: list[int]) -> None:
     fragments = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     with Folder(tmp_path) as folder:
@@ -50,7 +52,28 @@ def test_a_borrowed_view_is_not_kept(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"first"
 
 
-@pytest.mark.parametrize("size", [0, 10, 2 * GATHER])
+@pytest.mark.parametrize("durability", LEVELS)
+def test_what_is_held_is_written_when_it_must_be(tmp_path: Path, durability: Durability) -> None:
+    content = bytearray(b"x" * 100_000)
+    with Folder(tmp_path) as folder:
+        read, kept, dropped = folder.create("read"), folder.create("kept"), folder.create("dropped")
+        for partial in (read, kept, dropped):
+            partial.hold(memoryview(content))
+            assert partial.size == 100_000
+        assert names(tmp_path) == []
+        with os.fdopen(read.open_reader(), "rb") as reader:
+            assert reader.read() == b""  # the descriptors share their position
+            reader.seek(0)
+            assert reader.read() == content
+        read.commit(durability)
+        kept.commit(durability)
+        dropped.discard()
+        content += b"all have let go of it"
+    assert names(tmp_path) == ["kept", "read"]
+    assert (tmp_path / "kept").read_bytes() == b"x" * 100_000
+
+
+@pytest.mark.parametrize("size", [0, 10, 2 * FRAGMENT])
 def test_discard_leaves_nothing(tmp_path: Path, size: int) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with Folder(tmp_path) as folder:
@@ -65,7 +88,7 @@ def test_discard_leaves_nothing(tmp_path: Path, size: int) -> None:
 def test_one_that_is_forgotten_leaves_nothing(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         partial = folder.create("a")
-        partial.write(b"x" * 2 * GATHER)
+        partial.write(b"x" * 2 * FRAGMENT)
         assert len(names(tmp_path)) == 1
         del partial
         gc.collect()
@@ -75,14 +98,14 @@ def test_one_that_is_forgotten_leaves_nothing(tmp_path: Path) -> None:
 def test_the_same_name_again_replaces_atomically(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         first, second = folder.create("a"), folder.create("a")
-        first.write(b"1" * 2 * GATHER)
-        second.write(b"2" * 3 * GATHER)
+        first.write(b"1" * 2 * FRAGMENT)
+        second.write(b"2" * 3 * FRAGMENT)
         first.commit(Durability.WRITTEN)
         with open(tmp_path / "a", "rb") as reader:
             second.commit(Durability.WRITTEN)
-            assert reader.read() == b"1" * 2 * GATHER  # who had it open still reads the old one, whole
+            assert reader.read() == b"1" * 2 * FRAGMENT  # who had it open still reads the old one, whole
     assert names(tmp_path) == ["a"]
-    assert (tmp_path / "a").read_bytes() == b"2" * 3 * GATHER
+    assert (tmp_path / "a").read_bytes() == b"2" * 3 * FRAGMENT
 
 
 def test_a_symbolic_link_of_that_name_is_replaced_not_followed(tmp_path: Path) -> None:
@@ -127,8 +150,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
 def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data)[:1000]))
-    monkeypatch.setattr(os, "writev", lambda fd, views: write(fd, b"".join(bytes(v) for v in views)[:1000]))
-    head, body = os.urandom(3000), os.urandom(GATHER)
+    head, body = os.urandom(3000), os.urandom(FRAGMENT)
     with Folder(tmp_path) as folder:
         partial = folder.create("a")
         partial.write(head)
@@ -140,13 +162,12 @@ def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 class FullDisk:
-    """os.write and os.writev of a disk with room for `room` bytes: short writes, then ENOSPC."""
+    """os.write of a disk with room for `room` bytes: short writes, then ENOSPC."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
         self._write = os.write
         monkeypatch.setattr(os, "write", self.write)
-        monkeypatch.setattr(os, "writev", lambda fd, views: self.write(fd, b"".join(bytes(v) for v in views)))
 
     def write(self, fd: int, data: bytes) -> int:
         taken = bytes(data)[: self.room]
@@ -156,7 +177,7 @@ class FullDisk:
         return self._write(fd, taken)
 
 
-@pytest.mark.parametrize("room", [0, 10, GATHER, 2 * GATHER + 1])
+@pytest.mark.parametrize("room", [0, 10, FRAGMENT, 2 * FRAGMENT + 1])
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     (tmp_path / "a").write_bytes(b"old")
     FullDisk(monkeypatch, room)
@@ -165,7 +186,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
         def receive() -> None:
             for _ in range(3):
-                partial.write(b"x" * GATHER)
+                partial.write(b"x" * FRAGMENT)
             partial.commit(Durability.WRITTEN)
 
         with pytest.raises(OSError, match="No space") as failure:
@@ -176,19 +197,23 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("call", ["_sync_data", "close", "rename"])
+@pytest.mark.parametrize("call", ["write_all", "close_all", "rename_all"])
 def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    def fail(*args: Any, **_: object) -> None:
-        if call == "close":
-            real_close(args[0])
-        raise OSError(errno.EIO, "Input/output error")
+    def write(folder: int, held: list[Any], sync: bool) -> list[int]:
+        return [-errno.EIO] * len(held)
 
-    real_close = os.close
+    def close(descriptors: list[int], sync: bool) -> list[int]:
+        close_all(descriptors, sync)
+        return [errno.EIO] * len(descriptors)
+
+    def rename(folder: int, pairs: list[Any]) -> list[int]:
+        return [errno.EIO] * len(pairs)
+
     with Folder(tmp_path) as folder:
         partial = folder.create("a")
-        partial.write(b"x")
+        partial.hold(memoryview(b"x"))
         with monkeypatch.context() as patched:
-            patched.setattr(files if call == "_sync_data" else os, call, fail)
+            patched.setattr(files, call, {"write_all": write, "close_all": close, "rename_all": rename}[call])
             with pytest.raises(OSError, match="Input/output"):
                 partial.commit(Durability.SYNCED)
         assert names(tmp_path) == []
@@ -196,25 +221,59 @@ def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: py
     assert names(tmp_path) == ["b"]
 
 
-def test_synced_is_data_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    rename, fsync = os.rename, os.fsync
-    monkeypatch.setattr(files, "_sync_data", lambda _fd: calls.append("data"))
-
-    def counted_rename(*arguments: Any, **folders: Any) -> None:
-        calls.append("name")
-        rename(*arguments, **folders)
-
-    def counted_fsync(descriptor: int) -> None:
-        calls.append("folder")
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "rename", counted_rename)
-    monkeypatch.setattr(os, "fsync", counted_fsync)
+@pytest.mark.parametrize("durability", LEVELS)
+def test_a_file_that_the_system_refuses_in_the_middle_leaves_nothing(tmp_path: Path, durability: Durability) -> None:
+    # A limit of this process is what the kernel enforces without a full disk: a short write, then EFBIG.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Folder(tmp_path) as folder:
+        small, large = folder.create("small"), folder.create("large")
+        small.hold(memoryview(b"x" * 1000))
+        large.hold(memoryview(b"x" * 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        try:
+            failures = commit_together([(small, ()), (large, ())], durability)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [getattr(failure, "errno", None) for failure in failures] == [None, errno.EFBIG]
+        assert names(tmp_path) == ["small"]
+
+
+class Calls:
+    """What commits ask of the system, in this order; it is done, too."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+        self.made: list[str] = []
+        self._root = root
+        self._fsync = os.fsync
+        monkeypatch.setattr(files, "write_all", self.write_all)
+        monkeypatch.setattr(files, "close_all", self.close_all)
+        monkeypatch.setattr(files, "rename_all", self.rename_all)
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def write_all(self, folder: int, held: list[Any], sync: bool) -> list[int]:
+        self.made.append(f"write {len(held)}")
+        return write_all(folder, held, sync)
+
+    def close_all(self, descriptors: list[int], sync: bool) -> list[int]:
+        self.made.append(f"{'sync' if sync else 'close'} {len(descriptors)}")
+        return close_all(descriptors, sync)
+
+    def rename_all(self, folder: int, pairs: list[Any]) -> list[int]:
+        self.made.append(f"rename {len(pairs)}")
+        return rename_all(folder, pairs)
+
+    def fsync(self, descriptor: int) -> None:
+        self.made.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), self._root))
+        self._fsync(descriptor)
+
+
+def test_synced_is_data_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Folder(tmp_path) as folder:
+        calls = Calls(monkeypatch, tmp_path)
         for durability in (Durability.RECEIVED, Durability.WRITTEN, Durability.SYNCED):
             folder.create("a").commit(durability)
-    assert calls == ["name", "name", "data", "name", "folder"]
+    unsynced = ["write 1", "close 1", "rename 1"]
+    assert calls.made == [*unsynced, *unsynced, "write 1", "sync 1", "rename 1", "."]
 
 
 def test_leftovers_of_an_interrupted_process_are_removed(tmp_path: Path) -> None:
@@ -235,7 +294,7 @@ def test_files_that_another_process_is_writing_stay(tmp_path: Path) -> None:
     # Locks of a folder belong to the descriptor: another Folder of this process is as good as another process.
     with Folder(tmp_path) as first:
         partial = first.create("a")
-        partial.write(b"x" * 2 * GATHER)
+        partial.write(b"x" * 2 * FRAGMENT)
         with Folder(tmp_path) as second:
             partial.commit(Durability.WRITTEN)
             second.create("b").commit(Durability.WRITTEN)
@@ -265,40 +324,63 @@ def test_a_folder_that_is_made_is_on_the_disk(tmp_path: Path, monkeypatch: pytes
     assert synced == []
 
 
-def test_threads_share_the_fsync_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    running, proceed = threading.Event(), threading.Event()
-    count = 0
-    waiting = threading.Semaphore(0)
+def test_many_are_committed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Folder(tmp_path) as folder:
+        calls = Calls(monkeypatch, tmp_path)
+        paths = [(), ("b",), ("x", "c"), ("x", "y", "d"), ("x", "y", "e")]
+        partials = [folder.create("a") for _ in paths]
+        for number, partial in enumerate(partials):
+            if number % 2:
+                partial.write(b"x" * FRAGMENT)
+            else:
+                partial.hold(memoryview(b"x" * FRAGMENT))
+        assert commit_together(list(zip(partials, paths, strict=True))) == [None] * 5
+    assert calls.made == ["write 3", "sync 5", "rename 5", "x/y", "x", "."]
+    assert names(tmp_path) == ["a", "b", "x"]
+    assert names(tmp_path / "x" / "y") == ["d", "e"]
+    assert {path.stat().st_size for path in tmp_path.rglob("?") if path.is_file()} == {FRAGMENT}
 
-    def slow_fsync(_fd: int) -> None:
-        nonlocal count
-        count += 1
-        running.set()
-        assert proceed.wait(60)
+
+def test_one_that_fails_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in the way").write_bytes(b"kept")
+
+    def second_fails(descriptors: list[int], sync: bool) -> list[int]:
+        first, _, *others = close_all(descriptors, sync)
+        return [first, errno.EIO, *others]
+
+    monkeypatch.setattr(files, "close_all", second_fails)
+    with Folder(tmp_path) as folder:
+        partials = [folder.create(name) for name in "abcde"]
+        failures = commit_together(list(zip(partials, [(), (), ("..",), ("in the way", "d"), ()], strict=True)))
+    kinds = [type(failure) for failure in failures]
+    assert kinds == [type(None), OSError, ValueError, NotADirectoryError, type(None)]
+    assert names(tmp_path) == ["a", "e", "in the way"]
+
+
+def test_a_failed_fsync_of_a_sub_folder_fails_what_is_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/x"):
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
 
     with Folder(tmp_path) as folder:
-        monkeypatch.setattr(os, "fsync", slow_fsync)
-        first = threading.Thread(target=folder.sync)
-        first.start()
-        assert running.wait(60)
-        changed = folder._syncs._changed
-        real_wait = changed.wait
+        monkeypatch.setattr(os, "fsync", fail)
+        partials = [folder.create(name) for name in "abc"]
+        failures = commit_together(list(zip(partials, [(), ("x", "y", "b"), ("z", "c")], strict=True)))
+    assert [failure is not None for failure in failures] == [False, True, False]
 
-        def counted_wait() -> bool:
-            waiting.release()
-            return real_wait()
 
-        monkeypatch.setattr(changed, "wait", counted_wait)
-        others = [threading.Thread(target=folder.sync) for _ in range(8)]
-        for thread in others:
-            thread.start()
-        for _ in others:
-            assert waiting.acquire(timeout=60)
-        proceed.set()
-        for thread in (first, *others):
-            thread.join(60)
-            assert not thread.is_alive()
-    assert count == 2  # the eight came while the first ran, which covers none of them
+def test_close_all_tells_which_failed() -> None:
+    read, write = os.pipe()
+    file = os.open(__file__, os.O_RDONLY)
+    assert close_all([], True) == []
+    assert close_all([file, write, -1], True) == [0, errno.EINVAL, errno.EBADF]  # a pipe cannot be synced
+    assert close_all([read], False) == [0]
+    for descriptor in (read, write, file):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
 
 
 def test_a_failed_fsync_of_the_folder_fails_its_callers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
