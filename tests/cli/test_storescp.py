@@ -255,7 +255,7 @@ def test_a_disk_that_is_full(start: Start, tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_process(start: Start, tmp_path: Path) -> None:
     command = start("storescp", 0, "-od", tmp_path)
     with Requestor(port_of(command)) as requestor:
-        requestor.send(requestor.c_store("1.2.3", bytes(2_000_000))[:1_000_000])
+        requestor.send(requestor.c_store("1.2.3", bytes(4_000_000))[:3_000_000])
         requestor.echo_from_another()
         command.send_signal(signal.SIGKILL)
         command.wait()
