@@ -20,7 +20,7 @@ class Counters:
     rejections: int = 0
     #: Ended without A-RELEASE.
     aborts: int = 0
-    #: Operations answered, and those of them with a failure status.
+    #: Operations answered, and those of them with a failure status: also requests that were refused without a handler.
     operations: int = 0
     failures: int = 0
 

@@ -428,7 +428,7 @@ cdef class Core:
     def __setattr__(self, str name, value):
         tag = keyword_tag(name)
         if tag is None:
-            PyObject_GenericSetAttr(self, name, <PyObject*>value)
+            set_attribute(self, name, value)
         else:
             self.set_value(tag, value)
 

@@ -1,5 +1,7 @@
 # Small things that a data set is asked with and made of: tags by their names, repertoires, items.
 
+import warnings
+
 cdef dict ITEM_FAULTS = {
     -CUT: "the sequence ends inside an item's header",
     -TOO_DEEP: "sequences are nested too deeply",
@@ -43,6 +45,14 @@ cdef object keyword_tag(str name):
         if tag is not None:
             keyword_tags[sys.intern(name)] = tag
     return tag
+
+
+cdef int set_attribute(self, str name, value) except -1:
+    """Sets an attribute of the object, and tells who most likely meant an element: only keywords look like that."""
+    if "A" <= name[:1] <= "Z" and name.isalnum() and not name.isupper():
+        message = f"{name} is no keyword of PS3.6: it becomes an attribute of the object, not an element"
+        warnings.warn(message, UserWarning, stacklevel=1)
+    return PyObject_GenericSetAttr(self, name, <PyObject*>value)
 
 
 cdef uint32_t tag_of(key) except? 0xFFFFFFFF:

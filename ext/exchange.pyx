@@ -79,7 +79,8 @@ cdef class Exchange:
     cdef list outgoing
     cdef list held
     cdef object counters
-    cdef object body_of
+    #: Chooses sinks, or None when no data set will come any more.
+    cdef public object body_of
     cdef object refusal
     cdef object sending
 
@@ -244,6 +245,8 @@ cdef class Exchange:
             if len(self.held) >= MOST_HELD:
                 return self.violated(unexpected("more refused requests than we answer at a time"), now)
             self.held.append((context_id, refusal))
+        self.counters.operations += 1
+        self.counters.failures += 1
         return RequestRefused(message, refusal.status)
 
     cdef object on_response(self, context_id, response, body, now):

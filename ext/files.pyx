@@ -1,8 +1,9 @@
 """What files are too dear for from Python: reads that don't wait for a disk, and waits for it that many share."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.errno cimport EAGAIN, EINTR, EOPNOTSUPP, errno
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 from posix.types cimport off_t
 from posix.unistd cimport pread
@@ -77,20 +78,41 @@ cdef Py_ssize_t read_waiting(int fd, void* into, size_t size, off_t offset) noex
             return got
 
 
+include "blocks.pxi"
+
+
+cdef class Block:
+    """Bytes of a file, in memory that goes to the next one."""
+
+    cdef uint8_t* data
+    cdef Py_ssize_t capacity
+    cdef Py_ssize_t size
+
+    def __cinit__(self, Py_ssize_t size):
+        self.capacity = max(size, 1)
+        self.data = take_block(&self.capacity)
+        self.size = size
+
+    def __dealloc__(self):
+        give_block(self.data, self.capacity)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.size, 1, flags)
+
+
 def read_cached(int fd, Py_ssize_t size, off_t offset):
-    """Returns `size` bytes of a file at `offset` if that needs no disk, else None.
+    """Returns a view of `size` bytes of a file at `offset` if that needs no disk, else None.
 
     Also None at the end of the file and on errors: who then reads in the ordinary way sees which it is.
     """
-    data = PyBytes_FromStringAndSize(NULL, size)
-    cdef char* into = PyBytes_AS_STRING(data)
+    cdef Block block = Block(size)
     cdef Py_ssize_t got
     with nogil:
-        got = read_nowait(fd, into, size, offset)
+        got = read_nowait(fd, block.data, size, offset)
         if got < 0 and errno == EOPNOTSUPP:
             # File systems that live in memory don't know the flag and have no disk to wait for.
-            got = read_waiting(fd, into, size, offset)
-    return data if got == size else None
+            got = read_waiting(fd, block.data, size, offset)
+    return PyMemoryView_FromObject(block) if got == size else None
 
 
 cdef struct Whole:

@@ -4,31 +4,39 @@ cdef enum:
     #: A read of fewer bytes than this that leaves a PDU incomplete looks like a peer whose Nagle algorithm waits for our
     #: acknowledgement before it sends the rest.
     WAITS_FOR_ACK = 4096
+    #: What is gathered for one write is written when it is this many bytes: beyond, a write costs its bytes alone, and the
+    #: peer could have begun.
+    GATHERED = 65536
 
 
 cdef class BufferedTransport:
     """What the event loop calls for every read (`asyncio.BufferedProtocol`).
 
     `protocol` is the association's, `scratch` the buffer that all associations of the loop are read into, `owner` is told of
-    events, `time` tells the time.
+    events, `time` tells the time, `call_soon` is the loop's.
 
     Invariants: while `is_reading` the owner's events are being handled and what they want written is gathered, to leave in
-    one write when all is consumed. `connection` is asyncio's transport, None before there is one. `is_impatient` is whether
+    one write when all is consumed. About `gathered` bytes wait for the flush at the end of the event loop's turn, which is
+    asked for while `is_due`. `connection` is asyncio's transport, None before there is one. `is_impatient` is whether
     an acknowledgement that may be waited for is to be sent at once.
     """
 
     cdef readonly object protocol
-    cdef readonly object owner
+    cdef public object owner
     cdef readonly object time
     cdef object scratch
+    cdef object call_soon
+    cdef Py_ssize_t gathered
+    cdef bint is_due
     cdef public object connection
     cdef public bint is_impatient
     cdef bint is_reading
 
-    def __init__(self, protocol, owner, time, scratch):
+    def __init__(self, protocol, owner, time, call_soon, scratch):
         self.protocol = protocol
         self.owner = owner
         self.time = time
+        self.call_soon = call_soon
         self.scratch = scratch
 
     def get_buffer(self, sizehint):
@@ -53,10 +61,24 @@ cdef class BufferedTransport:
         if self.is_impatient and <Py_ssize_t> nbytes < WAITS_FOR_ACK and protocol.receiver.is_incomplete:
             self.acknowledge()
 
+    def flush_soon(self, Py_ssize_t size):
+        """Flushes, with what else is said in this turn of the event loop: `size` bytes are to be written, about."""
+        self.gathered += size
+        if self.gathered >= GATHERED:
+            self.flush()
+        elif not self.is_due:
+            self.is_due = True
+            self.call_soon(self._flush_gathered)
+
+    def _flush_gathered(self):
+        self.is_due = False
+        self.flush()
+
     cpdef flush(self):
         """Writes what the protocol has to say, and closes when it is done."""
         if self.is_reading:
             return
+        self.gathered = 0
         protocol, connection = self.protocol, self.connection
         cdef list outgoing = protocol.take_outgoing()
         if connection is None:

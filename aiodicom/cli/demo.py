@@ -18,7 +18,8 @@ from aiodicom.load.stores import FileStore, Store, SyntheticStore
 from aiodicom.load.synthetic import SyntheticCT
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.serve import Serving, serve
-from aiodicom.services.scan import Found, scan
+from aiodicom.net.sources import KnownFile
+from aiodicom.services.scan import scan
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.standard.uids import VERIFICATION
 
@@ -34,7 +35,9 @@ def demo(
     associations: Annotated[
         int, typer.Option("--associations", metavar="N", min=1, help="How many associations to open.")
     ] = 1000,
-    seconds: Annotated[float, typer.Option("--seconds", metavar="S", min=0.1, help="How long to load them.")] = 5,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", min=0.1, callback=options.finite, help="How long to load them.")
+    ] = 5,
     source: Annotated[
         Path | None,
         typer.Option(
@@ -89,7 +92,7 @@ def _store(source: Path | None) -> Store:
     if source is None:
         return SyntheticStore(SyntheticCT())
     try:
-        return FileStore([entry for entry in scan([str(source)]) if isinstance(entry, Found)])
+        return FileStore([entry for entry in scan([str(source)]) if isinstance(entry, KnownFile)])
     except ValueError as error:
         raise LocalError(f"{source}: {error}") from None
 

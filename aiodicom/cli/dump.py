@@ -72,7 +72,9 @@ def _tag(text: str) -> int:
     try:
         return to_tag(text)
     except (KeyError, ValueError):
-        raise typer.BadParameter(f"{text!r} is neither a keyword nor a tag such as 0010,0010") from None
+        raise typer.BadParameter(
+            f"{text!r} is neither a keyword nor a tag such as 0010,0010", param_hint="'--tag'"
+        ) from None
 
 
 def _dump(file: str, form: Format, bulk: Bulk, wanted: list[int], titled: bool) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from aiodicom.standard.ae_titles import ae_title
 
 if TYPE_CHECKING:
     from aiodicom.net.tuning import Choice
@@ -27,24 +30,37 @@ __all__ = [
     "Window",
     "WindowOrAuto",
     "choice",
+    "finite",
     "timeout",
 ]
 
 
 def _ae_title(value: str | None) -> str | None:
-    """An AE title as the VR AE has it (PS3.5 6.2): up to 16 characters, not only spaces, no backslash."""
     if value is None:
         return None
-    title = value.strip(" ")
-    if not title or len(title) > 16 or "\\" in title or not (title.isascii() and title.isprintable()):
-        raise typer.BadParameter(f"{value!r} is no AE title: 1 to 16 ASCII characters, without backslash")
-    return title
+    try:
+        return ae_title(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def _number_or_auto(value: str | None) -> str | None:
     if value is not None and value != "auto" and not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
         raise typer.BadParameter(f"{value!r} is neither a number from 1 to 65535 nor auto")
     return value
+
+
+def _bytes(value: str) -> int:
+    """A number of bytes, with K, M or G for units of 1,024."""
+    number, unit = value[:-1], value[-1:].upper()
+    if unit not in _UNITS:
+        number, unit = value, ""
+    if not (number.isascii() and number.isdigit()):
+        raise typer.BadParameter(f"{value!r} is no number of bytes, such as 67108864, 64M or 1G")
+    return int(number) * _UNITS[unit]
 
 
 def choice(value: str) -> Choice:
@@ -55,6 +71,13 @@ def choice(value: str) -> Choice:
 def timeout(seconds: float) -> float | None:
     """What an option of seconds means to the library: 0 turns the timeout off."""
     return seconds or None
+
+
+def finite(seconds: float) -> float:
+    """Refuses the numbers of seconds that Python knows and no clock does."""
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is no number of seconds")
+    return seconds
 
 
 Host = Annotated[str, typer.Argument(metavar="HOST", show_default=False, help="Name or address of the peer.")]
@@ -78,14 +101,20 @@ OwnAet = Annotated[
     ),
 ]
 ConnectTimeout = Annotated[
-    float, typer.Option("--connect-timeout", metavar="SECONDS", min=0, help="For the connection; 0: none.")
+    float,
+    typer.Option("--connect-timeout", metavar="SECONDS", min=0, callback=finite, help="For the connection; 0: none."),
 ]
 AcseTimeout = Annotated[
     float,
-    typer.Option("--acse-timeout", metavar="SECONDS", min=0, help="For an answer on association level; 0: none."),
+    typer.Option(
+        "--acse-timeout", metavar="SECONDS", min=0, callback=finite, help="For an answer on association level; 0: none."
+    ),
 ]
 DimseTimeout = Annotated[
-    float, typer.Option("--dimse-timeout", metavar="SECONDS", min=0, help="For the response to a request; 0: none.")
+    float,
+    typer.Option(
+        "--dimse-timeout", metavar="SECONDS", min=0, callback=finite, help="For the response to a request; 0: none."
+    ),
 ]
 Associations = Annotated[
     int, typer.Option("--associations", metavar="N", min=1, help="How many associations to use side by side.")
@@ -110,18 +139,28 @@ AssociationsOrAuto = Annotated[
     ),
 ]
 WindowOrAuto = Annotated[
-    str | None,
+    str,
     typer.Option(
         "--window",
         metavar="N|auto",
         callback=_number_or_auto,
-        show_default="1, or auto with --associations auto",
-        help="Requests to have outstanding on an association, if the peer agrees (asynchronous operations).",
+        help="Requests to have outstanding on an association, if the peer agrees (asynchronous operations); auto: as "
+        "many as bring gain.",
     ),
 ]
 MaxPdu = Annotated[
     int,
     typer.Option("--max-pdu", metavar="BYTES", min=4096, max=2**31, help="Largest P-DATA-TF PDU that we take."),
+]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        "--max-memory",
+        metavar="BYTES",
+        parser=_bytes,
+        show_default="a quarter of the memory, at most 1G",
+        help="Received data that may be in memory at once, such as 64M; what is beyond goes to disk.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens, to stderr.")]

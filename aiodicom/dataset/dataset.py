@@ -229,10 +229,12 @@ class Dataset(Core):
 
     @property
     def is_implicit_VR(self) -> bool:
+        """Whether it was decoded from implicit VR (PS3.5 7.1.3)."""
         return self._implicit
 
     @property
     def is_little_endian(self) -> bool:
+        """Whether it was decoded from little endian; so is what is made anew."""
         return not self._big
 
     # Elements
@@ -283,9 +285,11 @@ class Dataset(Core):
         return [element.tag for element in self]
 
     def values(self) -> list[DataElement]:
+        """The elements in tag order."""
         return list(self)
 
     def items(self) -> list[tuple[Tag, DataElement]]:
+        """The tags in ascending order, each with its element."""
         return [(element.tag, element) for element in self]
 
     def pop(self, key: Key, *default: Any) -> Any:
@@ -319,6 +323,7 @@ class Dataset(Core):
                 self._set(to_tag(key), value)
 
     def clear(self) -> None:
+        """Removes all elements; the file meta information stays."""
         for tag in self.keys():
             del self[tag]
 

@@ -15,20 +15,24 @@ class Tag(int):
 
     @property
     def group(self) -> int:
+        """The group number, the upper 16 bits."""
         return self >> 16
 
     @property
     def element(self) -> int:
+        """The element number, the lower 16 bits."""
         return self & 0xFFFF
 
     elem = element
 
     @property
     def is_private(self) -> bool:
+        """Whether the group number is odd (PS3.5 7.8)."""
         return bool(self & 0x10000)
 
     @property
     def is_private_creator(self) -> bool:
+        """Whether it is (gggg,0010) to (gggg,00FF) of a private group, which reserve blocks (PS3.5 7.8.1)."""
         return bool(self & 0x10000) and 0x10 <= self & 0xFFFF <= 0xFF
 
     @property
@@ -172,10 +176,12 @@ class IS(int):
 
     @property
     def text(self) -> str:
+        """The number as it is written."""
         return int.__repr__(self)
 
     @property
     def original_string(self) -> str:
+        """The same under pydicom's name."""
         return self.text
 
     def __str__(self) -> str:
@@ -192,6 +198,7 @@ class _WrittenIS(IS):
 
     @property
     def text(self) -> str:
+        """The number as the data set has it."""
         return self._text
 
 
@@ -218,37 +225,46 @@ class PersonName(str):
 
     @property
     def alphabetic(self) -> str:
+        """The first component group, of single-byte characters."""
         return self._group(0)
 
     @property
     def ideographic(self) -> str:
+        """The second component group; empty where there is none."""
         return self._group(1)
 
     @property
     def phonetic(self) -> str:
+        """The third component group; empty where there is none."""
         return self._group(2)
 
     @property
     def family_name(self) -> str:
+        """Of the alphabetic group, as the other components here."""
         return self._component(0)
 
     @property
     def given_name(self) -> str:
+        """The second component."""
         return self._component(1)
 
     @property
     def middle_name(self) -> str:
+        """The third component."""
         return self._component(2)
 
     @property
     def name_prefix(self) -> str:
+        """The fourth component."""
         return self._component(3)
 
     @property
     def name_suffix(self) -> str:
+        """The fifth component."""
         return self._component(4)
 
     def family_comma_given(self) -> str:
+        """Family and given name, such as ``Doe, Jane``."""
         return f"{self.family_name}, {self.given_name}"
 
     def formatted(self, pattern: str) -> str:

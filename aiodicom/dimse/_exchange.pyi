@@ -11,6 +11,7 @@ from aiodicom.standard.status import Status
 from aiodicom.ul._pdu import Receiver
 
 class Exchange:
+    body_of: Callable[[AcceptedContext, Message], Any] | None
     can_send: bool
     answers_verification: bool
     contexts: Mapping[int, AcceptedContext]

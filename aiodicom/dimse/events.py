@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.operations import Operation
-from aiodicom.errors import RemoteError
+from aiodicom.errors import LocalError, RemoteError
 from aiodicom.standard.status import Status
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
 
@@ -27,7 +28,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each thing may take, in seconds; None waits for ever."""
+    """How long each thing may take, in seconds; None waits for ever.
+
+    Raises `LocalError` for what is no number of seconds.
+    """
 
     #: For the transport connection, with TLS's handshake.
     connect: float | None = 15.0
@@ -41,6 +45,12 @@ class Timeouts:
     idle: float | None = None
     #: For us to go on reading, while handlers neither take what has come nor answer it.
     paused: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            seconds = getattr(self, field.name)
+            if seconds is not None and not (isinstance(seconds, (int, float)) and 0 <= seconds < math.inf):
+                raise LocalError(f"a timeout of {seconds!r} for {field.name} is none: seconds, or None for no timeout")
 
 
 class OperationCounters(Protocol):

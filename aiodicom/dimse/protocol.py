@@ -47,14 +47,15 @@ from aiodicom.ul.events import (
     ReleaseConfirm,
     ReleaseIndication,
 )
-from aiodicom.ul.machine import Machine
+from aiodicom.ul.machine import Machine, allows_data
 from aiodicom.ul.pdu import AbortReason, AssociateRJ, AssociateRQ, PduError, PduType
 from aiodicom.ul.table import Event, State, action_of
 
 __all__ = ["Protocol"]
 
 
-_SENDING = frozenset(state for state in State if action_of(Event.P_DATA_REQUEST, state))
+#: For each state, whether data may come and whether it may be sent.
+_DATA = {state: (allows_data(state), bool(action_of(Event.P_DATA_REQUEST, state))) for state in State}
 _AWAITING_RELEASE = frozenset((State.Sta7, State.Sta9, State.Sta10, State.Sta11, State.Sta12))
 _OVER = frozenset((State.Sta1, State.Sta2, State.Sta13))
 
@@ -180,6 +181,7 @@ class Protocol(Exchange):
         indication = self.machine.transport_closed(now)
         self._follow()
         self.receiver.discard()
+        self.body_of = self.decode_request = None  # often bound to the owner: a cycle that ends here
         return None if indication is None else Ended(ConnectionLost("the peer closed the connection"))
 
     # --- bytes and time ---------------------------------------------------------------------------------------------
@@ -244,9 +246,8 @@ class Protocol(Exchange):
         return indication
 
     def _follow(self) -> None:
-        """The state of the machine has changed."""
-        self.receiver.allows_data = self.machine.allows_data
-        self.can_send = self.machine.state in _SENDING
+        """The state of the machine may have changed."""
+        self.receiver.allows_data, self.can_send = _DATA[self.machine.state]
 
     # --- events from the peer ---------------------------------------------------------------------------------------
 

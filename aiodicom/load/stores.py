@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from aiodicom.load.synthetic import SyntheticCT
-from aiodicom.services.scan import Found
+from aiodicom.net.sources import KnownFile
+from aiodicom.ul.pdu import MOST_CONTEXTS
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
@@ -18,7 +19,7 @@ __all__ = ["FileStore", "Store", "SyntheticStore"]
 class Store(Protocol):
     """Stores one object on the association and returns the bytes of its data set."""
 
-    #: what an association has to propose for it, at most 128
+    #: what an association has to propose for it, at most `MOST_CONTEXTS`
     contexts: Sequence[tuple[str, Sequence[str]]]
 
     async def __call__(self, association: Association) -> int: ...
@@ -45,16 +46,17 @@ class SyntheticStore:
 class FileStore:
     """These files in turn, as they are. Raises ValueError for none, or for more kinds than an association carries."""
 
-    def __init__(self, files: Sequence[Found]) -> None:
+    def __init__(self, files: Sequence[KnownFile]) -> None:
         if not files:
             raise ValueError("no DICOM files to send")
         kinds = sorted({(file.meta.sop_class_uid, file.meta.transfer_syntax) for file in files})
-        if len(kinds) > 127:  # C-ECHO needs a context too
-            raise ValueError(f"{len(kinds)} kinds of objects are more than the 127 that fit into one association")
+        most = MOST_CONTEXTS - 1  # C-ECHO needs one too
+        if len(kinds) > most:
+            raise ValueError(f"{len(kinds)} kinds of objects are more than the {most} that fit into one association")
         self.contexts: Sequence[tuple[str, Sequence[str]]] = [(sop_class, [syntax]) for sop_class, syntax in kinds]
         self._files = itertools.cycle(files)
 
     async def __call__(self, association: Association) -> int:
         file = next(self._files)
-        await association.c_store(file.path)
+        await association.c_store(file)
         return file.size - file.meta.data_offset

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.errors import LocalError, ProtocolViolation
 from aiodicom.net.limits import Places
+from aiodicom.standard.ae_titles import ae_title
 from aiodicom.standard.uids import IMPLEMENTATION_VERSION_NAME
 from aiodicom.ul.codec import (
     ASSOCIATE_HEADER_LENGTH,
@@ -25,6 +26,7 @@ from aiodicom.ul.pdu import (
     AssociateRJ,
     AssociateRQ,
     AsynchronousOperationsWindow,
+    ContextResult,
     ProposedContext,
     ResultReason,
     UserInformation,
@@ -62,6 +64,7 @@ class _Answer(NamedTuple):
     application_context_name: str
     contexts: tuple[ProposedContext, ...]
     user_information: UserInformation
+    results: tuple[ContextResult, ...]
     accepted: Mapping[int, AcceptedContext]
     #: From the requestor's side, as the A-ASSOCIATE-AC has it.
     window: AsynchronousOperationsWindow
@@ -89,7 +92,7 @@ class Acceptor:
         self._ae_title = ae_title
         self._support = support
         self._maximum_length = maximum_length
-        self._window = window
+        self._window = check_window(window)
         self._handler = handler
         self._places = places
         self._remembered: OrderedDict[bytes, _Answer] = OrderedDict()
@@ -111,6 +114,7 @@ class Acceptor:
             name,
             contexts,
             user_information,
+            results,
             {
                 result.context_id: AcceptedContext(
                     result.context_id, abstract_syntaxes[result.context_id], result.transfer_syntax
@@ -142,9 +146,7 @@ class Acceptor:
 
     def decide(self, admission: Admission, association: Association, proposal: AssociateRQ) -> None:
         """Accepts or rejects, now or when the handler has decided."""
-        rejection = check_request(
-            proposal, ae_title=self._ae_title or "", require_called=self._ae_title is not None, at_limit=False
-        )
+        rejection = check_request(proposal, self._ae_title)
         if rejection is None and not self._places().take():
             rejection = AssociateRJ(2, 3, 2)
         elif rejection is None:
@@ -210,6 +212,7 @@ class Acceptor:
         # The sub-item speaks of the requestor: what it performs is what we may invoke.
         window = AsynchronousOperationsWindow(answer.window.performed, answer.window.invoked)
         maximum_length = association.proposal.user_information.maximum_length
+        association.context_results = answer.results
         try:
             association.establish(answer.accepted, maximum_length, window, response)
         except ProtocolViolation as error:
@@ -260,8 +263,16 @@ class Admission:
         self._acceptor.end(self)
 
 
+def check_window(window: int) -> int:
+    """Returns a number of operations that PS3.7 D.3.3.3 has a field for, 0 for any number, or raises `LocalError`."""
+    if not 0 <= window <= 0xFFFF:
+        raise LocalError(f"a window of {window} is none: 0 for any number, or up to 65535")
+    return window
+
+
 def check_ae_title(title: str) -> str:
-    """Returns an AE title that fits its 16 bytes (PS3.8 9.3.2), or raises `LocalError`."""
-    if not title.isascii() or not title.isprintable() or "\\" in title or not 1 <= len(title.strip()) <= 16:
-        raise LocalError(f"{title!r} is no AE title: 1 to 16 characters of ASCII, no backslash")
-    return title.strip()
+    """Returns `title` as an AE title (PS3.8 9.3.2), or raises `LocalError`."""
+    try:
+        return ae_title(title)
+    except ValueError as error:
+        raise LocalError(str(error)) from None

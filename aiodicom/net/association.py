@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from aiodicom.errors import (
     AssociationClosed,
     AssociationRejected,
     ContextNotAccepted,
+    LocalError,
     ProtocolViolation,
     RemoteError,
     StatusError,
@@ -42,7 +43,7 @@ from aiodicom.standard.status import StatusCategory
 from aiodicom.standard.uids import VERIFICATION, uid_name
 from aiodicom.ul._pdu import Budget
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
-from aiodicom.ul.pdu import AssociateRJ, AssociateRQ, AsynchronousOperationsWindow, UserIdentity
+from aiodicom.ul.pdu import AssociateRJ, AssociateRQ, AsynchronousOperationsWindow, ContextResult, UserIdentity
 from aiodicom.ul.table import State
 
 __all__ = ["Association", "Establish"]
@@ -84,6 +85,7 @@ class Association:
         "budget",
         "called_aet",
         "calling_aet",
+        "context_results",
         "id",
         "proposal",
         "transport",
@@ -113,6 +115,9 @@ class Association:
         self.budget = budget
         #: What the requestor proposed, once that is known.
         self.proposal: AssociateRQ | None = None
+        #: What the acceptor answered to each proposed context, in that order: its transfer syntax, or why it was
+        #: refused (PS3.8 9.3.3.2). Empty until the association is open.
+        self.context_results: tuple[ContextResult, ...] = ()
         self._loop = loop
         self._protocol = Protocol(
             acceptor=acceptor,
@@ -229,6 +234,8 @@ class Association:
         association. Cancelled before or after the data set is sent, the association stays usable; cancelled while it
         is being sent, the association is aborted.
         """
+        if priority not in (0, 1, 2):
+            raise LocalError(f"a priority of {priority!r} is none: 0 medium, 1 high, 2 low")
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
             context = self._context_for(opened.sop_class_uid, opened.transfer_syntaxes)
@@ -255,26 +262,46 @@ class Association:
             for context in candidates:
                 if context.transfer_syntax == transfer_syntax:
                     return context
-        message = f"the peer accepted no presentation context for {uid_name(abstract_syntax)}"
         wanted = transfer_syntaxes[0] if transfer_syntaxes else None
-        if wanted is not None:
-            message += f" in {uid_name(wanted)}"
-        if candidates:
-            message += ", only in " + ", ".join(uid_name(context.transfer_syntax) for context in candidates)
-        raise ContextNotAccepted(abstract_syntax, wanted, message)
+        raise ContextNotAccepted(abstract_syntax, wanted, self._why_no_context(abstract_syntax, wanted, candidates))
+
+    def _why_no_context(
+        self, abstract_syntax: str, transfer_syntax: str | None, accepted: Sequence[AcceptedContext]
+    ) -> str:
+        assert self.proposal is not None
+        name = uid_name(abstract_syntax)
+        proposed = {each.context_id for each in self.proposal.contexts if each.abstract_syntax == abstract_syntax}
+        if not proposed:
+            return f"no presentation context was proposed for {name}: name it in the contexts of the association"
+        text = f"the peer accepted no presentation context for {name}"
+        if transfer_syntax is not None:
+            text += f" in {uid_name(transfer_syntax)}"
+        if accepted:
+            return f"{text}, only in " + ", ".join(uid_name(context.transfer_syntax) for context in accepted)
+        reasons = dict.fromkeys(each.result for each in self.context_results if each.context_id in proposed)
+        told = ", ".join(reason.name.lower().replace("_", " ") for reason in reasons)
+        return f"{text}: {told}" if told else text
 
     async def _invoke(
         self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
     ) -> Response:
         """Sends a request when it is its turn and returns the final response unless that is a failure."""
-        await self._turns.take()
+        if not self._turns.take_now():
+            await self._turns.take()
         waiter: asyncio.Future[Response] = self._loop.create_future()
         try:
             if isinstance(source, Encoded):
                 await source.encode()
             if not self.is_open:
                 raise self._why_closed()
-            await self._outbox.send_request(context.context_id, build, waiter, source)
+            if not self._outbox.take_now():
+                await self._outbox.take()
+            try:
+                rest = self._outbox.send_request(context.context_id, build, waiter, source)
+                if rest is not None:
+                    await rest
+            finally:
+                self._outbox.give()
             self._performer.on_sent()
         except BaseException as error:
             ended = waiter.exception() if waiter.done() else None
@@ -373,7 +400,12 @@ class Association:
             self._opened.set_result(None)
         self._is_counted = True
         self._counters.association_opened()
-        self.log(logging.INFO, "association established with %d presentation contexts", len(contexts))
+        self.log(
+            logging.INFO,
+            "association established: %d of %d presentation contexts accepted",
+            len(contexts),
+            len(self.context_results),
+        )
         self.transport.flush()
 
     def reject(self, rejection: AssociateRJ) -> None:
@@ -493,6 +525,7 @@ class Association:
     def on_closed(self) -> None:
         """The socket is closed."""
         self._end(None)
+        self._performer.detach()
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
         if self._on_closed is not None:
@@ -523,6 +556,8 @@ class Association:
             self._counters.associations_open -= 1
             self._counters.aborts += error is not None
             self.log(logging.INFO, "association released" if error is None else "association ended: %s", *_some(error))
+        elif isinstance(error, ProtocolViolation):  # who only connects and leaves, such as a load balancer, is not news
+            self.log(logging.INFO, "no association: %s", error)
         reason = error if error is not None else self._why_closed()
         for waiter in self._protocol.take_tokens():
             if not waiter.done():

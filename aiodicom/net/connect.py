@@ -12,7 +12,7 @@ from typing import Any
 from aiodicom.dimse.events import AcceptedContext, Timeouts
 from aiodicom.errors import ConnectFailed, DeadlineExceeded, LocalError, ProtocolViolation
 from aiodicom.metrics import Counters
-from aiodicom.net.acceptor import check_ae_title
+from aiodicom.net.acceptor import check_ae_title, check_window
 from aiodicom.net.association import Association
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.memory import default_budget
@@ -25,6 +25,7 @@ from aiodicom.standard.uids import (
 )
 from aiodicom.ul.negotiation import agreed_window
 from aiodicom.ul.pdu import (
+    MOST_CONTEXTS,
     AssociateAC,
     AssociateRQ,
     AsynchronousOperationsWindow,
@@ -39,8 +40,6 @@ __all__ = ["Connecting", "ContextProposal", "connect"]
 ContextProposal = str | tuple[str, Sequence[str]]
 
 _DEFAULT_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-#: PS3.8 9.3.2.2: context IDs are the odd numbers of one byte.
-_MOST_CONTEXTS = 128
 
 
 def connect(
@@ -70,8 +69,7 @@ def connect(
     `ProtocolViolation`, or `LocalError` for arguments that can't be. Cancelled, nothing stays behind.
     """
     proposed = _propose(contexts)
-    if not 0 <= window <= 0xFFFF:
-        raise LocalError(f"a window of {window} is none: 0 to 65535")
+    check_window(window)
     proposal = AssociateRQ(
         check_ae_title(called_aet),
         check_ae_title(calling_aet),
@@ -99,8 +97,8 @@ def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]
         if isinstance(transfer_syntaxes, str) or not transfer_syntaxes:
             raise LocalError(f"the transfer syntaxes of {abstract_syntax} are to be a list of at least one")
         proposed.append(ProposedContext(2 * len(proposed) + 1, abstract_syntax, tuple(transfer_syntaxes)))
-    if not 1 <= len(proposed) <= _MOST_CONTEXTS:
-        raise LocalError(f"{len(proposed)} presentation contexts: an association has 1 to {_MOST_CONTEXTS}")
+    if not 1 <= len(proposed) <= MOST_CONTEXTS:
+        raise LocalError(f"{len(proposed)} presentation contexts: an association has 1 to {MOST_CONTEXTS}")
     return tuple(proposed)
 
 
@@ -220,6 +218,7 @@ def _establish(association: Association, answer: AssociateAC, _now: float) -> No
             proposal.user_information.asynchronous_operations_window,
             answer.user_information.asynchronous_operations_window,
         )
+        association.context_results = answer.results
         association.establish(accepted, answer.user_information.maximum_length, window)
     except ProtocolViolation as error:
         association.violated(error)

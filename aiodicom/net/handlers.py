@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
 from aiodicom.errors import LocalError
 from aiodicom.net.requests import EchoRequest, StoreRequest
-from aiodicom.net.sinks import BodyChoice, Spooled, Streamed
+from aiodicom.net.sinks import BodyChoice, Discarded, Spooled, Streamed
 from aiodicom.net.starting import TaskStarter
 from aiodicom.standard.status import Status
 
@@ -46,13 +46,22 @@ class Handlers:
 
     def set_echo(self, function: EchoHandler) -> None:
         """Has `function` answer C-ECHO."""
+        _check(function)
         self._handlers[CEchoRQ] = Handler(function, is_asynchronous(function))
 
     def set_store(self, function: StoreHandler, body: BodyChoice | None) -> None:
         """Has `function` answer C-STORE; `body` chooses the sink of the data set, `Spooled` by default."""
+        _check(function)
         if isinstance(body, Streamed) and not is_asynchronous(function):
             raise LocalError("a handler that streams has to be `async def`")
         self._handlers[CStoreRQ] = Handler(function, is_asynchronous(function), body or Spooled())
+
+
+def _check(function: object) -> None:
+    if not callable(function) or isinstance(function, (Discarded, Spooled, Streamed)):
+        raise LocalError(
+            f"{function!r} is no function that could be a handler (where data sets go is said by body=...)"
+        )
 
 
 def is_asynchronous(function: Callable[..., Any]) -> bool:

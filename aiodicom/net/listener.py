@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl as tls
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from functools import partial
 from typing import Any
 
 from aiodicom.net.descriptors import open_file_limit
@@ -21,13 +22,67 @@ __all__ = ["Listener"]
 
 _log = logging.getLogger("aiodicom.server")
 
-#: Connections that are accepted in one go: the associations that are open are served in between.
+#: Connections that are made ready in one go: the associations that are open are served in between.
 _AT_ONCE = 64
+#: Connections that are taken from the system before they are made ready: its own queue overflows when thousands come at
+#: once, and who is dropped there tries again a second later.
+_AHEAD = 4096
 #: Seconds until a process that is out of descriptors tries again, unless one of its connections has ended before.
 _RETRY = 1.0
 #: Seconds for which it is silent after a line that says what keeps connections out.
 _QUIET = 60.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class _Accepted(socket.socket):
+    """A connection. The event loops look at what kind it is several times, and making enums of that is dear.
+
+    A `socket.socket` it has to be: uvloop detaches that from its descriptor, which it would else close twice.
+    """
+
+    __slots__ = ()
+
+    family = socket.SocketType.family  # type: ignore[assignment]
+    type = socket.SocketType.type  # type: ignore[assignment]
+
+
+class _Opening:
+    """Makes one connection: goes through the coroutine of the event loop as a task would.
+
+    That coroutine waits for a future or two of the loop's own. A task, with what asyncio keeps of each, costs more than
+    all that it does, and would run it a turn of the loop later.
+    """
+
+    __slots__ = ("_connection", "_coroutine", "_listener", "_transport", "_waits_for")
+
+    def __init__(
+        self,
+        listener: Listener,
+        transport: Transport,
+        connection: socket.socket,
+        coroutine: Coroutine[Any, Any, object],
+    ) -> None:
+        self._listener = listener
+        self._transport = transport
+        self._connection = connection
+        self._coroutine = coroutine
+        self._waits_for: Any = None
+
+    def step(self, _waited_for: object = None) -> None:
+        """Goes on until the coroutine waits again or ends."""
+        try:
+            self._waits_for = waits_for = self._coroutine.send(None)
+        except StopIteration:
+            return  # the transport has told already that it is connected
+        except (Exception, asyncio.CancelledError) as error:
+            self._listener.on_failed(self._transport, self._connection, error)
+            return
+        waits_for._asyncio_future_blocking = False
+        waits_for.add_done_callback(self.step)
+
+    def cancel(self) -> None:
+        """Closes the connection unless it is ready."""
+        self._waits_for.cancel()
 
 
 class Listener:
@@ -36,8 +91,9 @@ class Listener:
     The event loops' own servers would not do: they can't leave a connection to another process; and when descriptors
     run out, asyncio's logs that thousands of times, and uvloop's may close itself.
 
-    Invariants: the loop watches the socket unless `_timer` is set, then that will have it watched; `_opening` has
-    the transports that have no connection yet, with what makes it.
+    Invariants: the loop watches the socket unless `_timer` is set, then that will have it watched; while there are
+    connections in `_accepted`, `_make_ready` is about to be called; `_opening` has the transports that have no
+    connection yet, with what makes it.
     """
 
     def __init__(
@@ -51,6 +107,7 @@ class Listener:
         ssl_handshake_timeout: float | None,
     ) -> None:
         self.sock = sock
+        self._kind = (int(sock.family), int(sock.type), sock.proto)
         self._loop = asyncio.get_running_loop()
         #: What the callbacks of all connections run in; a copy for each would be kept as long as the connection.
         self._context = copy_context()
@@ -60,7 +117,9 @@ class Listener:
         self._tls: dict[str, Any] = {}
         if ssl is not None:
             self._tls = {"ssl": ssl, "ssl_handshake_timeout": ssl_handshake_timeout}
-        self._opening: dict[Transport, asyncio.Task[Any]] = {}
+        self._accepted: deque[socket.socket] = deque()
+        self._opening: dict[Transport, _Opening] = {}
+        self._all_opened: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_exhausted = False
         self._quiet_until = 0.0
@@ -80,29 +139,38 @@ class Listener:
             self.sock.close()
 
     async def abandon(self) -> None:
-        """Stops, and closes the connections whose TLS handshake has not ended."""
+        """Stops, and closes the connections that are not ready yet or whose TLS handshake has not ended."""
         self.stop()
-        opening = list(self._opening.values())
-        for task in opening if self._tls else ():  # without TLS they are about to be connected
-            task.cancel()
-        if opening:
-            await asyncio.wait(opening)
+        while self._accepted:
+            self._close(self._accepted.popleft())
+        for opening in list(self._opening.values()) if self._tls else ():  # without TLS they are about to be connected
+            opening.cancel()
+        if self._opening:
+            self._all_opened = self._loop.create_future()
+            await self._all_opened
 
     def connected(self, transport: Transport) -> None:
         """A transport has its connection: from here on its end is its association's affair."""
-        del self._opening[transport]
+        self._forget(transport)
 
     def _accept(self) -> None:
+        has_none = not self._accepted
+        self._accept_ahead()
+        if has_none:
+            self._make_ready()
+
+    def _accept_ahead(self) -> None:
         turns = self._turns
         if turns is not None and not self._is_exhausted:
             turns.look()
-        for _ in range(_AT_ONCE):
+        for _ in range(_AHEAD - len(self._accepted)):
             if turns is not None and (delay := turns.delay()):
                 self._pause(delay)
                 turns.leave(self._watch)
                 return
             try:
-                connection, _address = self.sock.accept()
+                # As `accept()`, but for its Python object, whose attributes cost more than the system call.
+                descriptor, _address = self.sock._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -112,31 +180,43 @@ class Listener:
                 return
             self._is_exhausted = False
             if self._places.is_crowded:
-                connection.close()
+                os.close(descriptor)
                 self._warn(f"{self._places.idle:,} connections have no association: more are closed at once")
-            else:
-                self._open(connection)
+                continue
+            self._places.enter()
+            self._accepted.append(_Accepted(*self._kind, descriptor))
+
+    def _make_ready(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._accepted))):
+            self._open(self._accepted.popleft())
+        if self._accepted:
+            self._loop.call_soon(self._make_ready)
 
     def _open(self, connection: socket.socket) -> None:
-        self._places.enter()
         transport = self._make_transport(self)
-        opening = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
-        task = self._loop.create_task(opening, context=self._context)
-        self._opening[transport] = task
-        task.add_done_callback(partial(self._on_opened, transport, connection))
+        coroutine = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
+        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine)
+        self._context.run(opening.step)
 
-    def _on_opened(self, transport: Transport, connection: socket.socket, task: asyncio.Task[Any]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if self._opening.pop(transport, None) is None:
-            return
+    def on_failed(self, transport: Transport, connection: socket.socket, error: BaseException) -> None:
+        """A connection came to nothing."""
+        self._forget(transport)
+        self._close(connection)
+        if isinstance(error, OSError):  # no TLS handshake, or not in time
+            _log.info("a connection came to nothing: %s", error)
+        elif not isinstance(error, asyncio.CancelledError):
+            raise error
+
+    def _forget(self, transport: Transport) -> None:
+        del self._opening[transport]
+        if not self._opening and self._all_opened is not None and not self._all_opened.done():
+            self._all_opened.set_result(None)
+
+    def _close(self, connection: socket.socket) -> None:
         connection.close()
         self._places.end()
         self._places.leave()
         self.retry()
-        if isinstance(error, OSError):  # no TLS handshake, or not in time
-            _log.info("a connection came to nothing: %s", error)
-        elif error is not None:
-            raise error
 
     def _on_exhausted(self, error: OSError) -> None:
         self._is_exhausted = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiodicom.dimse.messages import Request, Response
@@ -12,6 +12,7 @@ from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.net.sources import DataSource
 from aiodicom.net.transport import Transport
+from aiodicom.net.window import Window
 from aiodicom.standard.status import Status
 
 __all__ = ["Outbox"]
@@ -21,10 +22,10 @@ class Outbox:
     """Orders the messages of one association on the wire.
 
     Invariants: while `_is_busy`, a data set has been begun and not ended, so no other message may be; responses wait in
-    `_responses`, requests for one of `_waiters`. Once `is_broken`, a data set stays incomplete for ever.
+    `_responses`, requests for the turn. Once `is_broken`, a data set stays incomplete for ever.
     """
 
-    __slots__ = ("_is_busy", "_loop", "_protocol", "_responses", "_transport", "_waiters", "is_broken")
+    __slots__ = ("_is_busy", "_loop", "_protocol", "_responses", "_transport", "_turn", "is_broken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Protocol, transport: Transport) -> None:
         self._loop = loop
@@ -34,33 +35,55 @@ class Outbox:
         #: Whether nothing more can be sent but A-ABORT.
         self.is_broken = False
         self._responses: deque[tuple[int, Response]] | None = None
-        self._waiters: list[asyncio.Future[None]] | None = None
+        #: One request is sent at a time, and one waits while the peer takes less than is written: the others for it.
+        self._turn = Window(1)
 
     @property
     def is_empty(self) -> bool:
         """Whether no message is being sent or waits for that."""
         return not self._is_busy
 
-    async def send_request(
+    def take_now(self) -> bool:
+        """Takes the turn to send a request, if the peer takes what is written and nobody else sends one."""
+        return not self._transport.is_blocked and self._turn.take_now()
+
+    async def take(self) -> None:
+        """Takes the turn to send a request, when there is one. Cancelled, it is not taken. Raises what `fail()` got."""
+        await self._turn.take()
+        try:
+            await self._transport.drain()
+        except BaseException:
+            self._turn.give()
+            raise
+
+    def give(self) -> None:
+        """Gives the turn back."""
+        self._turn.give()
+
+    def send_request(
         self, context_id: int, build: Callable[[int], Request], token: Any, source: DataSource | None
-    ) -> None:
-        """Sends the request that `build(message_id)` gives, and its data set.
+    ) -> Awaitable[None] | None:
+        """Sends the request that `build(message_id)` gives, and its data set; what is returned, to be awaited at once,
+        sends a large one. The caller has the turn.
 
         Raises what the source raises. If that, or cancellation, leaves a data set incomplete, the outbox `is_broken`.
         """
-        while self._is_busy or self._transport.is_blocked:
-            await (self._wait() if self._is_busy else self._transport.drain())
         whole = None if source is None else source.whole()
-        request = build(self._protocol.next_message_id())
-        self._protocol.send_request(context_id, request, token, self._loop.time())
-        if source is not None and whole is None:
+        protocol = self._protocol
+        request = build(protocol.next_message_id())
+        now = self._loop.time()
+        protocol.send_request(context_id, request, token, now)
+        if whole is not None:
+            protocol.send_data(context_id, whole, is_last=True, now=now)
+        elif source is not None:
             self._is_busy = self.is_broken = True
-            await self._send_pieces(context_id, source)
-            self._is_busy = self.is_broken = False
-            self._resume()
-        elif whole is not None:
-            self._protocol.send_data(context_id, whole, is_last=True, now=self._loop.time())
-        self._transport.flush()
+            return self._send_pieces(context_id, source)
+        if len(protocol.invoked) > 1:
+            # The peer has something to do: what others ask for in this turn of the event loop goes with it.
+            self._transport.flush_soon(0 if whole is None else len(whole))
+        else:
+            self._transport.flush()
+        return None
 
     def respond(self, context_id: int, request: Request, status: Status) -> None:
         """Answers a request with no more than a status, after the data set that may be on its way."""
@@ -88,27 +111,16 @@ class Outbox:
             self._protocol.send_data(context_id, piece, is_last=is_last, now=self._loop.time())
             self._transport.flush()
             await self._transport.drain()
+        self._is_busy = self.is_broken = False
+        self._resume()
+        self._transport.flush()
 
     def _resume(self) -> None:
         responses, self._responses = self._responses, None
         for context_id, response in responses or ():
             self._protocol.send_response(context_id, response, self._loop.time())
-        waiters, self._waiters = self._waiters, None
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
-
-    async def _wait(self) -> None:
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        if self._waiters is None:
-            self._waiters = []
-        self._waiters.append(waiter)
-        await waiter
 
     def fail(self, error: Exception) -> None:
         """Lets every request that waits to be sent have this error."""
-        waiters, self._waiters = self._waiters, None
         self._responses = None
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_exception(error)
+        self._turn.fail(error)

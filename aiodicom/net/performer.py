@@ -151,6 +151,11 @@ class Performer:
             if not (isinstance(stream, FragmentStream) and stream.is_awaited):
                 task.cancel()
 
+    def detach(self) -> None:
+        """The connection is closed: without handlers that still run, nothing is to be told to the association."""
+        if not self._tasks:
+            del self._association  # which has this performer: a cycle that ends here
+
     def _abandon(self, request: ServiceRequest) -> None:
         try:
             request.body.abandon()
@@ -268,7 +273,7 @@ class Performer:
 
     def _settle(self) -> None:
         """Releases the association once nothing is left to do."""
-        if not self.performing and not self._waiting and self._outbox.is_empty:
+        if not self._is_over and not self.performing and not self._waiting and self._outbox.is_empty:
             self._association.settle(is_asked=self._is_released)
 
 

@@ -165,7 +165,7 @@ class AssociationPool:
         """
         is_again = False
         while True:
-            member = await self.take()
+            member = self._take_now(False) or await self.take()
             begun = self._now()
             if not member.is_proven:
                 self._watch(member, begun, size)
@@ -184,20 +184,24 @@ class AssociationPool:
             self.give(member)
             return result
 
+    def _take_now(self, is_whole: bool) -> Member | None:
+        """Takes a turn if there is one and nobody waits for it."""
+        if self._loop is None:
+            raise LocalError("the pool is not in use yet: `async with` it, or await it")
+        if self._is_over:
+            raise _closed()
+        return None if self._waiters else self._pick(is_whole)
+
     async def take(self, *, is_whole: bool = False) -> Member:
         """Waits for a turn on an association, or for one that nobody else uses; to be given back by `give`.
 
         Raises as `perform` does. Cancelled, none is taken.
         """
+        member = self._take_now(is_whole)
+        if member is not None:
+            return member
         loop = self._loop
-        if loop is None:
-            raise LocalError("the pool is not in use yet: `async with` it, or await it")
-        if self._is_over:
-            raise _closed()
-        if not self._waiters:
-            member = self._pick(is_whole)
-            if member is not None:
-                return member
+        assert loop is not None
         if len(self._waiters) >= self._max_waiting:
             raise LocalError(f"{len(self._waiters):,} operations wait for the pool already: begin fewer at a time")
         waiter = _Waiter(loop.create_future(), is_whole)
@@ -394,7 +398,7 @@ class AssociationPool:
 
     def _on_refusal(self, error: Exception) -> None:
         """An association could not be opened."""
-        if not (self._is_searching and self._members):
+        if not (self._is_searching and (self._members or self._opening)):
             self._report(error)
         self._tuner.refused(len(self._members), self._now())
         if not self._members and not self._opening:

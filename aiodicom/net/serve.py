@@ -51,9 +51,9 @@ async def serve(
     """Runs the server that `factory` makes in so many worker processes on one listening socket, until cancelled.
 
     `factory` is ``"module:function"``: each worker calls it with `arguments`, which have to be picklable, and gets a
-    `Server`. Its `max_associations` holds over all workers together. `ssl` is ``"module:function"`` as well, of a
-    function without parameters that returns the `ssl.SSLContext`: a context can't be handed to another process. Where
-    to listen is said as to `Server.listen`; `sock` is closed at the end.
+    `Server`. Its `max_associations` and `max_memory` hold over all workers together. `ssl` is ``"module:function"`` as
+    well, of a function without parameters that returns the `ssl.SSLContext`: a context can't be handed to another
+    process. Where to listen is said as to `Server.listen`; `sock` is closed at the end.
 
     New connections go to the workers that have the fewest. A worker that dies is logged and replaced, later and later
     if that happens again and again; one that is sent SIGTERM drains, and is replaced. `on_ready` is called once all of

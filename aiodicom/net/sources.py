@@ -6,11 +6,11 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from aiodicom.errors import LocalError
 from aiodicom.net import reencoding
-from aiodicom.part10.meta import read_file_meta
+from aiodicom.part10.meta import FileMeta, read_file_meta
 from aiodicom.store._files import read_cached
 from aiodicom.store.spool import SpoolFile
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiodicom.dataset import Dataset
 
-__all__ = ["DataSource", "Encoded", "FileSource", "MemorySource", "Storable", "open_source"]
+__all__ = ["DataSource", "Encoded", "FileStamp", "KnownFile", "MemorySource", "Storable", "open_source", "stamp_of"]
 
 #: About how many bytes of a file are in memory at a time for each association that sends.
 CHUNK = 1 << 20
@@ -32,8 +32,11 @@ class HasToBytes(Protocol):
         """Returns all of it."""
 
 
-#: A path of a Part 10 file; Part 10 bytes, or an encoded data set, in memory; or a data set, ours or pydicom's.
-Storable: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | HasToBytes | Dataset | PydicomDataset"
+#: A path of a Part 10 file, or what is known of one; Part 10 bytes, or an encoded data set, in memory; or a data set,
+#: ours or pydicom's.
+Storable: TypeAlias = (
+    "str | os.PathLike[str] | KnownFile | bytes | bytearray | memoryview | HasToBytes | Dataset | PydicomDataset"
+)
 
 #: For each native transfer syntax, itself and then the others.
 _SENDABLE: Final = {
@@ -69,7 +72,7 @@ class DataSource:
         """Iterates over the data set in pieces, the sizes of all but the last a multiple of `multiple` bytes."""
         raise LocalError("this source has no data")
 
-    def whole(self) -> bytes | memoryview | None:
+    def whole(self) -> memoryview | None:
         """Returns all of the data set if it is there without waiting and small enough for one piece."""
         return None
 
@@ -99,16 +102,48 @@ class MemorySource(DataSource):
             yield self._view[offset : offset + step]
 
 
+class KnownFile(NamedTuple):
+    """A Part 10 file whose head has been read. It is read again if the stamp has changed when the file is opened."""
+
+    path: str
+    meta: FileMeta
+    #: which file it was, and in what state, when its head was read
+    stamp: FileStamp
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.stamp.size
+
+
+class FileStamp(NamedTuple):
+    """Tells whether a file is still the one that it was. It is not, as far as can be told, when any of this differs."""
+
+    device: int
+    inode: int
+    #: bytes
+    size: int
+    #: when it was changed last (not ``st_mtime``, which anybody may set), in nanoseconds
+    changed: int
+
+
+def stamp_of(descriptor: int) -> FileStamp:
+    """Returns the stamp of an open file."""
+    status = os.fstat(descriptor)
+    return FileStamp(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns)
+
+
 class FileSource(DataSource):
     """The data set of a Part 10 file, read from the page cache, or in a thread what is not there."""
 
     __slots__ = ("_descriptor", "_offset")
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], known: KnownFile | None = None) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            meta = read_file_meta(descriptor)
-            size = os.fstat(descriptor).st_size - meta.data_offset
+            stamp = stamp_of(descriptor)
+            meta = known.meta if known is not None and known.stamp == stamp else read_file_meta(descriptor)
+            size = stamp.size - meta.data_offset
             super().__init__(meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax, size)
         except BaseException:
             os.close(descriptor)
@@ -122,10 +157,10 @@ class FileSource(DataSource):
         offset, own = self._offset, self.transfer_syntax
         return lambda: reencoding.encode_file(descriptor, offset, own, transfer_syntax)
 
-    def whole(self) -> bytes | None:
+    def whole(self) -> memoryview | None:
         return read_cached(self._descriptor, self.size, self._offset) if self.size <= CHUNK else None
 
-    def chunks(self, multiple: int) -> AsyncIterator[bytes]:
+    def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
         return _file_chunks(self._descriptor, self._offset, self.size, multiple)
 
     def close(self) -> None:
@@ -225,11 +260,11 @@ def _drop(future: asyncio.Future[bytes | SpoolFile]) -> None:
         encoded.file.close()
 
 
-async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[bytes]:
+async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[bytes | memoryview]:
     step = _chunk_size(multiple)
     for offset in range(start, start + total, step):
         size = min(step, start + total - offset)
-        data = read_cached(descriptor, size, offset)
+        data: bytes | memoryview | None = read_cached(descriptor, size, offset)
         if data is None:
             loop = asyncio.get_running_loop()
             data = await loop.run_in_executor(None, os.pread, descriptor, size, offset)
@@ -251,15 +286,20 @@ def open_source(
     """Returns the source of what is to be stored.
 
     Memory that isn't Part 10 is an encoded data set, and all three UIDs have to be given. Raises `DecodeError` for a
-    file or bytes that are no DICOM, `OSError` for a file that can't be read, `LocalError` for missing UIDs.
+    file or bytes that are no DICOM, `OSError` for a file that can't be read, `LocalError` for missing UIDs, and for
+    what is none of all that.
     """
-    if isinstance(source, (str, os.PathLike)):
+    if isinstance(source, (str, os.PathLike, KnownFile)):
         if sop_class_uid or sop_instance_uid or transfer_syntax:
             raise LocalError("UIDs go with encoded bytes; a file says its own in its file meta information")
-        return FileSource(source)
+        return FileSource(source.path, source) if isinstance(source, KnownFile) else FileSource(source)
     if not isinstance(source, (bytes, bytearray)) and not (isinstance(source, memoryview) and source.c_contiguous):
         if _is_data_set(source):
             return DataSetSource(source, sop_class_uid, sop_instance_uid, transfer_syntax)
+        if not hasattr(source, "tobytes"):
+            raise LocalError(
+                f"{type(source).__name__} cannot be stored: give a path, a data set, bytes, or what has tobytes()"
+            )
         source = source.tobytes()
     view = memoryview(source).cast("B").toreadonly()
     if sop_class_uid and sop_instance_uid and transfer_syntax:

@@ -9,6 +9,7 @@ import math
 import os
 import socket
 import ssl
+import struct
 import sys
 from typing import Any, Protocol
 
@@ -31,6 +32,15 @@ _PROBE_SIZE = 1 << 20
 #: A reason to pause reading.
 _ANSWERS_PILE_UP = "the peer takes no answers"
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
+
+#: To a peer that is nearer than this many seconds there and back, on this machine as a rule, the send buffer gets so
+#: many bytes (Linux takes twice that, for its own needs too). That carries gigabytes a second. In the megabytes that it
+#: would grow to by itself, what waits leaves the processor's cache before the peer takes it, which costs both more.
+_NEAR = 50e-6
+NEAR_SEND_BUFFER = 1 << 17
+#: Where struct tcp_info has the round trip time, in microseconds (Linux's include/uapi/linux/tcp.h).
+_TCP_INFO = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+_RTT = struct.Struct("68xI")
 
 
 class Owner(Protocol):
@@ -68,7 +78,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self, loop: asyncio.AbstractEventLoop, protocol: AssociationProtocol, owner: Owner, timeouts: Timeouts
     ) -> None:
         self._resources = resources_of(loop)
-        super().__init__(protocol, owner, loop.time, self._resources.scratch)
+        super().__init__(protocol, owner, loop.time, loop.call_soon, self._resources.scratch)
         self.wheel_slot: int | None = None
         self._loop = loop
         self._socket: Any = None
@@ -94,6 +104,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             self.is_impatient = _QUICKACK is not None
             if not self.protocol.machine.acceptor:
                 be_prompt(connected)  # what is accepted has it from the listening socket
+                if (way := round_trip(connected)) is not None and way < _NEAR:
+                    set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, NEAR_SEND_BUFFER)
         self.watch()
         self.owner.on_connected(self)
         self.flush()
@@ -117,7 +129,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self.is_impatient = False
         self._is_closed = True
         self.resume_writing()
-        self.owner.on_closed()
+        owner, self.owner = self.owner, None  # which has this transport: a cycle that ends here
+        owner.on_closed()
 
     def pause_writing(self) -> None:
         self.protocol.blocked_since = self.time()
@@ -268,7 +281,16 @@ def be_prompt(connected: Any) -> None:
     set_option(connected, socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def set_option(connected: Any, level: int, option: int) -> None:
-    """Switches a socket option on."""
+def round_trip(connected: Any) -> float | None:
+    """The seconds that a TCP connection has needed there and back, None where the system does not tell."""
+    if _TCP_INFO is None:
+        return None
     with borrowed(connected) as real:
-        real.setsockopt(level, option, 1)
+        (microseconds,) = _RTT.unpack(real.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _RTT.size))
+    return float(microseconds) / 1e6
+
+
+def set_option(connected: Any, level: int, option: int, value: int = 1) -> None:
+    """Sets a socket option, or switches it on."""
+    with borrowed(connected) as real:
+        real.setsockopt(level, option, value)

@@ -23,10 +23,16 @@ class Window:
         self._waiters: deque[asyncio.Future[None]] | None = None
         self._drained: asyncio.Future[None] | None = None
 
-    async def take(self) -> None:
-        """Takes a turn, when there is one. Cancelled, none is taken. Raises what `fail()` was given."""
+    def take_now(self) -> bool:
+        """Takes a turn if there is one and nobody waits for it."""
         if self.limit == 0 or (self.taken < self.limit and not self._waiters):
             self.taken += 1
+            return True
+        return False
+
+    async def take(self) -> None:
+        """Takes a turn, when there is one. Cancelled, none is taken. Raises what `fail()` was given."""
+        if self.take_now():
             return
         if self._waiters is None:
             self._waiters = deque()

@@ -19,6 +19,7 @@ from aiodicom.net.limits import Places
 from aiodicom.net.run import run
 from aiodicom.net.server import Server
 from aiodicom.net.turns import Turns
+from aiodicom.ul._pdu import Budget
 
 __all__ = ["Assignment", "Ready", "work"]
 
@@ -70,6 +71,7 @@ async def _serve(assignment: Assignment) -> None:
     board, number = assignment.board, assignment.number
     server.counters = SharedCounters(board, number)
     server.places = Places(server.places.limit, board.column("present"), board.column("places"), number, board)
+    server.budget = Budget(server.budget.limit // len(assignment.bells))  # it holds over all workers together
     server.turns = Turns(
         board.column("present"), board.column("looked"), board.column("away"), number, assignment.bells
     )

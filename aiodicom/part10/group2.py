@@ -94,4 +94,5 @@ def elements_of(read: Read, size: int, offset: int) -> Iterator[tuple[int, int, 
 
 
 def path_of(element: int) -> str:
+    """An element of group 0002 as `DecodeError.path` has it."""
     return f"(0002,{element:04X})"

@@ -32,6 +32,8 @@ class Head(NamedTuple):
     data_offset: int
     #: what the file breaks of PS3.10 7.1, empty if nothing
     fault: str
+    #: where and why the file ends within its file meta information, None where it does not
+    truncated: DecodeError | None = None
 
 
 def find_head(read: Read, size: int, *, force: bool = False) -> Head:
@@ -79,6 +81,7 @@ def _walk(read: Read, size: int, offset: int, preamble: bytes, fault: str) -> He
     is_implicit = False
     transfer_syntax: str | None = None
     stated_end: int | None = None
+    truncated: DecodeError | None = None
     try:
         for element, start, end, implicit in elements_of(read, size, offset):
             offset = end
@@ -88,9 +91,13 @@ def _walk(read: Read, size: int, offset: int, preamble: bytes, fault: str) -> He
                 transfer_syntax = uid or None
             elif element == GROUP_LENGTH and end - start == 4:
                 stated_end = end + int.from_bytes(read(start, 4), "little")
+        if stated_end is not None and offset < stated_end and size - offset < 8:
+            truncated, offset = DecodeError("the file ends within its file meta information", offset), size
     except DecodeError as error:
-        fault, offset = str(error), size
-    if is_implicit:
+        truncated, offset = error, size
+    if truncated is not None:
+        fault = str(truncated)
+    elif is_implicit:
         fault = fault or "file meta information is not in explicit VR (PS3.10 7.1)"
     elif offset == begin:
         fault = fault or "no file meta information (PS3.10 7.1)"
@@ -98,7 +105,7 @@ def _walk(read: Read, size: int, offset: int, preamble: bytes, fault: str) -> He
         fault = fault or "no File Meta Information Group Length (0002,0000)"
     elif stated_end != offset:
         fault = fault or "wrong File Meta Information Group Length (0002,0000)"
-    return Head(preamble, read(begin, offset - begin), is_implicit, transfer_syntax, offset, fault)
+    return Head(preamble, read(begin, offset - begin), is_implicit, transfer_syntax, offset, fault, truncated)
 
 
 def guess_transfer_syntax(start: bytes, size: int) -> str:

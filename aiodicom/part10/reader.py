@@ -82,6 +82,8 @@ def dcmread(
         head = find_head(read, size, force=force)
         start = read(head.data_offset, min(BEGINNING, size - head.data_offset))
         transfer_syntax = _transfer_syntax(head, start, size, strict)
+    if head.truncated is not None:
+        return _dressed(_nothing(head.truncated), head, path, strict)
     data_set = Dataset.from_file(
         path,
         transfer_syntax,
@@ -112,6 +114,8 @@ def _from_buffer(
         head = find_head(lambda offset, count: data[offset : offset + count], len(data), force=force)
         offset = head.data_offset
         transfer_syntax = _transfer_syntax(head, data[offset : offset + BEGINNING], len(data), strict)
+        if head.truncated is not None:
+            return _dressed(_nothing(head.truncated), head, path, strict)
     data_set = Dataset.from_bytes(
         memoryview(data)[offset:],
         transfer_syntax,
@@ -132,6 +136,8 @@ def _from_buffer(
 
 def _transfer_syntax(head: Head, start: bytes, size: int, strict: bool) -> str:
     """The transfer syntax of a file of `size` bytes whose data set begins with `start`."""
+    if strict and head.truncated is not None:
+        raise head.truncated
     if strict and head.fault:
         raise DecodeError(head.fault, 0)
     if head.transfer_syntax is None:
@@ -139,6 +145,13 @@ def _transfer_syntax(head: Head, start: bytes, size: int, strict: bool) -> str:
             raise DecodeError("no Transfer Syntax UID", None, "(0002,0010)")
         return guess_transfer_syntax(start, size - head.data_offset)
     return head.transfer_syntax
+
+
+def _nothing(truncated: DecodeError) -> Dataset:
+    """The data set of a file that ends before it."""
+    data_set = Dataset()
+    data_set._decode(b"", False, False, _PIXELS, False, 1, 1, 0, None, truncated)
+    return data_set
 
 
 def _dressed(data_set: Dataset, head: Head, path: str | None, strict: bool) -> Dataset:

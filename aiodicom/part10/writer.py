@@ -160,7 +160,10 @@ def _detach(data_set: Dataset, path: str) -> None:
 def _write_atomically(path: str, parts: list[bytes | memoryview], fsync: bool, overwrite: bool) -> None:
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, f".aiodicom-{os.urandom(8).hex()}.part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:  # which names a file that nobody asked for
+        raise OSError(error.errno, error.strerror, path) from None
     try:
         try:
             with suppress(FileNotFoundError):

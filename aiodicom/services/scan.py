@@ -7,23 +7,15 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from aiodicom.errors import DecodeError
-from aiodicom.part10.meta import FileMeta, read_file_meta
+from aiodicom.net.sources import KnownFile, stamp_of
+from aiodicom.part10.meta import read_file_meta
 from aiodicom.store.files import TEMPORARY_PREFIX
 
-__all__ = ["Found", "Unusable", "scan"]
+__all__ = ["Unusable", "scan"]
 
 #: Media Storage Directory Storage: a DICOMDIR stands beside the instances of a medium and is itself never sent (PS3.4
 #: has no storage SOP class for it).
 _DICOMDIR = "1.2.840.10008.1.3.10"
-
-
-class Found(NamedTuple):
-    """A DICOM file."""
-
-    path: str
-    meta: FileMeta
-    #: bytes of the file
-    size: int
 
 
 class Unusable(NamedTuple):
@@ -35,7 +27,7 @@ class Unusable(NamedTuple):
     broken: bool
 
 
-def scan(paths: Iterable[str]) -> Iterator[Found | Unusable]:
+def scan(paths: Iterable[str]) -> Iterator[KnownFile | Unusable]:
     """Reads the head of each file that `paths` are or, recursively, hold; names of a folder in sorted order.
 
     Links to files are followed, links to folders below the given ones are not (they can form rings). What is neither a
@@ -49,7 +41,7 @@ def scan(paths: Iterable[str]) -> Iterator[Found | Unusable]:
             yield _look(path)
 
 
-def _scan_folder(folder: str) -> Iterator[Found | Unusable]:
+def _scan_folder(folder: str) -> Iterator[KnownFile | Unusable]:
     # A stack in place of recursion: the depth of folders is the user's affair, not the interpreter's.
     stack = [_entries(folder)]
     while stack:
@@ -80,12 +72,12 @@ def _entries(folder: str) -> Iterator[tuple[str, bool | None]]:
     return ((os.path.join(folder, name), is_folder) for name, is_folder in found)
 
 
-def _look(path: str) -> Found | Unusable:
+def _look(path: str) -> KnownFile | Unusable:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             meta = read_file_meta(descriptor)
-            size = os.fstat(descriptor).st_size
+            stamp = stamp_of(descriptor)
         except DecodeError as error:
             return Unusable(path, str(error), os.pread(descriptor, 4, 128) == b"DICM")
         finally:
@@ -94,4 +86,4 @@ def _look(path: str) -> Found | Unusable:
         return Unusable(path, error.strerror or str(error), True)
     if meta.sop_class_uid == _DICOMDIR:
         return Unusable(path, "a DICOMDIR is no object to store", False)
-    return Found(path, meta, size)
+    return KnownFile(path, meta, stamp)

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from aiodicom.errors import AiodicomError, AssociationClosed, RemoteError, StatusError
 from aiodicom.net.pooling import AssociationPool
 from aiodicom.net.reencoding import NATIVE
+from aiodicom.net.sources import KnownFile
 from aiodicom.net.tuning import Choice
-from aiodicom.services.scan import Found, Unusable
+from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted
 from aiodicom.standard.status import Status
+from aiodicom.ul.pdu import MOST_CONTEXTS
 
 if TYPE_CHECKING:
     from aiodicom.dimse.messages import CStoreRSP
@@ -32,9 +34,6 @@ __all__ = ["Connect", "Listener", "StoreJob", "Unsendable", "proposal"]
 
 #: Opens an association that proposes these presentation contexts.
 Connect = Callable[[Sequence[tuple[str, Sequence[str]]]], Awaitable["Association"]]
-
-#: PS3.8 9.3.2.2: context ids are the odd numbers of one byte.
-_CONTEXTS: Final = 128
 
 #: Files to look at before the first association is proposed, the seconds that this may take, how many are looked
 #: at in one go later, and how few waiting ones start that.
@@ -54,7 +53,7 @@ class Unsendable(Exception):
 class Listener(Protocol):
     """Hears of every file, once."""
 
-    def sent(self, file: Found, status: Status) -> None:
+    def sent(self, file: KnownFile, status: Status) -> None:
         """The peer has stored it: a success or a warning."""
 
     def failed(self, path: str, error: BaseException) -> None:
@@ -79,7 +78,7 @@ class StoreJob:
 
     def __init__(
         self,
-        files: Iterator[Found | Unusable],
+        files: Iterator[KnownFile | Unusable],
         connect: Connect,
         listener: Listener,
         *,
@@ -136,7 +135,7 @@ class StoreJob:
         batch = await asyncio.to_thread(self._read, count, seconds)
         self.is_scanned = self._is_exhausted
         for entry in batch:
-            if isinstance(entry, Found):
+            if isinstance(entry, KnownFile):
                 self._enqueue(entry)
             elif entry.broken:
                 self._listener.failed(entry.path, Unsendable(entry.reason))
@@ -146,9 +145,9 @@ class StoreJob:
             self._staff(group)
             self._look_for_end(group)
 
-    def _read(self, count: int, seconds: float) -> list[Found | Unusable]:
+    def _read(self, count: int, seconds: float) -> list[KnownFile | Unusable]:
         """Looks at the next files; runs in a thread."""
-        batch: list[Found | Unusable] = []
+        batch: list[KnownFile | Unusable] = []
         deadline = monotonic() + seconds
         while len(batch) < count:
             entry = next(self._files, None)
@@ -160,14 +159,14 @@ class StoreJob:
                 break
         return batch
 
-    def _enqueue(self, file: Found) -> None:
+    def _enqueue(self, file: KnownFile) -> None:
         self.found += 1
         pair = (file.meta.sop_class_uid, file.meta.transfer_syntax)
         group = self._group_of.get(pair)
         if group is None:
             group = self._groups[-1] if self._groups else None
             # What an association proposes is settled when it is opened.
-            if group is None or group.pool is not None or len(group.kinds) == _CONTEXTS:
+            if group is None or group.pool is not None or len(group.kinds) == MOST_CONTEXTS:
                 group = _Group()
                 self._groups.append(group)
             group.kinds.append(pair)
@@ -223,7 +222,7 @@ class StoreJob:
             group.workers -= 1
             self._look_for_end(group)
 
-    async def _send(self, file: Found, group: _Group, pool: AssociationPool) -> None:
+    async def _send(self, file: KnownFile, group: _Group, pool: AssociationPool) -> None:
         is_begun = False
 
         async def store(association: Association) -> CStoreRSP:
@@ -232,7 +231,7 @@ class StoreJob:
             group.running += 1
             self._look_for_end(group)
             try:
-                return await association.c_store(file.path)
+                return await association.c_store(file)
             finally:
                 group.running -= 1
 
@@ -276,7 +275,7 @@ def proposal(kinds: Sequence[tuple[str, str]]) -> list[tuple[str, tuple[str, ...
         served.add(sop_class)
         others = tuple(syntax for syntax in NATIVE if syntax != own)
         # Alone as long as there is room: together with the objects' own, the peer might choose another than that.
-        if len(contexts) < _CONTEXTS:
+        if len(contexts) < MOST_CONTEXTS:
             contexts.append((sop_class, others))
         else:
             contexts[number] = (sop_class, (own, *others))
@@ -289,7 +288,7 @@ class _Group:
     def __init__(self) -> None:
         #: pairs of SOP class and transfer syntax; no more of them once there is a pool
         self.kinds: list[tuple[str, str]] = []
-        self.queue: deque[Found] = deque()
+        self.queue: deque[KnownFile] = deque()
         self.pool: AssociationPool | None = None
         self.workers = 0
         #: files that have been taken from the queue and not been heard of yet, and those of them that are being sent

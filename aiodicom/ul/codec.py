@@ -12,6 +12,7 @@ from struct import error as StructError
 from typing import Any
 
 from aiodicom.errors import LocalError
+from aiodicom.standard.ae_titles import ae_title
 from aiodicom.standard.uids import APPLICATION_CONTEXT_NAME, IMPLICIT_VR_LITTLE_ENDIAN
 from aiodicom.ul.items import (
     SUB_ITEMS_OF_AC,
@@ -23,7 +24,7 @@ from aiodicom.ul.items import (
     encode_uid,
     encode_user_information,
     invalid,
-    item_header,
+    items_in,
 )
 from aiodicom.ul.pdu import (
     PDU,
@@ -140,18 +141,9 @@ def _decode_items(
     application_context_name: str | None = None
     user_information: UserInformation | None = None
     contexts: dict[int, Any] = {}
-    position = 0
-    total = len(items)
-    while position < total:
-        if total - position < 4:
-            raise invalid("an item without a whole header")
-        item_type, length = item_header(items, position)
-        start = position + 4
-        position = start + length
-        if position > total:
-            raise invalid(f"item {item_type:02X}H overruns its PDU")
+    for item_type, start, end in items_in(items, 0, len(items), "an item"):
         if item_type == context_type:
-            context = decode_context(items, start, position)
+            context = decode_context(items, start, end)
             context_id = context.context_id
             # Odd and unique (PS3.8 9.3.2.2) is at most 128 of them.
             if not context_id & 1:
@@ -162,11 +154,11 @@ def _decode_items(
         elif item_type == _USER_INFORMATION:
             if user_information is not None:
                 raise _unexpected(item_type)
-            user_information = decode_user_information(items, start, position, sub_items)
+            user_information = decode_user_information(items, start, end, sub_items)
         elif item_type == _APPLICATION_CONTEXT:
             if application_context_name is not None:
                 raise _unexpected(item_type)
-            application_context_name = decode_uid(items, start, position)
+            application_context_name = decode_uid(items, start, end)
         elif item_type in (_PROPOSED_CONTEXT, _CONTEXT_RESULT):
             raise _unexpected(item_type)
         # An item of any other type is ignored (PS3.8 9.3.1).
@@ -198,21 +190,13 @@ def _decode_proposed_context(data: bytes, start: int, end: int) -> ProposedConte
         raise invalid("a presentation context item without its id")
     abstract_syntax: str | None = None
     transfer_syntaxes: list[str] = []
-    position = start + 4
-    while position < end:
-        if end - position < 4:
-            raise invalid("a presentation context sub-item without a whole header")
-        item_type, length = item_header(data, position)
-        value = position + 4
-        position = value + length
-        if position > end:
-            raise invalid(f"presentation context sub-item {item_type:02X}H overruns its item")
+    for item_type, value_start, value_end in items_in(data, start + 4, end, "a presentation context sub-item"):
         if item_type == _TRANSFER_SYNTAX:
-            transfer_syntaxes.append(decode_uid(data, value, position))
+            transfer_syntaxes.append(decode_uid(data, value_start, value_end))
         elif item_type == _ABSTRACT_SYNTAX:
             if abstract_syntax is not None:
                 raise _unexpected(item_type)
-            abstract_syntax = decode_uid(data, value, position)
+            abstract_syntax = decode_uid(data, value_start, value_end)
     if abstract_syntax is None or not transfer_syntaxes:
         raise invalid("a presentation context without an abstract syntax or a transfer syntax")
     return ProposedContext(data[start], abstract_syntax, tuple(transfer_syntaxes))
@@ -234,19 +218,11 @@ def _decode_context_result(data: bytes, start: int, end: int) -> ContextResult:
         # Its transfer syntax sub-item is not significant and not tested (PS3.8 table 9-18), nor need there be one.
         return ContextResult(context_id, ResultReason(result))
     transfer_syntax: str | None = None
-    position = start + 4
-    while position < end:
-        if end - position < 4:
-            raise invalid("a presentation context sub-item without a whole header")
-        item_type, length = item_header(data, position)
-        value = position + 4
-        position = value + length
-        if position > end:
-            raise invalid(f"presentation context sub-item {item_type:02X}H overruns its item")
+    for item_type, value_start, value_end in items_in(data, start + 4, end, "a presentation context sub-item"):
         if item_type == _TRANSFER_SYNTAX:
             if transfer_syntax is not None:
                 raise _unexpected(item_type)
-            transfer_syntax = decode_uid(data, value, position)
+            transfer_syntax = decode_uid(data, value_start, value_end)
     if not transfer_syntax:
         raise invalid("an accepted presentation context without a transfer syntax")
     return ContextResult(context_id, ResultReason.ACCEPTANCE, transfer_syntax)
@@ -260,10 +236,7 @@ def _encode_context_result(context: ContextResult) -> bytes:
 
 
 def _encode_titles(called: str, calling: str) -> bytes:
-    for title in (called, calling):
-        if not 0 < len(title) <= 16 or not title.isprintable() or "\\" in title:
-            raise ValueError(f"{title!r} is no AE title (PS3.5 6.2)")
-    return f"{called:16}{calling:16}".encode("ascii") + _RESERVED_OF_HEADER
+    return f"{ae_title(called):16}{ae_title(calling):16}".encode("ascii") + _RESERVED_OF_HEADER
 
 
 def _decode_associate_rq(body: bytes) -> AssociateRQ:

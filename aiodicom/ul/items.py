@@ -5,7 +5,7 @@ Sub-items: PS3.8 annex D.1 (51H) and PS3.7 D.3.3 (52H to 59H).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Any
 
@@ -30,11 +30,11 @@ __all__ = [
     "encode_uid",
     "encode_user_information",
     "invalid",
-    "item_header",
+    "items_in",
 ]
 
 #: type, length of the value; the reserved byte between is not tested
-item_header = Struct(">BxH").unpack_from
+_item_header = Struct(">BxH").unpack_from
 _pack_item_header = Struct(">BxH").pack
 _two_bytes = Struct(">H")
 _four_bytes = Struct(">I")
@@ -60,6 +60,22 @@ def encode_uid(uid: str) -> bytes:
     return uid.encode("ascii")
 
 
+def items_in(data: bytes, start: int, end: int, kind: str) -> Iterator[tuple[int, int, int]]:
+    """The items in ``data[start:end]``: the type of each, and where its value starts and ends.
+
+    Raises `PduError`, which calls them ``kind``, for one that is not all there.
+    """
+    while start < end:
+        if end - start < 4:
+            raise invalid(f"{kind} without a whole header")
+        item_type, length = _item_header(data, start)
+        value = start + 4
+        start = value + length
+        if start > end:
+            raise invalid(f"{kind} {item_type:02X}H overruns what it is in")
+        yield item_type, value, start
+
+
 def encode_item(item_type: int, value: bytes) -> bytes:
     """``value`` behind the header of an item."""
     return _pack_item_header(item_type, len(value)) + value
@@ -76,19 +92,11 @@ def decode_user_information(
     values: dict[str, Any] = {"implementation_class_uid": ""}
     lists: dict[str, list[Any]] = {}
     seen = 0
-    position = start
-    while position < end:
-        if end - position < 4:
-            raise invalid("a user information sub-item without a whole header")
-        item_type, length = item_header(data, position)
-        position += 4
-        item_end = position + length
-        if item_end > end:
-            raise invalid(f"user information sub-item {item_type:02X}H overruns its item")
+    for item_type, value_start, value_end in items_in(data, start, end, "a user information sub-item"):
         entry = sub_items.get(item_type)
         if entry is not None:
             name, decoder, repeats = entry
-            value = decoder(data, position, item_end)
+            value = decoder(data, value_start, value_end)
             if repeats:
                 lists.setdefault(name, []).append(value)
             elif seen & 1 << item_type:
@@ -98,7 +106,6 @@ def decode_user_information(
             else:
                 seen |= 1 << item_type
                 values[name] = value
-        position = item_end
     for name, several in lists.items():
         values[name] = tuple(several)
     return UserInformation(**values)

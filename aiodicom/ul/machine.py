@@ -33,7 +33,7 @@ from aiodicom.ul.pdu import (
 )
 from aiodicom.ul.table import ACTIONS, Event, Outcome, State, action_of
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "allows_data"]
 
 
 class Machine:
@@ -72,11 +72,6 @@ class Machine:
         self.connecting = False
         self.closing = False
         self._request = b""
-
-    @property
-    def allows_data(self) -> bool:
-        """Whether a P-DATA-TF is expected now: whether Evt10 leads to a P-DATA indication."""
-        return _ALLOWS_DATA[self.state]
 
     def handle(
         self,
@@ -330,11 +325,11 @@ def _cell(event: Event, state: State) -> Cell | None:
     return _resolve(action.outcome), condition, _resolve(action.otherwise or action.outcome)
 
 
-def _allows_data(state: State) -> bool:
+def allows_data(state: State) -> bool:
+    """Whether a P-DATA-TF is expected in this state: whether Evt10 leads to a P-DATA indication."""
     name = action_of(Event.P_DATA_TF_PDU, state)
     return bool(name) and "indicate_data" in ACTIONS[name].outcome.steps
 
 
 # Both are indexed by the numbers, which begin with 1.
 _CELLS: list[list[Cell | None]] = [[], *([None, *(_cell(event, state) for event in Event)] for state in State)]
-_ALLOWS_DATA = [False, *map(_allows_data, State)]

@@ -99,31 +99,19 @@ def negotiate(proposed: Iterable[ProposedContext], support: Support) -> tuple[Co
     return tuple(results)
 
 
-def check_request(
-    request: AssociateRQ,
-    *,
-    ae_title: str,
-    calling_ae_titles: Collection[str] | None = None,
-    require_called: bool = False,
-    at_limit: bool = False,
-) -> AssociateRJ | None:
-    """The rejection that ``request`` deserves, if any.
+def check_request(request: AssociateRQ, ae_title: str | None) -> AssociateRJ | None:
+    """The rejection that ``request`` deserves of an acceptor that is called ``ae_title``, None for any title, if any.
 
-    ``calling_ae_titles`` are those accepted, None for all; ``require_called`` refuses a called AE title that is not
-    ``ae_title``; ``at_limit`` says that there is no room for another association. A permanent reason goes before that
-    transient one, which would have the peer try again.
+    All are permanent. Who calls, and whether there is room for another association, is for the caller to decide
+    after that: a transient reason would have the peer try again.
     """
     # Only bit 0 counts: a peer may know other versions as well (PS3.8 table 9-11).
     if not request.protocol_version & 1:
         return AssociateRJ(1, 2, 2)
     if request.application_context_name != APPLICATION_CONTEXT_NAME:
         return AssociateRJ(1, 1, 2)
-    if calling_ae_titles is not None and request.calling_ae_title not in calling_ae_titles:
-        return AssociateRJ(1, 1, 3)
-    if require_called and request.called_ae_title != ae_title:
+    if ae_title is not None and request.called_ae_title != ae_title:
         return AssociateRJ(1, 1, 7)
-    if at_limit:
-        return AssociateRJ(2, 3, 2)
     return None
 
 

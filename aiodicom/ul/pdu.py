@@ -9,6 +9,7 @@ from aiodicom.errors import ProtocolViolation
 from aiodicom.standard.uids import APPLICATION_CONTEXT_NAME, IMPLEMENTATION_CLASS_UID
 
 __all__ = [
+    "MOST_CONTEXTS",
     "PDU",
     "PDV",
     "Abort",
@@ -86,6 +87,11 @@ class PduError(ProtocolViolation):
 
     def __reduce__(self) -> tuple[type[PduError], tuple[int, str]]:
         return PduError, (self.reason, str(self))
+
+
+#: How many presentation contexts an association has at the most: their IDs are the odd numbers of one byte (PS3.8
+#: 9.3.2.2).
+MOST_CONTEXTS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ class AssociateRQ:
     #: 1 to 16 characters, without the padding
     called_ae_title: str
     calling_ae_title: str
-    #: at least one, at most 128
+    #: at least one, at most `MOST_CONTEXTS`
     contexts: tuple[ProposedContext, ...]
     user_information: UserInformation
     application_context_name: str = APPLICATION_CONTEXT_NAME

@@ -229,7 +229,7 @@ def no_context(peer: Connection) -> None:
         (answer(field=C_STORE_RSP), "C-STORE response", "-d"),
         (answer(context_id=3), "context", "-d"),
         (answer(status=0x0122), "status 0122H (sop class not supported)", "log"),
-        (answer(status=0x0110, comment="no\x1b[31m way"), "status 0110H (processing failure): no?[31m way", "log"),
+        (answer(status=0x0110, comment="no\x1b[31m way"), "status 0110H (processing failure): no\\x1b[31m way", "log"),
         (answer(status=0x1234), "status 1234H", "log"),
         (no_context, "Verification", ""),
     ],

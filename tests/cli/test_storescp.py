@@ -184,6 +184,22 @@ async def test_max_associations(start: Start, workers: int) -> None:
     assert "2 associations, at most 2 at once, 1 rejected, 0 aborted" in ended.errors[-1]
 
 
+async def test_max_memory(start: Start, tmp_path: Path) -> None:
+    command = start("storescp", 0, "-od", tmp_path, "--max-memory", "64K", "--durability", "received")
+    data = bytes(1_000_000)
+    async with aiodicom.connect("127.0.0.1", port_of(command), contexts=[(CT, [IMPLICIT])]) as association:
+        await association.c_store(data, sop_class_uid=CT, sop_instance_uid="1.2.3", transfer_syntax=IMPLICIT)
+    assert command.terminate().code == 0
+    assert (tmp_path / "1.2.3.dcm").read_bytes().endswith(data)
+
+
+@pytest.mark.parametrize("value", ["", "M", "-1", "1.5G", "10T", "x"])
+def test_what_is_no_number_of_bytes(invoke: Invoke, value: str) -> None:
+    outcome = invoke("storescp", "11112", f"--max-memory={value}")
+    assert outcome.code == 2
+    assert "no number of bytes, such as 67108864, 64M or 1G" in outcome.err
+
+
 def test_verbose_tells_what_each_process_did(start: Start, invoke: Invoke) -> None:
     command = start("storescp", 0, "--discard", "--workers", 2, "-v")
     assert invoke("echoscu", "127.0.0.1", port_of(command), "--associations", 4).code == 0
@@ -239,7 +255,7 @@ def test_a_disk_that_is_full(start: Start, tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_process(start: Start, tmp_path: Path) -> None:
     command = start("storescp", 0, "-od", tmp_path)
     with Requestor(port_of(command)) as requestor:
-        requestor.send(requestor.c_store("1.2.3", bytes(2_000_000))[:1_000_000])
+        requestor.send(requestor.c_store("1.2.3", bytes(4_000_000))[:3_000_000])
         requestor.echo_from_another()
         command.send_signal(signal.SIGKILL)
         command.wait()

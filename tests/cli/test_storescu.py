@@ -174,7 +174,8 @@ def test_refusals_are_no_failures_where_the_number_is_to_be_found(invoke: Invoke
         (["--associations", "auto", "--window", "3"], (3, 1)),
         (["--associations", "2", "--window", "auto"], (32, 1)),
         (["--associations", "auto", "--window", "1"], None),
-        (["--associations", "2"], None),
+        (["--associations", "2", "--window", "1"], None),
+        ([], (32, 1)),
     ],
 )
 def test_which_window_is_proposed(

@@ -207,6 +207,15 @@ class TestChanges:
         with pytest.raises(TypeError):
             Dataset().ReferencedImageSequence = [5]
 
+    def test_a_misspelt_keyword_is_told_of(self) -> None:
+        data_set = Dataset()
+        with pytest.warns(UserWarning, match="PatientNmae is no keyword") as caught:
+            data_set.PatientNmae = "Doe^Jane"
+        assert [each.filename for each in caught] == [__file__]
+        assert len(data_set) == 0
+        assert data_set.PatientNmae == "Doe^Jane"
+        data_set.patient_name = data_set.URL = data_set._Private = 1  # nobody's keywords
+
     def test_numbers_out_of_range_are_named(self) -> None:
         for keyword, value in (("Rows", 65536), ("Rows", -1), ("ReferencePixelX0", 2**31), ("SelectorUVValue", -1)):
             with pytest.raises(ValueError, match=r"\([0-9A-F]{4},[0-9A-F]{4}\)"):

@@ -7,7 +7,7 @@ import pytest
 from aiodicom.dimse.command import encode_command
 from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CFindRQ, CFindRSP, CStoreRQ
-from aiodicom.errors import DeadlineExceeded
+from aiodicom.errors import DeadlineExceeded, LocalError
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.codec import encode
@@ -352,3 +352,9 @@ def test_what_is_over_has_no_deadline_but_artim() -> None:
     assert scu.protocol.next_deadline() == scu.clock.now + 3
     scu.protocol.connection_lost(scu.clock.now)
     assert scu.protocol.next_deadline() is None
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), "30"])
+def test_what_is_no_number_of_seconds(seconds: object) -> None:
+    with pytest.raises(LocalError, match=r"for idle is none: seconds, or None"):
+        Timeouts(idle=seconds)  # type: ignore[arg-type]

@@ -102,7 +102,7 @@ class TestVerification:
     def test_not_for_another_sop_class(self, pair: Pair, scp: Side) -> None:
         answer = decode_command(self.send(pair, CEchoRQ(7, CT))[12:])
         assert answer == response_to(CEchoRQ(7, CT), Status.SOP_CLASS_NOT_SUPPORTED)
-        assert scp.counters.operations == 0
+        assert (scp.counters.operations, scp.counters.failures) == (1, 1)
 
     def test_not_once_release_has_been_asked_for(self, pair: Pair, scp: Side) -> None:
         scp.protocol.release(pair.clock.now)

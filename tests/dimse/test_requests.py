@@ -126,7 +126,7 @@ def test_who_performs_hears_of_what_is_refused(scp: Side) -> None:
     request = CStoreRQ(7, CT, "..")
     scp.receive(message(STORE, request, b"data"))
     assert scp.refused == [RequestRefused(request, Status.INVALID_SOP_INSTANCE)]
-    assert scp.counters.operations == 0
+    assert (scp.counters.operations, scp.counters.failures) == (1, 1)
 
 
 # 0211H, unrecognized operation ---------------------------------------------------------------------------------------

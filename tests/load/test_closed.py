@@ -15,7 +15,8 @@ from aiodicom.errors import AiodicomError
 from aiodicom.load.closed import ClosedLoop
 from aiodicom.load.stores import FileStore, Store, SyntheticStore
 from aiodicom.load.synthetic import SyntheticCT
-from aiodicom.services.scan import Found, scan
+from aiodicom.net.sources import KnownFile
+from aiodicom.services.scan import scan
 from tests.cli.objects import put_many
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -74,7 +75,7 @@ async def test_echo_and_store_in_turn() -> None:
 
 async def test_files_in_turn(tmp_path: Path) -> None:
     sent = put_many(tmp_path, 3)
-    store = FileStore([entry for entry in scan([str(tmp_path)]) if isinstance(entry, Found)])
+    store = FileStore([entry for entry in scan([str(tmp_path)]) if isinstance(entry, KnownFile)])
     async with Scp().listening() as scp:
         loop = scp.loop(store, 2)
         await loop.run(0.1, asyncio.Event())

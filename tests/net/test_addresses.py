@@ -84,6 +84,12 @@ async def test_one_server_on_several_addresses(tmp_path: Path) -> None:
         await aiodicom.connect(path=tmp_path / "dicom")
 
 
+@pytest.mark.parametrize("port", [-1, 65536])
+async def test_a_port_that_is_none(port: int) -> None:
+    with pytest.raises(LocalError, match=f"port {port} is none"):
+        await aiodicom.Server().listen("127.0.0.1", port)
+
+
 async def test_a_port_in_use_is_an_error_of_the_system() -> None:
     async with aiodicom.Server().listen("127.0.0.1", 0) as listening:
         with pytest.raises(OSError, match="in use"):

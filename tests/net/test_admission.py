@@ -152,6 +152,12 @@ async def test_a_server_with_an_ae_title_is_called_by_it() -> None:
             aiodicom.Server(title)
 
 
+@pytest.mark.parametrize("window", [-1, 0x10000])
+def test_a_window_that_no_answer_can_state(window: int) -> None:
+    with pytest.raises(LocalError, match=f"a window of {window}"):
+        aiodicom.Server(window=window)
+
+
 async def test_the_standard_rejections_come_before_the_handler() -> None:
     server = aiodicom.Server()
     server.on_association(raising(AssertionError("not to be asked")))

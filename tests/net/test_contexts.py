@@ -6,8 +6,9 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import ContextNotAccepted, LocalError
-from aiodicom.ul.pdu import AssociateAC
+from aiodicom.ul.pdu import AssociateAC, ResultReason
 from tests.net.sides import CT, CT_UIDS, DATA, EXPLICIT, IMPLICIT, MR, Requestor
+from tests.rawpeer import Connection, RawPeer
 
 PRIVATE = "1.2.826.0.1.3680043.10.1234.1"
 JPEG = "1.2.840.10008.1.2.4.50"
@@ -86,7 +87,7 @@ async def test_an_operation_without_a_context_says_what_there_is() -> None:
         server.listen("127.0.0.1", 0) as listening,
         aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [IMPLICIT])]) as association,
     ):
-        with pytest.raises(ContextNotAccepted, match=r"Verification SOP Class$") as verification:
+        with pytest.raises(ContextNotAccepted, match="no presentation context was proposed") as verification:
             await association.c_echo()
         assert verification.value.abstract_syntax == aiodicom.VERIFICATION
         assert verification.value.transfer_syntax is None
@@ -97,6 +98,43 @@ async def test_an_operation_without_a_context_says_what_there_is() -> None:
         assert association.is_open
         assert (await association.c_store(DATA, **CT_UIDS)).status == 0
     assert server.counters.operations == 1
+
+
+async def test_both_sides_see_why_a_context_was_refused() -> None:
+    server = aiodicom.Server(contexts=aiodicom.Support({CT: (IMPLICIT,)}))
+    server.on_c_store(lambda request: None)
+    expected = [
+        (1, ResultReason.TRANSFER_SYNTAXES_NOT_SUPPORTED, ""),
+        (3, ResultReason.ACCEPTANCE, IMPLICIT),
+        (5, ResultReason.ABSTRACT_SYNTAX_NOT_SUPPORTED, ""),
+    ]
+    for _ in range(2):  # negotiated, and remembered
+        async with (
+            server.listen("127.0.0.1", 0) as listening,
+            aiodicom.connect(
+                "127.0.0.1", listening.port, contexts=[(CT, [JPEG]), (CT, [IMPLICIT]), PRIVATE]
+            ) as association,
+        ):
+            (accepted,) = server.associations
+            for side in (association, accepted):
+                results = [(each.context_id, each.result, each.transfer_syntax) for each in side.context_results]
+                assert results == expected
+            with pytest.raises(ContextNotAccepted, match=f"for {PRIVATE} in .*: abstract syntax not supported$"):
+                await association.c_store(DATA, **(CT_UIDS | {"sop_class_uid": PRIVATE}))
+
+
+async def test_every_reason_of_a_refused_context_is_told() -> None:
+    def script(peer: Connection) -> None:
+        peer.accept(results=lambda context: {1: 1, 3: 2, 5: 4}[context.context_id])
+        peer.message()
+
+    with RawPeer(script) as peer:
+        association = await aiodicom.connect("127.0.0.1", peer.port, contexts=[CT, CT, CT])
+        assert [each.result for each in association.context_results] == [1, 2, 4]
+        told = "user rejection, no reason, transfer syntaxes not supported"
+        with pytest.raises(ContextNotAccepted, match=f"CT Image Storage in .*: {told}$"):
+            await association.c_store(DATA, **CT_UIDS)
+        await association.release()
 
 
 async def test_an_association_without_any_accepted_context_is_one() -> None:

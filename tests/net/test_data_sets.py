@@ -18,7 +18,6 @@ from pydicom.data import get_testdata_file
 import aiodicom
 from aiodicom import errors
 from aiodicom.net import reencoding
-from aiodicom.net.sources import open_source
 from aiodicom.part10.meta import read_file_meta
 from aiodicom.standard.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -354,11 +353,6 @@ async def test_the_association_ends_while_it_is_encoded(monkeypatch: pytest.Monk
         with pytest.raises(errors.AssociationClosed):
             await storing
     assert archive.objects == []
-
-
-def test_a_source_that_is_nothing() -> None:
-    with pytest.raises(AttributeError):
-        open_source(object())  # type: ignore[arg-type]
 
 
 # --- what a handler sees

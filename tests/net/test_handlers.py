@@ -224,3 +224,23 @@ async def test_a_request_whose_association_dies_before_its_handler_begins_leaves
 def test_a_handler_that_streams_has_to_be_async() -> None:
     with pytest.raises(LocalError):
         aiodicom.Server().on_c_store(lambda request: None, body=aiodicom.Streamed())
+
+
+async def test_refused_requests_are_counted_with_those_that_failed() -> None:
+    server = aiodicom.Server()
+    server.on_c_store(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        await association.c_store(DATA, **CT_UIDS)
+        with pytest.raises(StatusError, match="0117H"):
+            await association.c_store(DATA, **(CT_UIDS | {"sop_instance_uid": ".."}))
+        assert (server.counters.operations, server.counters.failures) == (2, 1)
+
+
+@pytest.mark.parametrize("wrong", [5, None, aiodicom.Streamed(), aiodicom.Discarded()])
+def test_what_is_no_handler(wrong: Any) -> None:
+    server = aiodicom.Server()
+    with pytest.raises(LocalError, match="body="):
+        server.on_c_echo(wrong)
+    if wrong is not None:  # None registers what is decorated
+        with pytest.raises(LocalError, match="body="):
+            server.on_c_store(wrong)

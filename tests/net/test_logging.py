@@ -41,6 +41,12 @@ async def test_lines_at_info_name_the_association_and_nothing_of_the_objects(cap
         await until(lambda: not server.associations)
     records = named(caplog.records)
     assert len(records) == 4  # established and released, on both sides
+    assert (
+        sum(
+            "association established: 2 of 2 presentation contexts accepted" in each.msg % each.args for each in records
+        )
+        == 2
+    )
     for record in records:
         assert record.levelno == logging.INFO
         fields = vars(record)
@@ -60,6 +66,30 @@ async def test_a_peers_ae_title_forges_no_line(caplog: Any) -> None:
     lines = [record.getMessage() for record in named(caplog.records)]
     assert any("A\\nINFO \\x1b[2J \\x85>ANY-SCP]" in line for line in lines)
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: pacs\r\n\r\n", ["no association: unrecognized PDU type 47H"]),
+        (hostile.proposal()[:76] + b"\xff\xff" + hostile.proposal()[78:], ["no association: an item 10H overruns"]),
+        (b"", []),
+    ],
+)
+async def test_a_requestor_that_cannot_be_understood_is_a_line_and_one_that_only_leaves_is_none(
+    caplog: Any, sent: bytes, why: list[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving() as (server, port), requestor(port) as peer:
+        await until(lambda: bool(server.associations))
+        if sent:
+            await peer.send(sent)
+            assert await peer.aborted() == (0, 0)
+        peer.half_close()
+        await until(lambda: not server.associations)
+        lines = [record.getMessage() for record in named(caplog.records)]
+    assert len(lines) == len(why)
+    assert all(told in line for told, line in zip(why, lines, strict=True))
 
 
 async def test_nothing_is_traced_unless_it_is_asked_for(caplog: Any) -> None:

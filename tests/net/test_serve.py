@@ -36,14 +36,20 @@ async def serving(
     folder: Path, workers: int, limit: int | None = None
 ) -> AsyncIterator[tuple[int, asyncio.Task[None]]]:
     """The port and the task of `serve`, which is cancelled at the end."""
+    async with served("make_server", workers, str(folder), limit) as running:
+        yield running
+
+
+@asynccontextmanager
+async def served(factory: str, workers: int, *arguments: object) -> AsyncIterator[tuple[int, asyncio.Task[None]]]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         ready = asyncio.Event()
         task = asyncio.create_task(
             aiodicom.serve(
-                f"{MODULE}:make_server",
+                f"{MODULE}:{factory}",
                 workers=workers,
                 sock=sock,
-                arguments=(str(folder), limit),
+                arguments=arguments,
                 on_ready=lambda _: ready.set(),
             )
         )
@@ -213,6 +219,11 @@ def test_a_factory_that_makes_no_server(factory: str, capfd: pytest.CaptureFixtu
 
     aiodicom.run(main())
     assert "Traceback" in capfd.readouterr().err
+
+
+async def test_memory_is_shared_out_to_the_workers() -> None:
+    async with served("make_frugal", 2, 1 << 19) as (port, _):
+        await echo(port)
 
 
 async def test_no_workers_can_not_serve() -> None:

@@ -72,13 +72,38 @@ def acknowledged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     original = transport.set_option
 
-    def note(connected: Any, level: int, option: int) -> None:
+    def note(connected: Any, level: int, option: int, value: int = 1) -> None:
         if (level, option) == (socket.IPPROTO_TCP, socket.TCP_QUICKACK):
             calls.append(option)
-        original(connected, level, option)
+        original(connected, level, option, value)
 
     monkeypatch.setattr(transport, "set_option", note)
     return calls
+
+
+@on_linux
+@pytest.mark.parametrize(("seconds", "is_near"), [(0.00003, True), (0.0003, False), (0.025, False), (None, False)])
+async def test_little_waits_in_the_system_for_a_near_peer(
+    seconds: float | None, is_near: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "round_trip", lambda _connected: seconds)
+    async with (
+        aiodicom.Server().listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port) as association,
+    ):
+        size = socket_of(association).getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert (size == 2 * transport.NEAR_SEND_BUFFER) == is_near
+
+
+@on_linux
+async def test_the_system_tells_how_far_a_peer_is() -> None:
+    async with (
+        aiodicom.Server().listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port) as association,
+    ):
+        seconds = transport.round_trip(socket_of(association))
+        assert seconds is not None
+        assert 0 < seconds < 1
 
 
 STORE = pdu(P_DATA_TF, pdv(3, 3, store_command()))

@@ -13,7 +13,10 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import AssociationAborted, DecodeError, LocalError
-from aiodicom.net.sources import CHUNK
+from aiodicom.net import sources
+from aiodicom.net.sources import CHUNK, KnownFile
+from aiodicom.part10.meta import FileMeta, read_file_meta
+from aiodicom.services.scan import scan
 from tests.net.sides import CT_UIDS, DATA, LARGE, connect, part10, soon, until
 from tests.rawpeer import P_DATA_TF, Connection, RawPeer, response
 
@@ -101,8 +104,37 @@ async def test_what_cannot_be_sent_leaves_the_association_as_it_was(tmp_path: Pa
             await association.c_store(tmp_path / "text", sop_class_uid="1.2")
         with pytest.raises(LocalError):
             await association.c_store(DATA, sop_class_uid="1.2", transfer_syntax="1.2")
+        for wrong in (None, 5, [DATA]):
+            with pytest.raises(LocalError, match=f"{type(wrong).__name__} cannot be stored: give a path"):
+                await association.c_store(wrong)  # type: ignore[arg-type]
         await association.c_store(part10())
     assert len(kept) == 1
+
+
+async def test_the_head_of_a_known_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = aiodicom.Server()
+    kept = keeping(server)
+    path = tmp_path / "object.dcm"
+    path.write_bytes(part10(DATA, instance="1.2.3.4"))
+    (known,) = scan([str(path)])
+    assert isinstance(known, KnownFile)
+    read: list[int] = []
+
+    def counting(descriptor: int) -> FileMeta:
+        read.append(descriptor)
+        return read_file_meta(descriptor)
+
+    monkeypatch.setattr(sources, "read_file_meta", counting)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        await soon(association.c_store(known))
+        assert not read
+        for name, value in zip(known.stamp._fields, known.stamp, strict=True):
+            await soon(association.c_store(known._replace(stamp=known.stamp._replace(**{name: value + 1}))))
+        assert len(read) == len(known.stamp)
+        # Another object in its place.
+        path.write_bytes(part10(LARGE[:24], instance="1.2.3.5"))
+        await soon(association.c_store(known))
+    assert [(instance, data) for instance, _, data in kept] == [("1.2.3.4", DATA)] * 5 + [("1.2.3.5", LARGE[:24])]
 
 
 async def test_a_file_that_is_cut_short_while_it_is_sent(tmp_path: Path) -> None:
@@ -220,3 +252,12 @@ async def test_an_abort_of_the_peer_ends_the_sending() -> None:
         with pytest.raises((AssociationAborted, aiodicom.errors.ConnectionLost)):
             await soon(association.c_store(LARGE * 8, **CT_UIDS))
         await soon(association.wait_closed())
+
+
+async def test_a_priority_that_is_none() -> None:
+    server = aiodicom.Server()
+    server.on_c_store(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(LocalError, match="0 medium, 1 high, 2 low"):
+            await association.c_store(DATA, priority=3, **CT_UIDS)
+        assert server.counters.operations == 0

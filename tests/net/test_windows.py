@@ -9,10 +9,11 @@ import pytest
 
 import aiodicom
 from aiodicom.dimse.messages import CEchoRSP
-from aiodicom.errors import LocalError
+from aiodicom.errors import AssociationClosed, LocalError
 from aiodicom.net.window import Window
 from aiodicom.ul.pdu import AssociateAC, ReleaseRP
-from tests.net.sides import RELEASE, Requestor, connect, echo, soon, store, until
+from tests.net.recording import Recording
+from tests.net.sides import CT_UIDS, DATA, LARGE, RELEASE, Requestor, connect, echo, soon, store, until
 from tests.rawpeer import Connection, Message, RawPeer, response
 
 
@@ -33,6 +34,84 @@ class Held:
             await waiting
         finally:
             del self.running[request.message_id]
+
+
+async def test_requests_of_one_turn_of_the_loop_leave_together() -> None:
+    """The first at once, so that the peer can begin; a large one takes along those that were before it."""
+    server = aiodicom.Server()
+    server.on_c_store(lambda _request: None)
+    held = Held(server)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=8) as association:
+        writes = Recording(association).writes
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(soon(association.c_echo()))
+            tasks.create_task(soon(association.c_store(LARGE[:100_000], **CT_UIDS)))
+            tasks.create_task(soon(association.c_echo()))
+            tasks.create_task(soon(association.c_store(DATA, **CT_UIDS)))
+            await until(lambda: len(held.running) == 4)
+            # Commands alone, then with data sets: of several fragments, of one.
+            assert [len(buffers) for buffers in writes] == [1, 3 + 2 * len(range(0, 100_000, 131_066)), 1 + 1 + 2]
+            for waiting in held.running.values():
+                waiting.set_result(None)
+
+
+async def test_requests_wait_in_order_while_the_peer_takes_nothing() -> None:
+    server = aiodicom.Server()
+    stored: list[str] = []
+    server.on_c_store(lambda request: stored.append(request.affected_sop_instance_uid))
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=8) as association:
+        writes = Recording(association).writes
+        association.transport.pause_writing()
+        operations = [
+            asyncio.ensure_future(association.c_store(DATA, **CT_UIDS | {"sop_instance_uid": f"1.2.{number}"}))
+            for number in range(1, 7)
+        ]
+        await asyncio.sleep(0)
+        # The one that waits for the peer, and one that waits for that one.
+        operations[0].cancel()
+        operations[2].cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not writes
+        association.transport.resume_writing()
+        outcomes = await soon(asyncio.gather(*operations, return_exceptions=True))
+        assert [type(outcome) for outcome in outcomes].count(asyncio.CancelledError) == 2
+        assert (await soon(association.c_echo())).status == 0
+    assert stored == ["1.2.2", "1.2.4", "1.2.5", "1.2.6"]
+
+
+async def test_those_that_wait_for_the_peer_hear_of_the_end() -> None:
+    server = aiodicom.Server()
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=8) as association:
+        association.transport.pause_writing()
+        operations = [asyncio.ensure_future(association.c_echo()) for _ in range(3)]
+        await asyncio.sleep(0)
+        association.abort()
+        for operation in operations:
+            with pytest.raises(AssociationClosed):
+                await soon(operation)
+
+
+async def test_a_request_without_others_leaves_at_once() -> None:
+    server = aiodicom.Server()
+    server.on_c_store(lambda _request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=8) as association:
+        writes = Recording(association).writes
+        for number in range(3):
+            await soon(association.c_store(DATA, **CT_UIDS))
+            assert len(writes) == number + 1
+
+
+async def test_what_was_to_leave_when_the_association_was_aborted() -> None:
+    server = aiodicom.Server()
+    Held(server)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=8) as association:
+        operations = [asyncio.ensure_future(association.c_echo()) for _ in range(3)]
+        asyncio.get_running_loop().call_soon(association.abort)  # after they have begun, before the gathered is written
+        for operation in operations:
+            with pytest.raises(AssociationClosed):
+                await soon(operation)
 
 
 @pytest.mark.parametrize(

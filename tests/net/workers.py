@@ -70,6 +70,17 @@ def make_plain(loop: str, limit: int | None = None) -> aiodicom.Server:
     return aiodicom.Server(max_associations=limit)
 
 
+def make_frugal(wanted: int) -> aiodicom.Server:
+    """A server with 1 MiB of memory for what arrives; it fails a C-ECHO when its process may not have `wanted`."""
+    server = aiodicom.Server(max_memory=1 << 20)
+
+    @server.on_c_echo
+    def answer(request: aiodicom.EchoRequest) -> int:
+        return 0 if request.association.budget.limit == wanted else 0x0110
+
+    return server
+
+
 def make_context() -> ssl.SSLContext:
     """The TLS context of a server whose certificate is where the environment says."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -220,6 +221,32 @@ def test_every_truncation_gives_what_is_there_or_says_where_it_ended() -> None:
             assert error.offset is None or error.offset <= end  # noqa: PT017
             continue
         assert data_set.truncated is None or (data_set.truncated.offset or 0) <= end
+
+
+@pytest.mark.parametrize("end", [150, 158, 200, 250, 335])
+@pytest.mark.parametrize("size", [0, 1 << 17], ids=["small", "large"])
+def test_a_file_that_ends_within_its_file_meta_information_says_so(end: int, size: int, tmp_path: Path) -> None:
+    data = CT.read_bytes()[:end]
+    if size:
+        # An element of that size which is not all there, in a file that is too large to be read as a whole.
+        data = CT.read_bytes()[:144] + b"\2\0\2\1OB\0\0\xff\xff\xff\0" + bytes(size + end)
+    path = tmp_path / "cut.dcm"
+    path.write_bytes(data)
+    for source in (path, io.BytesIO(data)):
+        data_set = dcmread(source)
+        assert len(data_set) == 0
+        assert data_set.truncated is not None
+        assert data_set.truncated.offset is not None
+        assert data_set.file_meta is not None
+        with pytest.raises(DecodeError, match=re.escape(data_set.truncated.reason)):
+            dcmread(path, strict=True)
+
+
+def test_an_error_in_writing_names_the_file_that_was_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "file.dcm"
+    with pytest.raises(FileNotFoundError) as error:
+        dcmwrite(path, dcmread(CT))
+    assert error.value.filename == str(path)
 
 
 def test_stopping_early(tmp_path: Path) -> None:

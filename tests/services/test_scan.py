@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from aiodicom.net.sources import KnownFile
 from aiodicom.part10.meta import encode_file_meta
-from aiodicom.services.scan import Found, Unusable, scan
+from aiodicom.services.scan import Unusable, scan
 from aiodicom.store.files import TEMPORARY_PREFIX
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -33,7 +34,7 @@ def test_folders_recursively_and_sorted(tmp_path: Path) -> None:
 def test_what_is_found(tmp_path: Path) -> None:
     path = put(tmp_path / "a", "1.2.77")
     (found,) = scan([str(path)])
-    assert isinstance(found, Found)
+    assert isinstance(found, KnownFile)
     assert found.meta[:3] == (CT, "1.2.77", EXPLICIT)
     assert found.size == path.stat().st_size == found.meta.data_offset + 8
 
@@ -67,7 +68,7 @@ def test_what_cannot_be_sent(tmp_path: Path, content: bytes, broken: bool) -> No
     unusable, found = scan([str(tmp_path)])
     assert isinstance(unusable, Unusable)
     assert unusable.broken is broken
-    assert isinstance(found, Found)
+    assert isinstance(found, KnownFile)
 
 
 def test_a_dicomdir_is_no_object(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     folder, file, found = scan([str(tmp_path)])
     assert folder == Unusable(str(tmp_path / "a"), "the folder cannot be read", True)
     assert file == Unusable(str(tmp_path / "b"), "Permission denied", True)
-    assert isinstance(found, Found)
+    assert isinstance(found, KnownFile)
 
 
 def test_folders_deeper_than_the_interpreter_recurses(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from aiodicom.errors import (
     ContextNotAccepted,
     StatusError,
 )
+from aiodicom.net.sources import FileStamp, KnownFile
 from aiodicom.part10.meta import FileMeta
 from aiodicom.services import sending
-from aiodicom.services.scan import Found, Unusable
+from aiodicom.services.scan import Unusable
 from aiodicom.services.sending import StoreJob
 from aiodicom.services.stopping import Interrupted
 from aiodicom.standard.status import Status
@@ -30,14 +31,15 @@ IMPLICIT, DEFLATED, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.84
 #: What is proposed for a native object besides explicit VR little endian.
 OTHERS = (IMPLICIT, DEFLATED, BIG)
 JPEG = "1.2.840.10008.1.2.4.50"
+STAMP = FileStamp(device=1, inode=1, size=1000, changed=0)
 
 Answer = Callable[[str, "FakeAssociation"], Awaitable[Status]]
 
 
-def files(count: int, kinds: int = 1) -> list[Found | Unusable]:
+def files(count: int, kinds: int = 1) -> list[KnownFile | Unusable]:
     """So many files of so many pairs of SOP class and transfer syntax, in turn."""
     return [
-        Found(f"file{number}", FileMeta(f"{CT}.{number % kinds}", f"1.2.{number}", EXPLICIT, 300), 1000)
+        KnownFile(f"file{number}", FileMeta(f"{CT}.{number % kinds}", f"1.2.{number}", EXPLICIT, 300), STAMP)
         for number in range(count)
     ]
 
@@ -62,15 +64,15 @@ class FakeAssociation:
         self.ended = asyncio.Event()
         self._answer = answer
 
-    async def c_store(self, path: str) -> Any:
+    async def c_store(self, file: KnownFile) -> Any:
         assert self.is_open
         self.outstanding += 1
         self.most_outstanding = max(self.most_outstanding, self.outstanding)
         try:
-            status = await self._answer(path, self)
+            status = await self._answer(file.path, self)
         finally:
             self.outstanding -= 1
-        self.stored.append(path)
+        self.stored.append(file.path)
         return SimpleNamespace(status=status)
 
     def die(self, error: Exception) -> Exception:
@@ -122,7 +124,7 @@ class Heard:
         self.no_dicom: dict[str, str] = {}
         self.associations: list[BaseException] = []
 
-    def sent(self, file: Found, status: Status) -> None:
+    def sent(self, file: KnownFile, status: Status) -> None:
         self.once(file.path)
         self.stored[file.path] = status
 
@@ -150,7 +152,7 @@ class Heard:
 
 
 async def job(
-    peer: Peer, entries: Sequence[Found | Unusable], *, stop: asyncio.Event | None = None, **options: Any
+    peer: Peer, entries: Sequence[KnownFile | Unusable], *, stop: asyncio.Event | None = None, **options: Any
 ) -> Heard:
     heard = Heard()
     work = StoreJob(iter(entries), peer.connect, heard, **options)
@@ -229,7 +231,7 @@ async def test_more_contexts_than_an_association_takes(kinds: int, associations:
     heard = await job(peer, entries, associations=associations)
     assert len(heard.stored) == len(entries)
     assert len(peer.associations) == -(-kinds // 128) * associations
-    class_of = {entry.path: entry.meta.sop_class_uid for entry in entries if isinstance(entry, Found)}
+    class_of = {entry.path: entry.meta.sop_class_uid for entry in entries if isinstance(entry, KnownFile)}
     for association in peer.associations:
         assert len(association.contexts) <= 128
         proposed = {abstract for abstract, *_ in association.contexts}
@@ -274,7 +276,7 @@ async def test_a_pair_that_turns_up_later(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sending, "_FIRST", 10)
     monkeypatch.setattr(sending, "_BATCH", 10)
     peer = Peer()
-    entries = [*files(50), Found("other", FileMeta("1.2.3", "1.2.4", EXPLICIT, 300), 1000), *files(99)[50:]]
+    entries = [*files(50), KnownFile("other", FileMeta("1.2.3", "1.2.4", EXPLICIT, 300), STAMP), *files(99)[50:]]
     heard = await job(peer, entries)
     assert [association.contexts for association in peer.associations] == [
         [(f"{CT}.0", EXPLICIT), (f"{CT}.0", *OTHERS)],
@@ -288,7 +290,7 @@ async def test_only_so_many_files_are_looked_at_ahead(monkeypatch: pytest.Monkey
         monkeypatch.setattr(sending, name, value)
     peer, most_ahead, looked_at = Peer(), 0, 0
 
-    def entries() -> Iterator[Found | Unusable]:
+    def entries() -> Iterator[KnownFile | Unusable]:
         nonlocal looked_at, most_ahead
         for entry in files(500):
             looked_at += 1
@@ -462,7 +464,7 @@ async def test_an_idle_association_is_released_and_another_opened_when_there_are
     peer = Peer()
     loop = asyncio.get_running_loop()
 
-    def entries() -> Iterator[Found | Unusable]:
+    def entries() -> Iterator[KnownFile | Unusable]:
         first, second, third = files(3)
         yield first
         yield second

@@ -21,7 +21,7 @@ from aiodicom.ul.events import (
     ReleaseConfirm,
     ReleaseIndication,
 )
-from aiodicom.ul.machine import Machine
+from aiodicom.ul.machine import Machine, allows_data
 from aiodicom.ul.pdu import PDU, Abort, AbortReason, AssociateRJ, PduError, PduType, ReleaseRP, ReleaseRQ
 from aiodicom.ul.table import ACTIONS, Event, State, action_of
 from tests.ul.wire import PLAIN_AC, PLAIN_DATA, PLAIN_RQ, checked, pdus_of
@@ -248,7 +248,7 @@ def test_what_comes_after_the_close_is_ignored() -> None:
 
 
 def test_where_data_is_expected() -> None:
-    expecting = {state for state in State if machine_in(state, acceptor=True).allows_data}
+    expecting = {state for state in State if allows_data(state)}
     assert expecting == {State.Sta6, State.Sta7}
 
 

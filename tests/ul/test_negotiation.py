@@ -150,37 +150,21 @@ def test_hundreds_of_transfer_syntaxes_in_128_contexts(preference: Preference) -
 
 
 def rejection(**changes: object) -> AssociateRJ | None:
-    """What a request changed like this is answered by an acceptor that minds everything."""
-    return check_request(
-        replace(PLAIN_RQ, **changes),  # type: ignore[arg-type]
-        ae_title="CALLED",
-        calling_ae_titles={"CALLING"},
-        require_called=True,
-    )
+    """What a request changed like this is answered by an acceptor that minds how it is called."""
+    return check_request(replace(PLAIN_RQ, **changes), "CALLED")  # type: ignore[arg-type]
 
 
 def test_nothing_to_reject() -> None:
     assert rejection() is None
     assert rejection(protocol_version=0xFFFF) is None
-    assert check_request(replace(PLAIN_RQ, called_ae_title="X", calling_ae_title="Y"), ae_title="CALLED") is None
+    assert check_request(replace(PLAIN_RQ, called_ae_title="X"), None) is None
 
 
 def test_rejections_have_the_standards_codes() -> None:
     assert rejection(protocol_version=0) == AssociateRJ(1, 2, 2)
     assert rejection(protocol_version=0xFFFE) == AssociateRJ(1, 2, 2)
     assert rejection(application_context_name="1.2.840.10008.3.1.1.2") == AssociateRJ(1, 1, 2)
-    assert rejection(calling_ae_title="OTHER") == AssociateRJ(1, 1, 3)
     assert rejection(called_ae_title="OTHER") == AssociateRJ(1, 1, 7)
-    assert check_request(PLAIN_RQ, ae_title="CALLED", at_limit=True) == AssociateRJ(2, 3, 2)
-
-
-def test_a_permanent_reason_goes_before_the_limit() -> None:
-    rq = replace(PLAIN_RQ, called_ae_title="OTHER")
-    assert check_request(rq, ae_title="CALLED", require_called=True, at_limit=True) == AssociateRJ(1, 1, 7)
-
-
-def test_nobody_may_call() -> None:
-    assert check_request(PLAIN_RQ, ae_title="CALLED", calling_ae_titles=()) == AssociateRJ(1, 1, 3)
 
 
 # The asynchronous operations window ----------------------------------------------------------------------------------
