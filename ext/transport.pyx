@@ -7,6 +7,9 @@ cdef enum:
     #: What is gathered for one write is written when it is this many bytes: beyond, a write costs its bytes alone, and the
     #: peer could have begun.
     GATHERED = 65536
+    #: After so many reads that filled the buffer, others have their turn: libuv would read up to 32 times, 8 MiB, before it
+    #: looks at another socket. Each end of a turn costs two calls of epoll_ctl.
+    TURN = 3
 
 
 cdef class BufferedTransport:
@@ -18,19 +21,21 @@ cdef class BufferedTransport:
     Invariants: while `is_reading` the owner's events are being handled and what they want written is gathered, to leave in
     one write when all is consumed. About `gathered` bytes wait for the flush at the end of the event loop's turn, which is
     asked for while `is_due`. `connection` is asyncio's transport, None before there is one. `is_impatient` is whether
-    an acknowledgement that may be waited for is to be sent at once.
+    an acknowledgement that may be waited for is to be sent at once. `full_reads` is how many reads have filled the buffer
+    since the last that didn't, or since others had their turn.
     """
 
     cdef readonly object protocol
     cdef public object owner
     cdef readonly object time
     cdef object scratch
-    cdef object call_soon
+    cdef readonly object call_soon
     cdef Py_ssize_t gathered
     cdef bint is_due
     cdef public object connection
     cdef public bint is_impatient
     cdef bint is_reading
+    cdef int full_reads
 
     def __init__(self, protocol, owner, time, call_soon, scratch):
         self.protocol = protocol
@@ -60,6 +65,13 @@ cdef class BufferedTransport:
         self.flush()
         if self.is_impatient and <Py_ssize_t> nbytes < WAITS_FOR_ACK and protocol.receiver.is_incomplete:
             self.acknowledge()
+        if <Py_ssize_t> nbytes < len(self.scratch):
+            self.full_reads = 0
+        else:
+            self.full_reads += 1
+            if self.full_reads == TURN:
+                self.full_reads = 0
+                self.end_turn()
 
     def flush_soon(self, Py_ssize_t size):
         """Flushes, with what else is said in this turn of the event loop: `size` bytes are to be written, about."""

@@ -29,8 +29,9 @@ WRITE_LOW_WATER = 1 << 18
 #: How often a peer that is not read is looked after, in seconds, and how far ahead.
 _PROBE_PERIOD = 0.5
 _PROBE_SIZE = 1 << 20
-#: A reason to pause reading.
+#: Reasons to pause reading.
 _ANSWERS_PILE_UP = "the peer takes no answers"
+_TURN_OF_OTHERS = "others have their turn"
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" else None
 
 #: To a peer that is nearer than this many seconds there and back, on this machine as a rule, the send buffer gets so
@@ -197,6 +198,11 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             self._resources.wheel.schedule(self, now + _PROBE_PERIOD)
         if reason not in self._pauses:
             self._pauses += (reason,)
+
+    def end_turn(self) -> None:
+        """Reads on when the others that have something to read have been read."""
+        self.pause_reading(_TURN_OF_OTHERS)
+        self.call_soon(self.resume_reading, _TURN_OF_OTHERS)
 
     def resume_reading(self, reason: object) -> None:
         """Takes a reason to pause away."""
