@@ -93,13 +93,19 @@ async def test_a_request_behind_a_handler_that_hangs_waits_for_a_limited_time() 
 
 async def test_a_handler_that_hangs_with_nobody_behind_it_is_left_alone() -> None:
     server = aiodicom.Server(timeouts=aiodicom.Timeouts(paused=0.1, idle=0.1))
-    server.on_c_echo(wait_for_ever)
+    begun = asyncio.Event()
+
+    @server.on_c_echo
+    async def hang(_request: aiodicom.EchoRequest) -> None:
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+
     async with server.listen("127.0.0.1", 0) as listening, requestor(listening.port) as peer:
         await peer.associate()
         await peer.send(echo(1))
+        await begun.wait()
         (association,) = server.associations
-        await asyncio.sleep(0.3)  # three times as long as it must not take
-        assert association.is_open
+        assert association.transport.protocol.next_deadline() is None
 
 
 async def test_a_unix_socket_that_closes_is_noticed(tmp_path: Path) -> None:
