@@ -42,10 +42,10 @@ class TaskStarter:
         """Runs the coroutine until it waits and returns its task, or None when it has ended.
 
         ``done(subject, result, error)`` is called as soon as it has ended, here or by the task, also when that is
-        cancelled.
+        cancelled; not in its context, for what comes next is no affair of the coroutine's.
         """
         if sys.version_info >= (3, 12):
-            task = asyncio.Task(_finish(coroutine, done, subject), loop=loop, eager_start=True)
+            task = asyncio.Task(_finish(coroutine, _within(copy_context(), done), subject), loop=loop, eager_start=True)
             return None if task.done() else task
         context = copy_context()
         spare, self._spare = self._spare, None
@@ -128,7 +128,12 @@ class _SpareTask:
             cancelled = error
         begun, self._begun = self._begun, None
         assert begun is not None
-        await _finish(_go_on(begun.coroutine, begun.waits_for, cancelled), begun.done, begun.subject)
+        rest = _go_on(begun.coroutine, begun.waits_for, cancelled)
+        await _finish(rest, _within(self._original, begun.done), begun.subject)
+
+
+def _within(context: Context, done: Done[_Subject]) -> Done[_Subject]:
+    return lambda subject, result, error: context.run(done, subject, result, error)
 
 
 async def _finish(awaitable: Awaitable[Any], done: Done[_Subject], subject: _Subject) -> None:

@@ -119,6 +119,21 @@ async def test_every_coroutine_has_a_context_of_its_own() -> None:
         assert seen[2:] == ["unset", "inner"]
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_what_a_coroutine_has_set_is_not_seen_by_who_is_told_of_its_end(waits: bool) -> None:
+    seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def handler() -> None:
+        mark.set("inner")
+        if waits:
+            await asyncio.sleep(0)
+
+    starter = TaskStarter()
+    starter.start(handler(), asyncio.get_running_loop(), lambda future, *_: future.set_result(mark.get()), seen)
+    assert await seen == "unset"
+    await starter.close()
+
+
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
 async def test_cancelling_the_task_reaches_the_coroutine_wherever_it_waits(turns: int) -> None:
     reached: list[str] = []
