@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from aiodicom.net.serve import Serving, serve
     from aiodicom.net.server import Server
     from aiodicom.net.sinks import BodySink, Discarded, Spooled, Streamed
+    from aiodicom.net.tls import (
+        TLSProfile,
+        admit_by_certificate,
+        check_certificate_ae_title,
+        tls_client_context,
+        tls_server_context,
+    )
     from aiodicom.part10.dicomdir import FileSet
     from aiodicom.part10.reader import dcmread
     from aiodicom.part10.writer import dcmwrite
@@ -56,10 +63,13 @@ _MODULES = {
     "StoreRequest": "aiodicom.net.requests",
     "Streamed": "aiodicom.net.sinks",
     "Support": "aiodicom.ul.negotiation",
+    "TLSProfile": "aiodicom.net.tls",
     "Tag": "aiodicom.dataset",
     "Timeouts": "aiodicom.dimse.events",
     "UserIdentity": "aiodicom.ul.pdu",
     "VERIFICATION": "aiodicom.standard.uids",
+    "admit_by_certificate": "aiodicom.net.tls",
+    "check_certificate_ae_title": "aiodicom.net.tls",
     "connect": "aiodicom.net.connect",
     "dcmread": "aiodicom.part10.reader",
     "dcmwrite": "aiodicom.part10.writer",
@@ -67,6 +77,8 @@ _MODULES = {
     "from_pydicom": "aiodicom.dataset.interop",
     "run": "aiodicom.net.run",
     "serve": "aiodicom.net.serve",
+    "tls_client_context": "aiodicom.net.tls",
+    "tls_server_context": "aiodicom.net.tls",
     "to_pydicom": "aiodicom.dataset.interop",
 }
 
@@ -94,10 +106,13 @@ __all__ = [
     "StoreRequest",
     "Streamed",
     "Support",
+    "TLSProfile",
     "Tag",
     "Timeouts",
     "UserIdentity",
     "__version__",
+    "admit_by_certificate",
+    "check_certificate_ae_title",
     "connect",
     "dcmread",
     "dcmwrite",
@@ -105,6 +120,8 @@ __all__ = [
     "from_pydicom",
     "run",
     "serve",
+    "tls_client_context",
+    "tls_server_context",
     "to_pydicom",
 ]
 

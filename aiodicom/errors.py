@@ -6,6 +6,7 @@ AiodicomError
 │   └── AssociationClosed           the association had ended before the call
 ├── RemoteError                     what the peer, or the way to it, did
 │   ├── ConnectFailed               no transport connection
+│   │   └── TLSHandshakeFailed      no TLS on it, or the peer refused our certificate: alert
 │   ├── AssociationRejected         A-ASSOCIATE-RJ: result, source, reason
 │   ├── AssociationAborted          A-ABORT, or the provider's own abort: source, reason
 │   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
@@ -31,6 +32,7 @@ __all__ = [
     "ProtocolViolation",
     "RemoteError",
     "StatusError",
+    "TLSHandshakeFailed",
 ]
 
 
@@ -64,6 +66,18 @@ class RemoteError(AiodicomError):
 
 class ConnectFailed(RemoteError):
     """No transport connection could be made; ``__cause__`` is the operating system's error where there is one."""
+
+
+class TLSHandshakeFailed(ConnectFailed):
+    """The TLS handshake came to nothing, or the peer refused our certificate after it (RFC 8446 4.4.2.4).
+
+    Attribute: ``alert``, the alert by which the peer said so, such as ``certificate_required`` (RFC 8446 6); None where
+    it said nothing, or where it was we who did not go on.
+    """
+
+    def __init__(self, message: str, alert: str | None = None) -> None:
+        super().__init__(message)
+        self.alert = alert
 
 
 #: PS3.8 table 9-21, keyed by (source, reason).

@@ -17,6 +17,7 @@ from aiodicom.net.association import Association
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.memory import default_budget
 from aiodicom.net.server import check_max_pdu
+from aiodicom.net.tls import handshake_failed
 from aiodicom.standard.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLEMENTATION_VERSION_NAME,
@@ -65,8 +66,13 @@ def connect(
     we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
     than 1 proposes asynchronous operations, and the peer decides.
 
-    Raises `ConnectFailed`, `DeadlineExceeded`, `AssociationRejected`, `AssociationAborted`, `ConnectionLost`,
-    `ProtocolViolation`, or `LocalError` for arguments that can't be. Cancelled, nothing stays behind.
+    `ssl`: a TLS context, such as from `tls_client_context`. `server_hostname`: the name that is asked for (SNI) and
+    that the peer's certificate is to be for, where it is another than `host`. `local_addr`: the address and port (0
+    for any) that we connect from.
+
+    Raises `ConnectFailed`, of which `TLSHandshakeFailed` is one, `DeadlineExceeded`, `AssociationRejected`,
+    `AssociationAborted`, `ConnectionLost`, `ProtocolViolation`, or `LocalError` for arguments that
+    can't be. Cancelled, nothing stays behind.
     """
     proposed = _propose(contexts)
     check_window(window)
@@ -188,6 +194,8 @@ class Connecting:
         except OSError as error:  # a TimeoutError may be the system's own
             if limit.expired() and timeout is not None:
                 raise DeadlineExceeded(f"connection to {where}", timeout) from error
+            if isinstance(error, tls.SSLError) or (self._ssl is not None and isinstance(error, ConnectionResetError)):
+                raise handshake_failed(error) from error
             raise ConnectFailed(f"no connection to {where}: {error.strerror or error}") from error
         except (UnicodeError, OverflowError) as error:
             raise LocalError(f"{where} is no address: {error}") from error

@@ -15,6 +15,7 @@ from typing import Any
 
 from aiodicom.net.descriptors import open_file_limit
 from aiodicom.net.limits import Places
+from aiodicom.net.proxy_protocol import HeaderReader, Trusted
 from aiodicom.net.transport import Transport
 from aiodicom.net.turns import Turns
 
@@ -92,8 +93,8 @@ class Listener:
     run out, asyncio's logs that thousands of times, and uvloop's may close itself.
 
     Invariants: the loop watches the socket unless `_timer` is set, then that will have it watched; while there are
-    connections in `_accepted`, `_make_ready` is about to be called; `_opening` has the transports that have no
-    connection yet, with what makes it.
+    connections in `_accepted`, `_make_ready` is about to be called; `_headers` has those from which the header of the
+    PROXY protocol is being read; `_opening` has the transports that have no connection yet, with what makes it.
     """
 
     def __init__(
@@ -104,7 +105,8 @@ class Listener:
         turns: Turns | None,
         *,
         ssl: tls.SSLContext | None,
-        ssl_handshake_timeout: float | None,
+        proxies: Trusted | None,
+        timeout: float | None,
     ) -> None:
         self.sock = sock
         self._kind = (int(sock.family), int(sock.type), sock.proto)
@@ -116,7 +118,10 @@ class Listener:
         self._turns = turns
         self._tls: dict[str, Any] = {}
         if ssl is not None:
-            self._tls = {"ssl": ssl, "ssl_handshake_timeout": ssl_handshake_timeout}
+            self._tls = {"ssl": ssl, "ssl_handshake_timeout": timeout}
+        self._proxies = proxies
+        self._timeout = timeout
+        self._headers: set[HeaderReader] = set()
         self._accepted: deque[socket.socket] = deque()
         self._opening: dict[Transport, _Opening] = {}
         self._all_opened: asyncio.Future[None] | None = None
@@ -143,6 +148,10 @@ class Listener:
         self.stop()
         while self._accepted:
             self._close(self._accepted.popleft())
+        while self._headers:
+            reader = self._headers.pop()
+            reader.cancel()
+            self._close(reader.connection)
         for opening in list(self._opening.values()) if self._tls else ():  # without TLS they are about to be connected
             opening.cancel()
         if self._opening:
@@ -187,13 +196,30 @@ class Listener:
             self._accepted.append(_Accepted(*self._kind, descriptor))
 
     def _make_ready(self) -> None:
+        begin = self._open if self._proxies is None else self._read_header
         for _ in range(min(_AT_ONCE, len(self._accepted))):
-            self._open(self._accepted.popleft())
+            begin(self._accepted.popleft())
         if self._accepted:
             self._loop.call_soon(self._make_ready)
 
-    def _open(self, connection: socket.socket) -> None:
+    def _read_header(self, connection: socket.socket) -> None:
+        assert self._proxies is not None
+        reader = HeaderReader(connection, self._proxies, self._timeout, self._on_header)
+        self._headers.add(reader)
+        reader.start()
+
+    def _on_header(self, reader: HeaderReader, client: str | None, error: Exception | None) -> None:
+        self._headers.discard(reader)
+        if error is None:
+            self._open(reader.connection, client)
+        else:
+            _log.info("a connection came to nothing: %s", error)
+            self._close(reader.connection)
+
+    def _open(self, connection: socket.socket, client: str | None = None) -> None:
         transport = self._make_transport(self)
+        if client is not None:
+            transport.client = client
         coroutine = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
         self._opening[transport] = opening = _Opening(self, transport, connection, coroutine)
         self._context.run(opening.step)
@@ -203,7 +229,7 @@ class Listener:
         self._forget(transport)
         self._close(connection)
         if isinstance(error, OSError):  # no TLS handshake, or not in time
-            _log.info("a connection came to nothing: %s", error)
+            _log.info("a connection came to nothing: %s", str(error) or "the peer closed it during the TLS handshake")
         elif not isinstance(error, asyncio.CancelledError):
             raise error
 

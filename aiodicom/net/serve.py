@@ -6,9 +6,11 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
+from ipaddress import IPv4Network, IPv6Network
 from itertools import chain
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,7 +20,9 @@ from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
 from aiodicom.net.board import Board
 from aiodicom.net.descriptors import allow_most_descriptors, shortage
+from aiodicom.net.proxy_protocol import trusted
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
+from aiodicom.net.tls import ServerContext
 from aiodicom.net.worker import Assignment, Ready, work
 
 __all__ = ["Serving", "serve"]
@@ -42,7 +46,8 @@ async def serve(
     workers: int,
     path: str | os.PathLike[str] | None = None,
     sock: socket.socket | None = None,
-    ssl: str | None = None,
+    ssl: str | ServerContext | None = None,
+    proxy_protocol: bool | Iterable[str | IPv4Network | IPv6Network] = False,
     backlog: int = BACKLOG,
     arguments: Sequence[Any] = (),
     drain_timeout: float = 30.0,
@@ -51,9 +56,10 @@ async def serve(
     """Runs the server that `factory` makes in so many worker processes on one listening socket, until cancelled.
 
     `factory` is ``"module:function"``: each worker calls it with `arguments`, which have to be picklable, and gets a
-    `Server`. Its `max_associations` and `max_memory` hold over all workers together. `ssl` is ``"module:function"`` as
-    well, of a function without parameters that returns the `ssl.SSLContext`: a context can't be handed to another
-    process. Where to listen is said as to `Server.listen`; `sock` is closed at the end.
+    `Server`. Its `max_associations` and `max_memory` hold over all workers together. `ssl` is a context from
+    `tls_server_context`, of which each worker makes its own, or ``"module:function"`` of a function without parameters
+    that returns the `ssl.SSLContext`: other contexts can't be handed to another process. Where to listen, and
+    `proxy_protocol`, are said as to `Server.listen`; `sock` is closed at the end.
 
     New connections go to the workers that have the fewest. A worker that dies is logged and replaced, later and later
     if that happens again and again; one that is sent SIGTERM drains, and is replaced. `on_ready` is called once all of
@@ -64,8 +70,13 @@ async def serve(
     """
     if workers < 1:
         raise LocalError(f"{workers} workers can't serve")
-    if ssl is not None and not isinstance(ssl, str):
-        raise LocalError('ssl: give "module:function" of a function that returns the context; workers make their own')
+    if ssl is not None and not isinstance(ssl, str | ServerContext):
+        raise LocalError(
+            'ssl: give a context from tls_server_context, or "module:function" of a function that returns another one; '
+            "workers make their own"
+        )
+    proxies = proxy_protocol if isinstance(proxy_protocol, bool) else tuple(proxy_protocol)
+    trusted(proxies)
     if path is not None:
         sockets = [bind_path(path, backlog)]
     elif sock is not None:
@@ -80,7 +91,7 @@ async def serve(
 
         def assign(number: int, ready: Connection | None) -> Assignment:
             return Assignment(
-                factory, tuple(arguments), sockets, ssl, backlog, drain_timeout, board, number, bells, ready
+                factory, tuple(arguments), sockets, ssl, proxies, backlog, drain_timeout, board, number, bells, ready
             )
 
         allow_most_descriptors()
@@ -90,7 +101,7 @@ async def serve(
             if limit is not None and (missing := shortage(limit, workers)):
                 _log.warning("%s", missing)
             if on_ready is not None:
-                on_ready(Serving(board, addresses_of(sockets)))
+                on_ready(Serving(board, addresses_of(sockets), supervisor.reload_certificates))
             await supervisor.watch()
         finally:
             for each in sockets:
@@ -101,8 +112,9 @@ async def serve(
 class Serving:
     """What is known of the workers of `serve()`, while they run and afterwards."""
 
-    def __init__(self, board: Board, addresses: list[Any]) -> None:
+    def __init__(self, board: Board, addresses: list[Any], reload_certificates: Callable[[], None]) -> None:
         self._board = board
+        self._reload_certificates = reload_certificates
         #: The addresses that are listened on: (host, port) for IPv4 and IPv6, a path for a unix socket.
         self.addresses = addresses
 
@@ -121,6 +133,13 @@ class Serving:
         """The same for each worker. `associations_peak` is the most in all workers that this one has seen."""
         return [self._board.counters(worker) for worker in range(self._board.workers)]
 
+    def reload_certificates(self) -> None:
+        """Has all workers read the files of a context from `tls_server_context` anew, and log what can't be used.
+
+        They do so by themselves, each before a handshake; this is to know at once.
+        """
+        self._reload_certificates()
+
 
 class _Worker:
     """A worker's process, from its start on."""
@@ -131,7 +150,12 @@ class _Worker:
         self.process: BaseProcess = context.Process(
             target=work, args=(assignment,), name=f"aiodicom worker {assignment.number}"
         )
-        self.process.start()
+        # One that does not listen to SIGHUP yet would end by it; this way it waits until the worker does.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         #: Done when the process has ended.
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(self.process.sentinel, self._on_end)
@@ -211,6 +235,12 @@ class _Supervisor:
                     _log.error("worker %d can't be started: %s; tried again in %g s", number, error, delay)
                     await asyncio.sleep(delay)
                     delay = min(2 * delay, _LONGEST_DELAY)
+
+    def reload_certificates(self) -> None:
+        """Has the workers read their certificates anew."""
+        for worker in self._workers.values():
+            if not worker.ended.done() and worker.process.pid is not None:
+                os.kill(worker.process.pid, signal.SIGHUP)
 
     async def stop(self, timeout: float) -> None:
         """Has the workers drain; kills those that don't end in time, or all of them when cancelled."""

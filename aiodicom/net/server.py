@@ -7,7 +7,8 @@ import logging
 import os
 import socket
 import ssl as tls
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
+from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -22,6 +23,7 @@ from aiodicom.net.handlers import EchoHandler, Handlers, StoreHandler
 from aiodicom.net.limits import Places
 from aiodicom.net.listener import Listener
 from aiodicom.net.memory import default_budget
+from aiodicom.net.proxy_protocol import Trusted, trusted
 from aiodicom.net.sinks import BodyChoice
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.transport import Transport, be_prompt
@@ -158,15 +160,24 @@ class Server:
         path: str | os.PathLike[str] | None = None,
         sock: socket.socket | None = None,
         ssl: tls.SSLContext | None = None,
+        proxy_protocol: bool | Iterable[str | IPv4Network | IPv6Network] = False,
         backlog: int = BACKLOG,
     ) -> Listening:
         """Starts to accept associations on a TCP port (0 for a free one), a unix socket, or a socket that is bound
         already.
 
-        `host` None is every address of the machine, IPv4 and IPv6. To be awaited, or used as an asynchronous context
+        `host` None is every address of the machine, IPv4 and IPv6. `ssl`: a TLS context, such as from
+        `tls_server_context`.
+
+        `proxy_protocol`: each connection begins, in front of TLS too, with the header of HAProxy's PROXY protocol,
+        version 2, and `Association.peer` is the address of the client that it names. Give the networks of the load
+        balancers, such as ``["10.0.0.0/24"]``; True believes whoever connects. What begins otherwise, comes from
+        elsewhere, or has not sent its header within the ARTIM timeout, is closed.
+
+        To be awaited, or used as an asynchronous context
         manager that ends with `close()` of the server. Raises `OSError`, such as for a port in use.
         """
-        return Listening(self, host, port, path, sock, ssl, backlog)
+        return Listening(self, host, port, path, sock, ssl, trusted(proxy_protocol), backlog)
 
     def _make_transport(self, listener: Listener) -> Transport:
         """Returns the protocol for a connection that has been accepted."""
@@ -258,11 +269,13 @@ class Listening:
         path: str | os.PathLike[str] | None,
         sock: socket.socket | None,
         ssl: tls.SSLContext | None,
+        proxies: Trusted | None,
         backlog: int,
     ) -> None:
         self._server = server
         self._where = (host, port, path, sock)
         self._ssl = ssl
+        self._proxies = proxies
         self._backlog = backlog
         self._listeners: list[Listener] = []
         self._addresses: list[Any] = []
@@ -290,6 +303,9 @@ class Listening:
         for each in sockets:
             if each.family in (socket.AF_INET, socket.AF_INET6):
                 be_prompt(each)
+            elif self._proxies:
+                each.close()
+                raise LocalError("who connects to a unix socket is in no network: proxy_protocol=True")
         self._addresses = addresses_of(sockets)
         self._listeners = [
             Listener(
@@ -298,7 +314,8 @@ class Listening:
                 server.places,
                 server.turns,
                 ssl=self._ssl,
-                ssl_handshake_timeout=server.timeouts.artim,
+                proxies=self._proxies,
+                timeout=server.timeouts.artim,
             )
             for each in sockets
         ]

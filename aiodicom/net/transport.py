@@ -19,6 +19,7 @@ from aiodicom.errors import AssociationAborted, ConnectionLost, RemoteError
 from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import resources_of
 from aiodicom.net.probe import borrowed, has_closed, unread
+from aiodicom.net.tls import certificate_alert
 
 __all__ = ["Owner", "Transport"]
 
@@ -72,6 +73,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         "_resources",
         "_seen",
         "_socket",
+        "client",
         "wheel_slot",
     )
 
@@ -81,6 +83,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self._resources = resources_of(loop)
         super().__init__(protocol, owner, loop.time, loop.call_soon, self._resources.scratch)
         self.wheel_slot: int | None = None
+        #: The address of the client whose connection a load balancer passes on, as that says (PROXY protocol).
+        self.client: str | None = None
         self._loop = loop
         self._socket: Any = None
         self._pauses: tuple[object, ...] = ()
@@ -122,7 +126,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         ended = self.protocol.connection_lost(now)
         if ended is not None:
             if exc is not None:
-                lost = ConnectionLost(f"the connection was lost: {exc}")
+                lost: RemoteError = certificate_alert(exc) or ConnectionLost(f"the connection was lost: {exc}")
                 lost.__cause__ = exc
                 ended = Ended(lost)
             self.owner.on_event(ended, now)
@@ -159,6 +163,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     def address(self, name: str) -> str:
         """Returns asyncio's ``peername`` or ``sockname`` as people write it."""
+        if name == "peername" and self.client is not None:
+            return self.client
         address = None if self.connection is None else self.connection.get_extra_info(name)
         if isinstance(address, tuple):
             host, port = address[:2]

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl as tls
 from importlib import import_module
+from ipaddress import IPv4Network, IPv6Network
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ from aiodicom.net.descriptors import allow_most_descriptors
 from aiodicom.net.limits import Places
 from aiodicom.net.run import run
 from aiodicom.net.server import Server
+from aiodicom.net.tls import ServerContext
 from aiodicom.net.turns import Turns
 from aiodicom.ul._pdu import Budget
 
@@ -32,8 +34,9 @@ class Assignment(NamedTuple):
     factory: str
     arguments: tuple[Any, ...]
     sockets: list[socket.socket]
-    #: ``"module:function"`` that gives the TLS context
-    ssl: str | None
+    #: the TLS context, or ``"module:function"`` that gives it
+    ssl: str | ServerContext | None
+    proxy_protocol: bool | tuple[str | IPv4Network | IPv6Network, ...]
     backlog: int
     drain_timeout: float
     board: Board
@@ -67,7 +70,10 @@ async def _serve(assignment: Assignment) -> None:
     assert supervisor is not None
     loop.add_reader(supervisor.sentinel, stopped.set)  # one that was killed can't ask its workers to stop
     server = _call(assignment.factory, assignment.arguments, Server)
-    context = None if assignment.ssl is None else _call(assignment.ssl, (), tls.SSLContext)
+    context = _call(assignment.ssl, (), tls.SSLContext) if isinstance(assignment.ssl, str) else assignment.ssl
+    if isinstance(context, ServerContext):
+        loop.add_signal_handler(signal.SIGHUP, context.reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     board, number = assignment.board, assignment.number
     server.counters = SharedCounters(board, number)
     server.places = Places(server.places.limit, board.column("present"), board.column("places"), number, board)
@@ -76,7 +82,9 @@ async def _serve(assignment: Assignment) -> None:
         board.column("present"), board.column("looked"), board.column("away"), number, assignment.bells
     )
     for sock in assignment.sockets:
-        await server.listen(sock=sock, ssl=context, backlog=assignment.backlog)
+        await server.listen(
+            sock=sock, ssl=context, proxy_protocol=assignment.proxy_protocol, backlog=assignment.backlog
+        )
     if assignment.ready is not None:
         assignment.ready.send(Ready(server.places.limit))
         assignment.ready.close()
