@@ -7,13 +7,14 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
+from aiodicom.cli.security import ClientTLS, Identity, connecting
 from aiodicom.errors import AiodicomError
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.services.stopping import Interrupted, unless_stopped
@@ -24,6 +25,7 @@ __all__ = ["echoscu"]
 _COMMAND = "echoscu"
 
 
+@options.grouped
 def echoscu(
     host: options.Host,
     port: options.Port,
@@ -37,6 +39,9 @@ def echoscu(
     connect_timeout: options.ConnectTimeout = 15,
     acse_timeout: options.AcseTimeout = 30,
     dimse_timeout: options.DimseTimeout = 60,
+    local_address: options.LocalAddress = None,
+    security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
+    identity: Identity = Identity(),  # noqa: B008 (immutable)
     as_json: options.Json = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
@@ -44,6 +49,8 @@ def echoscu(
     """Verify that a peer answers: associate, C-ECHO, release.
 
     Example: aiodicom echoscu pacs.example.org 104 -aec PACS
+
+    With TLS: aiodicom echoscu pacs.example.org 2762 -aec PACS --tls --ca ca.pem --cert me.pem --key me.key
     """
     output.configure_logging(verbose, debug)
     timeouts = aiodicom.Timeouts(
@@ -53,13 +60,19 @@ def echoscu(
     )
     tally = _Tally()
 
-    async def one_association(stop: asyncio.Event) -> None:
+    async def one_association(stop: asyncio.Event, more: dict[str, Any]) -> None:
         left = iter(range(repeat))
         try:
             association = await unless_stopped(
                 stop,
                 aiodicom.connect(
-                    host, port, calling_aet=calling_aet, called_aet=called_aet, window=window, timeouts=timeouts
+                    host,
+                    port,
+                    calling_aet=calling_aet,
+                    called_aet=called_aet,
+                    window=window,
+                    timeouts=timeouts,
+                    **more,
                 ),
             )
             tally.opened += 1
@@ -72,8 +85,9 @@ def echoscu(
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(associations)
+        more = connecting(local_address, security, identity)
         begun = perf_counter()
-        await asyncio.gather(*(one_association(stop) for _ in range(associations)))
+        await asyncio.gather(*(one_association(stop, more) for _ in range(associations)))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return tally.report(f"{called_aet} at {address}", perf_counter() - begun, as_json)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -23,6 +26,7 @@ __all__ = [
     "DimseTimeout",
     "Host",
     "Json",
+    "LocalAddress",
     "MaxPdu",
     "OwnAet",
     "Port",
@@ -31,6 +35,7 @@ __all__ = [
     "WindowOrAuto",
     "choice",
     "finite",
+    "grouped",
     "timeout",
 ]
 
@@ -61,6 +66,40 @@ def _bytes(value: str) -> int:
     if not (number.isascii() and number.isdigit()):
         raise typer.BadParameter(f"{value!r} is no number of bytes, such as 67108864, 64M or 1G")
     return int(number) * _UNITS[unit]
+
+
+def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a command some of whose parameters are groups of options: named tuples, whose fields are the options.
+
+    Each field becomes an option of the command, and the command gets the tuple.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = hints[name]
+        if not hasattr(kind, "_fields"):
+            parameters.append(parameter.replace(annotation=kind))
+            continue
+        groups[name] = kind
+        fields = get_type_hints(kind, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field, inspect.Parameter.KEYWORD_ONLY, default=kind._field_defaults[field], annotation=fields[field]
+            )
+            for field in kind._fields
+        ]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> Any:
+        for name, kind in groups.items():
+            values[name] = kind(**{field: values.pop(field) for field in kind._fields})
+        return command(**values)
+
+    keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
 def choice(value: str) -> Choice:
@@ -98,6 +137,12 @@ OwnAet = Annotated[
         callback=_ae_title,
         show_default=False,
         help="Our AE title; associations that call another are rejected. Without it, any is accepted.",
+    ),
+]
+LocalAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--local-address", metavar="ADDRESS", show_default=False, help="Address of this machine to connect from."
     ),
 ]
 ConnectTimeout = Annotated[

@@ -16,6 +16,7 @@ from aiodicom.errors import (
     DeadlineExceeded,
     ProtocolViolation,
     StatusError,
+    TLSHandshakeFailed,
 )
 
 __all__ = [
@@ -38,6 +39,13 @@ _REJECTED = {
     (2, 2): "the peer wants another version of the protocol: check that it is a DICOM server",
     (3, 1): "try again later",
     (3, 2): "try again later, or with fewer --associations",
+}
+#: What to do about a TLS alert.
+_TLS_REFUSED = {
+    "certificate_required": "give one that the peer trusts with --cert and --key",
+    "handshake_failure": "check --cert and --tls-profile",
+    "protocol_version": "check --tls-profile",
+    "unknown_ca": "give a certificate with --cert and --key whose issuer the peer trusts",
 }
 
 
@@ -84,6 +92,8 @@ def advice(error: BaseException) -> str:
     match error:
         case AssociationRejected():
             return _REJECTED.get((error.source, error.reason), "the peer's log says why")
+        case TLSHandshakeFailed():
+            return _TLS_REFUSED.get(error.alert or "", "check --ca, --cert, --server-name and --tls-profile")
         case ConnectFailed():
             return "check host and port, and that the peer is running"
         case DeadlineExceeded():

@@ -34,6 +34,8 @@ class Settings(NamedTuple):
     #: a command to run at the end of each study, and after how many seconds without an object that is
     study_command: str | None
     study_end_after: float
+    #: whether clients are admitted by their certificate
+    verify_ae_title: bool
     verbose: bool
     debug: bool
     #: where to report objects for the end of their study, in a worker process
@@ -70,6 +72,13 @@ def _studies(settings: Settings) -> Studies | None:
 def make_server(settings: Settings) -> aiodicom.Server:
     """The server that these settings describe. Raises OSError for a folder that cannot be written."""
     output.configure_logging(settings.verbose, settings.debug, logging.WARNING)
+    server = _make_server(settings)
+    if settings.verify_ae_title:
+        server.on_association(aiodicom.admit_by_certificate())
+    return server
+
+
+def _make_server(settings: Settings) -> aiodicom.Server:
     syntaxes = dict.fromkeys((VERIFICATION, *storage_sop_classes()), aiodicom.ANY)
     # Of the standard's SOP classes, the others are no storage: an SCU would get no answer that it can use.
     support = aiodicom.Support(syntaxes, aiodicom.ANY if settings.accept_unknown else None, refused=standard_uids())

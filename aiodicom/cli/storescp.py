@@ -7,10 +7,11 @@ import errno
 import gc
 import logging
 import os
+import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.receiving import Settings, folder_of, make_server, settings_of_workers
 from aiodicom.cli.runner import run
+from aiodicom.cli.security import ServerTLS
 from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
 from aiodicom.net.descriptors import allow_most_descriptors
@@ -41,6 +43,7 @@ _BINDING = {
 }
 
 
+@options.grouped
 def storescp(
     port: Annotated[
         int,
@@ -115,14 +118,34 @@ def storescp(
             help="Without an object, a study is complete.",
         ),
     ] = 30,
+    security: ServerTLS = ServerTLS(),  # noqa: B008 (immutable)
+    proxy_protocol: Annotated[
+        bool,
+        typer.Option(
+            "--proxy-protocol",
+            help="Connections come through a load balancer that sends the PROXY protocol, version 2 (HAProxy).",
+        ),
+    ] = False,
+    proxies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy-from",
+            metavar="NETWORK",
+            show_default=False,
+            help="Where such load balancers are, such as 10.0.0.0/24; can be repeated. Default: anywhere.",
+        ),
+    ] = None,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
     """Receive DICOM files, as DIR/SOPInstanceUID.dcm, until SIGINT or SIGTERM.
 
-    What has its name is whole: a file is written under a temporary name and renamed when it is complete.
+    What has its name is whole: a file is written under a temporary name and renamed when it is complete. With --tls,
+    renewed certificates are used for new connections; SIGHUP says at once whether they can be.
 
     Example: aiodicom storescp 11112 --bind 0.0.0.0 -aet STORE -od 'in/{StudyInstanceUID}/{SOPInstanceUID}.dcm'
+
+    With TLS: aiodicom storescp 2762 --bind 0.0.0.0 -od in --tls --cert me.pem --key me.key --ca ca.pem
     """
     if discard and folder is not None:
         raise typer.BadParameter("what is thrown away goes to no folder", param_hint="'-od' and '--discard'")
@@ -131,6 +154,8 @@ def storescp(
         root, _ = folder_of(root)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'-od'") from None
+    if proxies and not proxy_protocol:
+        raise typer.BadParameter("this is of no use without --proxy-protocol", param_hint="'--proxy-from'")
     if study_command is not None:
         _check_study_command(study_command, discard)
     settings = Settings(
@@ -144,6 +169,7 @@ def storescp(
         aiodicom.Timeouts(artim=options.timeout(artim), idle=options.timeout(idle)),
         study_command,
         study_end_after,
+        security.verify_ae_title,
         verbose,
         debug,
     )
@@ -153,14 +179,17 @@ def storescp(
     async def work(stop: asyncio.Event) -> int:
         if settings.folder is not None:
             _check_folder(root)
+        context = security.context()
+        listening_options: dict[str, Any] = {"ssl": context, "proxy_protocol": proxies or proxy_protocol}
         with _advice_on_binding():
             if workers == 1:
                 server = make_server(settings)
-                listening = await server.listen(address, port)
+                listening = await server.listen(address, port, **listening_options)
                 _announce(listening.addresses)
                 gc.freeze()  # what is there so far stays: collections need not look at it among many associations
-                await stop.wait()
-                await server.drain()
+                with _on_hangup(None if context is None else context.reload):
+                    await stop.wait()
+                    await server.drain()
                 _summarise([server.counters], server.counters)
             else:
                 serving: list[Serving] = []
@@ -169,9 +198,21 @@ def storescp(
                     serving.append(ready)
                     _announce(ready.addresses)
 
+                def reload() -> None:
+                    for each in serving:
+                        each.reload_certificates()
+
                 async with settings_of_workers(settings) as theirs:
-                    running = serve(_FACTORY, address, port, workers=workers, arguments=(theirs,), on_ready=on_ready)
-                    with suppress(Interrupted):
+                    running = serve(
+                        _FACTORY,
+                        address,
+                        port,
+                        workers=workers,
+                        arguments=(theirs,),
+                        on_ready=on_ready,
+                        **listening_options,
+                    )
+                    with suppress(Interrupted), _on_hangup(None if context is None else reload):
                         await unless_stopped(stop, running)
                 for each in serving:
                     _summarise(each.workers, each.counters)
@@ -213,6 +254,20 @@ def _advice_on_binding() -> Iterator[None]:
         if error.errno not in _BINDING:
             raise
         raise LocalError(f"{error.strerror} ({_BINDING[error.errno]})") from error
+
+
+@contextmanager
+def _on_hangup(reload: Callable[[], object] | None) -> Iterator[None]:
+    """Has SIGHUP read the certificates anew; without any it ends the process, as ever."""
+    if reload is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 def _announce(addresses: Iterable[tuple[str, int]]) -> None:

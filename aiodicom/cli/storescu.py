@@ -14,6 +14,7 @@ import typer
 import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
+from aiodicom.cli.security import ClientTLS, Identity, connecting
 from aiodicom.errors import StatusError
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.sources import KnownFile
@@ -27,6 +28,7 @@ __all__ = ["storescu"]
 _COMMAND = "storescu"
 
 
+@options.grouped
 def storescu(
     host: options.Host,
     port: options.Port,
@@ -42,6 +44,9 @@ def storescu(
     connect_timeout: options.ConnectTimeout = 15,
     acse_timeout: options.AcseTimeout = 30,
     dimse_timeout: options.DimseTimeout = 60,
+    local_address: options.LocalAddress = None,
+    security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
+    identity: Identity = Identity(),  # noqa: B008 (immutable)
     as_json: options.Json = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
@@ -52,6 +57,8 @@ def storescu(
     pixels are encoded anew. Files that are no DICOM are named and skipped.
 
     Example: aiodicom storescu pacs.example.org 104 -aec PACS study/ --associations auto
+
+    With TLS: aiodicom storescu pacs.example.org 2762 -aec PACS study/ --tls --ca ca.pem --cert me.pem --key me.key
     """
     output.configure_logging(verbose, debug)
     side_by_side = options.choice(associations)
@@ -62,19 +69,22 @@ def storescu(
         dimse=options.timeout(dimse_timeout),
     )
 
-    async def connect(contexts: Sequence[tuple[str, Sequence[str]]]) -> aiodicom.Association:
-        return await aiodicom.connect(
-            host,
-            port,
-            calling_aet=calling_aet,
-            called_aet=called_aet,
-            contexts=contexts,
-            max_pdu=max_pdu,
-            window=MOST_WINDOW if outstanding == "auto" else outstanding,
-            timeouts=timeouts,
-        )
-
     async def work(stop: asyncio.Event) -> int:
+        more = connecting(local_address, security, identity)
+
+        async def connect(contexts: Sequence[tuple[str, Sequence[str]]]) -> aiodicom.Association:
+            return await aiodicom.connect(
+                host,
+                port,
+                calling_aet=calling_aet,
+                called_aet=called_aet,
+                contexts=contexts,
+                max_pdu=max_pdu,
+                window=MOST_WINDOW if outstanding == "auto" else outstanding,
+                timeouts=timeouts,
+                **more,
+            )
+
         allow_descriptors(MOST_ASSOCIATIONS if side_by_side == "auto" else side_by_side)
         tally = _Tally()
         job = StoreJob(scan(map(str, paths)), connect, tally, associations=side_by_side, window=outstanding)

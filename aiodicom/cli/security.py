@@ -1,0 +1,262 @@
+"""The options that have to do with TLS (PS3.15 B) and with who the user is (PS3.7 D.3.3.7), as groups.
+
+A command takes a group as a parameter: see `options.grouped`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+import aiodicom
+from aiodicom.errors import LocalError
+from aiodicom.net.tls import ServerContext
+from aiodicom.ul.pdu import UserIdentityType
+
+__all__ = ["ClientTLS", "Identity", "ServerTLS", "TLSProfileOption", "Verify", "connecting"]
+
+#: Bytes that a field of the user identity has room for: its length is two bytes.
+_MOST = 0xFFFF
+
+
+class TLSProfileOption(StrEnum):
+    """The profiles of PS3.15 B by the names that DCMTK's options have."""
+
+    RFC_8996 = "8996"
+    RFC_8996_MODIFIED = "8996-mod"
+    NON_DOWNGRADING = "bcp195-nd"
+    EXTENDED = "bcp195-ex"
+    BCP_195 = "bcp195"
+
+
+_PROFILES = {
+    TLSProfileOption.RFC_8996: aiodicom.TLSProfile.BCP_195_RFC_8996_9325,
+    TLSProfileOption.RFC_8996_MODIFIED: aiodicom.TLSProfile.MODIFIED_BCP_195_RFC_8996_9325,
+    TLSProfileOption.NON_DOWNGRADING: aiodicom.TLSProfile.NON_DOWNGRADING_BCP_195,
+    TLSProfileOption.EXTENDED: aiodicom.TLSProfile.EXTENDED_BCP_195,
+    TLSProfileOption.BCP_195: aiodicom.TLSProfile.BCP_195,
+}
+
+
+class Verify(StrEnum):
+    """Whether a client has to have a certificate."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    NO = "no"
+
+
+_VERIFY = {
+    None: None,
+    Verify.REQUIRED: ssl.CERT_REQUIRED,
+    Verify.OPTIONAL: ssl.CERT_OPTIONAL,
+    Verify.NO: ssl.CERT_NONE,
+}
+
+_Tls = Annotated[bool, typer.Option("--tls", help="Use TLS.")]
+_Profile = Annotated[
+    TLSProfileOption,
+    typer.Option(
+        "--tls-profile",
+        metavar="PROFILE",
+        help="Of PS3.15 B: 8996 (BCP 195 RFC 8996, 9325), 8996-mod (its modified form), or one of the retired ones: "
+        "bcp195-nd (non-downgrading), bcp195-ex (extended), bcp195 (with TLS 1.0 and 1.1).",
+    ),
+]
+_Cert = Annotated[
+    Path | None,
+    typer.Option(
+        "--cert", metavar="FILE", show_default=False, help="Our certificate, and those of its issuers behind it (PEM)."
+    ),
+]
+_Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", metavar="FILE", show_default=False, help="Its private key (PEM); without it, in the file of --cert."
+    ),
+]
+_KeyPassword = Annotated[
+    Path | None,
+    typer.Option("--key-password-file", metavar="FILE", show_default=False, help="File with the key's password."),
+]
+
+
+class ClientTLS(NamedTuple):
+    """TLS of a command that connects."""
+
+    tls: _Tls = False
+    tls_profile: _Profile = TLSProfileOption.RFC_8996
+    cert: _Cert = None
+    key: _Key = None
+    key_password_file: _KeyPassword = None
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca",
+            metavar="PATH",
+            show_default="the system's",
+            help="Authorities that the peer's certificate may be issued by: PEM file, or folder with hashed names.",
+        ),
+    ] = None
+    server_name: Annotated[
+        str | None,
+        typer.Option(
+            "--server-name", metavar="NAME", show_default="HOST", help="Name that the peer's certificate is to be for."
+        ),
+    ] = None
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Accept any certificate of the peer: for tests, anybody may be there.")
+    ] = False
+
+    def context(self) -> ssl.SSLContext | None:
+        """The context to connect with. Raises `LocalError` for files that can't be used."""
+        if not self.tls:
+            _need_tls(self)
+            return None
+        return aiodicom.tls_client_context(
+            _PROFILES[self.tls_profile],
+            ca=self.ca,
+            cert=self.cert,
+            key=self.key,
+            key_password=_secret(self.key_password_file),
+            verify=not self.insecure,
+        )
+
+
+class ServerTLS(NamedTuple):
+    """TLS of a command that listens."""
+
+    tls: _Tls = False
+    tls_profile: _Profile = TLSProfileOption.RFC_8996
+    cert: _Cert = None
+    key: _Key = None
+    key_password_file: _KeyPassword = None
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca",
+            metavar="PATH",
+            show_default=False,
+            help="Authorities that certificates of clients are issued by: PEM file, or folder with hashed names.",
+        ),
+    ] = None
+    verify_client: Annotated[
+        Verify | None,
+        typer.Option(
+            "--verify-client",
+            metavar="required|optional|no",
+            show_default="required with --ca, else no",
+            help="Whether clients have to have a certificate.",
+        ),
+    ] = None
+    verify_ae_title: Annotated[
+        bool,
+        typer.Option("--verify-ae-title", help="Reject clients whose certificate is not for their calling AE title."),
+    ] = False
+
+    def context(self) -> ServerContext | None:
+        """The context to listen with. Raises `LocalError` for files that can't be used."""
+        if not self.tls:
+            _need_tls(self)
+            return None
+        if self.cert is None:
+            raise typer.BadParameter("a server needs a certificate", param_hint="'--cert'")
+        if self.ca is None and (self.verify_ae_title or self.verify_client not in (None, Verify.NO)):
+            raise typer.BadParameter("clients are not verified without authorities", param_hint="'--ca'")
+        return aiodicom.tls_server_context(
+            _PROFILES[self.tls_profile],
+            cert=self.cert,
+            key=self.key,
+            key_password=_secret(self.key_password_file),
+            ca=self.ca,
+            verify=_VERIFY[self.verify_client],
+        )
+
+
+class Identity(NamedTuple):
+    """Who a command says that its user is."""
+
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="NAME", show_default=False, help="User name to tell the peer.")
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", show_default=False, help="File with the user's password."),
+    ] = None
+    kerberos: Annotated[
+        Path | None,
+        typer.Option(
+            "--kerberos", metavar="FILE", show_default=False, help="Kerberos service ticket to identify the user by."
+        ),
+    ] = None
+    saml: Annotated[
+        Path | None,
+        typer.Option("--saml", metavar="FILE", show_default=False, help="SAML assertion to identify the user by."),
+    ] = None
+    jwt: Annotated[
+        Path | None,
+        typer.Option("--jwt", metavar="FILE", show_default=False, help="JSON web token to identify the user by."),
+    ] = None
+    positive_response: Annotated[
+        bool, typer.Option("--positive-response", help="Ask the peer to say that it has accepted the user.")
+    ] = False
+
+    def user_identity(self) -> aiodicom.UserIdentity | None:
+        """What the association is to be proposed with. Raises `OSError`, and `LocalError` for what is too long."""
+        given = [name for name in ("user", "kerberos", "saml", "jwt") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise typer.BadParameter(
+                "an association has one user identity", param_hint=" and ".join(f"'--{name}'" for name in given)
+            )
+        if self.password_file is not None and self.user is None:
+            raise typer.BadParameter("whose password?", param_hint="'--password-file' without '--user'")
+        if self.user is not None:
+            name = self.user.encode()
+            if self.password_file is None:
+                return self._identity(UserIdentityType.USERNAME, name)
+            return self._identity(UserIdentityType.USERNAME_AND_PASSCODE, name, _secret(self.password_file) or b"")
+        if self.kerberos is not None:
+            return self._identity(UserIdentityType.KERBEROS_SERVICE_TICKET, self.kerberos.read_bytes())
+        if self.saml is not None:
+            return self._identity(UserIdentityType.SAML_ASSERTION, self.saml.read_bytes())
+        if self.jwt is not None:
+            return self._identity(UserIdentityType.JSON_WEB_TOKEN, self.jwt.read_bytes().strip())
+        if self.positive_response:
+            raise typer.BadParameter("there is no user to accept", param_hint="'--positive-response'")
+        return None
+
+    def _identity(self, kind: UserIdentityType, primary: bytes, secondary: bytes = b"") -> aiodicom.UserIdentity:
+        if max(len(primary), len(secondary)) > _MOST:
+            raise LocalError(f"a user identity of {max(len(primary), len(secondary)):,} bytes is longer than {_MOST:,}")
+        return aiodicom.UserIdentity(kind, self.positive_response, primary, secondary)
+
+
+def connecting(local_address: str | None, security: ClientTLS, identity: Identity) -> dict[str, Any]:
+    """What these options are as keywords of `aiodicom.connect`. Raises `LocalError` or `OSError` for their files."""
+    return {
+        "local_addr": None if local_address is None else (local_address, 0),
+        "ssl": security.context(),
+        "server_hostname": security.server_name,
+        "user_identity": identity.user_identity(),
+    }
+
+
+def _need_tls(group: ClientTLS | ServerTLS) -> None:
+    """Refuses options that would do nothing: who gave them believes that there is TLS."""
+    for name, value in zip(group._fields, group, strict=True):
+        if value != group._field_defaults[name]:
+            raise typer.BadParameter("this is of no use without --tls", param_hint=f"'--{name.replace('_', '-')}'")
+
+
+def _secret(path: Path | None) -> bytes | None:
+    """What is in a file, without the end of its line. Raises `LocalError`."""
+    if path is None:
+        return None
+    try:
+        return path.read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+    except OSError as error:
+        raise LocalError(f"{path}: {error.strerror}") from error
