@@ -226,6 +226,8 @@ class Listener:
 
     def on_failed(self, transport: Transport, connection: socket.socket, error: BaseException) -> None:
         """A connection came to nothing."""
+        if transport not in self._opening:
+            return  # its handshake ended in the very turn of the loop in which it was given up
         self._forget(transport)
         self._close(connection)
         if isinstance(error, OSError):  # no TLS handshake, or not in time
