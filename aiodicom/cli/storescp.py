@@ -184,10 +184,10 @@ def storescp(
         with _advice_on_binding():
             if workers == 1:
                 server = make_server(settings)
-                listening = await server.listen(address, port, **listening_options)
-                _announce(listening.addresses)
-                gc.freeze()  # what is there so far stays: collections need not look at it among many associations
                 with _on_hangup(None if context is None else context.reload):
+                    listening = await server.listen(address, port, **listening_options)
+                    _announce(listening.addresses)
+                    gc.freeze()  # what is there so far stays: collections need not look at it among many associations
                     await stop.wait()
                     await server.drain()
                 _summarise([server.counters], server.counters)

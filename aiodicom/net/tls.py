@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -39,6 +40,9 @@ Path_ = str | os.PathLike[str]
 Certificate = Mapping[str, Any]
 
 Context = TypeVar("Context", bound=ssl.SSLContext)
+
+#: How OpenSSL's library and the place in Python's source stand around the words of an error.
+_SOURCE = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 
 #: Finite field Diffie-Hellman with 2048 bits, group ffdhe2048 of RFC 7919.
 _DH_PARAMETERS = Path(__file__).with_name("ffdhe2048.pem")
@@ -424,7 +428,9 @@ def _reason(error: ssl.SSLError) -> str:
     """What OpenSSL says, without where in its source."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
-    return (error.reason or error.strerror or str(error)).replace("_", " ").lower()
+    if error.reason:
+        return error.reason.replace("_", " ").lower()
+    return _SOURCE.sub("", str(error.strerror or error))
 
 
 def handshake_failed(error: OSError) -> TLSHandshakeFailed:

@@ -78,15 +78,22 @@ class Command:
 
     def wait_for_line(self, start: str) -> str:
         """The first line on stderr that begins so."""
+        return self._wait_for(lambda line: line.startswith(start))
+
+    def wait_for_words(self, words: str) -> str:
+        """The first line on stderr that has these words in it."""
+        return self._wait_for(lambda line: words in line)
+
+    def _wait_for(self, is_it: Callable[[str], bool]) -> str:
         assert self._process.stderr is not None
         deadline = time.monotonic() + PATIENCE
         descriptor = self._process.stderr.fileno()
         while True:
             for line in self._seen.splitlines(keepends=True):
-                if line.startswith(start) and line.endswith("\n"):
+                if is_it(line) and line.endswith("\n"):
                     return line.rstrip("\n")
             ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"no line {start!r} on stderr: {self._seen}"
+            assert ready, f"no such line on stderr: {self._seen}"
             some = os.read(descriptor, 65536).decode()
             assert some, f"the command ended: {self._seen}"
             self._seen += some
