@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiodicom
 from tests.interop.objects import Part10
@@ -59,8 +59,8 @@ class Receiving:
 
 
 @contextlib.asynccontextmanager
-async def receiving() -> AsyncIterator[Receiving]:
-    """An aiodicom server on this loop."""
+async def receiving(**options: Any) -> AsyncIterator[Receiving]:
+    """An aiodicom server on this loop, listening with these options."""
     server = aiodicom.Server()
 
     @server.on_c_echo
@@ -75,7 +75,7 @@ async def receiving() -> AsyncIterator[Receiving]:
         )
         return aiodicom.Status.SUCCESS
 
-    async with server.listen("127.0.0.1", 0) as listening:
+    async with server.listen("127.0.0.1", 0, **options) as listening:
         state = Receiving(listening.port, server)
         yield state
 
