@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import aiodicom
+from tests.certificates import Authority
 from tests.cli.conftest import PATIENCE
 from tests.cli.objects import put
 
@@ -32,16 +33,25 @@ def blocks() -> list[tuple[str, str]]:
 
 
 BLOCKS = blocks()
-# An example with both ends stands alone, like one with neither.
-SERVERS = [block for block in BLOCKS if ".listen(" in block[1] and not re.search(r"\.(connect|Pool)\(", block[1])]
+# An example with both ends stands alone, like one with neither, and one whose other end is a load balancer.
+SERVERS = [
+    block
+    for block in BLOCKS
+    if ".listen(" in block[1] and not re.search(r"\.(connect|Pool)\(|proxy_protocol=", block[1])
+]
 CLIENTS = [block for block in BLOCKS if re.search(r"\.(connect|Pool)\(", block[1]) and ".listen(" not in block[1]]
 OTHERS = [block for block in BLOCKS if block not in SERVERS and block not in CLIENTS]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where an example runs: it has a file to send."""
+    """Where an example runs: it has a file to send, and certificates."""
     put(tmp_path / "slice.dcm", "1.2.3")
+    authority = Authority(tmp_path)
+    authority.issue("server", "localhost")
+    authority.issue("ct1", "CT1")
+    for name in ("pacs", "clinic"):
+        authority.issue(name, f"{name}.example.org")
     return tmp_path
 
 
