@@ -219,8 +219,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             self._read_on()
 
     def _read_on(self) -> None:
-        self.protocol.paused_since = None
-        self.protocol.touch(self.time())
+        self.protocol.read_on(self.time())
         if not self.connection.is_closing():
             self.connection.resume_reading()
 
