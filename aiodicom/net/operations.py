@@ -353,4 +353,7 @@ def _source(dataset: Any, context: AcceptedContext) -> MemorySource:
 def _tag(attribute: Attribute) -> int:
     from aiodicom.dataset._dataset import to_tag
 
-    return int(to_tag(attribute))
+    try:
+        return int(to_tag(attribute))
+    except (KeyError, ValueError, TypeError):
+        raise LocalError(f"{attribute!r} is neither a tag nor the keyword of one") from None

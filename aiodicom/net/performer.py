@@ -272,6 +272,8 @@ class Performer:
             if self._tasks is None:
                 self._tasks = {}
             self._tasks[request] = task
+            if self._is_over:  # the handler itself has ended the association
+                task.cancel()
 
     async def _stream(self, handler: Handler, request: ServiceRequest) -> Any:
         """Runs a handler that takes the fragments; the answer has to wait until all of them have come."""
