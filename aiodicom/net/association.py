@@ -494,7 +494,7 @@ class Association(Operations):
         elif kind is RequestRefused:
             self._performer.on_refused(event)  # type: ignore[arg-type]
         elif kind is CancelReceived:
-            self._performer.on_cancel(event.message_id)  # type: ignore[union-attr]
+            self.on_cancel(event.message_id)  # type: ignore[union-attr]
         elif isinstance(event, Ended):
             self._end(event.error)
         elif isinstance(event, ReleaseRequested):
@@ -502,6 +502,10 @@ class Association(Operations):
         elif isinstance(event, (AssociateIndication, AssociateConfirm)):
             assert self._establish is not None
             self._establish(self, event.pdu, now)
+
+    def on_cancel(self, message_id: int) -> None:
+        """The peer wants no more of an operation."""
+        self._performer.on_cancel(message_id)
 
     def on_gone(self, error: RemoteError) -> None:
         """The peer has left while it was not listened to."""
