@@ -15,14 +15,32 @@ if TYPE_CHECKING:
     from aiodicom.dimse.events import AcceptedContext, Timeouts
     from aiodicom.metrics import Counters
     from aiodicom.net.acceptor import Rejection
+    from aiodicom.net.answers import Answer
     from aiodicom.net.association import Association
     from aiodicom.net.connect import connect
+    from aiodicom.net.handlers import Handlers
     from aiodicom.net.pool import Pool
-    from aiodicom.net.requests import EchoRequest, StoreRequest
+    from aiodicom.net.requests import (
+        EchoRequest,
+        FindRequest,
+        GetRequest,
+        MoveRequest,
+        NActionRequest,
+        NCreateRequest,
+        NDeleteRequest,
+        NEventReportRequest,
+        NGetRequest,
+        NSetRequest,
+        StoreRequest,
+    )
+    from aiodicom.net.responses import Matches
+    from aiodicom.net.results import Result, RetrieveResult
+    from aiodicom.net.retrieval import Retrieved
     from aiodicom.net.run import run
     from aiodicom.net.serve import Serving, serve
     from aiodicom.net.server import Server
     from aiodicom.net.sinks import BodySink, Discarded, Spooled, Streamed
+    from aiodicom.net.suboperations import Destination, MoveOriginator, SubOperation
     from aiodicom.net.tls import (
         TLSProfile,
         admit_by_certificate,
@@ -33,6 +51,18 @@ if TYPE_CHECKING:
     from aiodicom.part10.dicomdir import FileSet
     from aiodicom.part10.reader import dcmread
     from aiodicom.part10.writer import dcmwrite
+    from aiodicom.standard.models import (
+        CompositeInstanceRetrieveWithoutBulkData,
+        CompositeInstanceRoot,
+        InformationModel,
+        ModalityWorklist,
+        PatientRoot,
+        PatientStudyOnly,
+        StudyRoot,
+        UPSPull,
+        UPSQuery,
+        UPSWatch,
+    )
     from aiodicom.standard.status import Status, StatusCategory
     from aiodicom.standard.uids import VERIFICATION
     from aiodicom.ul.negotiation import ANY, Support
@@ -43,17 +73,40 @@ __version__ = "0.1.0"
 _MODULES = {
     "ANY": "aiodicom.ul.negotiation",
     "AcceptedContext": "aiodicom.dimse.events",
+    "Answer": "aiodicom.net.answers",
     "Association": "aiodicom.net.association",
     "BodySink": "aiodicom.net.sinks",
+    "CompositeInstanceRetrieveWithoutBulkData": "aiodicom.standard.models",
+    "CompositeInstanceRoot": "aiodicom.standard.models",
     "Counters": "aiodicom.metrics",
     "DataElement": "aiodicom.dataset",
     "Dataset": "aiodicom.dataset",
+    "Destination": "aiodicom.net.suboperations",
     "Discarded": "aiodicom.net.sinks",
     "EchoRequest": "aiodicom.net.requests",
     "FileSet": "aiodicom.part10.dicomdir",
+    "FindRequest": "aiodicom.net.requests",
+    "GetRequest": "aiodicom.net.requests",
+    "Handlers": "aiodicom.net.handlers",
+    "InformationModel": "aiodicom.standard.models",
+    "Matches": "aiodicom.net.responses",
+    "ModalityWorklist": "aiodicom.standard.models",
+    "MoveOriginator": "aiodicom.net.suboperations",
+    "MoveRequest": "aiodicom.net.requests",
+    "NActionRequest": "aiodicom.net.requests",
+    "NCreateRequest": "aiodicom.net.requests",
+    "NDeleteRequest": "aiodicom.net.requests",
+    "NEventReportRequest": "aiodicom.net.requests",
+    "NGetRequest": "aiodicom.net.requests",
+    "NSetRequest": "aiodicom.net.requests",
+    "PatientRoot": "aiodicom.standard.models",
+    "PatientStudyOnly": "aiodicom.standard.models",
     "PersonName": "aiodicom.dataset",
     "Pool": "aiodicom.net.pool",
     "Rejection": "aiodicom.net.acceptor",
+    "Result": "aiodicom.net.results",
+    "RetrieveResult": "aiodicom.net.results",
+    "Retrieved": "aiodicom.net.retrieval",
     "Sequence": "aiodicom.dataset",
     "Server": "aiodicom.net.server",
     "Serving": "aiodicom.net.serve",
@@ -62,10 +115,15 @@ _MODULES = {
     "StatusCategory": "aiodicom.standard.status",
     "StoreRequest": "aiodicom.net.requests",
     "Streamed": "aiodicom.net.sinks",
+    "StudyRoot": "aiodicom.standard.models",
+    "SubOperation": "aiodicom.net.suboperations",
     "Support": "aiodicom.ul.negotiation",
     "TLSProfile": "aiodicom.net.tls",
     "Tag": "aiodicom.dataset",
     "Timeouts": "aiodicom.dimse.events",
+    "UPSPull": "aiodicom.standard.models",
+    "UPSQuery": "aiodicom.standard.models",
+    "UPSWatch": "aiodicom.standard.models",
     "UserIdentity": "aiodicom.ul.pdu",
     "VERIFICATION": "aiodicom.standard.uids",
     "admit_by_certificate": "aiodicom.net.tls",
@@ -84,19 +142,41 @@ _MODULES = {
 
 __all__ = [
     "ANY",
-    "VERIFICATION",
     "AcceptedContext",
+    "Answer",
     "Association",
     "BodySink",
+    "CompositeInstanceRetrieveWithoutBulkData",
+    "CompositeInstanceRoot",
     "Counters",
     "DataElement",
     "Dataset",
+    "Destination",
     "Discarded",
     "EchoRequest",
     "FileSet",
+    "FindRequest",
+    "GetRequest",
+    "Handlers",
+    "InformationModel",
+    "Matches",
+    "ModalityWorklist",
+    "MoveOriginator",
+    "MoveRequest",
+    "NActionRequest",
+    "NCreateRequest",
+    "NDeleteRequest",
+    "NEventReportRequest",
+    "NGetRequest",
+    "NSetRequest",
+    "PatientRoot",
+    "PatientStudyOnly",
     "PersonName",
     "Pool",
     "Rejection",
+    "Result",
+    "RetrieveResult",
+    "Retrieved",
     "Sequence",
     "Server",
     "Serving",
@@ -105,11 +185,17 @@ __all__ = [
     "StatusCategory",
     "StoreRequest",
     "Streamed",
+    "StudyRoot",
+    "SubOperation",
     "Support",
     "TLSProfile",
     "Tag",
     "Timeouts",
+    "UPSPull",
+    "UPSQuery",
+    "UPSWatch",
     "UserIdentity",
+    "VERIFICATION",
     "__version__",
     "admit_by_certificate",
     "check_certificate_ae_title",

@@ -13,6 +13,7 @@ AiodicomError
 │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
 │   ├── StatusError                 a response with a failure status
 │   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
+├── OperationRefused                raised by a handler: the status to answer with
 └── DecodeError                     malformed DICOM data: offset, tag path, reason
 """
 
@@ -29,6 +30,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "LocalError",
+    "OperationRefused",
     "ProtocolViolation",
     "RemoteError",
     "StatusError",
@@ -151,7 +153,8 @@ class ProtocolViolation(RemoteError):
 class StatusError(RemoteError):
     """The peer answered with a failure status.
 
-    Attributes: ``status`` (`aiodicom.Status`), ``error_comment`` (str or None), ``response`` (the response message).
+    Attributes: ``status`` (`aiodicom.Status`), ``error_comment`` (str or None), ``response`` (the response message; of
+    C-GET and C-MOVE the `aiodicom.RetrieveResult`).
     """
 
     def __init__(self, status: int, message: str, error_comment: str | None = None, response: object = None) -> None:
@@ -171,6 +174,21 @@ class DeadlineExceeded(RemoteError, TimeoutError):
         super().__init__(f"no {what} within {seconds:g} s")
         self.what = what
         self.seconds = seconds
+
+
+class OperationRefused(AiodicomError):
+    """A handler raises it to answer a request with a failure: the status, with what the response may say about it
+    (PS3.7 annex C).
+
+    Attributes: ``status``, ``error_comment`` (at most 64 characters, which the peer sees), ``offending_elements``
+    (tags).
+    """
+
+    def __init__(self, status: int, error_comment: str | None = None, offending_elements: tuple[int, ...] = ()) -> None:
+        super().__init__(f"refused with status {status:04X}H" + (f": {error_comment}" if error_comment else ""))
+        self.status = status
+        self.error_comment = error_comment
+        self.offending_elements = offending_elements
 
 
 class DecodeError(AiodicomError):

@@ -189,6 +189,17 @@ cdef class Exchange:
                 self.counters.failures += 1
         return 0
 
+    def encode_response(self, int context_id, response):
+        """Returns the PDU of a response that a data set follows, for `send_pending`."""
+        return encode_command_pdus(context_id, encode_command(response), self.fragment_size)
+
+    def send_pending(self, int context_id, encoded, data, now):
+        """Sends a pending response that has been encoded, and its data set."""
+        self.require_sending()
+        self.last_activity = now
+        self.outgoing.append(encoded)
+        self.outgoing += encode_data(context_id, data, self.fragment_size, True)
+
     def send_cancel(self, int context_id, message_id):
         """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
         self.send(context_id, encode_command(CCancelRQ(message_id)))

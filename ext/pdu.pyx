@@ -18,6 +18,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from aiodicom.errors import DecodeError
 from aiodicom.ul.pdu import PduError
 
 cdef enum:
@@ -156,6 +157,38 @@ cdef class Receiver:
                 return True
             offset += HEADER + <Py_ssize_t> get_u32(&view[offset + 2])
         return False
+
+    def commands_announced(self, data):
+        """Returns the commands of whole P-DATA-TF PDUs in `data`, bytes that are next to be received; they are only looked at.
+
+        Commands in several fragments are left out, and so is what is malformed: it will be refused when it is received.
+        """
+        cdef bytes ahead = bytes(data)
+        cdef Py_ssize_t offset = 0
+        if self.head_size == HEADER:
+            offset = self.left - (self.item_size if self.item_size < HEADER else 0)
+        elif self.head_size:
+            ahead = PyBytes_FromStringAndSize(<char*> self.head, self.head_size) + ahead
+        cdef const uint8_t[::1] view = ahead
+        cdef Py_ssize_t size = view.shape[0]
+        cdef Py_ssize_t end, item
+        cdef list commands = []
+        while offset + HEADER <= size:
+            end = offset + HEADER + <Py_ssize_t> get_u32(&view[offset + 2])
+            if view[offset] == P_DATA_TF and end <= size:
+                offset += HEADER
+                while offset + HEADER <= end:
+                    item = 4 + <Py_ssize_t> get_u32(&view[offset])
+                    if item < HEADER or offset + item > end:
+                        break
+                    if view[offset + 5] & (IS_COMMAND | IS_LAST) == IS_COMMAND | IS_LAST:
+                        try:
+                            commands.append(self.decode(ahead[offset + HEADER : offset + item]))
+                        except DecodeError:
+                            pass
+                    offset += item
+            offset = end
+        return commands
 
     def accept_contexts(self, context_ids):
         """Names the presentation contexts on which data may come."""

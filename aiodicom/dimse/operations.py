@@ -72,6 +72,11 @@ class InvokedOperations:
             operation.started = now
             self._operations[message_id] = self._operations.pop(message_id)
 
+    def postpone(self, seconds: float) -> None:
+        """Lets the waiting for every operation take so much longer."""
+        for operation in self._operations.values():
+            operation.started += seconds
+
     def oldest(self) -> Operation | None:
         """Returns the operation that has waited longest for a sign of the peer."""
         for operation in self._operations.values():

@@ -186,8 +186,11 @@ class Protocol(Exchange):
 
     # --- bytes and time ---------------------------------------------------------------------------------------------
 
-    def touch(self, now: float) -> None:
-        """Starts the idle time anew."""
+    def read_on(self, now: float) -> None:
+        """The owner reads again: the idle time starts anew, and no response could come meanwhile."""
+        if self.paused_since is not None:
+            self.invoked.postpone(now - self.paused_since)
+            self.paused_since = None
         self.last_activity = now
 
     def next_deadline(self) -> float | None:
@@ -221,7 +224,8 @@ class Protocol(Exchange):
         if self.can_send:
             oldest = self.invoked.oldest()
             if oldest is not None:
-                if timeouts.dimse is not None and self.blocked_since is None:
+                # While we don't read, no response can come.
+                if timeouts.dimse is not None and self.blocked_since is None and self.paused_since is None:
                     due.append((oldest.started + timeouts.dimse, f"{oldest.request.SERVICE} response", timeouts.dimse))
             elif (
                 timeouts.idle is not None

@@ -7,13 +7,12 @@ three buffers, of which the last, with the pixels, is shared by all.
 from __future__ import annotations
 
 import itertools
-import uuid
 from array import array
 from math import isqrt
 from struct import pack
 from typing import NamedTuple
 
-from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, generate_uid
 
 __all__ = ["CT_IMAGE_STORAGE", "Instance", "SyntheticCT"]
 
@@ -45,7 +44,7 @@ class SyntheticCT:
     def __init__(self, rows: int = 512, columns: int = 512) -> None:
         if not (0 < rows <= 65535 and 0 < columns <= 65535):
             raise ValueError(f"{rows} x {columns} pixels are not what Rows and Columns can say (PS3.3 C.7.6.3)")
-        root = f"2.25.{uuid.uuid4().int}"
+        root = generate_uid()
         self._prefix = f"{root}.9."
         self._numbers = itertools.count(10 ** (_DIGITS - 1))
         uid_length = len(self._prefix) + _DIGITS

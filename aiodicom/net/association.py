@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from aiodicom.dimse.events import (
     AcceptedContext,
+    CancelReceived,
     Ended,
     ProtocolEvent,
     ReleaseRequested,
@@ -19,7 +20,7 @@ from aiodicom.dimse.events import (
     ResponseReceived,
     Timeouts,
 )
-from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CStoreRQ, CStoreRSP, Message, Request, Response
+from aiodicom.dimse.messages import Message, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.tracing import Tracer, printable
 from aiodicom.errors import (
@@ -27,21 +28,21 @@ from aiodicom.errors import (
     AssociationClosed,
     AssociationRejected,
     ContextNotAccepted,
-    LocalError,
     ProtocolViolation,
     RemoteError,
-    StatusError,
 )
 from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handlers
+from aiodicom.net.operations import Operations
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
-from aiodicom.net.sources import DataSource, Encoded, Storable, open_source
+from aiodicom.net.responses import ResponseStream, Token, check
+from aiodicom.net.sources import DataSource, Encoded
 from aiodicom.net.transport import Transport
 from aiodicom.net.window import Window
-from aiodicom.standard.status import StatusCategory
-from aiodicom.standard.uids import VERIFICATION, uid_name
-from aiodicom.ul._pdu import Budget
+from aiodicom.standard.uids import uid_name
+from aiodicom.store.spool import SpoolFile
+from aiodicom.ul._pdu import Body, Budget
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
 from aiodicom.ul.pdu import AssociateRJ, AssociateRQ, AsynchronousOperationsWindow, ContextResult, UserIdentity
 from aiodicom.ul.table import State
@@ -54,11 +55,14 @@ _numbers = itertools.count(1)
 #: How long the end of an association waits for the peer to close before the socket is closed regardless, in seconds.
 _CLOSE_GRACE = 2.0
 
+#: Data sets of responses up to this size are kept in memory, larger ones in a file without a name.
+_MOST_IN_MEMORY = 8 << 20
+
 #: What a new association does with the peer's proposal, or with the answer to its own: (association, PDU, now).
 Establish = Callable[["Association", Any, float], None]
 
 
-class Association:
+class Association(Operations):
     """A DICOM association, from its transport connection to its end.
 
     `aiodicom.connect` gives one that is open; the handlers of a `Server` see theirs. The operations of an SCU may be
@@ -81,6 +85,7 @@ class Association:
         "_outbox",
         "_performer",
         "_protocol",
+        "_streams",
         "_turns",
         "budget",
         "called_aet",
@@ -132,6 +137,7 @@ class Association:
         self._outbox = Outbox(loop, self._protocol, self.transport)
         self._performer = Performer(self, self._protocol, handlers, self._outbox)
         self._turns = Window()
+        self._streams: set[ResponseStream] | None = None
         self._establish: Establish | None = establish
         self._counters = counters
         self._is_counted = False
@@ -194,67 +200,15 @@ class Association:
         titles = f"{self.calling_aet or '?'} to {self.called_aet or '?'}"
         return f"<Association {self.id} {titles}: {self._protocol.state.description}>"
 
-    # --- operations as SCU ------------------------------------------------------------------------------------------
+    # --- for its operations -----------------------------------------------------------------------------------------
 
-    async def c_echo(self) -> CEchoRSP:
-        """Verifies that the peer answers (C-ECHO, PS3.7 9.1.5).
+    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> AcceptedContext:
+        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any.
 
-        Raises `ContextNotAccepted`, `AssociationClosed`, `StatusError` for a failure status, or the `RemoteError`
-        that ended the association. Cancelled, the association stays usable: the response is dropped when it comes.
+        Raises `ContextNotAccepted`, or why the association is over.
         """
-        context = self._context_for(VERIFICATION, None)
-        response = await self._invoke(context, lambda message_id: CEchoRQ(message_id, VERIFICATION), None)
-        assert isinstance(response, CEchoRSP)
-        return response
-
-    async def c_store(
-        self,
-        source: Storable,
-        *,
-        priority: int = 0,
-        sop_class_uid: str | None = None,
-        sop_instance_uid: str | None = None,
-        transfer_syntax: str | None = None,
-    ) -> CStoreRSP:
-        """Has the peer store a composite SOP instance (C-STORE, PS3.7 9.1.1).
-
-        `source` is the path of a Part 10 file, or the bytes of one; or an encoded data set in memory (bytes, or what
-        has ``tobytes()``), whose SOP class, SOP instance and transfer syntax are then to be given; or a data set, an
-        `aiodicom.Dataset` or pydicom's, which says them itself unless they are given. Memory and data sets must not
-        change until the response is there. `priority` is 0 medium, 1 high, 2 low.
-
-        What is in a transfer syntax that the peer has accepted for its SOP class is sent as it stands, unparsed.
-        Otherwise a native data set (one without compressed pixels) is encoded anew, in a thread, as the peer accepted
-        it: explicit or implicit VR little endian, deflated, or explicit VR big endian. Encapsulated Pixel Data is
-        never touched.
-
-        Raises `ContextNotAccepted` when the peer accepted no context for this SOP class and transfer syntax,
-        `DecodeError` for what is no DICOM file, `OSError` for a file that can't be read, `LocalError` for what can't
-        be encoded, `StatusError` for a failure status (a warning is returned), or the `RemoteError` that ended the
-        association. Cancelled before or after the data set is sent, the association stays usable; cancelled while it
-        is being sent, the association is aborted.
-        """
-        if priority not in (0, 1, 2):
-            raise LocalError(f"a priority of {priority!r} is none: 0 medium, 1 high, 2 low")
-        opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
-        try:
-            context = self._context_for(opened.sop_class_uid, opened.transfer_syntaxes)
-            if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
-                opened = Encoded(opened, context.transfer_syntax)
-            response = await self._invoke(
-                context,
-                lambda message_id: CStoreRQ(message_id, opened.sop_class_uid, opened.sop_instance_uid, priority),
-                opened,
-            )
-        finally:
-            opened.close()
-        assert isinstance(response, CStoreRSP)
-        return response
-
-    def _context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> AcceptedContext:
-        """The context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any."""
         if not self.is_open:
-            raise self._why_closed()
+            raise self.why_closed()
         candidates = self.accepted(abstract_syntax)
         if transfer_syntaxes is None and candidates:
             return candidates[0]
@@ -282,30 +236,45 @@ class Association:
         told = ", ".join(reason.name.lower().replace("_", " ") for reason in reasons)
         return f"{text}: {told}" if told else text
 
-    async def _invoke(
+    async def invoke(
         self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
-    ) -> Response:
-        """Sends a request when it is its turn and returns the final response unless that is a failure."""
+    ) -> ResponseReceived:
+        """Sends a request when it is its turn and returns the response unless that is a failure."""
+        waiter: asyncio.Future[ResponseReceived] = self._loop.create_future()
+        await self.begin(context, build, source, waiter)
+        event = await waiter
+        check(event.message)
+        return event
+
+    async def begin(
+        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None, token: Token
+    ) -> None:
+        """Sends a request when it is its turn; `token` gets its responses, or why none will come.
+
+        Cancelled while a data set is being sent, the association is aborted.
+        """
         if not self._turns.take_now():
+            if self._streams:
+                for stream in tuple(self._streams):
+                    stream.make_room()  # whoever reads it may be the one who waits here
             await self._turns.take()
-        waiter: asyncio.Future[Response] = self._loop.create_future()
         try:
             if isinstance(source, Encoded):
                 await source.encode()
             if not self.is_open:
-                raise self._why_closed()
+                raise self.why_closed()
             if not self._outbox.take_now():
                 await self._outbox.take()
             try:
-                rest = self._outbox.send_request(context.context_id, build, waiter, source)
+                rest = self._outbox.send_request(context.context_id, build, token, source)
                 if rest is not None:
                     await rest
             finally:
                 self._outbox.give()
             self._performer.on_sent()
         except BaseException as error:
-            ended = waiter.exception() if waiter.done() else None
-            waiter.cancel()
+            ended = token.exception() if token.done() else None
+            token.cancel()
             if self._outbox.is_broken:
                 self.abort()
             self._turns.give()
@@ -313,12 +282,27 @@ class Association:
                 raise ended from None
             raise
         # From here the turn is held until the final response comes, also when nobody waits for that any more.
-        response = await waiter
-        if response.status.category not in (StatusCategory.SUCCESS, StatusCategory.WARNING):
-            comment = f": {response.error_comment}" if response.error_comment else ""
-            text = f"{response.SERVICE} failed with status {response.status:04X}H ({response.status.name}){comment}"
-            raise StatusError(response.status, text, response.error_comment, response)
-        return response
+
+    def cancel_operation(self, context: AcceptedContext, message_id: int) -> None:
+        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
+        if self.is_open:
+            self._outbox.send_cancel(context.context_id, message_id)
+
+    def follow(self, stream: ResponseStream) -> None:
+        """Has a stream of responses make room when an operation has to wait."""
+        if self._streams is None:
+            self._streams = set()
+        self._streams.add(stream)
+
+    def unfollow(self, stream: ResponseStream) -> None:
+        """Forgets a stream of responses."""
+        if self._streams is not None:
+            self._streams.discard(stream)
+
+    @property
+    def performer(self) -> Performer:
+        """What performs the requests of the peer."""
+        return self._performer
 
     # --- its end ----------------------------------------------------------------------------------------------------
 
@@ -509,6 +493,8 @@ class Association:
             self._on_response(event)  # type: ignore[arg-type]
         elif kind is RequestRefused:
             self._performer.on_refused(event)  # type: ignore[arg-type]
+        elif kind is CancelReceived:
+            self.on_cancel(event.message_id)  # type: ignore[union-attr]
         elif isinstance(event, Ended):
             self._end(event.error)
         elif isinstance(event, ReleaseRequested):
@@ -516,6 +502,10 @@ class Association:
         elif isinstance(event, (AssociateIndication, AssociateConfirm)):
             assert self._establish is not None
             self._establish(self, event.pdu, now)
+
+    def on_cancel(self, message_id: int) -> None:
+        """The peer wants no more of an operation."""
+        self._performer.on_cancel(message_id)
 
     def on_gone(self, error: RemoteError) -> None:
         """The peer has left while it was not listened to."""
@@ -533,15 +523,18 @@ class Association:
             self._on_closed = None
 
     def _on_response(self, event: ResponseReceived) -> None:
+        token = event.operation.token
         if not event.is_final:
+            token.on_pending(event)
             return
         self._turns.give()
-        waiter: asyncio.Future[Response] = event.operation.token
-        if not waiter.done():
-            waiter.set_result(event.message)
+        if not token.done():
+            token.set_result(event)
 
     def _open_body(self, context: AcceptedContext, message: Message) -> Any:
-        return self._performer.open_body(context, message)
+        if isinstance(message, Request):
+            return self._performer.open_body(context, message)
+        return Body(_MOST_IN_MEMORY, SpoolFile, 0, self.budget)
 
     def _end(self, error: Exception | None) -> None:
         """The association is over: everybody who waits on it learns why."""
@@ -558,7 +551,7 @@ class Association:
             self.log(logging.INFO, "association released" if error is None else "association ended: %s", *_some(error))
         elif isinstance(error, ProtocolViolation):  # who only connects and leaves, such as a load balancer, is not news
             self.log(logging.INFO, "no association: %s", error)
-        reason = error if error is not None else self._why_closed()
+        reason = error if error is not None else self.why_closed()
         for waiter in self._protocol.take_tokens():
             if not waiter.done():
                 waiter.set_exception(reason)
@@ -571,7 +564,8 @@ class Association:
             if future is not None and not future.done():
                 future.set_result(None)
 
-    def _why_closed(self) -> AssociationClosed:
+    def why_closed(self) -> AssociationClosed:
+        """Returns what operations raise once the association is over."""
         why = AssociationClosed(f"the association is over: {self._end_reason or 'it was released'}")
         why.__cause__ = self._end_reason
         return why

@@ -57,6 +57,7 @@ def connect(
     server_hostname: str | None = None,
     local_addr: tuple[str, int] | None = None,
     user_identity: UserIdentity | None = None,
+    handlers: Handlers | None = None,
     timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
 ) -> Connecting:
     """Opens an association with the SCP at `host` and `port`, or behind the unix socket `path`.
@@ -64,7 +65,8 @@ def connect(
     To be awaited, or used as an asynchronous context manager that releases the association; left by an exception it
     aborts it. `contexts` are the proposed presentation contexts, at most 128. `max_pdu` is the largest P-DATA-TF that
     we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
-    than 1 proposes asynchronous operations, and the peer decides.
+    than 1 proposes asynchronous operations, and the peer decides. `handlers` perform what the peer asks of us on this
+    association, such as N-EVENT-REPORT.
 
     `ssl`: a TLS context, such as from `tls_client_context`. `server_hostname`: the name that is asked for (SNI) and
     that the peer's certificate is to be for, where it is another than `host`. `local_addr`: the address and port (0
@@ -91,7 +93,7 @@ def connect(
         raise LocalError(f"port {port} is no address: 1 to 65535")
     if (host is None) == (path is None):
         raise LocalError("connect() takes either a host or the path of a unix socket")
-    return Connecting(proposal, host, port, path, ssl, server_hostname, local_addr, timeouts)
+    return Connecting(proposal, host, port, path, ssl, server_hostname, local_addr, handlers, timeouts)
 
 
 def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]:
@@ -120,6 +122,7 @@ class Connecting:
         ssl: tls.SSLContext | None,
         server_hostname: str | None,
         local_addr: tuple[str, int] | None,
+        handlers: Handlers | None,
         timeouts: Timeouts,
     ) -> None:
         self._proposal = proposal
@@ -127,6 +130,7 @@ class Connecting:
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._local_addr = local_addr
+        self._handlers = handlers
         self._timeouts = timeouts
         self._association: Association | None = None
 
@@ -144,15 +148,17 @@ class Connecting:
         await self._association.__aexit__(kind, error, trace)
 
     async def _open(self) -> Association:
+        handlers = Handlers() if self._handlers is None else self._handlers
         association = Association(
             asyncio.get_running_loop(),
             self._timeouts,
             acceptor=False,
             maximum_length=self._proposal.user_information.maximum_length,
             establish=_establish,
-            handlers=Handlers(),
+            handlers=handlers,
             counters=Counters(),
             budget=default_budget(),
+            on_closed=lambda _: handlers.starter.let_go(),
         )
         association.calling_aet = self._proposal.calling_ae_title
         association.called_aet = self._proposal.called_ae_title

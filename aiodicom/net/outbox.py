@@ -22,10 +22,10 @@ class Outbox:
     """Orders the messages of one association on the wire.
 
     Invariants: while `_is_busy`, a data set has been begun and not ended, so no other message may be; responses wait in
-    `_responses`, requests for the turn. Once `is_broken`, a data set stays incomplete for ever.
+    `_held`, requests for the turn. Once `is_broken`, a data set stays incomplete for ever.
     """
 
-    __slots__ = ("_is_busy", "_loop", "_protocol", "_responses", "_transport", "_turn", "is_broken")
+    __slots__ = ("_free", "_held", "_is_busy", "_loop", "_protocol", "_transport", "_turn", "is_broken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Protocol, transport: Transport) -> None:
         self._loop = loop
@@ -34,7 +34,9 @@ class Outbox:
         self._is_busy = False
         #: Whether nothing more can be sent but A-ABORT.
         self.is_broken = False
-        self._responses: deque[tuple[int, Response]] | None = None
+        #: What is to be sent after the data set that is on its way.
+        self._held: deque[Callable[[], None]] | None = None
+        self._free: asyncio.Future[None] | None = None
         #: One request is sent at a time, and one waits while the peer takes less than is written: the others for it.
         self._turn = Window(1)
 
@@ -93,14 +95,56 @@ class Outbox:
         self._protocol.respond(context_id, request, status, self._loop.time())
         self._transport.flush()
 
-    def send_response(self, context_id: int, response: Response) -> None:
-        """Sends a response, or has it follow the data set that is on its way."""
+    def send_response(self, context_id: int, response: Response, data: bytes | None = None) -> None:
+        """Sends a response, with its encoded data set, or has it follow the data set that is on its way."""
+        self._send(lambda: self._respond(context_id, response, data))
+
+    def send_cancel(self, context_id: int, message_id: int) -> None:
+        """Sends C-CANCEL for an operation in flight, or has it follow the data set that is on its way."""
+        self._send(lambda: self._protocol.send_cancel(context_id, message_id))
+
+    # --- many pending responses -------------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a message can be sent at once, and the peer takes what is written."""
+        return not self._is_busy and not self._transport.is_blocked
+
+    async def ready(self) -> None:
+        """Waits until `is_ready`, or until the association is over."""
+        while not self.is_ready and self._protocol.can_send:
+            if self._is_busy:
+                if self._free is None:
+                    self._free = self._loop.create_future()
+                await asyncio.shield(self._free)
+            else:
+                await self._transport.drain()
+
+    def encode_response(self, context_id: int, response: Response) -> bytes:
+        """Returns what `send_pending` sends before a data set."""
+        return self._protocol.encode_response(context_id, response)
+
+    def send_pending(self, context_id: int, encoded: bytes, data: bytes) -> None:
+        """Sends a pending response that has been encoded, and its data set, when it `is_ready`; what is sent in the
+        same turn of the event loop goes with it.
+        """
+        if self._protocol.can_send:
+            self._protocol.send_pending(context_id, encoded, data, self._loop.time())
+            self._transport.flush_soon(len(encoded) + len(data))
+
+    def _respond(self, context_id: int, response: Response, data: bytes | None) -> None:
+        now = self._loop.time()
+        self._protocol.send_response(context_id, response, now)
+        if data is not None:
+            self._protocol.send_data(context_id, data, is_last=True, now=now)
+
+    def _send(self, send: Callable[[], None]) -> None:
         if self._is_busy:
-            if self._responses is None:
-                self._responses = deque()
-            self._responses.append((context_id, response))
+            if self._held is None:
+                self._held = deque()
+            self._held.append(send)
             return
-        self._protocol.send_response(context_id, response, self._loop.time())
+        send()
         self._transport.flush()
 
     async def _send_pieces(self, context_id: int, source: DataSource) -> None:
@@ -116,11 +160,18 @@ class Outbox:
         self._transport.flush()
 
     def _resume(self) -> None:
-        responses, self._responses = self._responses, None
-        for context_id, response in responses or ():
-            self._protocol.send_response(context_id, response, self._loop.time())
+        held, self._held = self._held, None
+        for send in held or ():
+            send()
+        self._set_free()
+
+    def _set_free(self) -> None:
+        if self._free is not None:
+            self._free.set_result(None)
+            self._free = None
 
     def fail(self, error: Exception) -> None:
         """Lets every request that waits to be sent have this error."""
-        self._responses = None
+        self._held = None
+        self._set_free()
         self._turn.fail(error)

@@ -10,15 +10,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.events import AcceptedContext, RequestReceived, RequestRefused
-from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, Message, Request
+from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NCreateRQ, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import ConnectionLost
+from aiodicom.errors import ConnectionLost, OperationRefused
+from aiodicom.net.answers import Reply, encode_answer, final_status, refusal
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.outbox import Outbox
-from aiodicom.net.requests import EchoRequest, ServiceRequest, StoreRequest
+from aiodicom.net.requests import CancellableRequest, ServiceRequest, StoreRequest, request_for
 from aiodicom.net.sinks import FragmentStream
-from aiodicom.standard.status import Status, StatusCategory
+from aiodicom.net.window import Window
+from aiodicom.standard.status import Status
 from aiodicom.ul._pdu import Body, Discard
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Performer:
         "_loop",
         "_outbox",
         "_protocol",
+        "_retrieval",
+        "_retrievals",
         "_tasks",
         "_waiting",
         "last_body_size",
@@ -66,8 +70,11 @@ class Performer:
         self._protocol = protocol
         self._handlers = handlers
         self._outbox = outbox
-        #: The C-STORE whose data set is arriving.
-        self._incoming: StoreRequest | None = None
+        #: Who takes the objects of a C-GET of ours, in place of the handler of C-STORE, and who waits for that.
+        self._retrieval: Handler | None = None
+        self._retrievals: Window | None = None
+        #: The request whose data set is arriving.
+        self._incoming: ServiceRequest | None = None
         self._waiting: deque[ServiceRequest] | None = None
         #: What runs for the association, by the request that it performs, or by itself.
         self._tasks: dict[object, asyncio.Task[None]] | None = None
@@ -78,36 +85,74 @@ class Performer:
 
     # --- what arrives -----------------------------------------------------------------------------------------------
 
-    def open_body(self, context: AcceptedContext, message: Message) -> Any:
+    def open_body(self, context: AcceptedContext, message: Request) -> Any:
         """Returns the sink for the data set that follows `message`."""
-        handler = self._handlers.find(type(message)) if isinstance(message, CStoreRQ) else None
+        handler = self._handler_of(type(message))
         if handler is None or handler.body is None:
             # What nobody handles is answered so when it is complete; until then its data set has to go somewhere.
             return Discard()
-        assert isinstance(message, CStoreRQ)
-        self._incoming = request = StoreRequest(self._association, context, message)
+        self._incoming = request = request_for(self._association, context, message)
         request.body = handler.body(request)
         if isinstance(request.body, FragmentStream):
+            assert isinstance(request, StoreRequest)
             request.expect_completion()
             self._begin(request)
         return request.body
 
     def on_request(self, event: RequestReceived) -> None:
         """A request is complete."""
-        request: ServiceRequest
         if self._incoming is not None:
             request, self._incoming = self._incoming, None
-            if request.is_streamed:
-                request.complete()
-                return
-            if isinstance(event.body, Body):
-                self.last_body_size = event.body.total
-            elif isinstance(event.body, Discard):
+            if isinstance(request, StoreRequest):
+                if request.is_streamed:
+                    request.complete()
+                    return
+                if isinstance(event.body, Body):
+                    self.last_body_size = event.body.total
+            if isinstance(event.body, Discard):
                 request.body = event.body  # in place of a sink that has failed, perhaps
         else:
-            kind = EchoRequest if type(event.message) is CEchoRQ else ServiceRequest
-            request = kind(self._association, event.context, event.message)
+            request = request_for(self._association, event.context, event.message)
         self._begin(request)
+
+    def on_cancel(self, message_id: int) -> None:
+        """The peer wants no more of an operation, which may have ended already."""
+        for request in (*(self._tasks or ()), *(self._waiting or ())):
+            if (
+                isinstance(request, CancellableRequest)
+                and request.message_id == message_id
+                and not request.is_cancelled
+            ):
+                request.is_cancelled = True
+                self._tell_of_cancel(request)
+                task = (self._tasks or {}).get(request)
+                if task is not None:
+                    task.cancel()
+
+    def _tell_of_cancel(self, request: CancellableRequest) -> None:
+        if self._handlers.cancel_handler is not None:
+            try:
+                self._handlers.cancel_handler(request)
+            except Exception as error:
+                self._association.log(logging.ERROR, "the handler of C-CANCEL failed", error=error)
+
+    async def take_retrieval(self, handler: Handler) -> None:
+        """Has `handler` answer C-STORE, when nobody else has: nothing says which C-GET an object belongs to."""
+        if self._retrievals is None:
+            self._retrievals = Window(1)
+        await self._retrievals.take()
+        self._retrieval = handler
+
+    def give_retrieval(self) -> None:
+        """The C-GET has ended."""
+        assert self._retrievals is not None
+        self._retrieval = None
+        self._retrievals.give()
+
+    def _handler_of(self, kind: type[Request]) -> Handler | None:
+        if kind is CStoreRQ and self._retrieval is not None:
+            return self._retrieval
+        return self._handlers.find(kind)
 
     def on_refused(self, event: RequestRefused) -> None:
         """A request was refused without a handler."""
@@ -142,6 +187,8 @@ class Performer:
         there.
         """
         self._is_over = True
+        if self._retrievals is not None:
+            self._retrievals.fail(self._association.why_closed())
         waiting, self._waiting = self._waiting, None
         for request in waiting or ():
             if request.body is not None:
@@ -174,30 +221,48 @@ class Performer:
             return
         self.performing += 1
         message = request.message
-        handler = self._handlers.find(type(message))
+        handler = self._handler_of(type(message))
         if handler is None:
             is_echo = type(message) is CEchoRQ
             self._answer(request.context, message, _SUCCESS if is_echo else Status.UNRECOGNIZED_OPERATION)
         elif type(request.body) is Discard and request.body.error is not None:
             self._answer_failure(request, request.body.error)
+        elif isinstance(request, CancellableRequest) and (request.is_cancelled or not message.has_data_set):
+            self._answer_without_handler(request)
         elif handler.is_asynchronous:
             self._start(handler, request)
         else:
             self._call(handler, request)
 
+    def _answer_without_handler(self, request: CancellableRequest) -> None:
+        """Answers what was cancelled before it was begun, or what asks for nothing."""
+        if request.is_cancelled:
+            self._answer(request.context, request.message, Status.CANCEL)
+        else:
+            response = response_to(
+                request.message,
+                Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS,
+                error_comment=f"{request.message.SERVICE}-RQ without a data set",
+            )
+            self._reply(request, Reply(response))
+        request.close()
+
     def _call(self, handler: Handler, request: ServiceRequest) -> None:
         try:
-            status = _status(handler.function(request))
+            answer = handler.function(request)
         except (Exception, asyncio.CancelledError) as error:
             self._answer_failure(request, error)
         else:
-            self._answer(request.context, request.message, status)
+            self._answer_with(request, answer)
         request.close()
 
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
         """Starts an asynchronous handler; it is cancelled when the association ends."""
         try:
-            coroutine = self._stream(handler, request) if request.is_streamed else handler.function(request)
+            if handler.driver is not None:
+                coroutine = handler.driver(handler.function, request, self._outbox)
+            else:
+                coroutine = self._stream(handler, request) if request.is_streamed else handler.function(request)
         except Exception as error:  # a function that can't be called with a request
             self._answer_failure(request, error)
             request.close()
@@ -207,6 +272,8 @@ class Performer:
             if self._tasks is None:
                 self._tasks = {}
             self._tasks[request] = task
+            if self._is_over:  # the handler itself has ended the association
+                task.cancel()
 
     async def _stream(self, handler: Handler, request: ServiceRequest) -> Any:
         """Runs a handler that takes the fragments; the answer has to wait until all of them have come."""
@@ -221,12 +288,7 @@ class Performer:
         if self._tasks is not None:
             self._tasks.pop(request, None)
         if error is None:
-            try:
-                status = _status(answer)
-            except (TypeError, ValueError) as wrong:
-                error = wrong
-        if error is None:
-            self._answer(request.context, request.message, status)
+            self._answer_with(request, answer)
         elif not self._is_over or not isinstance(error, (asyncio.CancelledError, ConnectionLost)):
             # Cancelled while the association lives is the handler's own affair: the peer still wants an answer.
             self._answer_failure(request, error)
@@ -241,8 +303,38 @@ class Performer:
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
+    def _answer_with(self, request: ServiceRequest, answer: Any) -> None:
+        """Answers with what a handler has returned."""
+        if answer is None or answer is _SUCCESS:
+            if not isinstance(request.message, NCreateRQ):
+                self._answer(request.context, request.message, _SUCCESS)
+                return
+        elif isinstance(answer, int):
+            try:
+                status = final_status(answer)
+            except (TypeError, ValueError) as wrong:
+                self._answer_failure(request, wrong)
+            else:
+                self._answer(request.context, request.message, status)
+            return
+        try:
+            reply = encode_answer(request, answer)
+        except Exception as wrong:  # whatever encoding what a handler made comes across
+            self._answer_failure(request, wrong)
+        else:
+            self._reply(request, reply)
+
     def _answer_failure(self, request: ServiceRequest, error: BaseException) -> None:
         """Tells the peer that it failed, and the log why: what an exception says may be no business of the peer's."""
+        if isinstance(error, OperationRefused):
+            try:
+                reply = encode_answer(request, refusal(error))
+            except (TypeError, ValueError) as wrong:
+                error = wrong
+            else:
+                self._association.log(logging.INFO, "%s was refused: %s", request.message.SERVICE, error)
+                self._reply(request, reply)
+                return
         log_id = uuid.uuid4().hex[:8]
         self._association.log(logging.ERROR, "%s failed, log id %s", request.message.SERVICE, log_id, error=error)
         status = Status.PROCESSING_FAILURE
@@ -259,6 +351,15 @@ class Performer:
                 self._outbox.respond(context.context_id, message, status)
             else:
                 self._outbox.send_response(context.context_id, response_to(message, status, error_comment=comment))
+        self._answered()
+
+    def _reply(self, request: ServiceRequest, reply: Reply) -> None:
+        self.performing -= 1
+        if self._protocol.can_send:
+            self._outbox.send_response(request.context.context_id, *reply)
+        self._answered()
+
+    def _answered(self) -> None:
         if self._waiting:
             self._take_waiting()
         if self._is_released or self._is_finishing:
@@ -275,15 +376,3 @@ class Performer:
         """Releases the association once nothing is left to do."""
         if not self._is_over and not self.performing and not self._waiting and self._outbox.is_empty:
             self._association.settle(is_asked=self._is_released)
-
-
-def _status(answer: Any) -> Status:
-    """Returns what a handler's answer stands for: None is success. Raises `ValueError` or `TypeError` for what is no
-    status, or none that ends an operation.
-    """
-    if answer is None or answer is _SUCCESS:
-        return _SUCCESS
-    status = Status(answer)
-    if status and status.category is StatusCategory.PENDING:
-        raise ValueError(f"{status!r} answers nothing: the operation is over when its handler returns")
-    return status

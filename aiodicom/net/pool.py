@@ -15,6 +15,7 @@ from aiodicom.net.association import Association
 from aiodicom.net.connect import ContextProposal, connect
 from aiodicom.net.pooling import AssociationPool, Member
 from aiodicom.net.sources import Storable
+from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.tuning import MOST_WINDOW, Choice
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.pdu import UserIdentity
@@ -94,6 +95,7 @@ class Pool(AssociationPool):
         sop_class_uid: str | None = None,
         sop_instance_uid: str | None = None,
         transfer_syntax: str | None = None,
+        move_originator: MoveOriginator | None = None,
     ) -> CStoreRSP:
         """Has the peer store a composite SOP instance: `Association.c_store` on one of the associations.
 
@@ -107,6 +109,7 @@ class Pool(AssociationPool):
                 sop_class_uid=sop_class_uid,
                 sop_instance_uid=sop_instance_uid,
                 transfer_syntax=transfer_syntax,
+                move_originator=move_originator,
             ),
             size=_size(source),
         )

@@ -7,9 +7,25 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aiodicom.dimse.events import AcceptedContext
-from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
+from aiodicom.dimse.messages import (
+    CEchoRQ,
+    CFindRQ,
+    CGetRQ,
+    CMoveRQ,
+    CStoreRQ,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+    Request,
+)
+from aiodicom.dimse.responses import sop_class_of, sop_instance_of
 from aiodicom.errors import LocalError
-from aiodicom.net.sinks import BodySink, FragmentStream
+from aiodicom.net.sinks import FragmentStream
+from aiodicom.standard.status import Status
+from aiodicom.standard.uids import generate_uid
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body
 
@@ -17,7 +33,24 @@ if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
 
-__all__ = ["EchoRequest", "ServiceRequest", "StoreRequest"]
+__all__ = [
+    "CancellableRequest",
+    "EchoRequest",
+    "FindRequest",
+    "GetRequest",
+    "MoveRequest",
+    "NActionRequest",
+    "NCreateRequest",
+    "NDeleteRequest",
+    "NEventReportRequest",
+    "NGetRequest",
+    "NSetRequest",
+    "NormalizedRequest",
+    "RetrieveRequest",
+    "ServiceRequest",
+    "StoreRequest",
+    "request_for",
+]
 
 
 class ServiceRequest:
@@ -25,12 +58,15 @@ class ServiceRequest:
 
     __slots__ = ("association", "context", "message")
 
+    message: Request
     #: The sink that took the data set, None where there is none.
     body: Any = None
     #: Whether the handler runs before the request has arrived completely.
     is_streamed = False
+    #: How large its data set may be, in bytes; 0 where that is not known.
+    expected_body_size = 0
 
-    def __init__(self, association: Association, context: AcceptedContext, message: Request) -> None:
+    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
         self.association = association
         self.context = context
         self.message = message
@@ -39,6 +75,11 @@ class ServiceRequest:
     def message_id(self) -> int:
         """The message ID that the peer gave."""
         return self.message.message_id
+
+    @property
+    def sop_class_uid(self) -> str:
+        """The affected or requested SOP class; that of the context where the request names none."""
+        return sop_class_of(self.message) or self.context.abstract_syntax
 
     async def completed(self) -> None:
         """Waits until the request has arrived completely: at once unless it `is_streamed`."""
@@ -55,21 +96,72 @@ class EchoRequest(ServiceRequest):
     message: CEchoRQ
 
 
-class StoreRequest(ServiceRequest):
+class _DataRequest(ServiceRequest):
+    """A request with a data set, or one that may have one, encoded in the transfer syntax of its context."""
+
+    __slots__ = ("_dataset", "body")
+
+    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
+        super().__init__(association, context, message)
+        self.body = None
+        self._dataset: Dataset | None = None
+
+    @property
+    def data(self) -> memoryview:
+        """The encoded data set as one contiguous read-only view, of the spooled file where there is one.
+
+        Raises `LocalError` when there is none: the request came without, or the handler's body choice doesn't keep it.
+        """
+        if not isinstance(self.body, Body):
+            raise LocalError(
+                "the data set was not kept: register the handler with body=Spooled()"
+                if self.message.has_data_set
+                else "the request has no data set"
+            )
+        if isinstance(self.body.spilled, SpoolFile):
+            return self.body.spilled.map()
+        return memoryview(self.body)
+
+    def _decoded(self) -> Dataset:
+        if self._dataset is None:
+            from aiodicom.dataset import Dataset
+
+            self._dataset = Dataset.from_bytes(self.data, self.context.transfer_syntax)
+        return self._dataset
+
+    @property
+    def file(self) -> BinaryIO | None:
+        """The spooled file of a data set above the size for memory, at its start; closed when the handler ends."""
+        spilled = self.body.spilled if isinstance(self.body, Body) else None
+        return spilled.file if isinstance(spilled, SpoolFile) else None
+
+    def close(self) -> None:
+        if isinstance(self.body, Body) and isinstance(self.body.spilled, SpoolFile):
+            self.body.spilled.file.close()
+
+
+class StoreRequest(_DataRequest):
     """A C-STORE request (PS3.7 9.1.1) with its data set, encoded in the transfer syntax of its context."""
 
-    __slots__ = ("_complete", "_dataset", "body")
+    __slots__ = ("_complete", "status")
 
     message: CStoreRQ
-    body: BodySink | None
 
     def __init__(self, association: Association, context: AcceptedContext, message: CStoreRQ) -> None:
+        # Not by way of two others: this is done for every object.
         self.association = association
         self.context = context
         self.message = message
         self.body = None
+        self._dataset = None
+        #: Of an object that `Association.c_get` has received: what its C-STORE is answered with.
+        self.status = Status.SUCCESS
         self._complete: asyncio.Future[None] | None = None
-        self._dataset: Dataset | None = None
+
+    @property
+    def expected_body_size(self) -> int:  # type: ignore[override]
+        """As large as the last one, in bytes."""
+        return self.association.expected_body_size
 
     @property
     def affected_sop_class_uid(self) -> str:
@@ -87,35 +179,13 @@ class StoreRequest(ServiceRequest):
         return self.message.priority
 
     @property
-    def data(self) -> memoryview:
-        """The encoded data set as one contiguous read-only view, of the spooled file where there is one.
-
-        Raises `LocalError` when the handler's body choice doesn't keep the data set.
-        """
-        if not isinstance(self.body, Body):
-            raise LocalError("the data set was not kept: register the handler with body=Spooled()")
-        if isinstance(self.body.spilled, SpoolFile):
-            return self.body.spilled.map()
-        return memoryview(self.body)
-
-    @property
     def dataset(self) -> Dataset:
         """The data set, decoded when it is first asked for; its values when those are.
 
         It may be kept beyond the handler: it holds on to the memory, or the spooled file, that it was decoded from.
         Raises `LocalError` as `data` does, `DecodeError` for what is no data set.
         """
-        if self._dataset is None:
-            from aiodicom.dataset import Dataset
-
-            self._dataset = Dataset.from_bytes(self.data, self.context.transfer_syntax)
-        return self._dataset
-
-    @property
-    def file(self) -> BinaryIO | None:
-        """The spooled file of a data set above the size for memory, at its start; closed when the handler ends."""
-        spilled = self.body.spilled if isinstance(self.body, Body) else None
-        return spilled.file if isinstance(spilled, SpoolFile) else None
+        return self._decoded()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterates over the fragments as they arrive.
@@ -150,5 +220,190 @@ class StoreRequest(ServiceRequest):
     def close(self) -> None:
         if isinstance(self.body, FragmentStream):
             self.body.ignore_rest()
-        elif isinstance(self.body, Body) and isinstance(self.body.spilled, SpoolFile):
-            self.body.spilled.file.close()
+        super().close()
+
+
+class CancellableRequest(_DataRequest):
+    """A request that the peer may cancel (PS3.7 9.3.2.3): C-FIND, C-GET or C-MOVE."""
+
+    __slots__ = ("is_cancelled",)
+
+    message: CFindRQ | CGetRQ | CMoveRQ
+
+    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
+        super().__init__(association, context, message)
+        #: Whether the peer has sent C-CANCEL. The engine then ends the handler and answers FE00H.
+        self.is_cancelled = False
+
+    @property
+    def identifier(self) -> Dataset:
+        """The Identifier: what is asked for (PS3.4 C.4). Raises `LocalError` where there is none, `DecodeError` for
+        what is no data set.
+        """
+        return self._decoded()
+
+    @property
+    def level(self) -> str:
+        """The Query/Retrieve Level (0008,0052), such as ``STUDY``; empty where the identifier has none."""
+        return str(self.identifier.get("QueryRetrieveLevel") or "")
+
+    @property
+    def priority(self) -> int:
+        """0 medium, 1 high, 2 low."""
+        return self.message.priority
+
+
+class FindRequest(CancellableRequest):
+    """A C-FIND request (PS3.7 9.1.2)."""
+
+    __slots__ = ()
+
+    message: CFindRQ
+
+
+class RetrieveRequest(CancellableRequest):
+    """A C-GET or C-MOVE request: what is retrieved is sent by C-STORE sub-operations."""
+
+    __slots__ = ("total",)
+
+    message: CGetRQ | CMoveRQ
+
+    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
+        super().__init__(association, context, message)
+        #: How many sub-operations there will be. A handler that knows sets it before it yields the first, so that the
+        #: pending responses can say how many remain; otherwise they count those that it has yielded.
+        self.total: int | None = None
+
+
+class GetRequest(RetrieveRequest):
+    """A C-GET request (PS3.7 9.1.3)."""
+
+    __slots__ = ()
+
+    message: CGetRQ
+
+
+class MoveRequest(RetrieveRequest):
+    """A C-MOVE request (PS3.7 9.1.4)."""
+
+    __slots__ = ()
+
+    message: CMoveRQ
+
+    @property
+    def move_destination(self) -> str:
+        """The AE title that the instances are sent to."""
+        return self.message.move_destination
+
+
+class NormalizedRequest(_DataRequest):
+    """A request of the DIMSE-N services (PS3.7 10.1)."""
+
+    __slots__ = ()
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The affected or requested SOP instance."""
+        return sop_instance_of(self.message) or ""
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The data set that came with the request, decoded when it is first asked for; None where there is none.
+
+        Raises `DecodeError` for what is no data set.
+        """
+        return self._decoded() if self.message.has_data_set else None
+
+
+class NGetRequest(NormalizedRequest):
+    """An N-GET request (PS3.7 10.1.2)."""
+
+    __slots__ = ()
+
+    message: NGetRQ
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        """The tags asked for; empty for all."""
+        return self.message.attribute_identifier_list
+
+
+class NSetRequest(NormalizedRequest):
+    """An N-SET request (PS3.7 10.1.3); its data set is the modification list."""
+
+    __slots__ = ()
+
+    message: NSetRQ
+
+
+class NActionRequest(NormalizedRequest):
+    """An N-ACTION request (PS3.7 10.1.4); its data set is the action information."""
+
+    __slots__ = ()
+
+    message: NActionRQ
+
+    @property
+    def action_type_id(self) -> int:
+        """Which action of the SOP class."""
+        return self.message.action_type_id
+
+
+class NCreateRequest(NormalizedRequest):
+    """An N-CREATE request (PS3.7 10.1.5); its data set is the attribute list."""
+
+    __slots__ = ("_uid",)
+
+    message: NCreateRQ
+
+    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
+        super().__init__(association, context, message)
+        self._uid = message.affected_sop_instance_uid or ""
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The SOP instance to create. Where the requestor leaves its UID to the SCP it is a new one, and answered."""
+        if not self._uid:
+            self._uid = generate_uid()
+        return self._uid
+
+
+class NDeleteRequest(NormalizedRequest):
+    """An N-DELETE request (PS3.7 10.1.6)."""
+
+    __slots__ = ()
+
+    message: NDeleteRQ
+
+
+class NEventReportRequest(NormalizedRequest):
+    """An N-EVENT-REPORT request (PS3.7 10.1.1); its data set is the event information."""
+
+    __slots__ = ()
+
+    message: NEventReportRQ
+
+    @property
+    def event_type_id(self) -> int:
+        """Which event of the SOP class."""
+        return self.message.event_type_id
+
+
+_KINDS: dict[type[Request], type[ServiceRequest]] = {
+    CEchoRQ: EchoRequest,
+    CStoreRQ: StoreRequest,
+    CFindRQ: FindRequest,
+    CGetRQ: GetRequest,
+    CMoveRQ: MoveRequest,
+    NGetRQ: NGetRequest,
+    NSetRQ: NSetRequest,
+    NActionRQ: NActionRequest,
+    NCreateRQ: NCreateRequest,
+    NDeleteRQ: NDeleteRequest,
+    NEventReportRQ: NEventReportRequest,
+}
+
+
+def request_for(association: Association, context: AcceptedContext, message: Request) -> ServiceRequest:
+    """Returns what the handler of `message` is given."""
+    return _KINDS.get(type(message), ServiceRequest)(association, context, message)

@@ -10,32 +10,30 @@ import ssl as tls
 from collections.abc import Callable, Generator, Iterable
 from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar
 
 from aiodicom.dimse.events import Timeouts
-from aiodicom.dimse.messages import CStoreRQ
+from aiodicom.dimse.messages import Request
 from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
 from aiodicom.net.acceptor import Acceptor, AssociationHandler, check_ae_title
 from aiodicom.net.association import Association
 from aiodicom.net.descriptors import shortage
-from aiodicom.net.handlers import EchoHandler, Handlers, StoreHandler
+from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.limits import Places
 from aiodicom.net.listener import Listener
 from aiodicom.net.memory import default_budget
 from aiodicom.net.proxy_protocol import Trusted, trusted
-from aiodicom.net.sinks import BodyChoice
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
+from aiodicom.net.suboperations import Destinations
 from aiodicom.net.transport import Transport, be_prompt
 from aiodicom.net.turns import Turns
-from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
 from aiodicom.ul._pdu import Budget
-from aiodicom.ul.negotiation import ANY, Support, Syntaxes
+from aiodicom.ul.negotiation import ANY, Support
 
 __all__ = ["Listening", "Server"]
 
-_Echo = TypeVar("_Echo", bound=EchoHandler)
-_Store = TypeVar("_Store", bound=StoreHandler)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _Admit = TypeVar("_Admit", bound=AssociationHandler)
 
 _log = logging.getLogger("aiodicom.server")
@@ -43,7 +41,7 @@ _log = logging.getLogger("aiodicom.server")
 _SERVER_TIMEOUTS = Timeouts(idle=60.0)
 
 
-class Server:
+class Server(Handlers):
     """An SCP.
 
     `ae_title`: our AE title, which a called AE title then has to be; None accepts any.
@@ -52,10 +50,11 @@ class Server:
     `max_memory`: how many bytes of received data sets may be in memory at once, over all associations; what is beyond
     goes to disk, or waits at the peer where the handler takes a stream. None is a quarter of the machine's memory, at
     most 1 GiB, for everything in the process that was not told otherwise.
-    `contexts`: the abstract syntaxes and transfer syntaxes that are accepted; by default Verification and, once there
-    is a handler for C-STORE, every storage SOP class, with whatever transfer syntax the requestor prefers.
+    `contexts`: the abstract syntaxes and transfer syntaxes that are accepted; by default Verification and every SOP
+    class of the standard whose operations have handlers, with whatever transfer syntax the requestor prefers.
     `window`: how many operations of one association are performed at once where the requestor asks for asynchronous
     operations (PS3.7 D.3.3.3); 0 for any number.
+    `destinations`, `pending_interval`: see `Handlers`.
     `timeouts`: see `Timeouts`; by default an association without a sign of the peer is aborted after 60 s.
     """
 
@@ -68,8 +67,11 @@ class Server:
         contexts: Support | None = None,
         window: int = 32,
         max_memory: int | None = None,
+        destinations: Destinations | None = None,
+        pending_interval: float = 0.5,
         timeouts: Timeouts = _SERVER_TIMEOUTS,
     ) -> None:
+        super().__init__(destinations=destinations, pending_interval=pending_interval)
         self.ae_title = None if ae_title is None else check_ae_title(ae_title)
         self.max_pdu = check_max_pdu(max_pdu)
         self.timeouts = timeouts
@@ -83,7 +85,6 @@ class Server:
         #: `aiodicom.serve` has it.
         self.places = Places(max_associations)
         self.turns: Turns | None = None
-        self._handlers = Handlers()
         self._contexts = contexts
         self._default_contexts: Support | None = None
         self._association_handler: AssociationHandler | None = None
@@ -110,44 +111,16 @@ class Server:
         self._association_handler = function
         return function
 
-    def on_c_echo(self, function: _Echo) -> _Echo:
-        """Registers who answers C-ECHO: returns a `Status`, or None for success. Plain or ``async``.
-
-        Without one C-ECHO is answered with success.
-        """
-        self._handlers.set_echo(function)
-        return function
-
-    @overload
-    def on_c_store(self, function: _Store, *, body: BodyChoice | None = None) -> _Store: ...
-
-    @overload
-    def on_c_store(self, *, body: BodyChoice | None = None) -> Callable[[_Store], _Store]: ...
-
-    def on_c_store(self, function: Any = None, *, body: BodyChoice | None = None) -> Any:
-        """Registers who answers C-STORE: returns a `Status`, or None for success. Plain or ``async``.
-
-        `body` chooses where the data set goes while it arrives: `Spooled` (memory, and a file when it is large) unless
-        another is given: `Streamed`, `Discarded`, or any function of a `StoreRequest` that returns a `BodySink`.
-
-        A handler that raises is answered 0110H with the number under which the log has the exception, or A700H when the
-        system is out of resources. A handler is cancelled when its association ends.
-        """
-        if function is None:
-            return lambda decorated: self.on_c_store(decorated, body=body)
-        self._handlers.set_store(function, body)
+    def _register(self, kind: type[Request], function: _Function, handler: Handler) -> _Function:
         self._default_contexts = None
         self._acceptor.forget()
-        return function
+        return super()._register(kind, function, handler)
 
     def _support(self) -> Support:
         if self._contexts is not None:
             return self._contexts
         if self._default_contexts is None:
-            syntaxes: dict[str, Syntaxes] = {VERIFICATION: ANY}
-            if self._handlers.find(CStoreRQ) is not None:
-                syntaxes |= dict.fromkeys(storage_sop_classes(), ANY)
-            self._default_contexts = Support(syntaxes)
+            self._default_contexts = Support(dict.fromkeys(self.sop_classes(), ANY))
         return self._default_contexts
 
     # --- listening ---------------------------------------------------------------------------------------------------
@@ -208,7 +181,7 @@ class Server:
             acceptor=True,
             maximum_length=self.max_pdu,
             establish=admission.on_proposal,
-            handlers=self._handlers,
+            handlers=self,
             counters=self.counters,
             budget=self.budget,
             decode_request=admission.decode_request,
@@ -244,7 +217,7 @@ class Server:
             await listening.abandon()
             self._listening.discard(listening)
         await self._closed()
-        await self._handlers.starter.close()
+        await self.starter.close()
 
     def _stop_listening(self) -> None:
         self._is_accepting = False

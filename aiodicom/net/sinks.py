@@ -14,7 +14,7 @@ from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body, Budget, Discard
 
 if TYPE_CHECKING:
-    from aiodicom.net.requests import StoreRequest
+    from aiodicom.net.requests import ServiceRequest, StoreRequest
     from aiodicom.net.transport import Transport
 
 __all__ = ["BodyChoice", "BodySink", "Discarded", "FragmentStream", "Spooled", "Streamed"]
@@ -46,14 +46,14 @@ class Spooled:
     above: int = 8 << 20
     directory: str | os.PathLike[str] | None = None
 
-    def __call__(self, request: StoreRequest) -> BodySink:
+    def __call__(self, request: ServiceRequest) -> BodySink:
         return gathering(request, self.above, self._spill)
 
     def _spill(self) -> SpoolFile:
         return SpoolFile(self.directory)
 
 
-def gathering(request: StoreRequest, above: int, spill: Callable[[], BodySink]) -> Body:
+def gathering(request: ServiceRequest, above: int, spill: Callable[[], BodySink]) -> Body:
     """Returns a sink that gathers the data set of `request` in memory, and past `above` bytes, or when the server's
     budget has no more, in the sink that `spill` makes.
 
@@ -61,7 +61,7 @@ def gathering(request: StoreRequest, above: int, spill: Callable[[], BodySink]) 
     holds up everybody for as long as it takes.
     """
     association = request.association
-    expected = association.expected_body_size
+    expected = request.expected_body_size
     return Body(above, spill, expected, association.budget) if expected <= above else Body(0, spill)
 
 

@@ -66,6 +66,12 @@ class TaskStarter:
         spare.take_over(_Begun(coroutine, value, done, subject))
         return spare.task
 
+    def let_go(self) -> None:
+        """Has the spare task end, without a wait for that; another is made when it is needed."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.task.cancel()
+
     async def close(self) -> None:
         """Ends the spare task."""
         spare, self._spare = self._spare, None

@@ -14,6 +14,7 @@ import sys
 from typing import Any, Protocol
 
 from aiodicom.dimse.events import Ended, ProtocolEvent, Timeouts
+from aiodicom.dimse.messages import CCancelRQ
 from aiodicom.dimse.protocol import Protocol as AssociationProtocol
 from aiodicom.errors import AssociationAborted, ConnectionLost, RemoteError
 from aiodicom.net._transport import BufferedTransport
@@ -53,6 +54,9 @@ class Owner(Protocol):
 
     def on_event(self, event: ProtocolEvent, now: float) -> None:
         """The protocol has given an event."""
+
+    def on_cancel(self, message_id: int) -> None:
+        """The peer has cancelled an operation while reading was paused; the same will be told when that is read."""
 
     def on_gone(self, error: RemoteError) -> None:
         """The peer has aborted or closed while reading was paused; what it sent before is not for anybody any more."""
@@ -225,8 +229,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             self._read_on()
 
     def _read_on(self) -> None:
-        self.protocol.paused_since = None
-        self.protocol.touch(self.time())
+        self.protocol.read_on(self.time())
         if not self.connection.is_closing():
             self.connection.resume_reading()
 
@@ -277,6 +280,9 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
                 self._seen = len(ahead)
                 if self.protocol.receiver.announces_abort(ahead):
                     return AssociationAborted(0, 0)
+                for message in self.protocol.receiver.commands_announced(ahead):
+                    if isinstance(message, CCancelRQ):
+                        self.owner.on_cancel(message.message_id_being_responded_to)
         return None
 
     def acknowledge(self) -> None:

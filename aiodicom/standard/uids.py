@@ -16,6 +16,7 @@ __all__ = [
     "IMPLEMENTATION_VERSION_NAME",
     "IMPLICIT_VR_LITTLE_ENDIAN",
     "VERIFICATION",
+    "generate_uid",
     "is_valid_uid",
     "standard_uids",
     "storage_sop_classes",
@@ -50,6 +51,13 @@ def is_valid_uid(uid: str) -> bool:
         return False
     # Only a component that begins with zero needs a look at every component.
     return ".0" not in uid or all(component == "0" or component[0] != "0" for component in uid.split("."))
+
+
+def generate_uid() -> str:
+    """A new UID below 2.25, made of a random UUID (PS3.5 B.2)."""
+    import uuid
+
+    return f"2.25.{uuid.uuid4().int}"
 
 
 def uid_name(uid: str) -> str:

@@ -297,8 +297,7 @@ def test_not_idle_while_we_do_not_read() -> None:
     scp.protocol.paused_since = scp.clock.now
     assert scp.protocol.next_deadline() is None
     scp.clock.now += 100
-    scp.protocol.paused_since = None
-    scp.protocol.touch(scp.clock.now)
+    scp.protocol.read_on(scp.clock.now)
     expires(scp, 9, "sign of the peer")
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 import aiodicom
+from aiodicom.dimse.command import encode_command
+from aiodicom.dimse.messages import CCancelRQ, CFindRQ
 from aiodicom.errors import AssociationClosed, DeadlineExceeded
 from aiodicom.ul._pdu import Receiver
-from tests.net.hostile import PATIENCE, Requestor, echo, pdv, proposal, requestor, store_command, until
+from tests.net.hostile import IMPLICIT, PATIENCE, Requestor, echo, pdv, proposal, requestor, store_command, until
 from tests.rawpeer import A_ABORT, P_DATA_TF, pdu
 
 STORE = pdu(P_DATA_TF, pdv(3, 3, store_command()))
@@ -169,3 +171,45 @@ def receiver_in_a_data_set() -> Receiver:
     receiver.receive(STORE, len(STORE))
     assert receiver.next_event() is None
     return receiver
+
+
+@pytest.mark.parametrize("received", range(6))
+def test_a_command_is_seen_from_wherever_reading_has_stopped(received: int) -> None:
+    receiver = receiver_in_a_data_set()
+    cancel = pdu(P_DATA_TF, pdv(3, 3, encode_command(CCancelRQ(7))))
+    receiver.receive(FRAGMENT + cancel, len(FRAGMENT) + received)
+    assert receiver.next_event() is None
+    ahead = (FRAGMENT + cancel)[len(FRAGMENT) + received :]
+    assert receiver.commands_announced(ahead + FRAGMENT + STORE + cancel[:-1])[0] == CCancelRQ(7)
+    assert len(receiver.commands_announced(ahead + FRAGMENT + STORE + cancel[:-1])) == 2
+    for end in range(len(ahead)):
+        assert receiver.commands_announced(ahead[:end]) == []
+    for lie in range(12):  # lengths that lie, and garbage in place of a command
+        receiver.commands_announced(ahead[:lie] + b"\xff" + ahead[lie + 1 :])
+
+
+async def test_a_c_cancel_is_noticed_behind_what_is_not_read() -> None:
+    server = aiodicom.Server()
+    cancelled = asyncio.Event()
+
+    @server.on_c_find
+    async def hang(request: aiodicom.FindRequest) -> AsyncIterator[aiodicom.Dataset]:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            cancelled.set()
+        yield aiodicom.Dataset()
+
+    find = aiodicom.StudyRoot.find
+    assert find is not None
+    async with server.listen("127.0.0.1", 0) as listening, requestor(listening.port) as peer:
+        await peer.associate(proposal([(1, find, [IMPLICIT])]))
+        query = pdu(P_DATA_TF, pdv(1, 3, encode_command(CFindRQ(1, find))) + pdv(1, 2, b""))
+        another = pdu(P_DATA_TF, pdv(1, 3, encode_command(CFindRQ(2, find))) + pdv(1, 2, b""))
+        await peer.send(query + another)
+        (association,) = server.associations
+        await until(lambda: association.transport.protocol.paused_since is not None)
+        await peer.send(pdu(P_DATA_TF, pdv(1, 3, encode_command(CCancelRQ(1)))))
+        async with asyncio.timeout(PATIENCE):
+            await cancelled.wait()
+        association.abort()

@@ -59,8 +59,8 @@ class Engine:
                 calling_aet=calling,
                 log=logging.getLogger("aiodicom").log,
                 budget=Budget(1 << 30),
-                expected_body_size=0,
             ),
+            expected_body_size=0,
             body=None,
         )
 

@@ -1,0 +1,100 @@
+"""What handlers answer with, as the response that is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiodicom.dimse.messages import NActionRQ, NCreateRQ, NEventReportRQ, NGetRQ, NSetRQ, Request, Response
+from aiodicom.dimse.responses import response_to
+from aiodicom.errors import OperationRefused
+from aiodicom.net.requests import NCreateRequest, ServiceRequest
+from aiodicom.standard.status import Status, StatusCategory
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset as PydicomDataset
+
+    from aiodicom.dataset import Dataset
+
+__all__ = ["Answer", "Reply", "encode_answer", "encode_identifier", "final_status", "refusal"]
+
+#: Requests whose responses may have a data set of their handler's (PS3.7 10.3).
+_WITH_DATA: tuple[type[Request], ...] = (NGetRQ, NSetRQ, NActionRQ, NCreateRQ, NEventReportRQ)
+#: The longest Error Comment (0000,0902), a VR of LO.
+_MOST_COMMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler returns when a status alone does not say enough.
+
+    `dataset`: the data set of the response, of the N services that have one. `sop_instance_uid`: the instance that was
+    created, where that is another than the request's. `error_comment`: at most 64 characters, which the peer sees.
+    `offending_elements`: tags.
+    """
+
+    status: int = Status.SUCCESS
+    dataset: Dataset | PydicomDataset | None = None
+    sop_instance_uid: str | None = None
+    error_comment: str | None = None
+    offending_elements: tuple[int, ...] = ()
+
+
+class Reply(NamedTuple):
+    """A response that ends an operation, with its encoded data set."""
+
+    message: Response
+    data: bytes | None = None
+
+
+def final_status(answer: Any) -> Status:
+    """Returns what a handler's answer stands for: None is success. Raises `ValueError` or `TypeError` for what is no
+    status, or none that ends an operation.
+    """
+    if answer is None:
+        return Status.SUCCESS
+    status = Status(answer)
+    if status and status.category is StatusCategory.PENDING:
+        raise ValueError(f"{status!r} answers nothing: the operation is over when its handler returns")
+    return status
+
+
+def encode_answer(request: ServiceRequest, answer: Any) -> Reply:
+    """Returns the response that a handler's answer stands for, its data set encoded for the request's context.
+
+    Raises `ValueError`, `TypeError` or `LocalError` for what is none.
+    """
+    if isinstance(answer, Reply):
+        return answer
+    if not isinstance(answer, Answer):
+        answer = Answer(dataset=answer) if hasattr(answer, "to_json_dict") else Answer(final_status(answer))
+    status = final_status(answer.status)
+    data = None
+    if answer.dataset is not None:
+        if not isinstance(request.message, _WITH_DATA):
+            raise TypeError(f"a response to {request.message.SERVICE} has no data set of its handler's")
+        data = encode_identifier(answer.dataset, request.context.transfer_syntax)
+    fields: dict[str, Any] = {"has_data_set": data is not None}
+    uid = answer.sop_instance_uid
+    if isinstance(request, NCreateRequest):
+        uid = uid or request.sop_instance_uid
+    if uid:
+        fields["affected_sop_instance_uid"] = uid
+    if answer.error_comment:
+        fields["error_comment"] = answer.error_comment[:_MOST_COMMENT]
+    if answer.offending_elements:
+        fields["offending_elements"] = tuple(answer.offending_elements)
+    return Reply(response_to(request.message, status, **fields), data)
+
+
+def refusal(error: OperationRefused) -> Answer:
+    """Returns the answer that a handler has raised."""
+    return Answer(error.status, error_comment=error.error_comment, offending_elements=tuple(error.offending_elements))
+
+
+def encode_identifier(data_set: Any, transfer_syntax: str) -> bytes:
+    """Returns a data set, ours or pydicom's, encoded for a message. Raises `LocalError` for what cannot be."""
+    from aiodicom.dataset.interop import ours
+    from aiodicom.net.reencoding import encode_data_set
+
+    return encode_data_set(ours(data_set), transfer_syntax)

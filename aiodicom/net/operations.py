@@ -1,0 +1,359 @@
+"""The operations of a service user, on one association (PS3.7 9.1, 10.1)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from aiodicom.dimse.events import AcceptedContext, ResponseReceived
+from aiodicom.dimse.messages import (
+    CEchoRQ,
+    CEchoRSP,
+    CFindRQ,
+    CGetRQ,
+    CMoveRQ,
+    CStoreRQ,
+    CStoreRSP,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+    Request,
+)
+from aiodicom.errors import LocalError
+from aiodicom.net.acceptor import check_ae_title
+from aiodicom.net.answers import encode_identifier
+from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
+from aiodicom.net.results import Result, RetrieveResult, retrieve_result
+from aiodicom.net.sinks import BodyChoice, Spooled
+from aiodicom.net.sources import DataSource, Encoded, MemorySource, Storable, open_source
+from aiodicom.net.suboperations import MoveOriginator
+from aiodicom.standard.models import InformationModel, StudyRoot
+from aiodicom.standard.uids import VERIFICATION
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset as PydicomDataset
+
+    from aiodicom.dataset import Dataset
+    from aiodicom.net.association import Association
+    from aiodicom.net.retrieval import Retrieved
+
+    Identifier = Dataset | PydicomDataset
+
+__all__ = ["Operations"]
+
+#: A tag, or a keyword of one.
+Attribute = int | str
+
+
+class Operations(ABC):
+    """What a service user can invoke on an association.
+
+    A failure status raises `StatusError`; a warning is returned. All raise `ContextNotAccepted` when the peer accepted
+    no presentation context for the operation, `LocalError` for arguments that can't be, `AssociationClosed`, or the
+    `RemoteError` that ended the association.
+
+    Unless it says otherwise an operation that is cancelled leaves the association usable: nothing has happened while it
+    waited for its turn; later, its response is dropped when it comes.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> AcceptedContext:
+        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any."""
+
+    @abstractmethod
+    async def invoke(
+        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
+    ) -> ResponseReceived:
+        """Sends a request when it is its turn and returns the response unless that is a failure."""
+
+    @property
+    def _association(self) -> Association:
+        return cast("Association", self)  # the one class that has these
+
+    # --- DIMSE-C ----------------------------------------------------------------------------------------------------
+
+    async def c_echo(self) -> CEchoRSP:
+        """Verifies that the peer answers (C-ECHO, PS3.7 9.1.5).
+
+        Raises `ContextNotAccepted`, `AssociationClosed`, `StatusError` for a failure status, or the `RemoteError`
+        that ended the association. Cancelled, the association stays usable: the response is dropped when it comes.
+        """
+        context = self.context_for(VERIFICATION, None)
+        event = await self.invoke(context, lambda message_id: CEchoRQ(message_id, VERIFICATION), None)
+        assert isinstance(event.message, CEchoRSP)
+        return event.message
+
+    async def c_store(
+        self,
+        source: Storable,
+        *,
+        priority: int = 0,
+        sop_class_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+        transfer_syntax: str | None = None,
+        move_originator: MoveOriginator | None = None,
+    ) -> CStoreRSP:
+        """Has the peer store a composite SOP instance (C-STORE, PS3.7 9.1.1).
+
+        `source` is the path of a Part 10 file, or the bytes of one; or an encoded data set in memory (bytes, or what
+        has ``tobytes()``), whose SOP class, SOP instance and transfer syntax are then to be given; or a data set, an
+        `aiodicom.Dataset` or pydicom's, which says them itself unless they are given. Memory and data sets must not
+        change until the response is there. `priority` is 0 medium, 1 high, 2 low. `move_originator`: whose C-MOVE this
+        is a sub-operation of.
+
+        What is in a transfer syntax that the peer has accepted for its SOP class is sent as it stands, unparsed.
+        Otherwise a native data set (one without compressed pixels) is encoded anew, in a thread, as the peer accepted
+        it: explicit or implicit VR little endian, deflated, or explicit VR big endian. Encapsulated Pixel Data is
+        never touched.
+
+        Raises `ContextNotAccepted` when the peer accepted no context for this SOP class and transfer syntax,
+        `DecodeError` for what is no DICOM file, `OSError` for a file that can't be read, `LocalError` for what can't
+        be encoded, `StatusError` for a failure status (a warning is returned), or the `RemoteError` that ended the
+        association. Cancelled before or after the data set is sent, the association stays usable; cancelled while it
+        is being sent, the association is aborted.
+        """
+        _check_priority(priority)
+        originator = (None, None) if move_originator is None else move_originator
+        opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
+        try:
+            context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes)
+            if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
+                opened = Encoded(opened, context.transfer_syntax)
+            event = await self.invoke(
+                context,
+                lambda message_id: CStoreRQ(
+                    message_id, opened.sop_class_uid, opened.sop_instance_uid, priority, True, *originator
+                ),
+                opened,
+            )
+        finally:
+            opened.close()
+        assert isinstance(event.message, CStoreRSP)
+        return event.message
+
+    def c_find(self, query: Identifier, model: InformationModel | str = StudyRoot, *, priority: int = 0) -> Matches:
+        """Asks for what matches a query (C-FIND, PS3.7 9.1.2): `Matches`, to be iterated over.
+
+        `query` is the Identifier (PS3.4 C.4.1.1.3), `model` an information model or the UID of its SOP class.
+        Nothing is sent before the iteration begins.
+        """
+        _check_priority(priority)
+        context = self.context_for(_sop_class(model, "find"), None)
+        return Matches(
+            self._association,
+            context,
+            lambda message_id: CFindRQ(message_id, context.abstract_syntax, priority),
+            _source(query, context),
+        )
+
+    def c_get(
+        self,
+        query: Identifier,
+        model: InformationModel | str = StudyRoot,
+        *,
+        priority: int = 0,
+        body: BodyChoice | None = None,
+    ) -> Retrieved:
+        """Retrieves what an identifier names, on this association (C-GET, PS3.7 9.1.3): `Retrieved`, to be iterated
+        over.
+
+        The association needs a context for each SOP class to be received, with the role of SCP for us: see `receives`
+        of
+        `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. Nothing is sent
+        before the iteration begins.
+        """
+        from aiodicom.net.retrieval import Retrieved
+
+        _check_priority(priority)
+        context = self.context_for(_sop_class(model, "get"), None)
+        return Retrieved(
+            self._association,
+            context,
+            lambda message_id: CGetRQ(message_id, context.abstract_syntax, priority),
+            _source(query, context),
+            body or Spooled(),
+        )
+
+    async def c_move(
+        self,
+        query: Identifier,
+        destination: str,
+        model: InformationModel | str = StudyRoot,
+        *,
+        priority: int = 0,
+        on_progress: Callable[[RetrieveResult], object] | None = None,
+    ) -> RetrieveResult:
+        """Has the peer send what an identifier names to the AE `destination` (C-MOVE, PS3.7 9.1.4).
+
+        `on_progress` is called with each pending response. Returns the numbers of the final response, also where some
+        sub-operations have failed (B000H); the `StatusError` for a failure has them as its ``response``.
+
+        Cancelled, C-CANCEL is sent, and the association stays usable.
+        """
+        _check_priority(priority)
+        context = self.context_for(_sop_class(model, "move"), None)
+        title = check_ae_title(destination)
+        stream = ResponseStream(
+            self._association,
+            context,
+            lambda message_id: CMoveRQ(message_id, context.abstract_syntax, title, priority),
+        )
+        try:
+            await stream.begin(_source(query, context))
+            while True:
+                event = await stream.next()
+                result = retrieve_result(event.message, dataset_of(event, context.transfer_syntax))
+                if event.is_final:
+                    check(event.message, detail=result)
+                    return result
+                if on_progress is not None:
+                    on_progress(result)
+        finally:
+            stream.leave()
+
+    # --- DIMSE-N ----------------------------------------------------------------------------------------------------
+
+    async def n_get(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        attributes: Iterable[Attribute] = (),
+        *,
+        abstract_syntax: str | None = None,
+    ) -> Result:
+        """Asks for attributes of a SOP instance (N-GET, PS3.7 10.1.2), by tag or keyword; for all where none is named.
+
+        `abstract_syntax`, here and below: that of the presentation context, where it is not the SOP class, such as a
+        meta SOP class of print management.
+        """
+        tags = tuple(map(_tag, attributes))
+        return await self._normalized(
+            abstract_syntax or sop_class_uid,
+            None,
+            lambda message_id, _: NGetRQ(message_id, sop_class_uid, sop_instance_uid, tags),
+        )
+
+    async def n_set(
+        self, sop_class_uid: str, sop_instance_uid: str, dataset: Identifier, *, abstract_syntax: str | None = None
+    ) -> Result:
+        """Has attributes of a SOP instance modified (N-SET, PS3.7 10.1.3): `dataset` is the modification list."""
+        return await self._normalized(
+            abstract_syntax or sop_class_uid,
+            dataset,
+            lambda message_id, _: NSetRQ(message_id, sop_class_uid, sop_instance_uid),
+        )
+
+    async def n_action(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        action_type_id: int,
+        dataset: Identifier | None = None,
+        *,
+        abstract_syntax: str | None = None,
+    ) -> Result:
+        """Has an action performed (N-ACTION, PS3.7 10.1.4): `dataset` is the action information."""
+        _check_id(action_type_id, "action type ID")
+        return await self._normalized(
+            abstract_syntax or sop_class_uid,
+            dataset,
+            lambda message_id, has_data: NActionRQ(
+                message_id, sop_class_uid, sop_instance_uid, action_type_id, has_data
+            ),
+        )
+
+    async def n_create(
+        self,
+        sop_class_uid: str,
+        dataset: Identifier | None = None,
+        sop_instance_uid: str | None = None,
+        *,
+        abstract_syntax: str | None = None,
+    ) -> Result:
+        """Has a SOP instance created (N-CREATE, PS3.7 10.1.5): `dataset` is the attribute list. Without an instance
+        UID the peer chooses one: `Result.sop_instance_uid`.
+        """
+        return await self._normalized(
+            abstract_syntax or sop_class_uid,
+            dataset,
+            lambda message_id, has_data: NCreateRQ(message_id, sop_class_uid, sop_instance_uid, has_data),
+        )
+
+    async def n_delete(
+        self, sop_class_uid: str, sop_instance_uid: str, *, abstract_syntax: str | None = None
+    ) -> Result:
+        """Has a SOP instance deleted (N-DELETE, PS3.7 10.1.6)."""
+        return await self._normalized(
+            abstract_syntax or sop_class_uid,
+            None,
+            lambda message_id, _: NDeleteRQ(message_id, sop_class_uid, sop_instance_uid),
+        )
+
+    async def n_event_report(
+        self,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        event_type_id: int,
+        dataset: Identifier | None = None,
+        *,
+        abstract_syntax: str | None = None,
+    ) -> Result:
+        """Reports an event to the peer (N-EVENT-REPORT, PS3.7 10.1.1): `dataset` is the event information.
+
+        It goes from the SCP of the SOP class to its SCU.
+        """
+        _check_id(event_type_id, "event type ID")
+        return await self._normalized(
+            abstract_syntax or sop_class_uid,
+            dataset,
+            lambda message_id, has_data: NEventReportRQ(
+                message_id, sop_class_uid, sop_instance_uid, event_type_id, has_data
+            ),
+        )
+
+    async def _normalized(
+        self, abstract_syntax: str, dataset: Identifier | None, build: Callable[[int, bool], Request]
+    ) -> Result:
+        context = self.context_for(abstract_syntax, None)
+        source = None if dataset is None else _source(dataset, context)
+        event = await self.invoke(context, lambda message_id: build(message_id, dataset is not None), source)
+        return Result(event.message, dataset_of(event, context.transfer_syntax))
+
+
+def _check_priority(priority: int) -> None:
+    if priority not in (0, 1, 2):
+        raise LocalError(f"a priority of {priority!r} is none: 0 medium, 1 high, 2 low")
+
+
+def _check_id(number: int, what: str) -> None:
+    if not 0 <= number <= 0xFFFF:
+        raise LocalError(f"{number} is no {what}: 0 to 65535")
+
+
+def _sop_class(model: InformationModel | str, operation: str) -> str:
+    if isinstance(model, str):
+        return model
+    uid: str | None = getattr(model, operation)
+    if uid is None:
+        raise LocalError(f"the information model {model.name} has no C-{operation.upper()}")
+    return uid
+
+
+def _source(dataset: Any, context: AcceptedContext) -> MemorySource:
+    encoded = encode_identifier(dataset, context.transfer_syntax)
+    return MemorySource(memoryview(encoded), context.abstract_syntax, "", context.transfer_syntax)
+
+
+def _tag(attribute: Attribute) -> int:
+    from aiodicom.dataset._dataset import to_tag
+
+    try:
+        return int(to_tag(attribute))
+    except (KeyError, ValueError, TypeError):
+        raise LocalError(f"{attribute!r} is neither a tag nor the keyword of one") from None

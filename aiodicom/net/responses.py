@@ -1,0 +1,309 @@
+"""Responses to what we have asked for: one that is waited for, or many that are iterated over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+from aiodicom.dimse.events import AcceptedContext, ResponseReceived
+from aiodicom.dimse.messages import CFindRSP, Request, Response
+from aiodicom.errors import DecodeError, LocalError, StatusError
+from aiodicom.standard.status import Status, StatusCategory
+from aiodicom.store.spool import SpoolFile
+from aiodicom.ul._pdu import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodicom.dataset import Dataset
+    from aiodicom.net.association import Association
+    from aiodicom.net.sources import DataSource
+
+__all__ = ["Matches", "ResponseStream", "Token", "check", "dataset_of"]
+
+#: While so many bytes or responses wait to be taken, nothing more is read; beyond the first many more only while
+#: another operation waits on the same association.
+_HIGH: Final = 1 << 20
+_MOST_HIGH: Final = 64 << 20
+#: What a response is counted as, beside its data set.
+_OVERHEAD: Final = 1024
+
+
+class Token(Protocol):
+    """Who waits for the responses to a request: a future, or a `ResponseStream`."""
+
+    def done(self) -> bool:
+        """Whether nothing more is wanted."""
+
+    def cancel(self) -> object:
+        """The request was not sent."""
+
+    def exception(self) -> BaseException | None:
+        """Why no response will come."""
+
+    def set_result(self, event: ResponseReceived, /) -> None:
+        """The final response."""
+
+    def set_exception(self, error: Any, /) -> None:
+        """No response will come."""
+
+
+def check(response: Response, *, allowing_cancel: bool = False, detail: object = None) -> None:
+    """Raises `StatusError` for a status that is neither success nor a warning."""
+    category = response.status.category
+    if category in (StatusCategory.SUCCESS, StatusCategory.WARNING):
+        return
+    if allowing_cancel and category is StatusCategory.CANCEL:
+        return
+    comment = f": {response.error_comment}" if response.error_comment else ""
+    text = f"{response.SERVICE} failed with status {response.status:04X}H ({response.status.name}){comment}"
+    raise StatusError(response.status, text, response.error_comment, detail or response)
+
+
+def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:
+    """Returns the data set of a response in the transfer syntax of its context, None where there is none. Raises
+    `DecodeError`, and what the sink raised.
+    """
+    if not event.message.has_data_set:
+        return None
+    from aiodicom.dataset import Dataset
+
+    body = event.body
+    if not isinstance(body, Body):
+        raise body.error or LocalError("the data set of the response was not kept")
+    data: memoryview = body.spilled.map() if isinstance(body.spilled, SpoolFile) else memoryview(body)
+    if isinstance(body.spilled, SpoolFile):
+        body.spilled.file.close()  # the map stays
+    data_set = Dataset.from_bytes(data, transfer_syntax)
+    if data_set.truncated is not None:
+        raise data_set.truncated
+    return data_set
+
+
+class ResponseStream:
+    """The responses to one C-FIND, C-GET or C-MOVE, in their order: the token of its operation.
+
+    Invariants: while reading is paused for it, `_waiting` has something; once `_is_left`, nothing is kept any more.
+    """
+
+    def __init__(self, association: Association, context: AcceptedContext, build: Callable[[int], Request]) -> None:
+        self._association = association
+        self._context = context
+        self._build = build
+        self._message_id: int | None = None
+        self._events: deque[ResponseReceived] = deque()
+        self._size = 0
+        self._high = _HIGH
+        self._is_left = False
+        self._final: ResponseReceived | None = None
+        self._error: BaseException | None = None
+        self._wake: asyncio.Future[None] | None = None
+        #: Told of every response, and of the end.
+        self.on_change: Callable[[], None] = _nothing
+        #: Told once the operation is over.
+        self.on_end: Callable[[], None] = _nothing
+
+    @property
+    def has_next(self) -> bool:
+        """Whether `next()` need not wait."""
+        return bool(self._events) or self.done()
+
+    @property
+    def transfer_syntax(self) -> str:
+        """The transfer syntax of the data sets."""
+        return self._context.transfer_syntax
+
+    async def begin(self, source: DataSource) -> None:
+        """Sends the request, when it is its turn."""
+        self._association.follow(self)
+        await self._association.begin(self._context, self._request, source, self)
+
+    def _request(self, message_id: int) -> Request:
+        self._message_id = message_id
+        return self._build(message_id)
+
+    async def next(self) -> ResponseReceived:
+        """Waits for the next response; the final one is given again and again. Raises why there is none.
+
+        Cancelling it loses nothing.
+        """
+        while not self._events:
+            if self._final is not None:
+                return self._final
+            if self._error is not None:
+                raise self._error
+            self._wake = self._association.loop.create_future()
+            await self._wake
+        event = self._events.popleft()
+        self._size -= _size(event)
+        if self._size <= self._high // 2:
+            self._association.transport.resume_reading(self)
+        return event
+
+    def make_room(self) -> None:
+        """Has more read than is taken: another operation waits for this one to end."""
+        self._high = _MOST_HIGH
+        if self._size < self._high:
+            self._association.transport.resume_reading(self)
+
+    def leave(self) -> None:
+        """Wants no more: sends C-CANCEL unless the final response is there, and drops what comes. Harmless when
+        repeated.
+        """
+        if self._is_left:
+            return
+        self._is_left = True
+        self._events.clear()
+        self._size = 0
+        if not self.done():
+            self._association.transport.resume_reading(self)
+            if self._message_id is not None:
+                self._association.cancel_operation(self._context, self._message_id)
+
+    # --- the association's side --------------------------------------------------------------------------------------
+
+    def on_pending(self, event: ResponseReceived) -> None:
+        """A pending response."""
+        if self._is_left:
+            return
+        self._events.append(event)
+        self._size += _size(event)
+        if self._size >= self._high:
+            self._association.transport.pause_reading(self)
+        self._awake()
+
+    def done(self) -> bool:
+        """Whether the operation is over."""
+        return self._final is not None or self._error is not None
+
+    def exception(self) -> BaseException | None:
+        """Why the operation has ended without a final response."""
+        return self._error
+
+    def cancel(self) -> None:
+        """The request was not sent."""
+        if not self.done():
+            self.set_exception(LocalError("the request was not sent"))
+
+    def set_result(self, event: ResponseReceived) -> None:
+        """The final response."""
+        self._final = event
+        self._end()
+
+    def set_exception(self, error: BaseException) -> None:
+        """No more responses will come."""
+        self._error = error
+        self._end()
+
+    def _end(self) -> None:
+        self._association.unfollow(self)
+        self.on_end()
+        self._awake()
+
+    def _awake(self) -> None:
+        self.on_change()
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _size(event: ResponseReceived) -> int:
+    return _OVERHEAD + (event.body.total if isinstance(event.body, Body) else 0)
+
+
+class Matches:
+    """The matches of a C-FIND (PS3.4 C.4.1), as `Association.c_find` gives them: data sets, as they come.
+
+    To be iterated over, or entered first::
+
+        async with association.c_find(query) as matches:
+            async for match in matches:
+                ...
+
+    The request is sent on entering, or when the first match is asked for. Left early (a ``break``, the end of the
+    block, an exception, a cancellation), C-CANCEL is sent and the engine reads to the end: the association stays
+    usable. Without a block that happens as soon as nothing refers to this object any more. While matches are not
+    taken, the peer is held up.
+    """
+
+    def __init__(
+        self,
+        association: Association,
+        context: AcceptedContext,
+        build: Callable[[int], Request],
+        source: DataSource,
+    ) -> None:
+        self._stream = ResponseStream(association, context, build)
+        self._loop = association.loop
+        self._source = source
+        self._has_begun = False
+        self._is_cancelled = False
+        #: The final response, once it is there.
+        self.response: CFindRSP | None = None
+        #: Whether the peer has said that it does not support optional keys of the query (FF01H).
+        self.keys_unsupported = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Dataset:
+        """Waits for the next match.
+
+        Raises `StatusError` for a failure, `DecodeError` for a match that is no data set, or the error that ended the
+        association.
+        """
+        await self._begin()
+        if self._is_cancelled:
+            raise StopAsyncIteration
+        event = await self._stream.next()
+        if event.is_final:
+            assert isinstance(event.message, CFindRSP)
+            self.response = event.message
+            check(event.message, allowing_cancel=self._is_cancelled)
+            raise StopAsyncIteration
+        self.keys_unsupported |= event.message.status is Status.PENDING_WARNING
+        match = dataset_of(event, self._stream.transfer_syntax)
+        if match is None:
+            raise DecodeError("a pending response to C-FIND without an identifier")
+        return match
+
+    async def cancel(self) -> CFindRSP:
+        """Sends C-CANCEL, waits for the final response and returns it; nothing more is iterated over.
+
+        A peer may have ended with success before it heard of that. Raises `StatusError` for a failure, or the error
+        that ended the association. Cancelled, the engine reads to the end nevertheless.
+        """
+        await self._begin()
+        self._is_cancelled = True
+        self._stream.leave()
+        event = await self._stream.next()
+        assert isinstance(event.message, CFindRSP)
+        self.response = event.message
+        check(event.message, allowing_cancel=True)
+        return event.message
+
+    async def _begin(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            await self._stream.begin(self._source)
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_cancelled = True
+        self._stream.leave()
+
+    def __del__(self) -> None:
+        if self._has_begun and not self._stream.done():
+            with suppress(RuntimeError):  # the loop is closed, and the association with it
+                self._loop.call_soon_threadsafe(self._stream.leave)

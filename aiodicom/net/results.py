@@ -1,0 +1,77 @@
+"""What the operations of an SCU return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiodicom.dimse.messages import CGetRSP, CMoveRSP, Response
+from aiodicom.standard.status import Status
+
+if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
+
+__all__ = ["Result", "RetrieveResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The response to a request of the DIMSE-N services (PS3.7 10.3)."""
+
+    #: The typed response, such as `aiodicom.dimse.messages.NGetRSP`.
+    message: Response
+    #: Its data set, None where there is none.
+    dataset: Dataset | None = field(default=None, repr=False)
+
+    @property
+    def status(self) -> Status:
+        """Success, or a warning."""
+        return self.message.status
+
+    @property
+    def sop_instance_uid(self) -> str | None:
+        """The affected SOP instance: of N-CREATE, the one that has been created."""
+        uid: str | None = getattr(self.message, "affected_sop_instance_uid", None)
+        return uid
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveResult:
+    """How far a C-GET or C-MOVE has come: numbers of sub-operations, None where the peer did not say (PS3.7 9.1.3,
+    9.1.4).
+    """
+
+    message: CGetRSP | CMoveRSP
+    #: SOP Instance UIDs of what could not be sent (PS3.4 C.4.2.1.4.2); only in the final response.
+    failed_sop_instance_uids: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Pending, until the final response."""
+        return self.message.status
+
+    @property
+    def remaining(self) -> int | None:
+        """Sub-operations that have not ended."""
+        return self.message.number_of_remaining_suboperations
+
+    @property
+    def completed(self) -> int | None:
+        """Sub-operations that have ended with success."""
+        return self.message.number_of_completed_suboperations
+
+    @property
+    def failed(self) -> int | None:
+        """Sub-operations that have failed."""
+        return self.message.number_of_failed_suboperations
+
+    @property
+    def warning(self) -> int | None:
+        """Sub-operations that have ended with a warning."""
+        return self.message.number_of_warning_suboperations
+
+
+def retrieve_result(message: Any, dataset: Dataset | None) -> RetrieveResult:
+    """Returns what a response to C-GET or C-MOVE says."""
+    failed = () if dataset is None else dataset.get("FailedSOPInstanceUIDList") or ()
+    return RetrieveResult(message, (failed,) if isinstance(failed, str) else tuple(map(str, failed)))

@@ -1,0 +1,191 @@
+"""C-GET as SCU: objects as the peer sends them (PS3.4 C.4.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from aiodicom.net.answers import Answer
+from aiodicom.net.handlers import Handler
+from aiodicom.net.responses import ResponseStream, check, dataset_of
+from aiodicom.net.results import RetrieveResult, retrieve_result
+from aiodicom.net.sinks import BodyChoice, Discarded
+from aiodicom.standard.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiodicom.dimse.events import AcceptedContext
+    from aiodicom.dimse.messages import Request
+    from aiodicom.net.association import Association
+    from aiodicom.net.requests import StoreRequest
+    from aiodicom.net.sinks import BodySink
+    from aiodicom.net.sources import DataSource
+
+__all__ = ["Retrieved"]
+
+
+class Retrieved:
+    """The objects of a C-GET, as `Association.c_get` gives them: `StoreRequest`s in the order in which they come.
+
+    To be iterated over, or entered first, as `Matches`. Each object's C-STORE is answered when the next one is asked
+    for, with its `status` (Success unless you set another), so the peer sends no more than can be taken. Left early,
+    the object in hand is answered so too, C-CANCEL is sent, and what still comes is refused with A700H and thrown
+    away: the association stays usable.
+
+    One C-GET at a time can be on an association: nothing says which one an object belongs to.
+    """
+
+    def __init__(
+        self,
+        association: Association,
+        context: AcceptedContext,
+        build: Callable[[int], Request],
+        source: DataSource,
+        body: BodyChoice,
+    ) -> None:
+        self._association = association
+        self._stream = ResponseStream(association, context, build)
+        self._source = source
+        self._objects = _Objects(body)
+        self._has_begun = False
+        self._is_left = False
+        #: The numbers of the latest response; the final one's once the iteration has ended.
+        self.result: RetrieveResult | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StoreRequest:
+        """Waits for the next object, and answers the one before.
+
+        Raises `StatusError` for a failure (its ``response`` is the `RetrieveResult`), or the error that ended the
+        association. A warning, such as B000H when some objects could not be sent, ends the iteration.
+        """
+        await self._begin()
+        self._objects.answer()
+        if self._is_left:
+            raise StopAsyncIteration
+        while True:
+            if self._objects.waiting:
+                return self._objects.take()
+            if not self._stream.has_next:
+                await self._objects.changed(self._association.loop)
+                continue
+            event = await self._stream.next()
+            data_set = dataset_of(event, self._stream.transfer_syntax)
+            self.result = retrieve_result(event.message, data_set)
+            if event.is_final:
+                self._leave()
+                check(event.message, detail=self.result)
+                raise StopAsyncIteration
+
+    async def cancel(self) -> RetrieveResult:
+        """Sends C-CANCEL, waits for the final response and returns its numbers; nothing more is iterated over.
+
+        Raises `StatusError` for a failure, or the error that ended the association. Cancelled, the engine reads to the
+        end nevertheless.
+        """
+        await self._begin()
+        self._leave()
+        event = await self._stream.next()
+        self.result = retrieve_result(event.message, dataset_of(event, self._stream.transfer_syntax))
+        check(event.message, allowing_cancel=True, detail=self.result)
+        return self.result
+
+    async def _begin(self) -> None:
+        if self._has_begun:
+            return
+        self._has_begun = True
+        await self._association.performer.take_retrieval(Handler(self._objects.receive, True, self._objects.body))
+        self._stream.on_change = self._objects.change
+        self._stream.on_end = self._ended
+        await self._stream.begin(self._source)
+
+    def _ended(self) -> None:
+        """The operation is over: there will be no more objects."""
+        self._association.performer.give_retrieval()
+
+    def _leave(self) -> None:
+        self._is_left = True
+        self._objects.leave()
+        self._stream.leave()
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def __del__(self) -> None:
+        if self._has_begun and not self._is_left:
+            with suppress(RuntimeError):  # the loop is closed, and the association with it
+                self._association.loop.call_soon_threadsafe(_leave, self._objects, self._stream)
+
+
+def _leave(objects: _Objects, stream: ResponseStream) -> None:
+    objects.leave()
+    stream.leave()
+
+
+class _Objects:
+    """The objects that have come and are not answered.
+
+    Invariants: `_in_hand` is what the user has; all others are `waiting`; once left there are none.
+    """
+
+    def __init__(self, body: BodyChoice) -> None:
+        self._body = body
+        self._is_left = False
+        self.waiting: deque[tuple[StoreRequest, asyncio.Future[Status]]] = deque()
+        self._in_hand: tuple[StoreRequest, asyncio.Future[Status]] | None = None
+        self._wake: asyncio.Future[None] | None = None
+
+    def body(self, request: StoreRequest) -> BodySink:
+        """Chooses where an object goes while it arrives."""
+        return Discarded()(request) if self._is_left else self._body(request)
+
+    async def receive(self, request: StoreRequest) -> Status | Answer:
+        """The handler of C-STORE, as long as the C-GET lasts."""
+        if self._is_left:
+            return Answer(Status.OUT_OF_RESOURCES, error_comment="nobody wants it any more")
+        answered: asyncio.Future[Status] = request.association.loop.create_future()
+        self.waiting.append((request, answered))
+        self.change()
+        return await answered
+
+    def take(self) -> StoreRequest:
+        """Hands out the object that came first."""
+        self._in_hand = self.waiting.popleft()
+        return self._in_hand[0]
+
+    def answer(self) -> None:
+        """The user is done with the object in hand."""
+        in_hand, self._in_hand = self._in_hand, None
+        if in_hand is not None and not in_hand[1].done():
+            in_hand[1].set_result(Status(in_hand[0].status))
+
+    def leave(self) -> None:
+        """The user wants no more."""
+        self._is_left = True
+        self.answer()
+        while self.waiting:
+            _, answered = self.waiting.popleft()
+            if not answered.done():
+                answered.set_result(Status.OUT_OF_RESOURCES)
+
+    async def changed(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Waits until there is an object or a response."""
+        self._wake = loop.create_future()
+        await self._wake
+
+    def change(self) -> None:
+        """There is an object, or a response."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

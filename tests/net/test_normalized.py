@@ -1,0 +1,177 @@
+"""The DIMSE-N services, both roles."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any
+
+import pytest
+
+import aiodicom
+from aiodicom import Answer, Dataset, Handlers, Server, Status
+from aiodicom.dimse.messages import NActionRSP, NEventReportRSP, NGetRSP
+from aiodicom.errors import ContextNotAccepted, LocalError, OperationRefused, StatusError
+from tests.net.sides import soon
+
+MPPS = "1.2.840.10008.3.1.2.3.3"
+FILM_SESSION = "1.2.840.10008.5.1.1.1"
+PRINT_META = "1.2.840.10008.5.1.1.9"
+COMMITMENT = "1.2.840.10008.1.20.1"
+COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
+PATIENT = Dataset(PatientID="P1")
+KINDS = pytest.mark.parametrize("kind", ["plain", "async"])
+
+
+def connect(port: int, **options: Any) -> Any:
+    contexts = [MPPS, PRINT_META, COMMITMENT, aiodicom.VERIFICATION]
+    return aiodicom.connect("127.0.0.1", port, **({"contexts": contexts} | options))
+
+
+def of_kind(kind: str, function: Any) -> Any:
+    """The function as it is, or as a coroutine function that first lets others run."""
+    if kind == "plain":
+        return function
+
+    @functools.wraps(function)
+    async def asynchronous(request: Any) -> Any:
+        await asyncio.sleep(0)
+        return function(request)
+
+    return asynchronous
+
+
+@KINDS
+async def test_every_service(kind: str) -> None:
+    server = Server()
+    seen: list[Any] = []
+
+    def note(request: Any) -> None:
+        seen.append((type(request).__name__, request.sop_class_uid, request.sop_instance_uid, request.dataset))
+
+    def create(request: aiodicom.NCreateRequest) -> Dataset:
+        note(request)
+        return Dataset(PatientName="A")
+
+    def get(request: aiodicom.NGetRequest) -> Dataset:
+        note(request)
+        return Dataset(PatientID=",".join(f"{tag:08X}" for tag in request.attributes))
+
+    def act(request: aiodicom.NActionRequest) -> Answer:
+        note(request)
+        return Answer(Status.ATTRIBUTE_LIST_ERROR, Dataset(PatientID=str(request.action_type_id)), error_comment="c")
+
+    def report(request: aiodicom.NEventReportRequest) -> Answer:
+        note(request)
+        return Answer(dataset=Dataset(PatientID=str(request.event_type_id)))
+
+    server.on_n_create(of_kind(kind, create))
+    server.on_n_get(of_kind(kind, get))
+    server.on_n_set(of_kind(kind, note))
+    server.on_n_action(of_kind(kind, act))
+    server.on_n_delete(of_kind(kind, note))
+    server.on_n_event_report(of_kind(kind, report))
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        created = await association.n_create(MPPS, PATIENT, "1.2.3")
+        assert (created.status, created.sop_instance_uid, created.dataset) == (0, "1.2.3", Dataset(PatientName="A"))
+        got = await association.n_get(MPPS, "1.2.3", ["PatientName", 0x00100020])
+        assert isinstance(got.message, NGetRSP)
+        assert (got.dataset.PatientID, got.sop_instance_uid) == ("00100010,00100020", "1.2.3")
+        assert (await association.n_set(MPPS, "1.2.3", PATIENT)).dataset is None
+        acted = await association.n_action(FILM_SESSION, "1.2.3", 7, abstract_syntax=PRINT_META)
+        assert isinstance(acted.message, NActionRSP)
+        assert (acted.status, acted.message.action_type_id, acted.dataset.PatientID) == (0x0107, 7, "7")
+        assert acted.message.error_comment == "c"
+        assert (await association.n_delete(MPPS, "1.2.3")).status is Status.SUCCESS
+        reported = await association.n_event_report(COMMITMENT, COMMITMENT_INSTANCE, 2, PATIENT)
+        assert isinstance(reported.message, NEventReportRSP)
+        assert (reported.message.event_type_id, reported.dataset.PatientID) == (2, "2")
+    assert seen == [
+        ("NCreateRequest", MPPS, "1.2.3", PATIENT),
+        ("NGetRequest", MPPS, "1.2.3", None),
+        ("NSetRequest", MPPS, "1.2.3", PATIENT),
+        ("NActionRequest", FILM_SESSION, "1.2.3", None),
+        ("NDeleteRequest", MPPS, "1.2.3", None),
+        ("NEventReportRequest", COMMITMENT, COMMITMENT_INSTANCE, PATIENT),
+    ]
+
+
+@KINDS
+async def test_an_instance_without_a_uid_gets_one(kind: str) -> None:
+    server = Server()
+    given = []
+    server.on_n_create(of_kind(kind, lambda request: given.append(request.sop_instance_uid)))
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        created = await association.n_create(MPPS)
+        assert [created.sop_instance_uid] == given
+        assert created.sop_instance_uid.startswith("2.25.")
+        server.on_n_create(lambda request: Answer(sop_instance_uid="1.2.9"))
+        assert (await association.n_create(MPPS, PATIENT)).sop_instance_uid == "1.2.9"
+
+
+async def test_reported_on_the_association_that_asked() -> None:
+    """An SCP tells its SCU of an event while it performs an action, and the SCU's handlers perform that."""
+    server, handlers = Server(), Handlers()
+    reports: list[Any] = []
+
+    @server.on_n_action
+    async def commit(request: aiodicom.NActionRequest) -> None:
+        result = await request.association.n_event_report(COMMITMENT, COMMITMENT_INSTANCE, 1, request.dataset)
+        reports.append(result.status)
+
+    @handlers.on_n_event_report
+    async def report(request: aiodicom.NEventReportRequest) -> Status:
+        await asyncio.sleep(0)
+        reports.append((request.event_type_id, request.dataset))
+        return Status.SUCCESS
+
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        connect(listening.port, handlers=handlers) as association,
+    ):
+        await soon(association.n_action(COMMITMENT, COMMITMENT_INSTANCE, 1, PATIENT))
+    assert reports == [(1, PATIENT), 0]
+
+
+@KINDS
+async def test_failures(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    server = Server()
+
+    def refuse(request: Any) -> None:
+        raise OperationRefused(Status.NO_SUCH_SOP_INSTANCE, "x" * 100, (0x00080018,))
+
+    server.on_n_set(of_kind(kind, refuse))
+    server.on_n_get(of_kind(kind, lambda request: 1 / 0))
+    server.on_n_delete(of_kind(kind, lambda request: PATIENT))  # has no data set in its response
+    server.on_n_create(of_kind(kind, lambda request: Answer(Status.PENDING)))
+    server.on_n_action(of_kind(kind, lambda request: Status.NO_SUCH_ACTION_TYPE))
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+
+        async def failure(operation: Any) -> StatusError:
+            with pytest.raises(StatusError) as caught:
+                await operation
+            return caught.value
+
+        refused = await failure(association.n_set(MPPS, "1.2.3", PATIENT))
+        assert (refused.status, refused.error_comment) == (Status.NO_SUCH_SOP_INSTANCE, "x" * 64)
+        assert refused.response.offending_elements == (0x00080018,)  # type: ignore[attr-defined]
+        assert (await failure(association.n_get(MPPS, "1.2.3"))).status == Status.PROCESSING_FAILURE
+        assert (await failure(association.n_delete(MPPS, "1.2.3"))).status == Status.PROCESSING_FAILURE
+        assert (await failure(association.n_create(MPPS))).status == Status.PROCESSING_FAILURE
+        assert (await failure(association.n_action(COMMITMENT, "1.2", 9))).status == Status.NO_SUCH_ACTION_TYPE
+        unhandled = await failure(association.n_event_report(COMMITMENT, "1.2", 9))
+        assert unhandled.status == Status.UNRECOGNIZED_OPERATION
+        await association.c_echo()
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_what_can_not_be_asked() -> None:
+    server = Server()
+    server.on_n_get(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(ContextNotAccepted):
+            await association.n_get(FILM_SESSION, "1.2.3")
+        with pytest.raises(LocalError, match="action type"):
+            await association.n_action(MPPS, "1.2.3", 70000)
+        with pytest.raises(LocalError, match="NoSuchKeyword"):
+            await association.n_get(MPPS, "1.2.3", ["NoSuchKeyword"])
