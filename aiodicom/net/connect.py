@@ -201,7 +201,7 @@ class Connecting:
             if limit.expired() and timeout is not None:
                 raise DeadlineExceeded(f"connection to {where}", timeout) from error
             if isinstance(error, tls.SSLError) or (self._ssl is not None and isinstance(error, ConnectionResetError)):
-                raise handshake_failed(error) from error
+                raise handshake_failed(error, where) from error
             raise ConnectFailed(f"no connection to {where}: {error.strerror or error}") from error
         except (UnicodeError, OverflowError) as error:
             raise LocalError(f"{where} is no address: {error}") from error

@@ -11,6 +11,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
@@ -35,7 +36,7 @@ __all__ = [
 
 _log = logging.getLogger("aiodicom.tls")
 
-Path_ = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
 #: A peer's certificate as `ssl.SSLSocket.getpeercert` gives it.
 Certificate = Mapping[str, Any]
 
@@ -46,7 +47,7 @@ _SOURCE = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 
 #: Finite field Diffie-Hellman with 2048 bits, group ffdhe2048 of RFC 7919.
 _DH_PARAMETERS = Path(__file__).with_name("ffdhe2048.pem")
-#: DICOM among the application protocols that IANA has registered (RFC 9325 3.7).
+#: DICOM among the application protocols that IANA has registered (RFC 9325 3.8).
 _ALPN = ["dicom"]
 
 
@@ -72,7 +73,7 @@ class _Rules(NamedTuple):
     maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
     #: OpenSSL's: 2 refuses RSA and DH keys below 2048 bits, EC keys below 224, and SHA-1 in signatures
     security_level: int = 2
-    #: RFC 9325 3.7 asks for ALPN, the RFCs before it did not
+    #: RFC 9325 3.8 asks for ALPN, the RFCs before it did not
     has_alpn: bool = False
 
 
@@ -117,8 +118,9 @@ _RULES = {
         ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256", *_DHE_OR_ECDHE_RSA),
         maximum=ssl.TLSVersion.TLSv1_2,
     ),
-    # B.9 is RFC 7525 (4.2), which has peers fall back; its note 2 keeps those of the AES TLS profile (B.3), whose only
-    # suite is the last one. Below TLS 1.2 signatures are of MD5 and SHA-1, which OpenSSL 3 has at level 0 alone.
+    # B.9 is RFC 7525 (4.2), which has peers fall back; its note 2 keeps peers of the AES TLS profile (B.3), whose suite
+    # is the last one (its other, 3DES, is not in OpenSSL any more). Below TLS 1.2 signatures are of MD5 and SHA-1,
+    # which OpenSSL 3 has at level 0 alone.
     TLSProfile.BCP_195: _Rules(
         (*_DHE_OR_ECDHE_RSA, "AES128-SHA"), minimum=ssl.TLSVersion.MINIMUM_SUPPORTED, security_level=0
     ),
@@ -128,9 +130,9 @@ _RULES = {
 def tls_client_context(
     profile: TLSProfile = TLSProfile.BCP_195_RFC_8996_9325,
     *,
-    ca: Path_ | None = None,
-    cert: Path_ | None = None,
-    key: Path_ | None = None,
+    ca: FilePath | None = None,
+    cert: FilePath | None = None,
+    key: FilePath | None = None,
     key_password: str | bytes | None = None,
     verify: bool = True,
     check_hostname: bool = True,
@@ -164,12 +166,12 @@ def tls_client_context(
 def tls_server_context(
     profile: TLSProfile = TLSProfile.BCP_195_RFC_8996_9325,
     *,
-    cert: Path_,
-    key: Path_ | None = None,
+    cert: FilePath,
+    key: FilePath | None = None,
     key_password: str | bytes | None = None,
-    ca: Path_ | None = None,
+    ca: FilePath | None = None,
     verify: ssl.VerifyMode | None = None,
-    certificates: Mapping[str, tuple[Path_, Path_ | None]] | None = None,
+    certificates: Mapping[str, tuple[FilePath, FilePath | None]] | None = None,
 ) -> ServerContext:
     """Returns a context for `Server.listen()` and `serve()` after a profile of PS3.15 B.
 
@@ -192,16 +194,17 @@ def tls_server_context(
     return ServerContext(_ServerSettings(profile, cert, key, key_password, ca, verify, dict(certificates or {})))
 
 
-class _ServerSettings(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _ServerSettings:
     """The arguments of `tls_server_context`."""
 
     profile: TLSProfile
-    cert: Path_
-    key: Path_ | None
-    key_password: str | bytes | None
-    ca: Path_ | None
+    cert: FilePath
+    key: FilePath | None
+    key_password: str | bytes | None = field(repr=False)
+    ca: FilePath | None
     verify: ssl.VerifyMode
-    certificates: dict[str, tuple[Path_, Path_ | None]]
+    certificates: dict[str, tuple[FilePath, FilePath | None]]
 
 
 class ServerContext(ssl.SSLContext):
@@ -250,7 +253,7 @@ class ServerContext(ssl.SSLContext):
 class _Renewed:
     """One certificate of a server, as it is in its files now."""
 
-    def __init__(self, settings: _ServerSettings, cert: Path_, key: Path_ | None) -> None:
+    def __init__(self, settings: _ServerSettings, cert: FilePath, key: FilePath | None) -> None:
         self._settings = settings
         self._cert = cert
         self._key = key
@@ -341,7 +344,7 @@ def _configured(context: Context, profile: TLSProfile) -> Context:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _load_authorities(context: ssl.SSLContext, path: Path_) -> None:
+def _load_authorities(context: ssl.SSLContext, path: FilePath) -> None:
     name = os.fspath(path)
     try:
         if os.path.isdir(name):
@@ -358,7 +361,9 @@ class _PasswordWanted(Exception):
     """The private key is encrypted."""
 
 
-def _load_certificate(context: ssl.SSLContext, cert: Path_, key: Path_ | None, password: str | bytes | None) -> None:
+def _load_certificate(
+    context: ssl.SSLContext, cert: FilePath, key: FilePath | None, password: str | bytes | None
+) -> None:
     certificate_name, key_name = os.fspath(cert), os.fspath(cert if key is None else key)
     _expect(certificate_name, b"-----BEGIN CERTIFICATE-----", "certificate")
     _expect(key_name, b"PRIVATE KEY-----", "private key")
@@ -433,20 +438,24 @@ def _reason(error: ssl.SSLError) -> str:
     return _SOURCE.sub("", str(error.strerror or error))
 
 
-def handshake_failed(error: OSError) -> TLSHandshakeFailed:
-    """Returns what to raise for a TLS handshake that has failed."""
+def handshake_failed(error: OSError, where: str) -> TLSHandshakeFailed:
+    """Returns what to raise for a TLS handshake with the peer at `where` that has failed."""
+    alert = _alert(error) if isinstance(error, ssl.SSLError) else None
+    return TLSHandshakeFailed(f"no connection to {where}: {_explained(error, alert)}", alert)
+
+
+def _explained(error: OSError, alert: str | None) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TLSHandshakeFailed(f"the peer's certificate is not accepted: {error.verify_message}")
+        return f"the peer's certificate is not accepted: {error.verify_message}"
     if not isinstance(error, ssl.SSLError):
-        return TLSHandshakeFailed("the peer closed the connection during the TLS handshake")
-    alert = _alert(error)
+        return "the peer closed it during the TLS handshake"
     if alert is None:
-        return TLSHandshakeFailed(f"no TLS with the peer: {_reason(error)}")
+        return f"no TLS with the peer: {_reason(error)}"
     words = alert.replace("_", " ")
     if alert in _OF_CERTIFICATES:
-        return TLSHandshakeFailed(f"the peer refused our certificate, or that we gave none: {words}", alert)
+        return f"the peer refused our certificate, or that we gave none: {words}"
     meaning = f" ({_MEANINGS[alert]})" if alert in _MEANINGS else ""
-    return TLSHandshakeFailed(f"the peer refused the TLS handshake: {words}{meaning}", alert)
+    return f"the peer refused the TLS handshake: {words}{meaning}"
 
 
 def certificate_alert(error: BaseException) -> TLSHandshakeFailed | None:
@@ -454,8 +463,8 @@ def certificate_alert(error: BaseException) -> TLSHandshakeFailed | None:
 
     In TLS 1.3 we hear of that after our own handshake has ended (RFC 8446 4.4.2.4).
     """
-    if isinstance(error, ssl.SSLError) and _alert(error) in _OF_CERTIFICATES:
-        return handshake_failed(error)
+    if isinstance(error, ssl.SSLError) and (alert := _alert(error)) in _OF_CERTIFICATES:
+        return TLSHandshakeFailed(_explained(error, alert), alert)
     return None
 
 

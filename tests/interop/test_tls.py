@@ -61,7 +61,7 @@ async def test_the_default_profile_and_dcmtks(authority: Authority, server: File
     async with ours.receiving(ssl=context) as receiving:
         for profile in PROFILES.values():
             await dcmtk("echoscu", receiving.port, *options(client, authority, profile))
-        with pytest.raises(PeerFailed):  # the AES profile, whose only suite is TLS_RSA_WITH_AES_128_CBC_SHA
+        with pytest.raises(PeerFailed):  # the AES profile: TLS_RSA_WITH_AES_128_CBC_SHA
             await dcmtk("echoscu", receiving.port, *options(client, authority, "+pa"))
     context = server_context(server, authority, TLSProfile.BCP_195)
     async with ours.receiving(ssl=context) as receiving:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -227,7 +228,8 @@ async def test_openssl_refuses_our_certificate(
 def test_what_an_alert_says(reason: str, alert: str | None, text: str) -> None:
     error = ssl.SSLError(1, reason)
     error.reason = reason
-    failure = handshake_failed(error)
+    failure = handshake_failed(error, "pacs port 104")
+    assert str(failure).startswith("no connection to pacs port 104: ")
     assert (failure.alert, isinstance(failure, ConnectFailed)) == (alert, True)
     assert text in str(failure)
     assert (certificate_alert(error) is not None) == ("certificate" in (alert or ""))
@@ -345,6 +347,33 @@ async def test_silent_connections_hold_nobody_up(server_files: Files, authority:
         await until(lambda: server.places.idle == 200)
         for _, writer in silent:
             writer.close()
+        await until(lambda: server.places.connections == 0)
+
+
+async def test_who_is_refused_and_stays_has_a_deadline_too(server_files: Files, authority: Authority) -> None:
+    server = aiodicom.Server(timeouts=aiodicom.Timeouts(artim=0.1))
+    context = aiodicom.tls_server_context(**server_files._asdict(), ca=authority.path)
+    client = aiodicom.tls_client_context(ca=authority.path)
+
+    def stay(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            connection = client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+            while True:
+                try:
+                    connection.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    incoming.write(sock.recv(65536))
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+            with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+                connection.read()
+            assert sock.recv(1) == b""  # we have not closed it
+
+    async with server.listen("127.0.0.1", 0, ssl=context) as listening:
+        await soon(asyncio.to_thread(stay, listening.port))
         await until(lambda: server.places.connections == 0)
 
 
