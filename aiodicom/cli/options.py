@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import math
@@ -69,31 +70,31 @@ def _bytes(value: str) -> int:
 
 
 def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a command some of whose parameters are groups of options: named tuples, whose fields are the options.
+    """Decorates a command some of whose parameters are groups of options: data classes, whose fields are the options.
 
-    Each field becomes an option of the command, and the command gets the tuple.
+    Each field becomes an option of the command, and the command gets the data class.
     """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         kind = hints[name]
-        if not hasattr(kind, "_fields"):
+        if not dataclasses.is_dataclass(kind):
             parameters.append(parameter.replace(annotation=kind))
             continue
         groups[name] = kind
-        fields = get_type_hints(kind, include_extras=True)
+        annotations = get_type_hints(kind, include_extras=True)
         parameters += [
             inspect.Parameter(
-                field, inspect.Parameter.KEYWORD_ONLY, default=kind._field_defaults[field], annotation=fields[field]
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotations[field.name]
             )
-            for field in kind._fields
+            for field in dataclasses.fields(kind)
         ]
 
     @functools.wraps(command)
     def run(**values: Any) -> Any:
         for name, kind in groups.items():
-            values[name] = kind(**{field: values.pop(field) for field in kind._fields})
+            values[name] = kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
         return command(**values)
 
     keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]

@@ -6,9 +6,10 @@ A command takes a group as a parameter: see `options.grouped`.
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
@@ -57,42 +58,56 @@ _VERIFY = {
     Verify.NO: ssl.CERT_NONE,
 }
 
-_Tls = Annotated[bool, typer.Option("--tls", help="Use TLS.")]
-_Profile = Annotated[
-    TLSProfileOption,
-    typer.Option(
-        "--tls-profile",
-        metavar="PROFILE",
-        help="Of PS3.15 B: 8996 (BCP 195 RFC 8996, 9325), 8996-mod (its modified form), or one of the retired ones: "
-        "bcp195-nd (non-downgrading), bcp195-ex (extended), bcp195 (with TLS 1.0 and 1.1).",
-    ),
-]
-_Cert = Annotated[
-    Path | None,
-    typer.Option(
-        "--cert", metavar="FILE", show_default=False, help="Our certificate, and those of its issuers behind it (PEM)."
-    ),
-]
-_Key = Annotated[
-    Path | None,
-    typer.Option(
-        "--key", metavar="FILE", show_default=False, help="Its private key (PEM); without it, in the file of --cert."
-    ),
-]
-_KeyPassword = Annotated[
-    Path | None,
-    typer.Option("--key-password-file", metavar="FILE", show_default=False, help="File with the key's password."),
-]
+
+@dataclass(frozen=True)
+class _TLS:
+    """What clients and servers have in common."""
+
+    tls: Annotated[bool, typer.Option("--tls", help="Use TLS.")] = False
+    tls_profile: Annotated[
+        TLSProfileOption,
+        typer.Option(
+            "--tls-profile",
+            metavar="PROFILE",
+            help="Of PS3.15 B: 8996 (BCP 195 RFC 8996, 9325), 8996-mod (its modified form), or one of the retired "
+            "ones: bcp195-nd (non-downgrading), bcp195-ex (extended), bcp195 (with TLS 1.0 and 1.1).",
+        ),
+    ] = TLSProfileOption.RFC_8996
+    cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--cert",
+            metavar="FILE",
+            show_default=False,
+            help="Our certificate, and those of its issuers behind it (PEM).",
+        ),
+    ] = None
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="FILE",
+            show_default=False,
+            help="Its private key (PEM); without it, in the file of --cert.",
+        ),
+    ] = None
+    key_password_file: Annotated[
+        Path | None,
+        typer.Option("--key-password-file", metavar="FILE", show_default=False, help="File with the key's password."),
+    ] = None
+
+    def refuse_without_tls(self) -> None:
+        """Refuses options that would do nothing: who gave them believes that there is TLS."""
+        for each in fields(self):
+            if getattr(self, each.name) != each.default:
+                option = f"'--{each.name.replace('_', '-')}'"
+                raise typer.BadParameter("this is of no use without --tls", param_hint=option)
 
 
-class ClientTLS(NamedTuple):
+@dataclass(frozen=True)
+class ClientTLS(_TLS):
     """TLS of a command that connects."""
 
-    tls: _Tls = False
-    tls_profile: _Profile = TLSProfileOption.RFC_8996
-    cert: _Cert = None
-    key: _Key = None
-    key_password_file: _KeyPassword = None
     ca: Annotated[
         Path | None,
         typer.Option(
@@ -115,7 +130,7 @@ class ClientTLS(NamedTuple):
     def context(self) -> ssl.SSLContext | None:
         """The context to connect with. Raises `LocalError` for files that can't be used."""
         if not self.tls:
-            _need_tls(self)
+            self.refuse_without_tls()
             return None
         return aiodicom.tls_client_context(
             _PROFILES[self.tls_profile],
@@ -127,14 +142,10 @@ class ClientTLS(NamedTuple):
         )
 
 
-class ServerTLS(NamedTuple):
+@dataclass(frozen=True)
+class ServerTLS(_TLS):
     """TLS of a command that listens."""
 
-    tls: _Tls = False
-    tls_profile: _Profile = TLSProfileOption.RFC_8996
-    cert: _Cert = None
-    key: _Key = None
-    key_password_file: _KeyPassword = None
     ca: Annotated[
         Path | None,
         typer.Option(
@@ -161,7 +172,7 @@ class ServerTLS(NamedTuple):
     def context(self) -> ServerContext | None:
         """The context to listen with. Raises `LocalError` for files that can't be used."""
         if not self.tls:
-            _need_tls(self)
+            self.refuse_without_tls()
             return None
         if self.cert is None:
             raise typer.BadParameter("a server needs a certificate", param_hint="'--cert'")
@@ -177,7 +188,8 @@ class ServerTLS(NamedTuple):
         )
 
 
-class Identity(NamedTuple):
+@dataclass(frozen=True)
+class Identity:
     """Who a command says that its user is."""
 
     user: Annotated[
@@ -243,13 +255,6 @@ def connecting(local_address: str | None, security: ClientTLS, identity: Identit
         "server_hostname": security.server_name,
         "user_identity": identity.user_identity(),
     }
-
-
-def _need_tls(group: ClientTLS | ServerTLS) -> None:
-    """Refuses options that would do nothing: who gave them believes that there is TLS."""
-    for name, value in zip(group._fields, group, strict=True):
-        if value != group._field_defaults[name]:
-            raise typer.BadParameter("this is of no use without --tls", param_hint=f"'--{name.replace('_', '-')}'")
 
 
 def _secret(path: Path | None) -> bytes | None:

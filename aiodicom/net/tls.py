@@ -95,8 +95,8 @@ _RULES = {
         ),
         has_alpn=True,
     ),
-    # B.13 lists those that shall be supported. Those with Camellia in GCM and with DHE, which may be, are not in
-    # OpenSSL and not needed.
+    # B.13: those that shall be supported. Of those that may be, OpenSSL has none with Camellia in GCM, and those with
+    # DHE add nothing to the ones with ECDHE.
     TLSProfile.MODIFIED_BCP_195_RFC_8996_9325: _Rules(
         (
             "ECDHE-ECDSA-AES256-GCM-SHA384",
