@@ -151,11 +151,11 @@ class _Worker:
             target=work, args=(assignment,), name=f"aiodicom worker {assignment.number}"
         )
         # One that does not listen to SIGHUP yet would end by it; this way it waits until the worker does.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             self.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         #: Done when the process has ended.
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(self.process.sentinel, self._on_end)
