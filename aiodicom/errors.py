@@ -7,6 +7,7 @@ AiodicomError
 ├── RemoteError                     what the peer, or the way to it, did
 │   ├── ConnectFailed               no transport connection
 │   ├── AssociationRejected         A-ASSOCIATE-RJ: result, source, reason
+│   ├── IdentityNotConfirmed        no positive response to the user identity, which was required
 │   ├── AssociationAborted          A-ABORT, or the provider's own abort: source, reason
 │   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
 │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
@@ -28,6 +29,7 @@ __all__ = [
     "ContextNotAccepted",
     "DeadlineExceeded",
     "DecodeError",
+    "IdentityNotConfirmed",
     "LocalError",
     "OperationRefused",
     "ProtocolViolation",
@@ -105,6 +107,11 @@ class AssociationRejected(RemoteError):
         self.result = result
         self.source = source
         self.reason = reason
+
+
+class IdentityNotConfirmed(RemoteError):
+    """The peer accepted the association without the positive response to the user identity that was required (PS3.7
+    D.3.3.7): it does not verify who its users are. The association has been aborted."""
 
 
 class AssociationAborted(RemoteError):
