@@ -301,7 +301,7 @@ cdef class Exchange:
             return response_to(request, Status.DUPLICATE_INVOCATION)
         # An SCU invokes operations, an SCP reports events: what is not in the peer's role is "not one of those agreed"
         # (0211H, PS3.7 9.1 and 10.1).
-        if not PyTuple_GetItem(context, AS_SCU if type(request) is NEventReportRQ else AS_SCP):
+        if not <object>PyTuple_GetItem(context, AS_SCU if type(request) is NEventReportRQ else AS_SCP):
             return response_to(request, Status.UNRECOGNIZED_OPERATION)
         if isinstance(request, COMPOSITE_REQUESTS):
             if request.affected_sop_class_uid != context.abstract_syntax:

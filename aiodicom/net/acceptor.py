@@ -342,7 +342,7 @@ class Acceptor:
         try:
             items = self._final_items(answer, admission, association)
         except Exception as error:
-            self._refuse_for("extended negotiation handler", error, association)
+            self._refuse_for("negotiation", error, association)
             return
         response = encode_associate_ac(association.proposal.received_header, items)
         # The sub-item speaks of the requestor: what it performs is what we may invoke.

@@ -180,8 +180,9 @@ def _common_extended(
     by_class: dict[str, SOPClassCommonExtendedNegotiation] = {}
     for item in items:
         uid = _check_proposed(item.sop_class_uid, sop_classes, "common extended negotiation")
-        if by_class.setdefault(uid, item) is not item:
+        if uid in by_class:
             raise LocalError(f"common extended negotiation for {uid} twice")
+        by_class[uid] = item
     return tuple(by_class.values())
 
 

@@ -51,6 +51,10 @@ _log = logging.getLogger("aiodicom.server")
 
 _SERVER_TIMEOUTS = Timeouts(idle=60.0)
 
+#: Bytes that are answered in extended negotiation at the most: the item that they are in has room for 65535, with the
+#: UIDs and roles of 128 SOP classes besides.
+MOST_EXTENDED = 1 << 15
+
 
 class Server(Handlers):
     """An SCP.
@@ -110,8 +114,8 @@ class Server(Handlers):
         self._default_contexts: Support | None = None
         self._roles = roles
         self._extended_negotiation = dict(extended_negotiation or {})
-        for information in self._extended_negotiation.values():
-            encoded(information)  # what can't be is found now
+        if sum(len(encoded(information)) for information in self._extended_negotiation.values()) > MOST_EXTENDED:
+            raise LocalError(f"answers in extended negotiation have at most {MOST_EXTENDED} bytes together")
         self._accept_specialized = accept_specialized
         self._deciders = Deciders()
         self._listening: set[Listening] = set()

@@ -97,10 +97,12 @@ ApplicationInformation = StorageExtended | QueryRetrieveExtended | RetrieveExten
 
 def encoded(information: ApplicationInformation) -> bytes:
     """The bytes of ``information``. Raises `LocalError` for what has none, or too many."""
+    if not isinstance(information, (bytes, StorageExtended, _Flags)):
+        raise LocalError(f"{information!r} is no service class application information")
     try:
-        data = bytes(information) if isinstance(information, (bytes, bytearray, memoryview)) else information.encode()
-    except (AttributeError, TypeError, ValueError) as error:
-        raise LocalError(f"{information!r} is no service class application information: {error}") from None
+        data = information if isinstance(information, bytes) else information.encode()
+    except (TypeError, ValueError) as error:
+        raise LocalError(f"{information!r} can't be encoded: {error}") from None
     if len(data) > _MOST_BYTES:
         raise LocalError(f"service class application information of {len(data)} bytes: at most {_MOST_BYTES}")
     return data
