@@ -212,14 +212,18 @@ class Association(Operations):
 
     # --- for its operations -----------------------------------------------------------------------------------------
 
-    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> AcceptedContext:
-        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any.
+    def context_for(
+        self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
+    ) -> AcceptedContext:
+        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any. We
+        are SCU in it, or SCP.
 
         Raises `ContextNotAccepted`, or why the association is over.
         """
         if not self.is_open:
             raise self.why_closed()
-        candidates = [context for context in self.accepted(abstract_syntax) if context.as_scu]
+        accepted = self.accepted(abstract_syntax)
+        candidates = [context for context in accepted if (context.as_scp if as_scp else context.as_scu)]
         if transfer_syntaxes is None and candidates:
             return candidates[0]
         for transfer_syntax in transfer_syntaxes or ():
@@ -227,7 +231,12 @@ class Association(Operations):
                 if context.transfer_syntax == transfer_syntax:
                     return context
         wanted = transfer_syntaxes[0] if transfer_syntaxes else None
-        raise ContextNotAccepted(abstract_syntax, wanted, self._why_no_context(abstract_syntax, wanted, candidates))
+        if accepted and not candidates:
+            role = "SCP" if as_scp else "SCU"
+            why = f"we are not {role} of {uid_name(abstract_syntax)} on this association: see roles"
+        else:
+            why = self._why_no_context(abstract_syntax, wanted, candidates)
+        raise ContextNotAccepted(abstract_syntax, wanted, why)
 
     def _why_no_context(
         self, abstract_syntax: str, transfer_syntax: str | None, accepted: Sequence[AcceptedContext]
@@ -242,8 +251,6 @@ class Association(Operations):
             text += f" in {uid_name(transfer_syntax)}"
         if accepted:
             return f"{text}, only in " + ", ".join(uid_name(context.transfer_syntax) for context in accepted)
-        if any(context.abstract_syntax == abstract_syntax for context in self.contexts.values()):
-            return f"{text} with us as SCU: the roles were negotiated otherwise"
         reasons = dict.fromkeys(each.result for each in self.context_results if each.context_id in proposed)
         told = ", ".join(reason.name.lower().replace("_", " ") for reason in reasons)
         return f"{text}: {told}" if told else text

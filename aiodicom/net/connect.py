@@ -55,6 +55,7 @@ def connect(
     calling_aet: str = "AIODICOM",
     called_aet: str = "ANY-SCP",
     contexts: Iterable[ContextProposal] = (VERIFICATION,),
+    receives: Iterable[ContextProposal] = (),
     max_pdu: int = 131072,
     window: int = 1,
     ssl: tls.SSLContext | None = None,
@@ -71,7 +72,8 @@ def connect(
     """Opens an association with the SCP at `host` and `port`, or behind the unix socket `path`.
 
     To be awaited, or used as an asynchronous context manager that releases the association; left by an exception it
-    aborts it. `contexts` are the proposed presentation contexts, at most 128. `max_pdu` is the largest P-DATA-TF that
+    aborts it. `contexts` are the proposed presentation contexts; `receives` are further ones, of storage SOP classes whose
+    objects the peer may send us, as it does for C-GET: 128 together at most. `max_pdu` is the largest P-DATA-TF that
     we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
     than 1 proposes asynchronous operations, and the peer decides. `handlers` perform what the peer asks of us on this
     association, such as N-EVENT-REPORT.
@@ -79,8 +81,8 @@ def connect(
     `user_identity` says who the user is (PS3.7 D.3.3.7). What the peer answers, where a positive response is requested,
     is `Association.user_identity_response`; with `require_user_identity_response` an association without it is aborted.
 
-    Of the SOP classes in `contexts`, `roles` proposes whether we are their SCU, and their SCP (PS3.7 D.3.3.4); in the
-    others we are SCU. `extended_negotiation` is what is said of each to the peer (PS3.7 D.3.3.5), as bytes or as
+    Of the proposed SOP classes, `roles` proposes whether we are their SCU, and their SCP (PS3.7 D.3.3.4). Otherwise we
+    are SCU of those in `contexts`, and propose to be SCP of those in `receives`. `extended_negotiation` is what is said of each to the peer (PS3.7 D.3.3.5), as bytes or as
     `StorageExtended`, `QueryRetrieveExtended` or `RetrieveExtended`; the answers are
     `Association.extended_negotiation`. `common_extended_negotiation` tells their service class and related general
     SOP classes (PS3.7 D.3.3.6).
@@ -89,7 +91,8 @@ def connect(
     `ProtocolViolation`, `IdentityNotConfirmed`, or `LocalError` for arguments that can't be. Cancelled, nothing stays
     behind.
     """
-    proposed = _propose(contexts)
+    used, received = tuple(contexts), tuple(receives)
+    proposed = _propose((*used, *(context for context in received if context not in used)))
     sop_classes = frozenset(context.abstract_syntax for context in proposed)
     check_window(window)
     _check_identity(user_identity, is_required=require_user_identity_response)
@@ -101,7 +104,7 @@ def connect(
             check_max_pdu(max_pdu),
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
             asynchronous_operations_window=None if window == 1 else AsynchronousOperationsWindow(window, 1),
-            roles=_roles(roles or {}, sop_classes),
+            roles=_roles(_roles_to_receive(used, received) | dict(roles or {}), sop_classes),
             extended=_extended(extended_negotiation or {}, sop_classes),
             common_extended=_common_extended(common_extended_negotiation, sop_classes),
             user_identity=user_identity,
@@ -123,6 +126,17 @@ def connect(
         timeouts,
         require_user_identity_response,
     )
+
+
+def _roles_to_receive(
+    used: Iterable[ContextProposal], received: Iterable[ContextProposal]
+) -> dict[str, tuple[bool, bool]]:
+    as_scu = {_abstract_syntax(context) for context in used}
+    return {uid: (uid in as_scu, True) for uid in map(_abstract_syntax, received)}
+
+
+def _abstract_syntax(context: ContextProposal) -> str:
+    return context if isinstance(context, str) else context[0]
 
 
 def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]:

@@ -62,7 +62,7 @@ async def test_the_roles_that_both_sides_see(proposed: Any, supported: Any, held
         if held[0]:
             await association.c_store(DATA, **CT_UIDS)
         else:
-            with pytest.raises(ContextNotAccepted, match="the roles were negotiated otherwise"):
+            with pytest.raises(ContextNotAccepted, match="we are not SCU of CT Image Storage"):
                 await association.c_store(DATA, **CT_UIDS)
 
 
@@ -76,7 +76,7 @@ async def test_an_acceptor_may_be_the_scu() -> None:
             assert (await accepted[0].c_echo()).status is aiodicom.Status.SUCCESS
             await association.c_echo()
         async with connect(listening.port):
-            with pytest.raises(ContextNotAccepted, match="with us as SCU"):
+            with pytest.raises(ContextNotAccepted, match="we are not SCU of Verification"):
                 await accepted[1].c_echo()
 
 
