@@ -72,9 +72,9 @@ def connect(
     """Opens an association with the SCP at `host` and `port`, or behind the unix socket `path`.
 
     To be awaited, or used as an asynchronous context manager that releases the association; left by an exception it
-    aborts it. `contexts` are the proposed presentation contexts; `receives` are further ones, of storage SOP classes whose
-    objects the peer may send us, as it does for C-GET: 128 together at most. `max_pdu` is the largest P-DATA-TF that
-    we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
+    aborts it. `contexts` are the proposed presentation contexts; `receives` are further ones, of storage SOP classes
+    whose objects the peer may send us, as it does for C-GET: 128 together at most. `max_pdu` is the largest P-DATA-TF
+    that we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
     than 1 proposes asynchronous operations, and the peer decides. `handlers` perform what the peer asks of us on this
     association, such as N-EVENT-REPORT.
 
@@ -82,10 +82,10 @@ def connect(
     is `Association.user_identity_response`; with `require_user_identity_response` an association without it is aborted.
 
     Of the proposed SOP classes, `roles` proposes whether we are their SCU, and their SCP (PS3.7 D.3.3.4). Otherwise we
-    are SCU of those in `contexts`, and propose to be SCP of those in `receives`. `extended_negotiation` is what is said of each to the peer (PS3.7 D.3.3.5), as bytes or as
-    `StorageExtended`, `QueryRetrieveExtended` or `RetrieveExtended`; the answers are
-    `Association.extended_negotiation`. `common_extended_negotiation` tells their service class and related general
-    SOP classes (PS3.7 D.3.3.6).
+    are SCU of those in `contexts`, and propose to be SCP of those in `receives`. `extended_negotiation` is what is said
+    of a SOP class to the peer (PS3.7 D.3.3.5), as bytes or as `StorageExtended`, `QueryRetrieveExtended` or
+    `RetrieveExtended`; the answers are `Association.extended_negotiation`. `common_extended_negotiation` tells of SOP
+    classes their service class and related general SOP classes (PS3.7 D.3.3.6).
 
     Raises `ConnectFailed`, `DeadlineExceeded`, `AssociationRejected`, `AssociationAborted`, `ConnectionLost`,
     `ProtocolViolation`, `IdentityNotConfirmed`, or `LocalError` for arguments that can't be. Cancelled, nothing stays

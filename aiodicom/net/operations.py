@@ -167,8 +167,8 @@ class Operations(ABC):
         over.
 
         The association needs a context for each SOP class to be received, with the role of SCP for us: see `receives`
-        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. Nothing is sent
-        before the iteration begins.
+        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. Nothing is
+        sent before the iteration begins.
         """
         from aiodicom.net.retrieval import Retrieved
 
