@@ -6,15 +6,14 @@ import asyncio
 import inspect
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiodicom.dimse.events import AcceptedContext
 from aiodicom.errors import LocalError, ProtocolViolation
 from aiodicom.net.limits import Places
+from aiodicom.net.offer import Answer, Offer, answer_proposal, extended_items
 from aiodicom.standard.ae_titles import ae_title
-from aiodicom.standard.uids import IMPLEMENTATION_VERSION_NAME
 from aiodicom.ul.codec import (
     ASSOCIATE_HEADER_LENGTH,
     decode_associate_items,
@@ -23,28 +22,14 @@ from aiodicom.ul.codec import (
     encode_associate_ac_items,
 )
 from aiodicom.ul.extended import ApplicationInformation, answer_to
-from aiodicom.ul.negotiation import (
-    Support,
-    agreed_roles,
-    agreed_window,
-    check_request,
-    general_sop_classes,
-    negotiate,
-    negotiate_roles,
-    negotiate_window,
-)
+from aiodicom.ul.negotiation import check_request
 from aiodicom.ul.pdu import (
     AssociateRJ,
     AssociateRQ,
     AsynchronousOperationsWindow,
-    ContextResult,
-    ProposedContext,
-    ResultReason,
-    SOPClassExtendedNegotiation,
     UserIdentity,
     UserIdentityResponse,
     UserIdentityType,
-    UserInformation,
 )
 from aiodicom.ul.table import State
 
@@ -56,9 +41,7 @@ __all__ = [
     "AssociationHandler",
     "Deciders",
     "ExtendedNegotiationHandler",
-    "Offer",
     "Rejection",
-    "Roles",
     "UserIdentityHandler",
 ]
 
@@ -91,9 +74,6 @@ UserIdentityHandler = Callable[[UserIdentity, "Association"], Verdict | Awaitabl
 #: Answers what a requestor says of a SOP class: (association, SOP class UID, its application information).
 ExtendedNegotiationHandler = Callable[["Association", str, bytes], ApplicationInformation | None]
 
-#: SOP class -> whether a requestor that proposes it may be SCU, and SCP.
-Roles = Mapping[str, tuple[bool, bool]]
-
 
 class Deciders:
     """Who decides about each requestor."""
@@ -106,37 +86,6 @@ class Deciders:
         #: Whether who does not say who its user is is refused as well.
         self.wants_user_identity = False
         self.extended_negotiation: ExtendedNegotiationHandler | None = None
-
-
-class Offer(NamedTuple):
-    """What is negotiated alike with every requestor."""
-
-    support: Support
-    roles: Roles
-    #: The roles in other SOP classes; None leaves the default ones.
-    other_roles: tuple[bool, bool] | None
-    #: Answers to what is proposed for a SOP class (PS3.7 D.3.3.5).
-    extended_negotiation: Mapping[str, ApplicationInformation]
-    #: Whether a SOP class is accepted for the sake of a related general one (PS3.7 D.3.3.6).
-    accepts_specialized: bool
-
-
-class _Answer(NamedTuple):
-    """All that follows from the variable items of a proposal and from nothing else."""
-
-    application_context_name: str
-    contexts: tuple[ProposedContext, ...]
-    user_information: UserInformation
-    results: tuple[ContextResult, ...]
-    accepted: Mapping[int, AcceptedContext]
-    #: From the requestor's side, as the A-ASSOCIATE-AC has it.
-    window: AsynchronousOperationsWindow
-    #: What is proposed for accepted SOP classes in extended negotiation, and answered.
-    proposed_extended: Mapping[str, bytes]
-    extended: Mapping[str, bytes]
-    #: The user information of the A-ASSOCIATE-AC, and all its variable items.
-    answered: UserInformation
-    items: bytes
 
 
 class _Question(NamedTuple):
@@ -162,92 +111,31 @@ class Acceptor:
         *,
         ae_title: str | None,
         offer: Callable[[], Offer],
-        maximum_length: int,
-        window: int,
         deciders: Deciders,
         places: Callable[[], Places],
     ) -> None:
         self._ae_title = ae_title
         self._offer = offer
-        self._maximum_length = maximum_length
-        self._window = check_window(window)
         self._deciders = deciders
         self._places = places
-        self._remembered: OrderedDict[bytes, _Answer] = OrderedDict()
+        self._remembered: OrderedDict[bytes, Answer] = OrderedDict()
 
     def forget(self) -> None:
         """Forgets what was negotiated: what is offered has changed."""
         self._remembered.clear()
 
-    def answer(self, items: bytes) -> _Answer:
+    def answer(self, items: bytes) -> Answer:
         """Negotiates the variable items of a proposal. Raises `PduError` for items that are none."""
         answer = self._remembered.get(items)
         if answer is not None:
             return answer
         name, contexts, proposed = decode_associate_items(items)
-        answer = self._negotiate(name, contexts, proposed)
+        answer = answer_proposal(self._offer(), name, contexts, proposed)
         if len(items) <= _REMEMBERED_LENGTH and proposed.user_identity is None:
             self._remembered[items] = answer
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         return answer
-
-    def _negotiate(self, name: str, contexts: tuple[ProposedContext, ...], proposed: UserInformation) -> _Answer:
-        offer = self._offer()
-        support = offer.support
-        general = general_sop_classes(proposed.common_extended, support) if offer.accepts_specialized else {}
-        results = negotiate(contexts, support, general)
-        abstract_syntaxes = {
-            result.context_id: context.abstract_syntax
-            for context, result in zip(contexts, results, strict=True)
-            if result.result == ResultReason.ACCEPTANCE
-        }
-        # The other items speak of SOP classes of the proposal (PS3.7 D.3.3.4, D.3.3.5); where none of their contexts is
-        # accepted there is nothing to agree on.
-        sop_classes = frozenset(abstract_syntaxes.values())
-        roles = negotiate_roles(
-            (role for role in proposed.roles if role.sop_class_uid in sop_classes),
-            {uid: offer.roles[general.get(uid, uid)] for uid in sop_classes if general.get(uid, uid) in offer.roles},
-            offer.other_roles,
-        )
-        proposed_extended: dict[str, bytes] = {}
-        for item in proposed.extended:
-            if item.sop_class_uid in sop_classes:
-                proposed_extended.setdefault(item.sop_class_uid, item.application_information)
-        extended = {
-            uid: answer_to(information, offer.extended_negotiation[uid])
-            for uid, information in proposed_extended.items()
-            if uid in offer.extended_negotiation
-        }
-        window = negotiate_window(proposed.asynchronous_operations_window, self._window, self._window)
-        answered = UserInformation(
-            self._maximum_length,
-            implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            asynchronous_operations_window=window,
-            roles=roles,
-            extended=_items(extended),
-        )
-        requestor = agreed_roles(proposed.roles, roles)
-        accepted = {}
-        for result in results:
-            if result.result == ResultReason.ACCEPTANCE:
-                abstract_syntax = abstract_syntaxes[result.context_id]
-                scu, scp = requestor.get(abstract_syntax, (True, False))
-                accepted[result.context_id] = AcceptedContext(
-                    result.context_id, abstract_syntax, result.transfer_syntax, as_scu=scp, as_scp=scu
-                )
-        return _Answer(
-            name,
-            contexts,
-            proposed,
-            results,
-            accepted,
-            agreed_window(proposed.asynchronous_operations_window, window),
-            proposed_extended,
-            extended,
-            answered,
-            encode_associate_ac_items(results, answered),
-        )
 
     def admission(self) -> Admission:
         """Returns what accepts or rejects one association."""
@@ -354,7 +242,7 @@ class Acceptor:
         except ProtocolViolation as error:
             association.violated(error)
 
-    def _final_items(self, answer: _Answer, admission: Admission, association: Association) -> bytes:
+    def _final_items(self, answer: Answer, admission: Admission, association: Association) -> bytes:
         """The variable items of the A-ASSOCIATE-AC, with what is answered to this requestor alone."""
         association.extended_negotiation = answer.extended
         handler = self._deciders.extended_negotiation
@@ -366,7 +254,7 @@ class Acceptor:
                 if supported is not None:
                     extended[uid] = answer_to(information, supported)
             association.extended_negotiation = extended
-            answered = replace(answered, extended=_items(extended))
+            answered = replace(answered, extended=extended_items(extended))
         identity = association.user_identity
         if admission.server_response is not None and identity is not None and identity.positive_response_requested:
             association.user_identity_response = admission.server_response
@@ -387,7 +275,7 @@ class Admission:
     def __init__(self, acceptor: Acceptor) -> None:
         self._acceptor = acceptor
         #: What was negotiated, once there is a proposal.
-        self.answer: _Answer | None = None
+        self.answer: Answer | None = None
         #: Whether the association counts towards the limit.
         self.has_place = False
         self.is_over = False
@@ -418,10 +306,6 @@ class Admission:
     def end(self) -> None:
         """The association is over, or has never come to be. Harmless when that is known."""
         self._acceptor.end(self)
-
-
-def _items(extended: Mapping[str, bytes]) -> tuple[SOPClassExtendedNegotiation, ...]:
-    return tuple(SOPClassExtendedNegotiation(uid, information) for uid, information in extended.items())
 
 
 def _rejection(verdict: Any) -> AssociateRJ:

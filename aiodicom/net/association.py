@@ -215,11 +215,6 @@ class Association(Operations):
     def context_for(
         self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
     ) -> AcceptedContext:
-        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any. We
-        are SCU in it, or SCP.
-
-        Raises `ContextNotAccepted`, or why the association is over.
-        """
         if not self.is_open:
             raise self.why_closed()
         accepted = self.accepted(abstract_syntax)

@@ -66,8 +66,9 @@ class Operations(ABC):
     def context_for(
         self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
     ) -> AcceptedContext:
-        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any. We
-        are SCU in it, or SCP."""
+        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted, with us as SCU, or as SCP;
+        None stands for any. Raises `ContextNotAccepted`, or why the association is over.
+        """
 
     @abstractmethod
     async def invoke(

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from aiodicom.dimse.events import Timeouts
-from aiodicom.dimse.messages import CGetRQ, NEventReportRQ, Request
+from aiodicom.dimse.messages import CGetRQ, CStoreRQ, NEventReportRQ, Request
 from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
 from aiodicom.net.acceptor import (
@@ -20,10 +20,9 @@ from aiodicom.net.acceptor import (
     AssociationHandler,
     Deciders,
     ExtendedNegotiationHandler,
-    Offer,
-    Roles,
     UserIdentityHandler,
     check_ae_title,
+    check_window,
 )
 from aiodicom.net.association import Association
 from aiodicom.net.descriptors import shortage
@@ -31,6 +30,7 @@ from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.limits import Places
 from aiodicom.net.listener import Listener
 from aiodicom.net.memory import default_budget
+from aiodicom.net.offer import Offer, Roles
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.suboperations import Destinations
 from aiodicom.net.transport import Transport, be_prompt
@@ -70,8 +70,9 @@ class Server(Handlers):
     `window`: how many operations of one association are performed at once, and how many of ours are outstanding, where
     the requestor asks for asynchronous operations (PS3.7 D.3.3.3); 0 for any number.
     `roles`: SOP class -> whether a requestor that proposes it may be SCU, and SCP (PS3.7 D.3.3.4); or one such pair for
-    every SOP class. By default a requestor may be SCP of the storage SOP classes once there is a handler for C-GET, and
-    of every SOP class once there is one for N-EVENT-REPORT. Without a proposal the requestor is SCU and we are SCP.
+    every SOP class. Who proposes nothing is SCU; a presentation context in which the requestor then has no role that it
+    may have is refused. By default a requestor may be SCU of everything, SCP of what C-GET sends once there is a
+    handler for that (and SCU of it with one for C-STORE), and SCP of every SOP class with one for N-EVENT-REPORT.
     `extended_negotiation`: SOP class -> what is answered to a requestor that negotiates about it (PS3.7 D.3.3.5): a
     `StorageExtended` or bytes as they are; of a `QueryRetrieveExtended` or `RetrieveExtended` what was asked for.
     `accept_specialized`: whether a SOP class that is not in `contexts` is accepted like a related general one that is,
@@ -110,6 +111,7 @@ class Server(Handlers):
         #: `aiodicom.serve` has it.
         self.places = Places(max_associations)
         self.turns: Turns | None = None
+        self._window = check_window(window)
         self._contexts = contexts
         self._default_contexts: Support | None = None
         self._roles = roles
@@ -124,8 +126,6 @@ class Server(Handlers):
         self._acceptor = Acceptor(
             ae_title=self.ae_title,
             offer=self._offer,
-            maximum_length=max_pdu,
-            window=window,
             deciders=self._deciders,
             places=lambda: self.places,
         )
@@ -188,11 +188,20 @@ class Server(Handlers):
             other_roles = self._roles
         elif self._roles is not None:
             roles = self._roles
-        elif self.find(NEventReportRQ) is not None:
-            other_roles = (True, True)
-        elif self.find(CGetRQ) is not None:
-            roles = dict.fromkeys(storage_sop_classes(), (True, True))
-        return Offer(self._support(), roles, other_roles, self._extended_negotiation, self._accept_specialized)
+        else:
+            if self.find(CGetRQ) is not None:
+                roles = dict.fromkeys(storage_sop_classes(), (self.find(CStoreRQ) is not None, True))
+            if self.find(NEventReportRQ) is not None:
+                other_roles = (True, True)
+        return Offer(
+            self._support(),
+            roles,
+            other_roles,
+            self._extended_negotiation,
+            self._accept_specialized,
+            self.max_pdu,
+            self._window,
+        )
 
     def _support(self) -> Support:
         if self._contexts is not None:

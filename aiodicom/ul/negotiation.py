@@ -172,19 +172,17 @@ def _smaller(first: int, second: int) -> int:
 
 
 def negotiate_roles(
-    proposed: Iterable[RoleSelection],
-    supported: Mapping[str, tuple[bool, bool]],
-    default: tuple[bool, bool] | None = None,
+    proposed: Iterable[RoleSelection], supported: Mapping[str, tuple[bool, bool]]
 ) -> tuple[RoleSelection, ...]:
     """The role selections that the acceptor answers (PS3.7 D.3.3.4).
 
-    ``supported`` says for each SOP class whether the requestor may be its SCU, and its SCP; ``default`` says it for all
-    others, None leaves them unanswered, so that the default roles hold: the requestor is SCU. A role that was not
-    proposed is never accepted. One item for a SOP class is allowed; of several the first counts.
+    ``supported`` says for each SOP class whether the requestor may be its SCU, and its SCP. All others are left
+    unanswered, so that the default roles hold: the requestor is SCU. A role that was not proposed is never accepted.
+    One item for a SOP class is allowed; of several the first counts.
     """
     answers: dict[str, RoleSelection] = {}
     for role in proposed:
-        allowed = supported.get(role.sop_class_uid, default)
+        allowed = supported.get(role.sop_class_uid)
         if allowed is not None and role.sop_class_uid not in answers:
             scu, scp = allowed
             answers[role.sop_class_uid] = RoleSelection(role.sop_class_uid, role.scu and scu, role.scp and scp)

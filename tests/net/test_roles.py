@@ -9,10 +9,11 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import ContextNotAccepted, LocalError
-from aiodicom.ul.pdu import RoleSelection
+from aiodicom.standard.models import StudyRoot
+from aiodicom.ul.pdu import ResultReason, RoleSelection
 from tests.net import hostile
 from tests.net.hostile import by_provider, requestor, serving, status_of, store_server
-from tests.net.sides import CT, CT_UIDS, DATA, IMPLICIT, MR, connect, until
+from tests.net.sides import CT, CT_UIDS, DATA, IMPLICIT, MR, connect, part10, until
 from tests.rawpeer import (
     A_ASSOCIATE_RQ,
     P_DATA_TF,
@@ -26,6 +27,7 @@ from tests.rawpeer import (
     us,
 )
 
+COMMITMENT = "1.2.840.10008.1.20.1"
 BOTH, SCU, SCP, NEITHER = (True, True), (True, False), (False, True), (False, False)
 #: roles proposed, roles supported for the requestor -> roles of the requestor that hold
 AGREED: list[tuple[Any, Any, tuple[bool, bool]]] = [
@@ -40,6 +42,8 @@ AGREED: list[tuple[Any, Any, tuple[bool, bool]]] = [
     (SCP, SCU, NEITHER),
     (SCU, SCP, NEITHER),
     (BOTH, NEITHER, NEITHER),
+    (None, SCP, NEITHER),
+    (None, SCU, SCU),
 ]
 
 
@@ -53,6 +57,10 @@ async def test_the_roles_that_both_sides_see(proposed: Any, supported: Any, held
         server.listen("127.0.0.1", 0) as listening,
         connect(listening.port, roles=roles) as association,
     ):
+        if held == NEITHER:
+            assert association.context_results[0].result == ResultReason.USER_REJECTION
+            assert association.accepted(CT) == accepted[0].accepted(CT) == []
+            return
         (context,) = association.accepted(CT)
         assert (context.as_scu, context.as_scp) == held
         (context,) = accepted[0].accepted(CT)
@@ -78,6 +86,58 @@ async def test_an_acceptor_may_be_the_scu() -> None:
         async with connect(listening.port):
             with pytest.raises(ContextNotAccepted, match="we are not SCU of Verification"):
                 await accepted[1].c_echo()
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+async def test_a_server_that_is_asked_by_c_get_has_the_requestor_receive(has_store: bool) -> None:
+    """And without a handler for C-STORE it accepts storage for nothing else."""
+    server = aiodicom.Server()
+    proposed: dict[str, Any] = {"contexts": [StudyRoot.get, aiodicom.VERIFICATION], "receives": [(CT, [IMPLICIT])]}
+    if has_store:
+        server.on_c_store(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening:
+        async with connect(listening.port, **proposed) as association:
+            assert [context.as_scp for context in association.accepted(CT)] == [False] * has_store
+
+        @server.on_c_get
+        def get(request: aiodicom.GetRequest) -> Any:
+            yield part10()
+
+        async with connect(listening.port, **proposed) as association:
+            (context,) = association.accepted(CT)
+            assert (context.as_scu, context.as_scp) == SCP
+            assert [bytes(each.data) async for each in association.c_get(aiodicom.Dataset())] == [DATA]
+            assert association.accepted(StudyRoot.get)[0].as_scp is False
+        async with connect(listening.port, **proposed, roles={CT: SCU}) as association:
+            assert len(association.accepted(CT)) == has_store
+            with pytest.raises(aiodicom.errors.StatusError) as failure:
+                await anext(association.c_get(aiodicom.Dataset()))
+            assert failure.value.status == 0xA702
+
+
+@pytest.mark.parametrize("in_both", [False, True])
+def test_what_is_to_be_received_is_proposed_with_the_role_for_it(in_both: bool) -> None:
+    contexts = [aiodicom.VERIFICATION, *([CT] if in_both else [])]
+    information = connect(104, contexts=contexts, receives=[CT, (MR, [IMPLICIT])])._proposal
+    assert [each.abstract_syntax for each in information.contexts] == [aiodicom.VERIFICATION, CT, MR]
+    roles = information.user_information.roles
+    assert roles == (RoleSelection(CT, in_both, True), RoleSelection(MR, False, True))
+
+
+async def test_an_event_is_reported_on_an_association_of_the_scp() -> None:
+    """As storage commitment does when its SCU has gone (PS3.4 J.3): the requestor is the SCP."""
+    server = aiodicom.Server()
+    reported: list[int] = []
+    server.on_n_event_report(lambda request: reported.append(request.event_type_id))
+    async with server.listen("127.0.0.1", 0) as listening:
+        async with connect(listening.port, contexts=[COMMITMENT], roles={COMMITMENT: SCP}) as association:
+            assert (await association.n_event_report(COMMITMENT, "1.2.3", 2)).status == 0
+            with pytest.raises(ContextNotAccepted, match="we are not SCU"):
+                await association.n_action(COMMITMENT, "1.2.3", 1)
+        async with connect(listening.port, contexts=[COMMITMENT]) as association:
+            with pytest.raises(ContextNotAccepted, match="we are not SCP of Storage Commitment"):
+                await association.n_event_report(COMMITMENT, "1.2.3", 2)
+    assert reported == [2]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +184,7 @@ WIRE = {
     "no support": ([role(aiodicom.VERIFICATION, 1, 1)], []),
     "a sop class that is not proposed": ([role(MR, 1, 1), role(CT, 0, 1)], [role(CT, 0, 1)]),
     "twice: the first": ([role(CT, 0, 1), role(CT, 1, 1)], [role(CT, 0, 1)]),
-    "a number that is none": ([role(CT, 2, 255)], [role(CT, 0, 0)]),
+    "numbers that are none": ([role(CT, 2, 255)], []),
     "1900 times": ([role(CT, 1, 1)] * 1900, [role(CT, 1, 1)]),
     "no uid": ([role("", 1, 1), role("../../x", 1, 1)], []),
 }

@@ -226,15 +226,9 @@ def test_roles_are_answered_where_we_have_an_opinion() -> None:
     assert agreed_roles(proposed, answered) == {CT: (True, False), MR: (False, True)}
 
 
-def test_a_default_for_roles() -> None:
-    proposed = [RoleSelection(CT, True, True)]
-    assert negotiate_roles(proposed, {}) == ()
-    assert negotiate_roles(proposed, {}, default=(True, True)) == (RoleSelection(CT, True, True),)
-
-
 def test_a_sop_class_is_answered_once() -> None:
     proposed = [RoleSelection(CT, True, False), RoleSelection(CT, True, True)]
-    assert negotiate_roles(proposed, {}, default=(True, True)) == (RoleSelection(CT, True, False),)
+    assert negotiate_roles(proposed, {CT: (True, True)}) == (RoleSelection(CT, True, False),)
     assert agreed_roles(proposed, [RoleSelection(CT, True, True)]) == {CT: (True, False)}
     answered = [RoleSelection(CT, False, False), RoleSelection(CT, True, True)]
     assert agreed_roles([RoleSelection(CT, True, True)], answered) == {CT: (False, False)}
