@@ -66,7 +66,7 @@ class Operations(ABC):
     def context_for(
         self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
     ) -> AcceptedContext:
-        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted, with us as SCU, or as SCP;
+        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted, with us as SCU or as SCP;
         None stands for any. Raises `ContextNotAccepted`, or why the association is over.
         """
 
