@@ -65,8 +65,9 @@ if TYPE_CHECKING:
     )
     from aiodicom.standard.status import Status, StatusCategory
     from aiodicom.standard.uids import VERIFICATION
+    from aiodicom.ul.extended import QueryRetrieveExtended, RetrieveExtended, StorageExtended
     from aiodicom.ul.negotiation import ANY, Support
-    from aiodicom.ul.pdu import UserIdentity
+    from aiodicom.ul.pdu import SOPClassCommonExtendedNegotiation, UserIdentity, UserIdentityType
 
 __version__ = "0.1.0"
 
@@ -103,16 +104,20 @@ _MODULES = {
     "PatientStudyOnly": "aiodicom.standard.models",
     "PersonName": "aiodicom.dataset",
     "Pool": "aiodicom.net.pool",
+    "QueryRetrieveExtended": "aiodicom.ul.extended",
     "Rejection": "aiodicom.net.acceptor",
     "Result": "aiodicom.net.results",
+    "RetrieveExtended": "aiodicom.ul.extended",
     "RetrieveResult": "aiodicom.net.results",
     "Retrieved": "aiodicom.net.retrieval",
+    "SOPClassCommonExtendedNegotiation": "aiodicom.ul.pdu",
     "Sequence": "aiodicom.dataset",
     "Server": "aiodicom.net.server",
     "Serving": "aiodicom.net.serve",
     "Spooled": "aiodicom.net.sinks",
     "Status": "aiodicom.standard.status",
     "StatusCategory": "aiodicom.standard.status",
+    "StorageExtended": "aiodicom.ul.extended",
     "StoreRequest": "aiodicom.net.requests",
     "Streamed": "aiodicom.net.sinks",
     "StudyRoot": "aiodicom.standard.models",
@@ -125,6 +130,7 @@ _MODULES = {
     "UPSQuery": "aiodicom.standard.models",
     "UPSWatch": "aiodicom.standard.models",
     "UserIdentity": "aiodicom.ul.pdu",
+    "UserIdentityType": "aiodicom.ul.pdu",
     "VERIFICATION": "aiodicom.standard.uids",
     "admit_by_certificate": "aiodicom.net.tls",
     "check_certificate_ae_title": "aiodicom.net.tls",
@@ -173,16 +179,20 @@ __all__ = [
     "PatientStudyOnly",
     "PersonName",
     "Pool",
+    "QueryRetrieveExtended",
     "Rejection",
     "Result",
+    "RetrieveExtended",
     "RetrieveResult",
     "Retrieved",
+    "SOPClassCommonExtendedNegotiation",
     "Sequence",
     "Server",
     "Serving",
     "Spooled",
     "Status",
     "StatusCategory",
+    "StorageExtended",
     "StoreRequest",
     "Streamed",
     "StudyRoot",
@@ -195,6 +205,7 @@ __all__ = [
     "UPSQuery",
     "UPSWatch",
     "UserIdentity",
+    "UserIdentityType",
     "VERIFICATION",
     "__version__",
     "admit_by_certificate",

@@ -8,6 +8,7 @@ AiodicomError
 │   ├── ConnectFailed               no transport connection
 │   │   └── TLSHandshakeFailed      no TLS on it, or the peer refused our certificate: alert
 │   ├── AssociationRejected         A-ASSOCIATE-RJ: result, source, reason
+│   ├── IdentityNotConfirmed        no positive response to the user identity, which was required
 │   ├── AssociationAborted          A-ABORT, or the provider's own abort: source, reason
 │   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
 │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
@@ -29,6 +30,7 @@ __all__ = [
     "ContextNotAccepted",
     "DeadlineExceeded",
     "DecodeError",
+    "IdentityNotConfirmed",
     "LocalError",
     "OperationRefused",
     "ProtocolViolation",
@@ -119,6 +121,11 @@ class AssociationRejected(RemoteError):
         self.result = result
         self.source = source
         self.reason = reason
+
+
+class IdentityNotConfirmed(RemoteError):
+    """The peer accepted the association without the positive response to the user identity that was required (PS3.7
+    D.3.3.7): it does not verify who its users are. The association has been aborted."""
 
 
 class AssociationAborted(RemoteError):

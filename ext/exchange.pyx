@@ -5,6 +5,8 @@ It knows the operations in flight in both directions.  What PS3.8 says about the
 `Protocol` has the state machine and tells here whether messages may be sent.
 """
 
+from cpython.tuple cimport PyTuple_GetItem
+
 from aiodicom.dimse.command import decode_command, encode_command, encode_response
 from aiodicom.dimse.events import CancelReceived, RequestReceived, RequestRefused, ResponseReceived
 from aiodicom.dimse.messages import (
@@ -14,6 +16,7 @@ from aiodicom.dimse.messages import (
     CGetRQ,
     CMoveRQ,
     CStoreRQ,
+    NEventReportRQ,
     Request,
     Response,
     UnrecognizedRequest,
@@ -33,6 +36,9 @@ cdef enum:
     INVALID_PARAMETER = 6
     #: Refusals that wait until a data set of ours has been sent; who causes more meanwhile is up to no good.
     MOST_HELD = 64
+    #: Where an `AcceptedContext`, a tuple, has our roles.
+    AS_SCU = 3
+    AS_SCP = 4
 
 #: Of C services, whose SOP class has to be the abstract syntax of their context (PS3.7 C.5.6, 0122H).
 cdef tuple COMPOSITE_REQUESTS = (CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ)
@@ -293,6 +299,10 @@ cdef class Exchange:
         """Returns the response to a request that is not to be performed at all (PS3.7 annex C)."""
         if request.message_id in self.performing:
             return response_to(request, Status.DUPLICATE_INVOCATION)
+        # An SCU invokes operations, an SCP reports events: what is not in the peer's role is "not one of those agreed"
+        # (0211H, PS3.7 9.1 and 10.1).
+        if not <object>PyTuple_GetItem(context, AS_SCU if type(request) is NEventReportRQ else AS_SCP):
+            return response_to(request, Status.UNRECOGNIZED_OPERATION)
         if isinstance(request, COMPOSITE_REQUESTS):
             if request.affected_sop_class_uid != context.abstract_syntax:
                 return response_to(request, Status.SOP_CLASS_NOT_SUPPORTED)

@@ -109,8 +109,11 @@ def accept_pdu(
     results: Callable[[Proposal], int] = lambda _: 0,
     max_pdu: int = 16384,
     window: tuple[int, int] | None = None,
+    sub_items: bytes = b"",
 ) -> bytes:
-    """An A-ASSOCIATE-AC (PS3.8 9.3.3) for the A-ASSOCIATE-RQ of this body; accepts each context's first syntax."""
+    """An A-ASSOCIATE-AC (PS3.8 9.3.3) for the A-ASSOCIATE-RQ of this body; accepts each context's first syntax.
+
+    `sub_items` end its user information."""
     request = parse_request(body)
     contexts = b"".join(
         item(
@@ -123,7 +126,13 @@ def accept_pdu(
     if window is not None:
         user += item(0x53, struct.pack(">HH", *window))
     application = item(0x10, b"1.2.840.10008.3.1.1.1")
-    return pdu(A_ASSOCIATE_AC, body[:68] + application + contexts + item(0x50, user))
+    return pdu(A_ASSOCIATE_AC, body[:68] + application + contexts + item(0x50, user + sub_items))
+
+
+def sub_items(body: bytes, item_type: int) -> list[bytes]:
+    """The values of the user information sub-items of one type in an A-ASSOCIATE-RQ or -AC."""
+    (information,) = (value for kind, value in items(body[68:]) if kind == 0x50)
+    return [value for kind, value in items(information) if kind == item_type]
 
 
 def command_set(elements: dict[int, bytes]) -> bytes:
@@ -227,11 +236,12 @@ class Connection:
         results: Callable[[Proposal], int] = lambda _: 0,
         max_pdu: int = 16384,
         window: tuple[int, int] | None = None,
+        sub_items: bytes = b"",
     ) -> AssociateRequest:
         """Accepts the association."""
         body = self.expect(A_ASSOCIATE_RQ)
         self.request = parse_request(body)
-        self.send(accept_pdu(body, results=results, max_pdu=max_pdu, window=window))
+        self.send(accept_pdu(body, results=results, max_pdu=max_pdu, window=window, sub_items=sub_items))
         return self.request
 
     def message(self) -> Message | None:

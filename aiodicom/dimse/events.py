@@ -62,11 +62,18 @@ class OperationCounters(Protocol):
 
 
 class AcceptedContext(NamedTuple):
-    """A presentation context that both sides agreed on."""
+    """A presentation context that both sides agreed on, with our roles in it (PS3.7 D.3.3.4).
+
+    Without role selection the requestor of the association is SCU and the acceptor is SCP.
+    """
 
     context_id: int
     abstract_syntax: str
     transfer_syntax: str
+    #: Whether we may invoke operations on it, and be told of events.
+    as_scu: bool
+    #: Whether we perform operations on it, and may report events.
+    as_scp: bool
 
 
 class RequestReceived(NamedTuple):

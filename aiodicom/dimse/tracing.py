@@ -131,7 +131,18 @@ def _user_information(information: UserInformation) -> Iterable[str]:
         parts.append(f"asynchronous operations {window.invoked}/{window.performed}")
     if information.user_identity is not None:
         parts.append(f"user identity of type {information.user_identity.identity_type} (masked)")
+    if information.user_identity_response is not None:
+        parts.append("user identity response (masked)")
     yield "  " + ", ".join(parts)
+    for role in information.roles:
+        roles = " and ".join(name for name, has in (("SCU", role.scu), ("SCP", role.scp)) if has)
+        yield f"  requestor is {roles or 'neither SCU nor SCP'} of {_name(role.sop_class_uid)}"
+    for extended in information.extended:
+        size = len(extended.application_information)
+        yield f"  {_name(extended.sop_class_uid)}: {size} bytes of extended negotiation"
+    for common in information.common_extended:
+        related = ", ".join(map(_name, common.related_general_sop_class_uids)) or "no other SOP class"
+        yield f"  {_name(common.sop_class_uid)}: of {_name(common.service_class_uid)}, related to {related}"
 
 
 def _message(message: Message) -> str:

@@ -6,14 +6,14 @@ import asyncio
 import inspect
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiodicom.dimse.events import AcceptedContext
 from aiodicom.errors import LocalError, ProtocolViolation
 from aiodicom.net.limits import Places
+from aiodicom.net.offer import Answer, Offer, answer_proposal, extended_items
 from aiodicom.standard.ae_titles import ae_title
-from aiodicom.standard.uids import IMPLEMENTATION_VERSION_NAME
 from aiodicom.ul.codec import (
     ASSOCIATE_HEADER_LENGTH,
     decode_associate_items,
@@ -21,29 +21,38 @@ from aiodicom.ul.codec import (
     encode_associate_ac,
     encode_associate_ac_items,
 )
-from aiodicom.ul.negotiation import Support, agreed_window, check_request, negotiate, negotiate_window
+from aiodicom.ul.extended import ApplicationInformation, answer_to
+from aiodicom.ul.negotiation import check_request
 from aiodicom.ul.pdu import (
     AssociateRJ,
     AssociateRQ,
     AsynchronousOperationsWindow,
-    ContextResult,
-    ProposedContext,
-    ResultReason,
-    UserInformation,
+    UserIdentity,
+    UserIdentityResponse,
+    UserIdentityType,
 )
 from aiodicom.ul.table import State
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
-__all__ = ["Acceptor", "AssociationHandler", "Rejection"]
+__all__ = [
+    "Acceptor",
+    "AssociationHandler",
+    "Deciders",
+    "ExtendedNegotiationHandler",
+    "Rejection",
+    "UserIdentityHandler",
+]
 
 #: How many different proposals are remembered, and the most bytes of one.
 _REMEMBERED = 256
 _REMEMBERED_LENGTH = 8192
 
-#: We invoke nothing on associations that we accept until a service needs it.
-_INVOKED_LIMIT = 1
+#: A user who is not permitted to associate (PS3.7 D.3.3.7.3): permanent, by the service provider's ACSE function.
+_NOT_AUTHORIZED = AssociateRJ(1, 2, 1)
+
+_NO_RESPONSE = frozenset((UserIdentityType.USERNAME, UserIdentityType.USERNAME_AND_PASSCODE))
 
 
 class Rejection(NamedTuple):
@@ -57,82 +66,72 @@ class Rejection(NamedTuple):
 #: Decides about a requestor: None accepts. The association says who it is: `Association.calling_aet` and so on.
 AssociationHandler = Callable[["Association"], Rejection | Awaitable[Rejection | None] | None]
 
+#: What a verifier of user identities says: None or True to accept, the server response to accept with it, False or a
+#: `Rejection` to refuse.
+Verdict = Rejection | bool | bytes | None
+UserIdentityHandler = Callable[[UserIdentity, "Association"], Verdict | Awaitable[Verdict]]
 
-class _Answer(NamedTuple):
-    """All that follows from the variable items of a proposal and from nothing else."""
+#: Answers what a requestor says of a SOP class: (association, SOP class UID, its application information).
+ExtendedNegotiationHandler = Callable[["Association", str, bytes], ApplicationInformation | None]
 
-    application_context_name: str
-    contexts: tuple[ProposedContext, ...]
-    user_information: UserInformation
-    results: tuple[ContextResult, ...]
-    accepted: Mapping[int, AcceptedContext]
-    #: From the requestor's side, as the A-ASSOCIATE-AC has it.
-    window: AsynchronousOperationsWindow
-    #: The variable items of the A-ASSOCIATE-AC.
-    items: bytes
+
+class Deciders:
+    """Who decides about each requestor."""
+
+    __slots__ = ("association", "extended_negotiation", "user_identity", "wants_user_identity")
+
+    def __init__(self) -> None:
+        self.association: AssociationHandler | None = None
+        self.user_identity: UserIdentityHandler | None = None
+        #: Whether who does not say who its user is is refused as well.
+        self.wants_user_identity = False
+        self.extended_negotiation: ExtendedNegotiationHandler | None = None
+
+
+class _Question(NamedTuple):
+    """Something that is decided for each association, now or later."""
+
+    #: Who is asked, for the log.
+    who: str
+    ask: Callable[[Association], Any]
+    #: Gives the rejection that a verdict means, if it means one. Raises `TypeError` for what is no verdict.
+    judge: Callable[[Admission, Any], AssociateRJ | None]
 
 
 class Acceptor:
     """What all associations of a server are accepted by.
 
     Most requestors propose the same again and again; what was negotiated for the same bytes is remembered, but for
-    proposals with a user identity. Who may associate is decided each time.
+    proposals with a user identity. Who may associate is decided each time, and so is what a handler answers in extended
+    negotiation.
     """
 
     def __init__(
         self,
         *,
         ae_title: str | None,
-        support: Callable[[], Support],
-        maximum_length: int,
-        window: int,
-        handler: Callable[[], AssociationHandler | None],
+        offer: Callable[[], Offer],
+        deciders: Deciders,
         places: Callable[[], Places],
     ) -> None:
         self._ae_title = ae_title
-        self._support = support
-        self._maximum_length = maximum_length
-        self._window = check_window(window)
-        self._handler = handler
+        self._offer = offer
+        self._deciders = deciders
         self._places = places
-        self._remembered: OrderedDict[bytes, _Answer] = OrderedDict()
+        self._remembered: OrderedDict[bytes, Answer] = OrderedDict()
 
     def forget(self) -> None:
-        """Forgets what was negotiated: what is supported has changed."""
+        """Forgets what was negotiated: what is offered has changed."""
         self._remembered.clear()
 
-    def answer(self, items: bytes) -> _Answer:
+    def answer(self, items: bytes) -> Answer:
         """Negotiates the variable items of a proposal. Raises `PduError` for items that are none."""
         answer = self._remembered.get(items)
         if answer is not None:
             return answer
-        name, contexts, user_information = decode_associate_items(items)
-        results = negotiate(contexts, self._support())
-        window = negotiate_window(user_information.asynchronous_operations_window, _INVOKED_LIMIT, self._window)
-        abstract_syntaxes = {context.context_id: context.abstract_syntax for context in contexts}
-        answer = _Answer(
-            name,
-            contexts,
-            user_information,
-            results,
-            {
-                result.context_id: AcceptedContext(
-                    result.context_id, abstract_syntaxes[result.context_id], result.transfer_syntax
-                )
-                for result in results
-                if result.result == ResultReason.ACCEPTANCE
-            },
-            agreed_window(user_information.asynchronous_operations_window, window),
-            encode_associate_ac_items(
-                results,
-                UserInformation(
-                    self._maximum_length,
-                    implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-                    asynchronous_operations_window=window,
-                ),
-            ),
-        )
-        if len(items) <= _REMEMBERED_LENGTH and user_information.user_identity is None:
+        name, contexts, proposed = decode_associate_items(items)
+        answer = answer_proposal(self._offer(), name, contexts, proposed)
+        if len(items) <= _REMEMBERED_LENGTH and proposed.user_identity is None:
             self._remembered[items] = answer
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
@@ -145,19 +144,18 @@ class Acceptor:
     # --- for Admission -----------------------------------------------------------------------------------------------
 
     def decide(self, admission: Admission, association: Association, proposal: AssociateRQ) -> None:
-        """Accepts or rejects, now or when the handler has decided."""
+        """Accepts or rejects, now or when the handlers have decided."""
         rejection = check_request(proposal, self._ae_title)
         if rejection is None and not self._places().take():
             rejection = AssociateRJ(2, 3, 2)
         elif rejection is None:
             admission.has_place = True
-        handler = self._handler()
+            if self._deciders.wants_user_identity and association.user_identity is None:
+                rejection = _NOT_AUTHORIZED
         if rejection is not None:
             association.reject(rejection)
-        elif handler is None:
-            self._accept(admission, association)
         else:
-            self._ask(handler, admission, association)
+            self._ask(self._questions(association), admission, association)
 
     def end(self, admission: Admission) -> None:
         """The association is over, or has never come to be."""
@@ -169,46 +167,72 @@ class Acceptor:
         if admission.has_place:
             places.give()
 
-    def _ask(self, handler: AssociationHandler, admission: Admission, association: Association) -> None:
-        try:
-            verdict = handler(association)
-        except (Exception, asyncio.CancelledError) as error:
-            self._refuse_for(error, association)
-            return
-        if inspect.isawaitable(verdict):
-            task = association.loop.create_task(self._wait(verdict, admission, association))
-            association.own(task)
-        else:
-            self._conclude(verdict, admission, association)
+    def _questions(self, association: Association) -> Iterator[_Question]:
+        """Who it is comes before whether that is somebody to associate with."""
+        verify = self._deciders.user_identity
+        identity = association.user_identity
+        if verify is not None and identity is not None:
+            yield _Question("user identity handler", lambda association: verify(identity, association), _judge_identity)
+        admit = self._deciders.association
+        if admit is not None:
+            yield _Question("association handler", admit, _judge_association)
 
-    async def _wait(self, verdict: Awaitable[Rejection | None], admission: Admission, association: Association) -> None:
+    def _ask(self, questions: Iterator[_Question], admission: Admission, association: Association) -> None:
+        """Asks one after the other; accepts when nobody objects."""
+        for question in questions:
+            try:
+                verdict = question.ask(association)
+                if inspect.isawaitable(verdict):
+                    waiting = self._wait(question, verdict, questions, admission, association)
+                    association.own(association.loop.create_task(waiting))
+                    return
+                rejection = question.judge(admission, verdict)
+            except (Exception, asyncio.CancelledError) as error:
+                self._refuse_for(question.who, error, association)
+                return
+            if not self._is_still_wanted(rejection, association):
+                return
+        self._accept(admission, association)
+
+    async def _wait(
+        self,
+        question: _Question,
+        verdict: Awaitable[Any],
+        questions: Iterator[_Question],
+        admission: Admission,
+        association: Association,
+    ) -> None:
         try:
-            decided = await verdict
+            rejection = question.judge(admission, await verdict)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self._refuse_for(error, association)  # the handler's own affair: the requestor still wants an answer
+            # The handler's own affair: the requestor still wants an answer.
+            self._refuse_for(question.who, error, association)
         except Exception as error:
-            self._refuse_for(error, association)
+            self._refuse_for(question.who, error, association)
         else:
-            self._conclude(decided, admission, association)
+            if self._is_still_wanted(rejection, association):
+                self._ask(questions, admission, association)
 
-    def _conclude(self, verdict: Rejection | None, admission: Admission, association: Association) -> None:
+    def _is_still_wanted(self, rejection: AssociateRJ | None, association: Association) -> bool:
         if association.state is not State.Sta3:
-            return  # the requestor has gone in the meantime
-        if verdict is None:
-            self._accept(admission, association)
-        elif isinstance(verdict, Rejection) and all(0 <= number <= 0xFF for number in verdict):
-            association.reject(AssociateRJ(*verdict))
-        else:
-            self._refuse_for(TypeError(f"{verdict!r} is neither None nor a Rejection"), association)
+            return False  # the requestor has gone in the meantime
+        if rejection is not None:
+            association.reject(rejection)
+        return rejection is None
 
     def _accept(self, admission: Admission, association: Association) -> None:
         assert association.proposal is not None
         assert admission.answer is not None
         answer = admission.answer
-        response = encode_associate_ac(association.proposal.received_header, answer.items)
+        try:
+            items = self._final_items(answer, admission, association)
+        except Exception as error:
+            self._refuse_for("negotiation", error, association)
+            return
+        response = encode_associate_ac(association.proposal.received_header, items)
         # The sub-item speaks of the requestor: what it performs is what we may invoke.
         window = AsynchronousOperationsWindow(answer.window.performed, answer.window.invoked)
         maximum_length = association.proposal.user_information.maximum_length
@@ -218,8 +242,27 @@ class Acceptor:
         except ProtocolViolation as error:
             association.violated(error)
 
-    def _refuse_for(self, error: BaseException, association: Association) -> None:
-        association.log(logging.ERROR, "the association handler failed: rejected", error=error)
+    def _final_items(self, answer: Answer, admission: Admission, association: Association) -> bytes:
+        """The variable items of the A-ASSOCIATE-AC, with what is answered to this requestor alone."""
+        association.extended_negotiation = answer.extended
+        handler = self._deciders.extended_negotiation
+        answered = answer.answered
+        if handler is not None and answer.proposed_extended:
+            extended = {}
+            for uid, information in answer.proposed_extended.items():
+                supported = handler(association, uid, information)
+                if supported is not None:
+                    extended[uid] = answer_to(information, supported)
+            association.extended_negotiation = extended
+            answered = replace(answered, extended=extended_items(extended))
+        identity = association.user_identity
+        if admission.server_response is not None and identity is not None and identity.positive_response_requested:
+            association.user_identity_response = admission.server_response
+            answered = replace(answered, user_identity_response=UserIdentityResponse(admission.server_response))
+        return answer.items if answered is answer.answered else encode_associate_ac_items(answer.results, answered)
+
+    def _refuse_for(self, who: str, error: BaseException, association: Association) -> None:
+        association.log(logging.ERROR, "the %s failed: rejected", who, error=error)
         if association.state is State.Sta3:
             association.reject(AssociateRJ(2, 3, 1))
 
@@ -227,15 +270,17 @@ class Acceptor:
 class Admission:
     """One association's way through the `Acceptor`."""
 
-    __slots__ = ("_acceptor", "answer", "has_place", "is_over")
+    __slots__ = ("_acceptor", "answer", "has_place", "is_over", "server_response")
 
     def __init__(self, acceptor: Acceptor) -> None:
         self._acceptor = acceptor
         #: What was negotiated, once there is a proposal.
-        self.answer: _Answer | None = None
+        self.answer: Answer | None = None
         #: Whether the association counts towards the limit.
         self.has_place = False
         self.is_over = False
+        #: What the verifier of its user identity has to say to the requestor; None where nothing was verified.
+        self.server_response: bytes | None = None
 
     def decode_request(self, body: bytes) -> AssociateRQ:
         """Returns the proposal in the body of an A-ASSOCIATE-RQ. Raises `PduError`."""
@@ -261,6 +306,34 @@ class Admission:
     def end(self) -> None:
         """The association is over, or has never come to be. Harmless when that is known."""
         self._acceptor.end(self)
+
+
+def _rejection(verdict: Any) -> AssociateRJ:
+    if isinstance(verdict, Rejection) and all(0 <= number <= 0xFF for number in verdict):
+        return AssociateRJ(*verdict)
+    # Not what it is: it may hold credentials.
+    raise TypeError(f"a verdict of type {type(verdict).__name__} that is no Rejection of three bytes")
+
+
+def _judge_association(_admission: Admission, verdict: Any) -> AssociateRJ | None:
+    return None if verdict is None else _rejection(verdict)
+
+
+def _judge_identity(admission: Admission, verdict: Any) -> AssociateRJ | None:
+    if verdict is False:
+        return _NOT_AUTHORIZED
+    if verdict is None or verdict is True:
+        admission.server_response = b""
+        return None
+    if not isinstance(verdict, bytes):
+        return _rejection(verdict)
+    assert admission.answer is not None
+    identity = admission.answer.user_information.user_identity
+    assert identity is not None
+    if verdict and identity.identity_type in _NO_RESPONSE:
+        raise TypeError("a user name has no server response (PS3.7 table D.3-15)")
+    admission.server_response = verdict
+    return None
 
 
 def check_window(window: int) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from aiodicom.dimse.events import (
@@ -58,6 +58,8 @@ _CLOSE_GRACE = 2.0
 #: Data sets of responses up to this size are kept in memory, larger ones in a file without a name.
 _MOST_IN_MEMORY = 8 << 20
 
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
 #: What a new association does with the peer's proposal, or with the answer to its own: (association, PDU, now).
 Establish = Callable[["Association", Any, float], None]
 
@@ -91,9 +93,11 @@ class Association(Operations):
         "called_aet",
         "calling_aet",
         "context_results",
+        "extended_negotiation",
         "id",
         "proposal",
         "transport",
+        "user_identity_response",
     )
 
     def __init__(
@@ -123,6 +127,12 @@ class Association(Operations):
         #: What the acceptor answered to each proposed context, in that order: its transfer syntax, or why it was
         #: refused (PS3.8 9.3.3.2). Empty until the association is open.
         self.context_results: tuple[ContextResult, ...] = ()
+        #: What the acceptor answered in SOP class extended negotiation, by SOP class UID (PS3.7 D.3.3.5):
+        #: `QueryRetrieveExtended` and its like decode it. What is missing was not asked, or not answered.
+        self.extended_negotiation: Mapping[str, bytes] = _NOTHING
+        #: What the acceptor answered to the requestor's user identity (PS3.7 D.3.3.7.2): empty for user names. None
+        #: where no positive response was asked for, and where none came: then nobody has looked at the identity.
+        self.user_identity_response: bytes | None = None
         self._loop = loop
         self._protocol = Protocol(
             acceptor=acceptor,
@@ -174,7 +184,7 @@ class Association(Operations):
 
     @property
     def user_identity(self) -> UserIdentity | None:
-        """Who the requestor said its user is (PS3.7 D.3.3.7); not verified."""
+        """Who the requestor said its user is (PS3.7 D.3.3.7); verified by `Server.on_user_identity` alone."""
         return None if self.proposal is None else self.proposal.user_information.user_identity
 
     @property
@@ -202,14 +212,13 @@ class Association(Operations):
 
     # --- for its operations -----------------------------------------------------------------------------------------
 
-    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> AcceptedContext:
-        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any.
-
-        Raises `ContextNotAccepted`, or why the association is over.
-        """
+    def context_for(
+        self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
+    ) -> AcceptedContext:
         if not self.is_open:
             raise self.why_closed()
-        candidates = self.accepted(abstract_syntax)
+        accepted = self.accepted(abstract_syntax)
+        candidates = [context for context in accepted if (context.as_scp if as_scp else context.as_scu)]
         if transfer_syntaxes is None and candidates:
             return candidates[0]
         for transfer_syntax in transfer_syntaxes or ():
@@ -217,7 +226,12 @@ class Association(Operations):
                 if context.transfer_syntax == transfer_syntax:
                     return context
         wanted = transfer_syntaxes[0] if transfer_syntaxes else None
-        raise ContextNotAccepted(abstract_syntax, wanted, self._why_no_context(abstract_syntax, wanted, candidates))
+        if accepted and not candidates:
+            role = "SCP" if as_scp else "SCU"
+            why = f"we are not {role} of {uid_name(abstract_syntax)} on this association: see roles"
+        else:
+            why = self._why_no_context(abstract_syntax, wanted, candidates)
+        raise ContextNotAccepted(abstract_syntax, wanted, why)
 
     def _why_no_context(
         self, abstract_syntax: str, transfer_syntax: str | None, accepted: Sequence[AcceptedContext]

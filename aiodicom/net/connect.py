@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl as tls
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from aiodicom.dimse.events import AcceptedContext, Timeouts
-from aiodicom.errors import ConnectFailed, DeadlineExceeded, LocalError, ProtocolViolation
+from aiodicom.errors import ConnectFailed, DeadlineExceeded, IdentityNotConfirmed, LocalError, ProtocolViolation
 from aiodicom.metrics import Counters
 from aiodicom.net.acceptor import check_ae_title, check_window
 from aiodicom.net.association import Association
@@ -24,14 +24,19 @@ from aiodicom.standard.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     VERIFICATION,
 )
-from aiodicom.ul.negotiation import agreed_window
+from aiodicom.ul.extended import ApplicationInformation, encoded
+from aiodicom.ul.negotiation import agreed_roles, agreed_window
 from aiodicom.ul.pdu import (
     MOST_CONTEXTS,
     AssociateAC,
     AssociateRQ,
     AsynchronousOperationsWindow,
     ProposedContext,
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
     UserIdentity,
+    UserIdentityType,
     UserInformation,
 )
 
@@ -51,6 +56,7 @@ def connect(
     calling_aet: str = "AIODICOM",
     called_aet: str = "ANY-SCP",
     contexts: Iterable[ContextProposal] = (VERIFICATION,),
+    receives: Iterable[ContextProposal] = (),
     max_pdu: int = 131072,
     window: int = 1,
     ssl: tls.SSLContext | None = None,
@@ -58,13 +64,18 @@ def connect(
     local_addr: tuple[str, int] | None = None,
     user_identity: UserIdentity | None = None,
     handlers: Handlers | None = None,
+    require_user_identity_response: bool = False,
+    roles: Mapping[str, tuple[bool, bool]] | None = None,
+    extended_negotiation: Mapping[str, ApplicationInformation] | None = None,
+    common_extended_negotiation: Iterable[SOPClassCommonExtendedNegotiation] = (),
     timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
 ) -> Connecting:
     """Opens an association with the SCP at `host` and `port`, or behind the unix socket `path`.
 
     To be awaited, or used as an asynchronous context manager that releases the association; left by an exception it
-    aborts it. `contexts` are the proposed presentation contexts, at most 128. `max_pdu` is the largest P-DATA-TF that
-    we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
+    aborts it. `contexts` are the proposed presentation contexts; `receives` are further ones, of storage SOP classes
+    whose objects the peer may send us, as it does for C-GET: 128 together at most. `max_pdu` is the largest P-DATA-TF
+    that we receive. `window` is how many operations we want outstanding at once, 0 for any number (PS3.7 D.3.3.3); more
     than 1 proposes asynchronous operations, and the peer decides. `handlers` perform what the peer asks of us on this
     association, such as N-EVENT-REPORT.
 
@@ -72,12 +83,24 @@ def connect(
     that the peer's certificate is to be for, where it is another than `host`. `local_addr`: the address and port (0
     for any) that we connect from.
 
+    `user_identity` says who the user is (PS3.7 D.3.3.7). What the peer answers, where a positive response is requested,
+    is `Association.user_identity_response`; with `require_user_identity_response` an association without it is aborted.
+
+    Of the proposed SOP classes, `roles` proposes whether we are their SCU, and their SCP (PS3.7 D.3.3.4). Otherwise we
+    are SCU of those in `contexts`, and propose to be SCP of those in `receives`. `extended_negotiation` is what is said
+    of a SOP class to the peer (PS3.7 D.3.3.5), as bytes or as `StorageExtended`, `QueryRetrieveExtended` or
+    `RetrieveExtended`; the answers are `Association.extended_negotiation`. `common_extended_negotiation` tells of SOP
+    classes their service class and related general SOP classes (PS3.7 D.3.3.6).
+
     Raises `ConnectFailed`, of which `TLSHandshakeFailed` is one, `DeadlineExceeded`, `AssociationRejected`,
-    `AssociationAborted`, `ConnectionLost`, `ProtocolViolation`, or `LocalError` for arguments that
-    can't be. Cancelled, nothing stays behind.
+    `AssociationAborted`, `ConnectionLost`, `ProtocolViolation`, `IdentityNotConfirmed`, or `LocalError` for arguments
+    that can't be. Cancelled, nothing stays behind.
     """
-    proposed = _propose(contexts)
+    used, received = tuple(contexts), tuple(receives)
+    proposed = _propose((*used, *(context for context in received if context not in used)))
+    sop_classes = frozenset(context.abstract_syntax for context in proposed)
     check_window(window)
+    _check_identity(user_identity, is_required=require_user_identity_response)
     proposal = AssociateRQ(
         check_ae_title(called_aet),
         check_ae_title(calling_aet),
@@ -86,6 +109,9 @@ def connect(
             check_max_pdu(max_pdu),
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
             asynchronous_operations_window=None if window == 1 else AsynchronousOperationsWindow(window, 1),
+            roles=_roles(_roles_to_receive(used, received) | dict(roles or {}), sop_classes),
+            extended=_extended(extended_negotiation or {}, sop_classes),
+            common_extended=_common_extended(common_extended_negotiation, sop_classes),
             user_identity=user_identity,
         ),
     )
@@ -93,7 +119,29 @@ def connect(
         raise LocalError(f"port {port} is no address: 1 to 65535")
     if (host is None) == (path is None):
         raise LocalError("connect() takes either a host or the path of a unix socket")
-    return Connecting(proposal, host, port, path, ssl, server_hostname, local_addr, handlers, timeouts)
+    return Connecting(
+        proposal,
+        host,
+        port,
+        path,
+        ssl,
+        server_hostname,
+        local_addr,
+        handlers,
+        timeouts,
+        require_user_identity_response,
+    )
+
+
+def _roles_to_receive(
+    used: Iterable[ContextProposal], received: Iterable[ContextProposal]
+) -> dict[str, tuple[bool, bool]]:
+    as_scu = {_abstract_syntax(context) for context in used}
+    return {uid: (uid in as_scu, True) for uid in map(_abstract_syntax, received)}
+
+
+def _abstract_syntax(context: ContextProposal) -> str:
+    return context if isinstance(context, str) else context[0]
 
 
 def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]:
@@ -110,6 +158,53 @@ def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]
     return tuple(proposed)
 
 
+def _check_identity(identity: UserIdentity | None, *, is_required: bool) -> None:
+    """Raises `LocalError` for what PS3.7 table D.3-14 does not allow."""
+    if identity is not None:
+        if not 1 <= identity.identity_type <= 5:
+            raise LocalError(f"a user identity of type {identity.identity_type} is none: 1 to 5 (PS3.7 table D.3-14)")
+        if identity.secondary_field and identity.identity_type != UserIdentityType.USERNAME_AND_PASSCODE:
+            raise LocalError("only a user identity of type 2 has a secondary field, the passcode")
+    if is_required and not (identity and identity.positive_response_requested):
+        raise LocalError("a response to the user identity is required that is not requested from the peer")
+
+
+def _check_proposed(uid: str, sop_classes: frozenset[str], what: str) -> str:
+    if uid not in sop_classes:
+        raise LocalError(f"{what} for {uid}, which is not among the contexts")
+    return uid
+
+
+def _roles(roles: Mapping[str, tuple[bool, bool]], sop_classes: frozenset[str]) -> tuple[RoleSelection, ...]:
+    if any(not scu and not scp for scu, scp in roles.values()):
+        raise LocalError("a role is to be SCU, SCP or both (PS3.7 D.3.3.4)")
+    return tuple(
+        RoleSelection(_check_proposed(uid, sop_classes, "a role"), bool(scu), bool(scp))
+        for uid, (scu, scp) in roles.items()
+    )
+
+
+def _extended(
+    extended: Mapping[str, ApplicationInformation], sop_classes: frozenset[str]
+) -> tuple[SOPClassExtendedNegotiation, ...]:
+    return tuple(
+        SOPClassExtendedNegotiation(_check_proposed(uid, sop_classes, "extended negotiation"), encoded(information))
+        for uid, information in extended.items()
+    )
+
+
+def _common_extended(
+    items: Iterable[SOPClassCommonExtendedNegotiation], sop_classes: frozenset[str]
+) -> tuple[SOPClassCommonExtendedNegotiation, ...]:
+    by_class: dict[str, SOPClassCommonExtendedNegotiation] = {}
+    for item in items:
+        uid = _check_proposed(item.sop_class_uid, sop_classes, "common extended negotiation")
+        if uid in by_class:
+            raise LocalError(f"common extended negotiation for {uid} twice")
+        by_class[uid] = item
+    return tuple(by_class.values())
+
+
 class Connecting:
     """What `connect()` returns: an association to be awaited, or to be entered."""
 
@@ -124,6 +219,7 @@ class Connecting:
         local_addr: tuple[str, int] | None,
         handlers: Handlers | None,
         timeouts: Timeouts,
+        require_user_identity_response: bool,
     ) -> None:
         self._proposal = proposal
         self._where = (host, port, path)
@@ -132,6 +228,7 @@ class Connecting:
         self._local_addr = local_addr
         self._handlers = handlers
         self._timeouts = timeouts
+        self._requires_identity_response = require_user_identity_response
         self._association: Association | None = None
 
     def __await__(self) -> Generator[Any, None, Association]:
@@ -166,6 +263,8 @@ class Connecting:
         try:
             await self._connect(association)
             await association.wait_established()
+            if self._requires_identity_response and association.user_identity_response is None:
+                raise IdentityNotConfirmed("the peer accepted the association without confirming the user identity")
         except BaseException:
             association.abort()
             association.transport.close()
@@ -216,6 +315,8 @@ def _establish(association: Association, answer: AssociateAC, _now: float) -> No
     proposal = association.proposal
     proposed = {context.context_id: context for context in proposal.contexts}
     accepted: dict[int, AcceptedContext] = {}
+    asked, answered = proposal.user_information, answer.user_information
+    roles = agreed_roles(asked.roles, answered.roles)
     try:
         for result in answer.results:
             context = proposed.get(result.context_id)
@@ -225,14 +326,21 @@ def _establish(association: Association, answer: AssociateAC, _now: float) -> No
                 if result.transfer_syntax not in context.transfer_syntaxes:
                     text = f"the peer chose a transfer syntax for context ID {result.context_id} that was not proposed"
                     raise ProtocolViolation(text, 6)
+                scu, scp = roles.get(context.abstract_syntax, (True, False))
                 accepted[result.context_id] = AcceptedContext(
-                    result.context_id, context.abstract_syntax, result.transfer_syntax
+                    result.context_id, context.abstract_syntax, result.transfer_syntax, as_scu=scu, as_scp=scp
                 )
-        window = agreed_window(
-            proposal.user_information.asynchronous_operations_window,
-            answer.user_information.asynchronous_operations_window,
-        )
+        window = agreed_window(asked.asynchronous_operations_window, answered.asynchronous_operations_window)
         association.context_results = answer.results
-        association.establish(accepted, answer.user_information.maximum_length, window)
+        # What was not asked for is no answer.
+        said = {item.sop_class_uid for item in asked.extended}
+        association.extended_negotiation = {
+            item.sop_class_uid: item.application_information
+            for item in reversed(answered.extended)
+            if item.sop_class_uid in said
+        }
+        if asked.user_identity and asked.user_identity.positive_response_requested and answered.user_identity_response:
+            association.user_identity_response = answered.user_identity_response.server_response
+        association.establish(accepted, answered.maximum_length, window)
     except ProtocolViolation as error:
         association.violated(error)

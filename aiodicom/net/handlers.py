@@ -121,10 +121,10 @@ class Handlers:
         return self._handlers.get(kind)
 
     def sop_classes(self) -> frozenset[str]:
-        """The SOP classes of the standard whose operations have handlers, and Verification."""
+        """The SOP classes of the standard whose operations have handlers, those that C-GET sends, and Verification."""
         kinds = self._handlers.keys()
         classes = {VERIFICATION}
-        if CStoreRQ in kinds:
+        if CStoreRQ in kinds or CGetRQ in kinds:
             classes |= storage_sop_classes()
         for kind, operation in ((CFindRQ, "C-FIND"), (CGetRQ, "C-GET"), (CMoveRQ, "C-MOVE")):
             if kind in kinds:

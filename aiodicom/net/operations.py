@@ -63,8 +63,12 @@ class Operations(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> AcceptedContext:
-        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted; None stands for any."""
+    def context_for(
+        self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
+    ) -> AcceptedContext:
+        """Returns the context of the first of `transfer_syntaxes` that the peer has accepted, with us as SCU or as SCP;
+        None stands for any. Raises `ContextNotAccepted`, or why the association is over.
+        """
 
     @abstractmethod
     async def invoke(
@@ -164,9 +168,8 @@ class Operations(ABC):
         over.
 
         The association needs a context for each SOP class to be received, with the role of SCP for us: see `receives`
-        of
-        `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. Nothing is sent
-        before the iteration begins.
+        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. Nothing is
+        sent before the iteration begins.
         """
         from aiodicom.net.retrieval import Retrieved
 
@@ -315,12 +318,18 @@ class Operations(ABC):
             lambda message_id, has_data: NEventReportRQ(
                 message_id, sop_class_uid, sop_instance_uid, event_type_id, has_data
             ),
+            as_scp=True,
         )
 
     async def _normalized(
-        self, abstract_syntax: str, dataset: Identifier | None, build: Callable[[int, bool], Request]
+        self,
+        abstract_syntax: str,
+        dataset: Identifier | None,
+        build: Callable[[int, bool], Request],
+        *,
+        as_scp: bool = False,
     ) -> Result:
-        context = self.context_for(abstract_syntax, None)
+        context = self.context_for(abstract_syntax, None, as_scp=as_scp)
         source = None if dataset is None else _source(dataset, context)
         event = await self.invoke(context, lambda message_id: build(message_id, dataset is not None), source)
         return Result(event.message, dataset_of(event, context.transfer_syntax))

@@ -7,38 +7,55 @@ import logging
 import os
 import socket
 import ssl as tls
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from aiodicom.dimse.events import Timeouts
-from aiodicom.dimse.messages import Request
+from aiodicom.dimse.messages import CGetRQ, CStoreRQ, NEventReportRQ, Request
 from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
-from aiodicom.net.acceptor import Acceptor, AssociationHandler, check_ae_title
+from aiodicom.net.acceptor import (
+    Acceptor,
+    AssociationHandler,
+    Deciders,
+    ExtendedNegotiationHandler,
+    UserIdentityHandler,
+    check_ae_title,
+    check_window,
+)
 from aiodicom.net.association import Association
 from aiodicom.net.descriptors import shortage
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.limits import Places
 from aiodicom.net.listener import Listener
 from aiodicom.net.memory import default_budget
+from aiodicom.net.offer import Offer, Roles
 from aiodicom.net.proxy_protocol import Trusted, trusted
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.suboperations import Destinations
 from aiodicom.net.transport import Transport, be_prompt
 from aiodicom.net.turns import Turns
+from aiodicom.standard.uids import storage_sop_classes
 from aiodicom.ul._pdu import Budget
+from aiodicom.ul.extended import ApplicationInformation, encoded
 from aiodicom.ul.negotiation import ANY, Support
 
 __all__ = ["Listening", "Server"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Admit = TypeVar("_Admit", bound=AssociationHandler)
+_Verify = TypeVar("_Verify", bound=UserIdentityHandler)
+_Extend = TypeVar("_Extend", bound=ExtendedNegotiationHandler)
 
 _log = logging.getLogger("aiodicom.server")
 
 _SERVER_TIMEOUTS = Timeouts(idle=60.0)
+
+#: Bytes that are answered in extended negotiation at the most: the item that they are in has room for 65535, with the
+#: UIDs and roles of 128 SOP classes besides.
+MOST_EXTENDED = 1 << 15
 
 
 class Server(Handlers):
@@ -52,8 +69,16 @@ class Server(Handlers):
     most 1 GiB, for everything in the process that was not told otherwise.
     `contexts`: the abstract syntaxes and transfer syntaxes that are accepted; by default Verification and every SOP
     class of the standard whose operations have handlers, with whatever transfer syntax the requestor prefers.
-    `window`: how many operations of one association are performed at once where the requestor asks for asynchronous
-    operations (PS3.7 D.3.3.3); 0 for any number.
+    `window`: how many operations of one association are performed at once, and how many of ours are outstanding, where
+    the requestor asks for asynchronous operations (PS3.7 D.3.3.3); 0 for any number.
+    `roles`: SOP class -> whether a requestor that proposes it may be SCU, and SCP (PS3.7 D.3.3.4); or one such pair for
+    every SOP class. Who proposes nothing is SCU; a presentation context in which the requestor then has no role that it
+    may have is refused. By default a requestor may be SCU of everything, SCP of what C-GET sends once there is a
+    handler for that (and SCU of it with one for C-STORE), and SCP of every SOP class with one for N-EVENT-REPORT.
+    `extended_negotiation`: SOP class -> what is answered to a requestor that negotiates about it (PS3.7 D.3.3.5): a
+    `StorageExtended` or bytes as they are; of a `QueryRetrieveExtended` or `RetrieveExtended` what was asked for.
+    `accept_specialized`: whether a SOP class that is not in `contexts` is accepted like a related general one that is,
+    where the requestor relates the two (PS3.7 D.3.3.6).
     `destinations`, `pending_interval`: see `Handlers`.
     `timeouts`: see `Timeouts`; by default an association without a sign of the peer is aborted after 60 s.
     """
@@ -67,6 +92,9 @@ class Server(Handlers):
         contexts: Support | None = None,
         window: int = 32,
         max_memory: int | None = None,
+        roles: Roles | tuple[bool, bool] | None = None,
+        extended_negotiation: Mapping[str, ApplicationInformation] | None = None,
+        accept_specialized: bool = False,
         destinations: Destinations | None = None,
         pending_interval: float = 0.5,
         timeouts: Timeouts = _SERVER_TIMEOUTS,
@@ -85,18 +113,22 @@ class Server(Handlers):
         #: `aiodicom.serve` has it.
         self.places = Places(max_associations)
         self.turns: Turns | None = None
+        self._window = check_window(window)
         self._contexts = contexts
         self._default_contexts: Support | None = None
-        self._association_handler: AssociationHandler | None = None
+        self._roles = roles
+        self._extended_negotiation = dict(extended_negotiation or {})
+        if sum(len(encoded(information)) for information in self._extended_negotiation.values()) > MOST_EXTENDED:
+            raise LocalError(f"answers in extended negotiation have at most {MOST_EXTENDED} bytes together")
+        self._accept_specialized = accept_specialized
+        self._deciders = Deciders()
         self._listening: set[Listening] = set()
         self._all_closed: asyncio.Future[None] | None = None
         self._is_accepting = False
         self._acceptor = Acceptor(
             ae_title=self.ae_title,
-            support=self._support,
-            maximum_length=max_pdu,
-            window=window,
-            handler=lambda: self._association_handler,
+            offer=self._offer,
+            deciders=self._deciders,
             places=lambda: self.places,
         )
 
@@ -105,16 +137,73 @@ class Server(Handlers):
     def on_association(self, function: _Admit) -> _Admit:
         """Registers who decides about a requestor: returns None to accept, or a `Rejection`. Plain or ``async``.
 
-        It sees the association before it is open: peer, AE titles, certificate, user identity, proposal. One that
-        raises rejects with "temporary congestion".
+        It sees the association before it is open: peer, AE titles, certificate, user identity, proposal. It is asked
+        after the handler for user identities. One that raises rejects with "temporary congestion", and one that takes
+        longer than `Timeouts.acse` is cancelled and the association aborted.
         """
-        self._association_handler = function
+        self._deciders.association = function
+        return function
+
+    @overload
+    def on_user_identity(self, function: _Verify, *, required: bool = False) -> _Verify: ...
+
+    @overload
+    def on_user_identity(self, *, required: bool = False) -> Callable[[_Verify], _Verify]: ...
+
+    def on_user_identity(self, function: Any = None, *, required: bool = False) -> Any:
+        """Registers who verifies what a requestor says of its user (PS3.7 D.3.3.7). Plain or ``async``.
+
+        It gets the `UserIdentity`, of any type, and the association, and returns None or True to accept; the server
+        response as bytes to accept with it (Kerberos ticket, SAML response or JSON web token; user names have none);
+        False to refuse, which is a permanent rejection by the service provider (1, 2, 1; PS3.7 D.3.3.7.3); or a
+        `Rejection`. The positive response goes to requestors that have requested it, to no others. A handler that
+        raises rejects with "temporary congestion"; it and the handler for associations together have `Timeouts.acse`.
+
+        Requestors without a user identity are accepted, unless one is `required`: then they are refused unasked.
+        """
+        if function is None:
+            return lambda decorated: self.on_user_identity(decorated, required=required)
+        self._deciders.user_identity = function
+        self._deciders.wants_user_identity = required
+        return function
+
+    def on_extended_negotiation(self, function: _Extend) -> _Extend:
+        """Registers who answers in SOP class extended negotiation (PS3.7 D.3.3.5), in place of `extended_negotiation`.
+
+        It is a plain function that gets the association, a SOP class that is accepted on it, and what the requestor
+        says of that, as bytes; it returns what is supported, as in `extended_negotiation`, or None for no answer. One
+        that raises rejects with "temporary congestion".
+        """
+        self._deciders.extended_negotiation = function
         return function
 
     def _register(self, kind: type[Request], function: _Function, handler: Handler) -> _Function:
         self._default_contexts = None
         self._acceptor.forget()
         return super()._register(kind, function, handler)
+
+    def _offer(self) -> Offer:
+        """Returns what is negotiated with requestors."""
+        roles: Roles = {}
+        other_roles: tuple[bool, bool] | None = None
+        if isinstance(self._roles, tuple):
+            other_roles = self._roles
+        elif self._roles is not None:
+            roles = self._roles
+        else:
+            if self.find(CGetRQ) is not None:
+                roles = dict.fromkeys(storage_sop_classes(), (self.find(CStoreRQ) is not None, True))
+            if self.find(NEventReportRQ) is not None:
+                other_roles = (True, True)
+        return Offer(
+            self._support(),
+            roles,
+            other_roles,
+            self._extended_negotiation,
+            self._accept_specialized,
+            self.max_pdu,
+            self._window,
+        )
 
     def _support(self) -> Support:
         if self._contexts is not None:

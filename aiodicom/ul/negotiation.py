@@ -1,6 +1,7 @@
 """What an association-acceptor answers, and what the two sides then have agreed on, as functions of the two PDUs.
 
-Presentation contexts: PS3.8 7.1.1.13, 9.3.3.2; rejection: PS3.8 9.3.4; operations window and roles: PS3.7 D.3.3.
+Presentation contexts: PS3.8 7.1.1.13, 9.3.3.2; rejection: PS3.8 9.3.4; operations window, roles and related general SOP
+classes: PS3.7 D.3.3.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aiodicom.ul.pdu import (
     ProposedContext,
     ResultReason,
     RoleSelection,
+    SOPClassCommonExtendedNegotiation,
 )
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "agreed_roles",
     "agreed_window",
     "check_request",
+    "general_sop_classes",
     "negotiate",
     "negotiate_roles",
     "negotiate_window",
@@ -86,17 +89,37 @@ class Support:
         return next(iter(candidates), ResultReason.TRANSFER_SYNTAXES_NOT_SUPPORTED)
 
 
-def negotiate(proposed: Iterable[ProposedContext], support: Support) -> tuple[ContextResult, ...]:
+def negotiate(
+    proposed: Iterable[ProposedContext], support: Support, general: Mapping[str, str] | None = None
+) -> tuple[ContextResult, ...]:
     """A result for each proposed context, in the same order: acceptance, abstract syntax not supported, or transfer
-    syntaxes not supported. Who refuses a context for reasons of its own replaces its result by 1 (user rejection)."""
+    syntaxes not supported. Who refuses a context for reasons of its own replaces its result by 1 (user rejection).
+
+    ``general`` (`general_sop_classes`) says which SOP class's support counts in place of that of another."""
     results = []
     for context in proposed:
-        choice = support.choose(context.abstract_syntax, context.transfer_syntaxes)
+        abstract_syntax = context.abstract_syntax
+        if general:
+            abstract_syntax = general.get(abstract_syntax, abstract_syntax)
+        choice = support.choose(abstract_syntax, context.transfer_syntaxes)
         if isinstance(choice, str):
             results.append(ContextResult(context.context_id, ResultReason.ACCEPTANCE, choice))
         else:
             results.append(ContextResult(context.context_id, choice))
     return tuple(results)
+
+
+def general_sop_classes(related: Iterable[SOPClassCommonExtendedNegotiation], support: Support) -> dict[str, str]:
+    """SOP classes that ``support`` says nothing about -> for each the first of its related general SOP classes that it
+    does list, as the requestor relates them (PS3.7 D.3.3.6). Of several items for one SOP class the first counts."""
+    found: dict[str, str | None] = {}
+    for item in related if support.default is None else ():
+        uid = item.sop_class_uid
+        if uid in found or uid in support.abstract_syntaxes or uid in support.refused or not is_valid_uid(uid):
+            continue
+        candidates = filter(support.abstract_syntaxes.__contains__, item.related_general_sop_class_uids)
+        found[uid] = next(candidates, None)
+    return {uid: general for uid, general in found.items() if general is not None}
 
 
 def check_request(request: AssociateRQ, ae_title: str | None) -> AssociateRJ | None:
@@ -149,19 +172,17 @@ def _smaller(first: int, second: int) -> int:
 
 
 def negotiate_roles(
-    proposed: Iterable[RoleSelection],
-    supported: Mapping[str, tuple[bool, bool]],
-    default: tuple[bool, bool] | None = None,
+    proposed: Iterable[RoleSelection], supported: Mapping[str, tuple[bool, bool]]
 ) -> tuple[RoleSelection, ...]:
     """The role selections that the acceptor answers (PS3.7 D.3.3.4).
 
-    ``supported`` says for each SOP class whether the requestor may be its SCU, and its SCP; ``default`` says it for all
-    others, None leaves them unanswered, so that the default roles hold: the requestor is SCU. A role that was not
-    proposed is never accepted, and a SOP class is answered once.
+    ``supported`` says for each SOP class whether the requestor may be its SCU, and its SCP. All others are left
+    unanswered, so that the default roles hold: the requestor is SCU. A role that was not proposed is never accepted.
+    One item for a SOP class is allowed; of several the first counts.
     """
     answers: dict[str, RoleSelection] = {}
     for role in proposed:
-        allowed = supported.get(role.sop_class_uid, default)
+        allowed = supported.get(role.sop_class_uid)
         if allowed is not None and role.sop_class_uid not in answers:
             scu, scp = allowed
             answers[role.sop_class_uid] = RoleSelection(role.sop_class_uid, role.scu and scu, role.scp and scp)
@@ -170,8 +191,12 @@ def negotiate_roles(
 
 def agreed_roles(proposed: Iterable[RoleSelection], answered: Iterable[RoleSelection]) -> dict[str, tuple[bool, bool]]:
     """SOP class -> whether the requestor is SCU, and SCP, for the SOP classes whose roles were negotiated. For all
-    others the requestor is SCU only."""
-    answers = {role.sop_class_uid: role for role in answered}
+    others the requestor is SCU only.
+
+    What is answered without having been proposed is ignored; of several items for a SOP class the first counts."""
+    answers: dict[str, RoleSelection] = {}
+    for role in answered:
+        answers.setdefault(role.sop_class_uid, role)
     agreed: dict[str, tuple[bool, bool]] = {}
     for role in proposed:
         answer = answers.get(role.sop_class_uid)

@@ -36,7 +36,9 @@ PROPOSAL = AssociateRQ(
     UserInformation(16384),
 )
 CONTEXTS = {
-    context.context_id: AcceptedContext(context.context_id, context.abstract_syntax, context.transfer_syntaxes[0])
+    context.context_id: AcceptedContext(
+        context.context_id, context.abstract_syntax, context.transfer_syntaxes[0], as_scu=True, as_scp=True
+    )
     for context in PROPOSAL.contexts
     if context.context_id != REFUSED
 }

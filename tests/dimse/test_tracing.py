@@ -15,7 +15,23 @@ from aiodicom.dimse.tracing import Tracer
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.codec import encode
-from aiodicom.ul.pdu import PDU, Abort, AssociateRJ, PDataTF, ReleaseRP, ReleaseRQ, UserIdentity
+from aiodicom.ul.pdu import (
+    PDU,
+    Abort,
+    AssociateAC,
+    AssociateRJ,
+    ContextResult,
+    PDataTF,
+    ReleaseRP,
+    ReleaseRQ,
+    ResultReason,
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentity,
+    UserIdentityResponse,
+    UserInformation,
+)
 from tests.dimse.sides import CT, PROPOSAL, STORE, VERIFY, Side, established
 from tests.dimse.wire import joined, least, messages, us
 from tests.ul.streams import p_data, pdv
@@ -124,6 +140,34 @@ def test_a_user_identity_is_masked() -> None:
     lines = traced(encode(replace(PROPOSAL, user_information=information)))
     assert "user identity of type 2 (masked)" in lines[1]
     assert not re.search("jane|doe|secret", "\n".join(lines))
+
+
+def test_a_response_to_a_user_identity_is_masked() -> None:
+    information = UserInformation(16384, user_identity_response=UserIdentityResponse(b"ticket"))
+    lines = traced(encode(AssociateAC("SCP", "SCU", (ContextResult(1, ResultReason.NO_REASON),), information)))
+    assert "user identity response (masked)" in lines[1]
+    assert "ticket" not in "\n".join(lines)
+
+
+def test_what_else_is_negotiated() -> None:
+    information = replace(
+        PROPOSAL.user_information,
+        roles=(RoleSelection(CT, False, True), RoleSelection(CT, True, True), RoleSelection("1.2", False, False)),
+        extended=(SOPClassExtendedNegotiation(CT, b"DOE"),),
+        common_extended=(
+            SOPClassCommonExtendedNegotiation("1.2", "1.2.840.10008.4.2", (CT,)),
+            SOPClassCommonExtendedNegotiation("1.3", "1.4"),
+        ),
+    )
+    ct = f"{CT} CT Image Storage"
+    assert traced(encode(replace(PROPOSAL, user_information=information)))[2:8] == [
+        f"<-   requestor is SCP of {ct}",
+        f"<-   requestor is SCU and SCP of {ct}",
+        "<-   requestor is neither SCU nor SCP of 1.2",
+        f"<-   {ct}: 3 bytes of extended negotiation",
+        f"<-   1.2: of 1.2.840.10008.4.2 Storage Service Class, related to {ct}",
+        "<-   1.3: of 1.4, related to no other SOP class",
+    ]
 
 
 def test_control_characters_of_the_peer_forge_no_line() -> None:

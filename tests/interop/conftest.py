@@ -92,6 +92,17 @@ def our_storescp(our_shared_storescp: Shared, tmp_path: Path) -> Running:
 
 
 @pytest.fixture(scope="session")
+def pynetdicom_negotiating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Path]]:
+    """A pynetdicom SCP that negotiates everything, and the file with what it has been told."""
+    seen = tmp_path_factory.mktemp("negotiation") / "seen"
+    try:
+        with peers.pynetdicom_negotiation_scp(seen) as server:
+            yield server, seen
+    except PeerMissing as missing:
+        _missing(missing)
+
+
+@pytest.fixture(scope="session")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Orthanc]:
     """One Orthanc for all tests (it takes a second to start); `empty_orthanc` is the same without instances."""
     try:

@@ -274,3 +274,19 @@ def pynetdicom_scu(port: int, operation: str, *files: str | os.PathLike[str], ti
     done = run_command(arguments, timeout=timeout)
     statuses: list[int] = json.loads(done.stdout)
     return statuses
+
+
+@contextlib.contextmanager
+def pynetdicom_negotiation_scp(seen: Path) -> Iterator[Running]:
+    """A pynetdicom SCP that negotiates everything, and writes what it has been told to `seen`."""
+    port = free_port()
+    arguments = [*pynetdicom_script("pynetdicom_negotiation.py"), str(port), "scp", os.fspath(seen)]
+    with running(arguments, port, log=seen.with_suffix(".log")) as server:
+        yield server
+
+
+def pynetdicom_negotiation_scu(port: int, identity_type: int, user: str) -> dict[str, Any]:
+    """Has pynetdicom propose all that can be negotiated, and gives what it was answered."""
+    arguments = [*pynetdicom_script("pynetdicom_negotiation.py"), str(port), "scu", str(int(identity_type)), user]
+    answer: dict[str, Any] = json.loads(run_command(arguments, timeout=60.0).stdout)
+    return answer

@@ -62,9 +62,9 @@ def proposed(contexts: Sequence[Context] = CONTEXTS) -> bytes:
     )
 
 
-def user_information(max_pdu: int = 16384) -> bytes:
-    """A user information item (PS3.8 9.3.2.3)."""
-    return item(0x50, item(0x51, struct.pack(">I", max_pdu)) + item(0x52, b"1.2.3.4"))
+def user_information(max_pdu: int = 16384, sub_items: bytes = b"") -> bytes:
+    """A user information item (PS3.8 9.3.2.3), ended by `sub_items`."""
+    return item(0x50, item(0x51, struct.pack(">I", max_pdu)) + item(0x52, b"1.2.3.4") + sub_items)
 
 
 def proposal(
@@ -73,11 +73,12 @@ def proposal(
     version: int = 1,
     application_context: str = APPLICATION_CONTEXT,
     max_pdu: int = 16384,
+    sub_items: bytes = b"",
     items: bytes | None = None,
 ) -> bytes:
-    """An A-ASSOCIATE-RQ (PS3.8 9.3.2); `items` in place of all its variable items."""
+    """An A-ASSOCIATE-RQ (PS3.8 9.3.2) whose user information `sub_items` end; `items` in place of all of its items."""
     if items is None:
-        items = item(0x10, application_context.encode()) + proposed(contexts) + user_information(max_pdu)
+        items = item(0x10, application_context.encode()) + proposed(contexts) + user_information(max_pdu, sub_items)
     return pdu(A_ASSOCIATE_RQ, struct.pack(">HH16s16s32x", version, 0, b"ANY-SCP".ljust(16), b"RAW".ljust(16)) + items)
 
 

@@ -21,8 +21,8 @@ async def test_each_context_has_its_result() -> None:
         server.listen("127.0.0.1", 0) as listening,
         aiodicom.connect("127.0.0.1", listening.port, contexts=contexts) as association,
     ):
-        assert dict(association.contexts) == {3: (3, MR, JPEG), 7: (7, CT, IMPLICIT)}
-        assert association.accepted(CT) == [aiodicom.AcceptedContext(7, CT, IMPLICIT)]
+        assert dict(association.contexts) == {3: (3, MR, JPEG, True, False), 7: (7, CT, IMPLICIT, True, False)}
+        assert association.accepted(CT) == [aiodicom.AcceptedContext(7, CT, IMPLICIT, as_scu=True, as_scp=False)]
         assert association.accepted(PRIVATE) == []
 
 

@@ -101,7 +101,8 @@ async def test_a_warning_with_a_match() -> None:
 class Endless:
     """A handler that yields until it is stopped, and notes how."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, **values: Any) -> None:
+        self.match = Dataset(StudyInstanceUID="1.2.3", **values)
         self.ends: list[str] = []
         self.cancelled: list[int] = []
         self.yielded = 0
@@ -113,7 +114,7 @@ class Endless:
             while True:
                 await asyncio.sleep(0)
                 self.yielded += 1
-                yield study(self.yielded)
+                yield self.match
         except BaseException as error:
             self.ends.append(type(error).__name__)
             raise
@@ -230,7 +231,7 @@ async def test_one_query_within_another() -> None:
 
 async def test_a_peer_whose_matches_are_not_taken_is_held_up() -> None:
     server = Server()
-    endless = Endless(server)
+    endless = Endless(server, TextValue="x" * 500_000)  # so that the system's buffers are full soon
     async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
         async with association.c_find(QUERY):
             await until(lambda: association.transport.protocol.paused_since is not None)

@@ -24,8 +24,10 @@ KINDS = pytest.mark.parametrize("kind", ["plain", "async"])
 
 
 def connect(port: int, **options: Any) -> Any:
+    """Proposes to be SCU of all, and SCP of storage commitment as well."""
     contexts = [MPPS, PRINT_META, COMMITMENT, aiodicom.VERIFICATION]
-    return aiodicom.connect("127.0.0.1", port, **({"contexts": contexts} | options))
+    roles = {COMMITMENT: (True, True)}
+    return aiodicom.connect("127.0.0.1", port, **({"contexts": contexts, "roles": roles} | options))
 
 
 def of_kind(kind: str, function: Any) -> Any:
@@ -135,7 +137,7 @@ async def test_reported_on_the_association_that_asked() -> None:
 
 @KINDS
 async def test_failures(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    server = Server()
+    server = Server(roles=(True, True))
 
     def refuse(request: Any) -> None:
         raise OperationRefused(Status.NO_SUCH_SOP_INSTANCE, "x" * 100, (0x00080018,))

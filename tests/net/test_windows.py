@@ -129,7 +129,7 @@ async def test_the_window_is_the_smaller_wish(wanted: int, limit: int, agreed: i
 
 async def test_who_proposes_no_window_is_answered_none() -> None:
     async with aiodicom.Server().listen("127.0.0.1", 0) as listening:
-        for proposed, answered in ((None, None), ((0, 0), (32, 1)), ((3, 7), (3, 1))):
+        for proposed, answered in ((None, None), ((0, 0), (32, 32)), ((3, 70), (3, 32)), ((3, 7), (3, 7))):
             async with await Requestor.connect(listening.port, window=proposed) as requestor:
                 answer = await requestor.pdu()
                 assert isinstance(answer, AssociateAC)

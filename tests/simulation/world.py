@@ -56,7 +56,7 @@ ACCEPTANCE = encode(
     )
 )
 RELEASE, RELEASED, ABORTED = encode(ReleaseRQ()), encode(ReleaseRP()), encode(Abort(0, 0))
-_CONTEXTS = {1: AcceptedContext(1, VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN)}
+_CONTEXTS = {1: AcceptedContext(1, VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN, as_scu=True, as_scp=True)}
 
 
 def echo_request(message_id: int) -> bytes:

@@ -16,6 +16,7 @@ from aiodicom.ul.negotiation import (
     agreed_roles,
     agreed_window,
     check_request,
+    general_sop_classes,
     negotiate,
     negotiate_roles,
     negotiate_window,
@@ -28,6 +29,7 @@ from aiodicom.ul.pdu import (
     ProposedContext,
     ResultReason,
     RoleSelection,
+    SOPClassCommonExtendedNegotiation,
 )
 from tests.ul.wire import PLAIN_RQ, bytes_16, checked, requests
 
@@ -224,19 +226,51 @@ def test_roles_are_answered_where_we_have_an_opinion() -> None:
     assert agreed_roles(proposed, answered) == {CT: (True, False), MR: (False, True)}
 
 
-def test_a_default_for_roles() -> None:
-    proposed = [RoleSelection(CT, True, True)]
-    assert negotiate_roles(proposed, {}) == ()
-    assert negotiate_roles(proposed, {}, default=(True, True)) == (RoleSelection(CT, True, True),)
-
-
 def test_a_sop_class_is_answered_once() -> None:
     proposed = [RoleSelection(CT, True, False), RoleSelection(CT, True, True)]
-    assert negotiate_roles(proposed, {}, default=(True, True)) == (RoleSelection(CT, True, False),)
+    assert negotiate_roles(proposed, {CT: (True, True)}) == (RoleSelection(CT, True, False),)
     assert agreed_roles(proposed, [RoleSelection(CT, True, True)]) == {CT: (True, False)}
+    answered = [RoleSelection(CT, False, False), RoleSelection(CT, True, True)]
+    assert agreed_roles([RoleSelection(CT, True, True)], answered) == {CT: (False, False)}
 
 
 def test_roles_that_were_not_proposed_are_not_agreed() -> None:
     answered = [RoleSelection(CT, True, True), RoleSelection(MR, True, True)]
     assert agreed_roles([RoleSelection(CT, False, True)], answered) == {CT: (False, True)}
     assert agreed_roles([RoleSelection(CT, True, True)], []) == {}
+
+
+# Related general SOP classes -----------------------------------------------------------------------------------------
+
+
+def related(uid: str, *general: str) -> SOPClassCommonExtendedNegotiation:
+    """What the requestor says of a storage SOP class."""
+    return SOPClassCommonExtendedNegotiation(uid, "1.2.840.10008.4.2", general)
+
+
+def test_the_first_related_sop_class_that_is_supported_counts() -> None:
+    support = Support({CT: (EXPLICIT,), MR: (IMPLICIT,)})
+    assert general_sop_classes([related(PRIVATE, "1.2.3", MR, CT)], support) == {PRIVATE: MR}
+    assert general_sop_classes([related(PRIVATE, "1.2.3"), related("1.2.4")], support) == {}
+
+
+def test_what_is_listed_or_refused_or_no_uid_is_not_replaced() -> None:
+    support = Support({CT: (EXPLICIT,), MR: (IMPLICIT,)}, refused=frozenset((PRIVATE,)))
+    assert general_sop_classes([related(CT, MR), related(PRIVATE, MR), related("../x", MR)], support) == {}
+    assert general_sop_classes([related(PRIVATE, MR)], Support({MR: (IMPLICIT,)}, default=(EXPLICIT,))) == {}
+
+
+def test_the_first_of_several_items_counts() -> None:
+    support = Support({CT: (EXPLICIT,), MR: (IMPLICIT,)})
+    assert general_sop_classes([related(PRIVATE, CT), related(PRIVATE, MR)], support) == {PRIVATE: CT}
+    assert general_sop_classes([related(PRIVATE), related(PRIVATE, MR)], support) == {}
+
+
+@pytest.mark.parametrize("preference", ["requestor", "acceptor"])
+def test_a_specialized_sop_class_has_the_transfer_syntaxes_of_the_general_one(preference: Preference) -> None:
+    support = Support({CT: (EXPLICIT,)}, preference=preference)
+    contexts = [ProposedContext(1, PRIVATE, (IMPLICIT, EXPLICIT)), ProposedContext(3, PRIVATE, (IMPLICIT,))]
+    assert negotiate(contexts, support, {PRIVATE: CT}) == (
+        ContextResult(1, ResultReason.ACCEPTANCE, EXPLICIT),
+        ContextResult(3, ResultReason.TRANSFER_SYNTAXES_NOT_SUPPORTED),
+    )
