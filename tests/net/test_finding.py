@@ -238,8 +238,9 @@ async def test_a_peer_whose_matches_are_not_taken_is_held_up() -> None:
             [theirs] = server.associations
             await until(lambda: theirs.transport.is_blocked)
             held = endless.yielded
-            await soon(asyncio.sleep(0))
-            assert endless.yielded == held
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert endless.yielded <= held + 1  # the one that waits to be sent
         await soon(association.c_echo())
 
 
