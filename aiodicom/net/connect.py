@@ -108,7 +108,7 @@ def connect(
         UserInformation(
             check_max_pdu(max_pdu),
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            asynchronous_operations_window=None if window == 1 else AsynchronousOperationsWindow(window, 1),
+            asynchronous_operations_window=_window(window, receives=bool(received)),
             roles=_roles(_roles_to_receive(used, received) | dict(roles or {}), sop_classes),
             extended=_extended(extended_negotiation or {}, sop_classes),
             common_extended=_common_extended(common_extended_negotiation, sop_classes),
@@ -142,6 +142,11 @@ def _roles_to_receive(
 
 def _abstract_syntax(context: ContextProposal) -> str:
     return context if isinstance(context, str) else context[0]
+
+
+def _window(window: int, *, receives: bool) -> AsynchronousOperationsWindow | None:
+    """The window to propose: who receives objects takes as many at once as are asked for."""
+    return None if window == 1 else AsynchronousOperationsWindow(window, window if receives else 1)
 
 
 def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]:

@@ -100,14 +100,16 @@ class Retrieved:
         if self._has_begun:
             return
         self._has_begun = True
-        await self._association.performer.take_retrieval(Handler(self._objects.receive, True, self._objects.body))
+        performer = self._association.performer
+        try:
+            await performer.take_retrieval(Handler(self._objects.receive, True, self._objects.body))
+        except BaseException:
+            self._stream.cancel()
+            raise
+        # Nothing that the stream knows refers to this object: it would never be told that nobody has it any more.
         self._stream.on_change = self._objects.change
-        self._stream.on_end = self._ended
+        self._stream.on_end = performer.give_retrieval
         await self._stream.begin(self._source)
-
-    def _ended(self) -> None:
-        """The operation is over: there will be no more objects."""
-        self._association.performer.give_retrieval()
 
     def _leave(self) -> None:
         self._is_left = True
