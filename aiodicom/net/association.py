@@ -183,6 +183,11 @@ class Association(Operations):
         return self._turns.limit
 
     @property
+    def outstanding(self) -> int:
+        """How many operations that we have invoked are not answered yet, or wait to be sent."""
+        return self._turns.taken
+
+    @property
     def user_identity(self) -> UserIdentity | None:
         """Who the requestor said its user is (PS3.7 D.3.3.7); verified by `Server.on_user_identity` alone."""
         return None if self.proposal is None else self.proposal.user_information.user_identity

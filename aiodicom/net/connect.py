@@ -40,12 +40,13 @@ from aiodicom.ul.pdu import (
     UserInformation,
 )
 
-__all__ = ["Connecting", "ContextProposal", "connect"]
+__all__ = ["DEFAULT_TRANSFER_SYNTAXES", "Connecting", "ContextProposal", "connect"]
 
 #: An abstract syntax with its transfer syntaxes in order of preference, or alone with the default ones.
 ContextProposal = str | tuple[str, Sequence[str]]
 
-_DEFAULT_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+#: Of an abstract syntax that is proposed without any.
+DEFAULT_TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 def connect(
@@ -153,7 +154,7 @@ def _propose(contexts: Iterable[ContextProposal]) -> tuple[ProposedContext, ...]
     proposed: list[ProposedContext] = []
     for context in contexts:
         abstract_syntax, transfer_syntaxes = (
-            (context, _DEFAULT_TRANSFER_SYNTAXES) if isinstance(context, str) else context
+            (context, DEFAULT_TRANSFER_SYNTAXES) if isinstance(context, str) else context
         )
         if isinstance(transfer_syntaxes, str) or not transfer_syntaxes:
             raise LocalError(f"the transfer syntaxes of {abstract_syntax} are to be a list of at least one")

@@ -33,9 +33,10 @@ class HasToBytes(Protocol):
 
 
 #: A path of a Part 10 file, or what is known of one; Part 10 bytes, or an encoded data set, in memory; or a data set,
-#: ours or pydicom's.
+#: ours or pydicom's; or a source that is open already.
 Storable: TypeAlias = (
     "str | os.PathLike[str] | KnownFile | bytes | bytearray | memoryview | HasToBytes | Dataset | PydicomDataset"
+    " | DataSource"
 )
 
 #: For each native transfer syntax, itself and then the others.
@@ -136,13 +137,15 @@ def stamp_of(descriptor: int) -> FileStamp:
 class FileSource(DataSource):
     """The data set of a Part 10 file, read from the page cache, or in a thread what is not there."""
 
-    __slots__ = ("_descriptor", "_offset")
+    __slots__ = ("_descriptor", "_offset", "known")
 
     def __init__(self, path: str | os.PathLike[str], known: KnownFile | None = None) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             stamp = stamp_of(descriptor)
-            meta = known.meta if known is not None and known.stamp == stamp else read_file_meta(descriptor)
+            if known is None or known.stamp != stamp:
+                known = KnownFile(os.fspath(path), read_file_meta(descriptor), stamp)
+            meta = known.meta
             size = stamp.size - meta.data_offset
             super().__init__(meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax, size)
         except BaseException:
@@ -150,6 +153,8 @@ class FileSource(DataSource):
             raise
         self._descriptor = descriptor
         self._offset = meta.data_offset
+        #: what is known of the file, to open it again
+        self.known = known
 
     def encoder(self, transfer_syntax: str) -> Callable[[], bytes | SpoolFile]:
         # Of its own: the thread may still read when nobody waits for it and the source is closed.
@@ -277,6 +282,36 @@ def _chunk_size(multiple: int) -> int:
     return max(CHUNK // multiple, 1) * multiple
 
 
+class Prepared(NamedTuple):
+    """What is to be stored, before there is an association for it."""
+
+    #: to be opened, as often as it is sent
+    source: Storable
+    sop_class_uid: str
+    #: those that it can be sent in, its own first
+    transfer_syntaxes: tuple[str, ...]
+    #: whether it is encoded in its own
+    is_encoded: bool
+    #: about how many bytes are sent for it, as far as that is known
+    size: int
+
+
+def prepare(
+    source: Storable,
+    sop_class_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+    transfer_syntax: str | None = None,
+) -> Prepared:
+    """Looks at what is to be stored: reads the head of a file, unless that is known. Raises as `open_source` does."""
+    opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
+    try:
+        # What is in memory holds nothing that closing would give back, and can be sent again.
+        again = opened.known if isinstance(opened, FileSource) else opened
+        return Prepared(again, opened.sop_class_uid, opened.transfer_syntaxes, opened.is_encoded, opened.size)
+    finally:
+        opened.close()
+
+
 def open_source(
     source: Storable,
     sop_class_uid: str | None = None,
@@ -289,6 +324,8 @@ def open_source(
     file or bytes that are no DICOM, `OSError` for a file that can't be read, `LocalError` for missing UIDs, and for
     what is none of all that.
     """
+    if isinstance(source, DataSource):
+        return source
     if isinstance(source, (str, os.PathLike, KnownFile)):
         if sop_class_uid or sop_instance_uid or transfer_syntax:
             raise LocalError("UIDs go with encoded bytes; a file says its own in its file meta information")

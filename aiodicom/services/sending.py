@@ -2,9 +2,7 @@
 
 Files are looked at while others are sent, a few thousand ahead. What is found decides what is proposed: a presentation
 context for each pair of SOP class and transfer syntax, up to 128 on an association. Pairs beyond those, and pairs that
-turn up later, make another *group* with a pool of associations of its own, beside the first. For native objects
-(without compressed pixels) the other native transfer syntaxes are proposed too: a peer that does not accept theirs gets
-them encoded anew.
+turn up later, make another *group* with a pool of associations of its own, beside the first.
 """
 
 from __future__ import annotations
@@ -12,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiodicom.errors import AiodicomError, AssociationClosed, RemoteError, StatusError
+from aiodicom.net.fleet import Connect
 from aiodicom.net.pooling import AssociationPool
-from aiodicom.net.reencoding import NATIVE
+from aiodicom.net.proposing import Proposals
 from aiodicom.net.sources import KnownFile
 from aiodicom.net.tuning import Choice
+from aiodicom.net.upkeep import Upkeep
 from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted
 from aiodicom.standard.status import Status
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
     from aiodicom.dimse.messages import CStoreRSP
     from aiodicom.net.association import Association
 
-__all__ = ["Connect", "Listener", "StoreJob", "Unsendable", "proposal"]
-
-#: Opens an association that proposes these presentation contexts.
-Connect = Callable[[Sequence[tuple[str, Sequence[str]]]], Awaitable["Association"]]
+__all__ = ["Listener", "StoreJob", "Unsendable"]
 
 #: Files to look at before the first association is proposed, the seconds that this may take, how many are looked
 #: at in one go later, and how few waiting ones start that.
@@ -184,14 +181,14 @@ class StoreJob:
         if group.error is not None or self._stop.is_set() or not group.queue:
             return
         if group.pool is None:
-            contexts = proposal(group.kinds)
             group.pool = AssociationPool(
-                lambda: self._connect(contexts),
+                self._connect,
+                Proposals(kinds=group.kinds),
                 size=self._associations,
                 window=self._window,
                 max_waiting=sys.maxsize,  # there are as many as are wanted at once
                 wait=None,
-                idle=_IDLE,
+                upkeep=Upkeep(idle=_IDLE),
                 on_failure=self._listener.association_failed,
             )
             self._tasks.create_task(self._keep(group, group.pool))
@@ -263,23 +260,6 @@ class StoreJob:
         self._is_low.set()
         while group.queue:
             self._listener.unsent(group.queue.popleft().path, group.error)
-
-
-def proposal(kinds: Sequence[tuple[str, str]]) -> list[tuple[str, tuple[str, ...]]]:
-    """The presentation contexts for objects of up to 128 kinds, pairs of SOP class and transfer syntax."""
-    contexts: list[tuple[str, tuple[str, ...]]] = [(sop_class, (syntax,)) for sop_class, syntax in kinds]
-    served: set[str] = set()
-    for number, (sop_class, own) in enumerate(kinds):
-        if own not in NATIVE or sop_class in served:
-            continue
-        served.add(sop_class)
-        others = tuple(syntax for syntax in NATIVE if syntax != own)
-        # Alone as long as there is room: together with the objects' own, the peer might choose another than that.
-        if len(contexts) < MOST_CONTEXTS:
-            contexts.append((sop_class, others))
-        else:
-            contexts[number] = (sop_class, (own, *others))
-    return contexts
 
 
 class _Group:

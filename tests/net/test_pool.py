@@ -104,8 +104,8 @@ async def test_awaited_in_place_of_entered(free_port: Any) -> None:
     async with scp() as peer:
         it = await pool(peer.port)
         await it.c_echo()
-        await it.drain()
         await it.close()
+        await it.terminate()
         with pytest.raises(AssociationClosed, match="the pool is closed"):
             await it.c_echo()
         with pytest.raises(LocalError, match="begun once"):
@@ -332,24 +332,24 @@ async def test_acquired_twice() -> None:
 # --- its end ---------------------------------------------------------------------------------------------------------
 
 
-async def test_draining_waits_for_what_runs_and_begins_nothing() -> None:
+async def test_closing_waits_for_what_runs_and_begins_nothing() -> None:
     async with scp() as peer:
         it = await pool(peer.port, size=1)
         peer.hold.clear()
         running, waiting = asyncio.create_task(it.c_echo()), asyncio.create_task(it.c_echo())
         await until(lambda: peer.echoes)
-        draining = asyncio.create_task(it.drain())
+        closing = asyncio.create_task(it.close())
         await asyncio.wait((waiting,))
         assert isinstance(waiting.exception(), AssociationClosed)
-        assert not draining.done()
+        assert not closing.done()
         peer.hold.set()
-        await soon(draining)
+        await soon(closing)
         assert running.result().status == 0
         assert not peer.associations[0].is_open
 
 
-@pytest.mark.parametrize("how", ["close", "error", "cancelled"])
-async def test_closing_aborts_what_runs(how: str) -> None:
+@pytest.mark.parametrize("how", ["terminate", "error", "cancelled"])
+async def test_terminating_aborts_what_runs(how: str) -> None:
     async with scp() as peer:
         it = pool(peer.port, size=1)
         running: asyncio.Task[Any] | None = None
@@ -362,8 +362,8 @@ async def test_closing_aborts_what_runs(how: str) -> None:
                 await until(lambda: peer.echoes)
                 if how == "error":
                     raise ValueError
-                if how == "close":
-                    await it.close()
+                if how == "terminate":
+                    await it.terminate()
 
         task = asyncio.create_task(main())
         await until(lambda: peer.echoes)

@@ -14,7 +14,9 @@ from aiodicom.errors import (
     StatusError,
 )
 from aiodicom.net.pooling import AssociationPool
+from aiodicom.net.proposing import Proposals
 from aiodicom.net.tuning import FIRST_ASSOCIATIONS
+from aiodicom.net.upkeep import Upkeep
 from tests.net.virtual import run_virtually
 
 
@@ -64,7 +66,7 @@ class FarPeer:
         self.associations: list[Far] = []
         self.something_ended = asyncio.Event()
 
-    async def open(self) -> Any:
+    async def open(self, _contexts: object) -> Any:
         self.asked += 1
         if self.asked > self.takes:
             await asyncio.sleep(30)
@@ -73,8 +75,8 @@ class FarPeer:
         return Far(self)
 
     def pool(self, **options: Any) -> AssociationPool:
-        defaults = {"size": "auto", "window": "auto", "max_waiting": 10_000, "wait": None, "idle": None}
-        return AssociationPool(self.open, **(defaults | options))
+        defaults = {"size": "auto", "window": "auto", "max_waiting": 10_000, "wait": None, "upkeep": Upkeep(None)}
+        return AssociationPool(self.open, Proposals(), **(defaults | options))
 
 
 def send(peer: FarPeer, count: int, **options: Any) -> float:
@@ -164,16 +166,16 @@ def test_one_whose_operations_have_failed_is_not_stalled(error: Exception) -> No
             await asyncio.sleep(2.5)
             return "slow"
 
-        async with peer.pool(size=2, window=1, idle=1.0) as it:
+        async with peer.pool(size=2, window=1, upkeep=Upkeep(1.0)) as it:
             one = await it.take(is_whole=True)
             for _ in range(100):  # all on the other one
                 with suppress(type(error)):
-                    await it.perform(fail)
+                    await it.perform(fail, size=0)
             it.give(one)
             for _ in range(10):
-                await it.perform(lambda association: association.c_echo())
+                await it.perform(lambda association: association.c_echo(), size=0)
             assert one.is_proven
-            assert await asyncio.gather(it.perform(slow), it.perform(slow)) == ["slow", "slow"]
+            assert await asyncio.gather(it.perform(slow, size=0), it.perform(slow, size=0)) == ["slow", "slow"]
         assert (peer.asked, peer.aborted) == (2, 0)
 
     run_virtually(main())
@@ -186,7 +188,7 @@ def test_who_hears_of_failures() -> None:
         peer = FarPeer(takes=2)
         async with peer.pool(size=3, on_failure=heard.append) as it:
             for _ in range(800):  # some 40 seconds
-                await asyncio.gather(*(it.perform(lambda association: association.c_echo()) for _ in range(3)))
+                await asyncio.gather(*(it.perform(lambda association: association.c_echo(), size=0) for _ in range(3)))
 
     run_virtually(main())
     assert {type(error) for error in heard} == {DeadlineExceeded}
@@ -194,14 +196,14 @@ def test_who_hears_of_failures() -> None:
 
 def test_what_is_open_when_it_comes_is_over() -> None:
     async def main() -> None:
-        async def open_one() -> Any:
+        async def open_one(_contexts: object) -> Any:
             association = Far(FarPeer())
             await association.release()
             return association
 
-        options: dict[str, Any] = {"size": 2, "window": 1, "max_waiting": 9, "wait": None, "idle": None}
-        async with AssociationPool(open_one, **options) as it:
+        options: dict[str, Any] = {"size": 2, "window": 1, "max_waiting": 9, "wait": None, "upkeep": Upkeep(None)}
+        async with AssociationPool(open_one, Proposals(), **options) as it:
             with pytest.raises(AssociationClosed, match="the peer released"):
-                await it.perform(lambda association: association.c_echo())
+                await it.perform(lambda association: association.c_echo(), size=0)
 
     run_virtually(main())

@@ -17,6 +17,7 @@ from aiodicom.errors import (
     ContextNotAccepted,
     StatusError,
 )
+from aiodicom.net import proposing
 from aiodicom.net.sources import FileStamp, KnownFile
 from aiodicom.part10.meta import FileMeta
 from aiodicom.services import sending
@@ -260,12 +261,12 @@ async def test_more_contexts_than_an_association_takes(kinds: int, associations:
     ],
 )
 def test_what_is_proposed(kinds: list[tuple[str, str]], contexts: list[tuple[str, tuple[str, ...]]]) -> None:
-    assert sending.proposal(kinds) == contexts
+    assert proposing.proposal(kinds) == contexts
 
 
 def test_what_is_proposed_where_there_is_no_room_for_more() -> None:
     kinds = [(f"1.2.{number}", EXPLICIT) for number in range(127)]
-    contexts = sending.proposal(kinds)
+    contexts = proposing.proposal(kinds)
     assert len(contexts) == 128
     assert contexts[0] == ("1.2.0", (EXPLICIT,))
     assert contexts[1:127] == [(sop_class, (EXPLICIT, *OTHERS)) for sop_class, _ in kinds[1:]]

@@ -1,0 +1,138 @@
+"""What the associations of a pool propose: what operations need of them, and what the peer is known to refuse.
+
+Knows neither sockets nor clocks: it is told what is needed, and when.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from aiodicom.errors import ContextNotAccepted, LocalError
+from aiodicom.net.connect import DEFAULT_TRANSFER_SYNTAXES, ContextProposal
+from aiodicom.net.reencoding import NATIVE
+from aiodicom.ul.pdu import MOST_CONTEXTS
+
+__all__ = ["REFUSED_FOR", "Context", "Need", "Proposals", "pairs", "proposal"]
+
+#: An abstract syntax with its transfer syntaxes in order of preference.
+Context: TypeAlias = tuple[str, tuple[str, ...]]
+
+#: Seconds until the peer is asked again for what it has refused, and of how much that is remembered.
+REFUSED_FOR: Final = 300.0
+_MOST_REFUSED: Final = 1024
+
+
+class Need(NamedTuple):
+    """The presentation context that an operation needs."""
+
+    abstract_syntax: str
+    #: those that will do, the first one first; none for any
+    transfer_syntaxes: tuple[str, ...] = ()
+    #: whether the data set is encoded in the first one, so that it would have to be encoded anew for the others
+    is_encoded: bool = False
+
+    @property
+    def transfer_syntax(self) -> str | None:
+        """The transfer syntax that is wanted, None where any will do."""
+        return self.transfer_syntaxes[0] if self.transfer_syntaxes else None
+
+    def is_met_by(self, proposed: frozenset[tuple[str, str]]) -> bool:
+        """Whether an association that proposes these pairs of abstract and transfer syntax asks for what is needed."""
+        if self.transfer_syntaxes:
+            wanted = self.transfer_syntaxes[:1] if self.is_encoded else self.transfer_syntaxes
+            return any((self.abstract_syntax, syntax) in proposed for syntax in wanted)
+        return any(abstract_syntax == self.abstract_syntax for abstract_syntax, _ in proposed)
+
+
+class Proposals:
+    """The presentation contexts that the next association proposes, 128 at most (PS3.8 9.3.2.2).
+
+    `given` ones always; and what `need()` has asked for besides, without what has been needed least recently where
+    there is no room for all.
+
+    Invariants: `contexts()` gives 128 contexts at most, and those for the latest need among them; what is refused is
+    not proposed, unless it is given.
+    """
+
+    def __init__(self, given: Iterable[ContextProposal] = (), kinds: Sequence[tuple[str, str]] = ()) -> None:
+        self._given: list[Context] = [
+            (context, DEFAULT_TRANSFER_SYNTAXES) if isinstance(context, str) else (context[0], tuple(context[1]))
+            for context in given
+        ]
+        self._given_pairs = pairs(self._given)
+        #: pairs of abstract and transfer syntax, "" for any, the least recently needed one first
+        self._learned: OrderedDict[tuple[str, str], None] = OrderedDict.fromkeys(kinds)
+        self._refused: OrderedDict[Need, tuple[float, str]] = OrderedDict()
+
+    def contexts(self) -> list[Context]:
+        """Returns what an association is to propose now."""
+        plain: list[Context] = [(abstract, DEFAULT_TRANSFER_SYNTAXES) for abstract, own in self._learned if not own]
+        contexts = self._given + plain
+        return contexts + proposal([kind for kind in self._learned if kind[1]], MOST_CONTEXTS - len(contexts))
+
+    def need(self, need: Need) -> None:
+        """Has it proposed from now on. Raises `LocalError` where the given contexts leave no room for it."""
+        kind = (need.abstract_syntax, need.transfer_syntax or "")
+        if kind in self._learned:
+            self._learned.move_to_end(kind)
+            return
+        if need.is_met_by(self._given_pairs):
+            return
+        room = MOST_CONTEXTS - len(self._given)
+        if not room:
+            raise LocalError(
+                f"the pool was given {len(self._given)} presentation contexts: no more can be proposed, and "
+                f"{need.abstract_syntax} is not among them"
+            )
+        self._learned[kind] = None
+        if len(self._learned) > room:
+            self._learned.popitem(last=False)
+
+    def touch(self, need: Need) -> None:
+        """It is needed and an association has it."""
+        kind = (need.abstract_syntax, need.transfer_syntax or "")
+        if kind in self._learned:
+            self._learned.move_to_end(kind)
+
+    def refuse(self, need: Need, why: str, until: float) -> None:
+        """The peer has refused it: it is not asked again until then."""
+        self._learned.pop((need.abstract_syntax, need.transfer_syntax or ""), None)
+        self._refused[need] = (until, why)
+        if len(self._refused) > _MOST_REFUSED:
+            self._refused.popitem(last=False)
+
+    def refusal(self, need: Need, now: float) -> ContextNotAccepted | None:
+        """Returns what to raise where the peer is known to refuse it."""
+        until, why = self._refused.get(need, (now, ""))
+        if until > now:
+            return ContextNotAccepted(need.abstract_syntax, need.transfer_syntax, why)
+        self._refused.pop(need, None)
+        return None
+
+
+def pairs(contexts: Iterable[Context]) -> frozenset[tuple[str, str]]:
+    """Returns the pairs of abstract and transfer syntax in them."""
+    return frozenset((abstract_syntax, syntax) for abstract_syntax, syntaxes in contexts for syntax in syntaxes)
+
+
+def proposal(kinds: Sequence[tuple[str, str]], most: int = MOST_CONTEXTS) -> list[Context]:
+    """The presentation contexts, at most so many, for objects of no more kinds, pairs of SOP class and transfer syntax.
+
+    For native objects (without compressed pixels) the other native transfer syntaxes are proposed too: a peer that does
+    not accept theirs gets them encoded anew.
+    """
+    contexts: list[Context] = [(sop_class, (syntax,)) for sop_class, syntax in kinds]
+    served: set[str] = set()
+    for number, (sop_class, own) in enumerate(kinds):
+        if own not in NATIVE or sop_class in served:
+            continue
+        served.add(sop_class)
+        others = tuple(syntax for syntax in NATIVE if syntax != own)
+        # Alone as long as there is room: together with the objects' own, the peer might choose another than that.
+        if len(contexts) < most:
+            contexts.append((sop_class, others))
+        else:
+            contexts[number] = (sop_class, (own, *others))
+    return contexts

@@ -1,0 +1,111 @@
+"""Who waits for a turn of a pool: first come, first served, among those who can use what there is."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heapreplace
+from typing import NamedTuple
+
+from aiodicom.net.member import Member
+from aiodicom.net.proposing import Need
+
+__all__ = ["Queue", "Waiter", "Wish"]
+
+
+class Wish(NamedTuple):
+    """What somebody waits for: a turn on an association that has what is needed, or the whole of one."""
+
+    need: Need | None
+    is_whole: bool
+
+
+class Waiter:
+    """Somebody who waits."""
+
+    __slots__ = ("future", "number", "wish")
+
+    def __init__(self, future: asyncio.Future[Member], wish: Wish, number: int) -> None:
+        self.future = future
+        self.wish = wish
+        #: those who came earlier have smaller ones
+        self.number = number
+
+
+class Queue:
+    """Everybody who waits, in a line for each wish.
+
+    Invariants: no line is empty; the numbers in a line ascend.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[Wish, OrderedDict[Waiter, None]] = {}
+        self._numbers = itertools.count()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, future: asyncio.Future[Member], wish: Wish) -> Waiter:
+        """Somebody comes."""
+        waiter = Waiter(future, wish, next(self._numbers))
+        self._lines.setdefault(wish, OrderedDict())[waiter] = None
+        self._count += 1
+        return waiter
+
+    def discard(self, waiter: Waiter) -> bool:
+        """Somebody leaves; false if he had been served."""
+        line = self._lines.get(waiter.wish)
+        if line is None or waiter not in line:
+            return False
+        del line[waiter]
+        self._count -= 1
+        if not line:
+            del self._lines[waiter.wish]
+        return True
+
+    def first(self) -> Waiter | None:
+        """Returns who has waited longest."""
+        return min((next(iter(line)) for line in self._lines.values()), key=lambda waiter: waiter.number, default=None)
+
+    def serve(self, pick: Callable[[Wish], Member | None], holds_up: Callable[[Wish], bool]) -> Waiter | None:
+        """Gives everybody what `pick` finds for his wish; returns the first one for whom there was nothing.
+
+        Later ones are served before him, unless his wish `holds_up` the others.
+        """
+        heads = [(next(iter(line)).number, wish) for wish, line in self._lines.items()]
+        heapify(heads)
+        first: Waiter | None = None
+        while heads:
+            wish = heads[0][1]
+            line = self._lines[wish]
+            waiter = next(iter(line))
+            if not waiter.future.done():  # else he is about to leave
+                found = pick(wish)
+                if found is None:
+                    first = first or waiter
+                    if holds_up(wish):
+                        break
+                    heappop(heads)
+                    continue
+                waiter.future.set_result(found)
+            self.discard(waiter)
+            if line:
+                heapreplace(heads, (next(iter(line)).number, wish))
+            else:
+                heappop(heads)
+        return first
+
+    def wishes(self) -> Iterator[Wish]:
+        """Iterates over what is waited for."""
+        return iter(tuple(self._lines))
+
+    def fail(self, wish: Wish, error: Exception) -> None:
+        """Has everybody with this wish leave with an error."""
+        line = self._lines.pop(wish)
+        self._count -= len(line)
+        for waiter in line:
+            if not waiter.future.done():
+                waiter.future.set_exception(error)
