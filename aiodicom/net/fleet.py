@@ -307,6 +307,8 @@ class Fleet(ABC):
         finally:
             self.give(member, error)
             member.used = used
+            if not member.taken:
+                self._wake_at(self._upkeep.release_at(used))
 
 
 def pool_closed() -> AssociationClosed:

@@ -15,6 +15,7 @@ from aiodicom.net.proposing import REFUSED_FOR, Context, Need, Proposals
 from aiodicom.net.tuning import PATIENCE, Choice, Tuner
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.net.waiting import Queue, Wish
+from aiodicom.ul.pdu import MOST_CONTEXTS
 
 __all__ = ["AssociationPool", "NoTurn"]
 
@@ -263,9 +264,9 @@ class AssociationPool(Fleet):
     # --- associations, and what they propose ------------------------------------------------------------------------
 
     def _contexts(self) -> Sequence[Context]:
-        first = self._queue.first()
-        if first is not None and first.wish.need is not None:
-            self._proposals.need(first.wish.need)  # also when many others have come since
+        # What is waited for longest is to be in it, however much has been asked for since.
+        for need in reversed(self._queue.needs(MOST_CONTEXTS)):
+            self._proposals.need(need)
         return self._proposals.contexts()
 
     def _on_opened(self, member: Member) -> None:

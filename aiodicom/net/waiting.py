@@ -66,9 +66,11 @@ class Queue:
             del self._lines[waiter.wish]
         return True
 
-    def first(self) -> Waiter | None:
-        """Returns who has waited longest."""
-        return min((next(iter(line)) for line in self._lines.values()), key=lambda waiter: waiter.number, default=None)
+    def needs(self, most: int) -> list[Need]:
+        """Returns what is needed by those who wait, what has been waited for longest first."""
+        heads = sorted((next(iter(line)) for line in self._lines.values()), key=lambda waiter: waiter.number)
+        needs = dict.fromkeys(waiter.wish.need for waiter in heads if waiter.wish.need is not None)
+        return list(itertools.islice(needs, most))
 
     def serve(self, pick: Callable[[Wish], Member | None], holds_up: Callable[[Wish], bool]) -> Waiter | None:
         """Gives everybody what `pick` finds for his wish; returns the first one for whom there was nothing.

@@ -68,7 +68,7 @@ class Imagined:
         self._end("aborted")
 
     async def release(self) -> None:
-        while self.is_open and self.outstanding:
+        while self.is_open and self.outstanding:  # noqa: ASYNC110
             await asyncio.sleep(ROUND_TRIP)
         if self.is_open:
             await asyncio.sleep(ROUND_TRIP)
@@ -122,10 +122,10 @@ class Peer:
         """A pool with it."""
 
         class Connecting:
-            def __init__(_, contexts: Any, **__: Any) -> None:  # noqa: N805
+            def __init__(_, contexts: Any, **__: Any) -> None:
                 _.contexts = [(each, ("1.2.840.10008.1.2.1",)) if isinstance(each, str) else each for each in contexts]
 
-            def __await__(_) -> Generator[Any, None, Any]:  # noqa: N805
+            def __await__(_) -> Generator[Any, None, Any]:
                 return self.open(_.contexts).__await__()
 
         monkeypatch.setattr(pool_module, "connect", lambda host, port, **arguments: Connecting(**arguments))

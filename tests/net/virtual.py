@@ -22,9 +22,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        if not ready and scheduled:
-            # Where that has been cancelled, something else is due no earlier.
-            self._now = max(self._now, scheduled[0].when())
+        if not ready:
+            due = min((handle.when() for handle in scheduled if not handle.cancelled()), default=self._now)
+            self._now = max(self._now, due)
         super()._run_once()  # type: ignore[misc]
 
 
