@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -32,7 +32,7 @@ _CHECK_LIMIT: Final = 60.0
 class Fleet(ABC):
     """The associations of a pool. Who gets a turn on which, and how many there are, is for the class below to say.
 
-    Invariants: every task is in `_opening`, `_checking` or `_leaving`, and has ended when the pool is closed; a member
+    Invariants: every task is in `_opening`, `_minding` or `_leaving`, and has ended when the pool is closed; a member
     is in `_members` until it `is_leaving`.
     """
 
@@ -49,7 +49,8 @@ class Fleet(ABC):
         self._on_failure = on_failure
         self._members: set[Member] = set()
         self._opening: set[asyncio.Task[None]] = set()
-        self._checking: set[asyncio.Task[None]] = set()
+        #: what the pool itself does on an association, each with a turn
+        self._minding: set[asyncio.Task[object]] = set()
         self._leaving: dict[asyncio.Task[None], Member] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
@@ -157,7 +158,7 @@ class Fleet(ABC):
             self._timer.cancel()
             self._timer = None
         self._turn_away(pool_closed())
-        for task in self._opening | self._checking:
+        for task in (*self._opening, *self._minding):
             task.cancel()
         self._note_empty()
 
@@ -174,6 +175,17 @@ class Fleet(ABC):
 
     # --- associations -----------------------------------------------------------------------------------------------
 
+    def _begin_opening(self) -> None:
+        assert self._loop is not None
+        task = self._loop.create_task(self._open())
+        self._opening.add(task)
+        task.add_done_callback(self._on_opening_ended)
+
+    def _on_opening_ended(self, task: asyncio.Task[None]) -> None:
+        """Cancelled before it began, nothing of it has run."""
+        self._opening.discard(task)
+        self._note_empty()
+
     async def _open(self) -> None:
         """Opens an association; the task of one in `_opening`."""
         task = asyncio.current_task()
@@ -187,10 +199,6 @@ class Fleet(ABC):
         except Exception as error:
             self._opening.discard(task)
             self._on_refusal(error)
-        except BaseException:
-            self._opening.discard(task)
-            self._note_empty()
-            raise
         else:
             self._opening.discard(task)
             now = self._now()
@@ -283,32 +291,41 @@ class Fleet(ABC):
             self._wake_at(min(release_at, check_at))
         else:
             assert self._loop is not None
+            used = member.used
             member.taken += 1
-            task = self._loop.create_task(self._check(member))
-            self._checking.add(task)
-            task.add_done_callback(self._checking.discard)
+            self._mind(member, self._check(member), lambda: self._on_checked(member, used))
 
     async def _check(self, member: Member) -> None:
-        """Asks whether an association lives; the task of one in `_checking`."""
-        used = member.used
-        error: BaseException | None = None
+        """Asks whether an association lives."""
         try:
             async with asyncio.timeout(_CHECK_LIMIT):
                 await member.association.c_echo()
             member.is_proven = True
         except StatusError:
             pass  # it lives
-        except Exception as failure:
-            error = failure
+        except Exception:
             member.association.abort()
-        except BaseException as cancelled:
-            error = cancelled
             raise
-        finally:
-            self.give(member, error)
-            member.used = used
-            if not member.taken:
-                self._wake_at(self._upkeep.release_at(used))
+
+    def _on_checked(self, member: Member, used: float) -> None:
+        """To be asked is no use."""
+        member.used = used
+        if not member.taken:
+            self._wake_at(self._upkeep.release_at(used))
+
+    def _mind(self, member: Member, work: Coroutine[Any, Any, object], then: Callable[[], None] | None = None) -> None:
+        """Does something on an association in a turn that has been taken, and gives it back."""
+        assert self._loop is not None
+
+        def end(task: asyncio.Task[object]) -> None:
+            self._minding.discard(task)
+            self.give(member, asyncio.CancelledError() if task.cancelled() else task.exception())
+            if then is not None:
+                then()
+
+        task = self._loop.create_task(work)
+        self._minding.add(task)
+        task.add_done_callback(end)  # also when it is cancelled before it begins
 
 
 def pool_closed() -> AssociationClosed:

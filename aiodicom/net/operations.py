@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     Identifier = Dataset | PydicomDataset
 
-__all__ = ["Operations"]
+__all__ = ["Operations", "sop_class_of"]
 
 #: A tag, or a keyword of one.
 Attribute = int | str
@@ -148,7 +148,7 @@ class Operations(ABC):
         Nothing is sent before the iteration begins.
         """
         _check_priority(priority)
-        context = self.context_for(_sop_class(model, "find"), None)
+        context = self.context_for(sop_class_of(model, "find"), None)
         return Matches(
             self._association,
             context,
@@ -174,7 +174,7 @@ class Operations(ABC):
         from aiodicom.net.retrieval import Retrieved
 
         _check_priority(priority)
-        context = self.context_for(_sop_class(model, "get"), None)
+        context = self.context_for(sop_class_of(model, "get"), None)
         return Retrieved(
             self._association,
             context,
@@ -200,7 +200,7 @@ class Operations(ABC):
         Cancelled, C-CANCEL is sent, and the association stays usable.
         """
         _check_priority(priority)
-        context = self.context_for(_sop_class(model, "move"), None)
+        context = self.context_for(sop_class_of(model, "move"), None)
         title = check_ae_title(destination)
         stream = ResponseStream(
             self._association,
@@ -345,7 +345,8 @@ def _check_id(number: int, what: str) -> None:
         raise LocalError(f"{number} is no {what}: 0 to 65535")
 
 
-def _sop_class(model: InformationModel | str, operation: str) -> str:
+def sop_class_of(model: InformationModel | str, operation: str) -> str:
+    """Returns the SOP class of a model for "find", "move" or "get". Raises `LocalError` where it has none."""
     if isinstance(model, str):
         return model
     uid: str | None = getattr(model, operation)

@@ -6,33 +6,43 @@ import asyncio
 import functools
 import os
 import ssl as tls
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from random import random
-from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.errors import LocalError
 from aiodicom.net.association import Association
 from aiodicom.net.connect import ContextProposal, connect
+from aiodicom.net.handlers import Handlers
 from aiodicom.net.member import Member
+from aiodicom.net.operations import sop_class_of
+from aiodicom.net.pooled import Acquiring, Lent, PooledMatches, PooledRetrieved, Responses
 from aiodicom.net.pooling import AssociationPool, NoTurn
 from aiodicom.net.proposing import Need, Proposals
 from aiodicom.net.retry import Retry
+from aiodicom.net.sinks import BodyChoice
 from aiodicom.net.sources import Storable, prepare
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.tuning import MOST_WINDOW, Choice
 from aiodicom.net.upkeep import Upkeep
+from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.pdu import UserIdentity
 
-__all__ = ["Acquiring", "Pool"]
+if TYPE_CHECKING:
+    from aiodicom.net.operations import Identifier
+
+__all__ = ["Pool"]
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
 _ECHO: Final = Need(VERIFICATION)
+
+
+# --- methods of an association as those of a pool ---------------------------------------------------------------------
 
 
 def _operation(
@@ -52,12 +62,20 @@ def _operation(
 
         return await pool.attempt(call, need(*arguments, **options), size=size, is_repeatable=is_repeatable)
 
-    operate.__doc__ = f"""{(method.__doc__ or "").partition(chr(10))[0]}
+    operate.__doc__ = f"""{(method.__doc__ or "").partition(chr(10) * 2)[0].strip()}
 
         `Association.{name}` on one of the associations. Raises what that and `perform` raise. Cancelled while it waits
         for its turn, nothing has happened; cancelled later, its association is not used again.
         """
     return operate
+
+
+def _to_move(query: object, destination: str, model: InformationModel | str = StudyRoot, **_: object) -> Need:
+    return Need(sop_class_of(model, "move"))
+
+
+def _normalized(sop_class_uid: str, *_: object, abstract_syntax: str | None = None, **__: object) -> Need:
+    return Need(abstract_syntax or sop_class_uid)
 
 
 class Pool(AssociationPool):
@@ -111,6 +129,7 @@ class Pool(AssociationPool):
         server_hostname: str | None = None,
         local_addr: tuple[str, int] | None = None,
         user_identity: UserIdentity | None = None,
+        handlers: Handlers | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
     ) -> None:
         self._retry = retry
@@ -133,6 +152,7 @@ class Pool(AssociationPool):
             server_hostname=server_hostname,
             local_addr=local_addr,
             user_identity=user_identity,
+            handlers=handlers,
             timeouts=timeouts,
         )
         opening(contexts=proposals.contexts())  # raises for what can't be, and opens nothing
@@ -167,11 +187,54 @@ class Pool(AssociationPool):
         prepared = prepare(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         need = Need(prepared.sop_class_uid, prepared.transfer_syntaxes, prepared.is_encoded)
         return await self.attempt(
-            lambda association: association.c_store(prepared.source, priority=priority, move_originator=move_originator),
+            lambda association: association.c_store(
+                prepared.source, priority=priority, move_originator=move_originator
+            ),
             need,
             size=prepared.size,
             is_repeatable=True,
         )
+
+    def c_find(
+        self, query: Identifier, model: InformationModel | str = StudyRoot, *, priority: int = 0
+    ) -> PooledMatches:
+        """Asks for what matches a query (C-FIND, PS3.7 9.1.2): to be iterated over, or entered, as the `Matches` of
+        `Association.c_find`.
+
+        A turn on one of the associations is waited for when the first match is asked for, and given back when the final
+        response is there, also when the iteration is left early.
+        """
+        need = Need(sop_class_of(model, "find"))
+        return PooledMatches(self, need, lambda association: association.c_find(query, model, priority=priority))
+
+    def c_get(
+        self,
+        query: Identifier,
+        model: InformationModel | str = StudyRoot,
+        *,
+        priority: int = 0,
+        body: BodyChoice | None = None,
+    ) -> PooledRetrieved:
+        """Retrieves what an identifier names (C-GET, PS3.7 9.1.3): to be iterated over, or entered, as the `Retrieved`
+        of `Association.c_get`.
+
+        A turn on one of the associations is waited for when the first object is asked for, and given back when the
+        final response is there, also when the iteration is left early.
+        """
+        need = Need(sop_class_of(model, "get"))
+        return PooledRetrieved(
+            self, need, lambda association: association.c_get(query, model, priority=priority, body=body)
+        )
+
+    c_move = _operation(Association.c_move, _to_move, is_repeatable=False)
+    n_get = _operation(Association.n_get, _normalized, is_repeatable=True)
+    n_set = _operation(Association.n_set, _normalized, is_repeatable=False)
+    n_action = _operation(Association.n_action, _normalized, is_repeatable=False)
+    n_create = _operation(Association.n_create, _normalized, is_repeatable=False)
+    n_delete = _operation(Association.n_delete, _normalized, is_repeatable=False)
+    n_event_report = _operation(Association.n_event_report, _normalized, is_repeatable=False)
+
+    # --- again ------------------------------------------------------------------------------------------------------
 
     async def attempt(
         self,
@@ -186,30 +249,35 @@ class Pool(AssociationPool):
         `is_repeatable`: done twice, it comes to the same as done once. No turn is held in a pause. Raises what the last
         attempt has raised, also when the pool is closed meanwhile. Cancelled in a pause, nothing more happens.
         """
-        retry = self._retry
-        if retry is None:
+        if self._retry is None:
             return await self.perform(operation, need=need, size=size)
         failures = 0
         while True:
             attempt = _Attempt(operation)
             try:
                 return await self.perform(attempt, need=need, size=size)
-            except NoTurn:
-                raise
             except Exception as error:
                 failures += 1
-                pause = retry.pause(failures, self._chance())
-                is_worthwhile = retry.is_worthwhile(error, is_begun=attempt.is_begun, is_repeatable=is_repeatable)
-                if pause is None or not is_worthwhile or await self._ends_within(pause):
+                is_begun = attempt.is_begun
+                if not await self.is_tried_again(error, failures, is_begun=is_begun, is_repeatable=is_repeatable):
                     raise
 
-    async def _ends_within(self, seconds: float) -> bool:
-        """Waits so long; true as soon as the pool is closed."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._ending.wait()
-        except TimeoutError:
+    async def is_tried_again(self, error: Exception, failures: int, *, is_begun: bool, is_repeatable: bool) -> bool:
+        """Whether what has failed, for the `failures`th time, is tried again: after the pause that precedes that."""
+        retry = self._retry
+        if retry is None or isinstance(error, NoTurn):
             return False
+        pause = retry.pause(failures, self._chance())
+        if pause is None or not retry.is_worthwhile(error, is_begun=is_begun, is_repeatable=is_repeatable):
+            return False
+        try:
+            async with asyncio.timeout(pause):
+                await self._ending.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    # --- lent, or held to the end -----------------------------------------------------------------------------------
 
     def acquire(self, abstract_syntax: str | None = None) -> Acquiring:
         """One of the associations for oneself, one with a presentation context of `abstract_syntax` if that is given.
@@ -227,22 +295,28 @@ class Pool(AssociationPool):
     def release(self, association: Association) -> None:
         """Returns an association that was acquired by `await`. Raises `LocalError` for one that is not lent."""
         lent = cast(object, association)
-        if not isinstance(lent, _Lent) or lent._member not in self._lent:
+        if not isinstance(lent, Lent) or lent.member not in self._lent:
             raise LocalError("this association is not lent by this pool")
-        self._take_back(lent, None)
+        self.take_back(lent, None)
 
-    async def _lend(self, need: Need | None) -> _Lent:
+    async def lend(self, need: Need | None) -> Lent:
+        """Waits for an association that nobody else uses; to be taken back."""
         member = await self.take(need, is_whole=True)
         self._lent.add(member)
-        return _Lent(member)
+        return Lent(member)
 
-    def _take_back(self, lent: _Lent, error: BaseException | None) -> None:
-        member, lent._member = lent._member, None
+    def take_back(self, lent: Lent, error: BaseException | None) -> None:
+        """Takes an association back that was used until there was this error."""
+        member, lent.member = lent.member, None
         assert member is not None
         self._lent.discard(member)
         if member.association.is_open and member.association.outstanding:
             error = asyncio.CancelledError()  # whatever the block was left by
         self.give(member, error)
+
+    def see_out(self, member: Member, responses: Responses) -> None:
+        """Nobody wants the rest of these: cancels their operation, and gives its turn back at its end."""
+        self._mind(member, responses.cancel())
 
 
 class _Attempt:
@@ -257,55 +331,3 @@ class _Attempt:
     def __call__(self, association: Association) -> Awaitable[Any]:
         self.is_begun = True
         return self._operation(association)
-
-
-class Acquiring:
-    """What `Pool.acquire()` returns: an association to be awaited, or to be entered."""
-
-    def __init__(self, pool: Pool, need: Need | None) -> None:
-        self._pool = pool
-        self._need = need
-        self._lent: _Lent | None = None
-
-    def __await__(self) -> Generator[Any, None, Association]:
-        return cast(Generator[Any, None, Association], self._pool._lend(self._need).__await__())
-
-    async def __aenter__(self) -> Association:
-        if self._lent is not None:
-            raise LocalError("this association has been acquired already: call acquire() again")
-        self._lent = await self._pool._lend(self._need)
-        return cast(Association, self._lent)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        lent, self._lent = self._lent, None
-        if lent is not None and lent._member is not None:  # else it was returned within the block
-            self._pool._take_back(lent, error)
-
-
-class _Lent:
-    """An association while it is lent; afterwards it refuses further use, and so do methods that were taken from it."""
-
-    __slots__ = ("_member",)
-
-    def __init__(self, member: Member) -> None:
-        self._member: Member | None = member
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._mine(), name)
-        if not callable(value):
-            return value
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            return getattr(self._mine(), name)(*arguments, **options)
-
-        return call
-
-    def _mine(self) -> Association:
-        if self._member is None:
-            raise LocalError("this association has been returned to its pool: acquire one again")
-        return self._member.association
-
-    def __repr__(self) -> str:
-        return "<an association that has been returned>" if self._member is None else repr(self._member.association)

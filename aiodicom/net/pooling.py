@@ -253,8 +253,7 @@ class AssociationPool(Fleet):
         if first is not None and not self._is_over:
             there = len(self._members) + len(self._opening) + sum(m.association.is_open for m in self._leaving.values())
             for _ in range(min(wanted - there, len(self._queue) - len(self._opening))):
-                assert self._loop is not None
-                self._opening.add(self._loop.create_task(self._open()))
+                self._begin_opening()
             if there >= wanted and not self._opening and first.wish.need is not None:
                 self._make_room(first.wish.need)
         self._tuner.placed(now, is_complete=len(self._members) == wanted and not self._opening)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 from aiodicom.errors import ContextNotAccepted, LocalError
 from aiodicom.net.connect import DEFAULT_TRANSFER_SYNTAXES, ContextProposal
 from aiodicom.net.reencoding import NATIVE
+from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.pdu import MOST_CONTEXTS
 
 __all__ = ["REFUSED_FOR", "Context", "Need", "Proposals", "pairs", "proposal"]
@@ -67,10 +68,11 @@ class Proposals:
         self._refused: OrderedDict[Need, tuple[float, str]] = OrderedDict()
 
     def contexts(self) -> list[Context]:
-        """Returns what an association is to propose now."""
+        """Returns what an association is to propose now: Verification where nothing is known."""
         plain: list[Context] = [(abstract, DEFAULT_TRANSFER_SYNTAXES) for abstract, own in self._learned if not own]
         contexts = self._given + plain
-        return contexts + proposal([kind for kind in self._learned if kind[1]], MOST_CONTEXTS - len(contexts))
+        contexts += proposal([kind for kind in self._learned if kind[1]], MOST_CONTEXTS - len(contexts))
+        return contexts or [(VERIFICATION, DEFAULT_TRANSFER_SYNTAXES)]
 
     def need(self, need: Need) -> None:
         """Has it proposed from now on. Raises `LocalError` where the given contexts leave no room for it."""

@@ -33,7 +33,7 @@ class Imagined:
         self.is_dead = False
         peer.associations.append(self)
 
-    def _context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> Any:
+    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> Any:
         if not self.is_open:
             raise AssociationClosed("over")
         accepted = [
@@ -49,11 +49,11 @@ class Imagined:
     async def c_echo(self) -> str:
         return await self._do("echo", aiodicom.VERIFICATION, None)
 
-    async def c_store(self, source: Any, *, priority: int = 0) -> str:
+    async def c_store(self, source: Any, *, priority: int, move_originator: object) -> str:
         return await self._do("store", source.sop_class_uid, source.transfer_syntaxes)
 
     async def _do(self, name: str, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> str:
-        self._context_for(abstract_syntax, transfer_syntaxes)
+        self.context_for(abstract_syntax, transfer_syntaxes)
         self.outstanding += 1
         self.done.append(name)
         try:

@@ -1,0 +1,269 @@
+"""What a pool hands out: an association for oneself, and operations whose responses are iterated over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
+
+from aiodicom.errors import LocalError
+from aiodicom.net.association import Association
+from aiodicom.net.member import Member
+from aiodicom.net.proposing import Need
+from aiodicom.net.responses import Matches
+from aiodicom.net.results import RetrieveResult
+from aiodicom.net.retrieval import Retrieved
+
+if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
+    from aiodicom.dimse.messages import CFindRSP
+    from aiodicom.net.pool import Pool
+    from aiodicom.net.requests import StoreRequest
+
+__all__ = ["Acquiring", "Lent", "PooledMatches", "PooledRetrieved"]
+
+
+class Acquiring:
+    """What `Pool.acquire()` returns: an association to be awaited, or to be entered."""
+
+    def __init__(self, pool: Pool, need: Need | None) -> None:
+        self._pool = pool
+        self._need = need
+        self._lent: Lent | None = None
+
+    def __await__(self) -> Generator[Any, None, Association]:
+        return cast(Generator[Any, None, Association], self._pool.lend(self._need).__await__())
+
+    async def __aenter__(self) -> Association:
+        if self._lent is not None:
+            raise LocalError("this association has been acquired already: call acquire() again")
+        self._lent = await self._pool.lend(self._need)
+        return cast(Association, self._lent)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        lent, self._lent = self._lent, None
+        if lent is not None and lent.member is not None:  # else it was returned within the block
+            self._pool.take_back(lent, error)
+
+
+class Lent:
+    """An association while it is lent; afterwards it refuses further use, and so do methods that were taken from it."""
+
+    __slots__ = ("member",)
+
+    def __init__(self, member: Member) -> None:
+        self.member: Member | None = member
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._mine(), name)
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            return getattr(self._mine(), name)(*arguments, **options)
+
+        return call
+
+    def _mine(self) -> Association:
+        if self.member is None:
+            raise LocalError("this association has been returned to its pool: acquire one again")
+        return self.member.association
+
+    def __repr__(self) -> str:
+        return "<an association that has been returned>" if self.member is None else repr(self.member.association)
+
+
+class Responses(Protocol):
+    """Those to one operation: `Matches`, or `Retrieved`."""
+
+    def __aenter__(self) -> Awaitable[object]: ...
+
+    def __anext__(self) -> Awaitable[Any]: ...
+
+    async def cancel(self) -> object:
+        """Sends C-CANCEL and waits for the end."""
+
+
+Stream = TypeVar("Stream", bound=Responses)
+
+
+class _Held(Generic[Stream]):
+    """Responses to an operation on one of a pool's associations, on which it has a turn until the final one is there.
+
+    Invariants: the turn is given back exactly once; nothing is tried again once there was an item.
+    """
+
+    def __init__(self, pool: Pool, need: Need, start: Callable[[Association], Stream]) -> None:
+        self._pool = pool
+        self._need = need
+        self._start = start
+        self._stream: Stream | None = None
+        self._member: Member | None = None
+        self._is_over = False
+        self._is_answered = False
+        self._failures = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def _next(self) -> Any:
+        while not self._is_over:
+            stream = await self._begin()
+            try:
+                item = await stream.__anext__()
+            except StopAsyncIteration:
+                self._end(None)
+                raise
+            except Exception as error:
+                self._end(error)
+                if self._is_answered or not await self._is_tried_again(error):
+                    raise
+            else:
+                self._is_answered = True
+                return item
+        raise StopAsyncIteration
+
+    async def _begin(self) -> Stream:
+        """Has the request sent, unless that has been done."""
+        if self._stream is not None:
+            return self._stream
+        while True:
+            try:
+                return await self._send()
+            except Exception as error:
+                if not await self._is_tried_again(error):
+                    raise
+
+    async def _send(self) -> Stream:
+        member = await self._pool.take(self._need)
+        try:
+            stream = self._start(member.association)
+        except BaseException as error:
+            self._pool.give(member, error)
+            raise
+        self._member, self._stream = member, stream
+        try:
+            await stream.__aenter__()
+        except Exception as error:
+            self._end(error)
+            raise
+        except BaseException:
+            self._leave()
+            raise
+        return stream
+
+    async def _cancel(self) -> Any:
+        if self._is_over:
+            raise LocalError("this operation is over")
+        stream = await self._begin()
+        try:
+            result = await stream.cancel()
+        except Exception as error:
+            self._end(error)
+            raise
+        except BaseException:
+            self._leave()
+            raise
+        self._end(None)
+        return result
+
+    async def _is_tried_again(self, error: Exception) -> bool:
+        self._failures += 1
+        is_worthwhile = await self._pool.is_tried_again(error, self._failures, is_begun=True, is_repeatable=True)
+        if is_worthwhile:
+            self._stream, self._is_over = None, False
+        else:
+            self._is_over = True
+        return is_worthwhile
+
+    def _end(self, error: BaseException | None) -> None:
+        """The operation is over."""
+        self._is_over = True
+        if self._member is not None:
+            member, self._member = self._member, None
+            self._pool.give(member, error)
+
+    def _leave(self) -> None:
+        """Nobody wants the rest."""
+        self._is_over = True
+        if self._member is not None:
+            assert self._stream is not None
+            member, self._member = self._member, None
+            self._pool.see_out(member, self._stream)
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def __del__(self) -> None:
+        member, stream = self._member, self._stream
+        if member is not None and stream is not None:
+            with suppress(RuntimeError):  # the loop is closed, and the association with it
+                member.association.loop.call_soon_threadsafe(self._pool.see_out, member, stream)
+
+
+class PooledMatches(_Held[Matches]):
+    """The matches of a C-FIND, as `Pool.c_find` gives them: `Matches` of one of the associations.
+
+    The request is sent on entering, or when the first match is asked for. Left early (a ``break``, the end of the
+    block, an exception, a cancellation), C-CANCEL is sent, and the association has the turn again when the peer has
+    said the last word.
+    """
+
+    async def __anext__(self) -> Dataset:
+        """Waits for a turn, at first, and for the next match. Raises what that of `Matches` and `Pool.perform` raise.
+
+        Cancelled while it waits for its turn, nothing has happened; cancelled later, nothing is lost.
+        """
+        return cast("Dataset", await self._next())
+
+    @property
+    def response(self) -> CFindRSP | None:
+        """The final response, once it is there."""
+        return None if self._stream is None else self._stream.response
+
+    @property
+    def keys_unsupported(self) -> bool:
+        """Whether the peer has said that it does not support optional keys of the query (FF01H)."""
+        return self._stream is not None and self._stream.keys_unsupported
+
+    async def cancel(self) -> CFindRSP:
+        """Sends C-CANCEL, waits for the final response and returns it, as `Matches.cancel` does. Cancelled, the pool
+        waits for it.
+        """
+        return cast("CFindRSP", await self._cancel())
+
+
+class PooledRetrieved(_Held[Retrieved]):
+    """The objects of a C-GET, as `Pool.c_get` gives them: `Retrieved` of one of the associations.
+
+    The request is sent on entering, or when the first object is asked for. Left early, C-CANCEL is sent, and the
+    association has the turn again when the peer has said the last word.
+    """
+
+    async def __anext__(self) -> StoreRequest:
+        """Waits for a turn, at first, and for the next object, and answers the one before. Raises what that of
+        `Retrieved` and `Pool.perform` raise.
+
+        Cancelled while it waits for its turn, nothing has happened; cancelled later, nothing is lost.
+        """
+        return cast("StoreRequest", await self._next())
+
+    @property
+    def result(self) -> RetrieveResult | None:
+        """The numbers of the latest response; the final one's once the iteration has ended."""
+        return None if self._stream is None else self._stream.result
+
+    async def cancel(self) -> RetrieveResult:
+        """Sends C-CANCEL, waits for the final response and returns its numbers, as `Retrieved.cancel` does. Cancelled,
+        the pool waits for it.
+        """
+        return cast(RetrieveResult, await self._cancel())
