@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aiodicom.net.connect import connect
     from aiodicom.net.handlers import Handlers
     from aiodicom.net.pool import Pool
+    from aiodicom.net.pooled import PooledMatches, PooledRetrieved
     from aiodicom.net.requests import (
         EchoRequest,
         FindRequest,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from aiodicom.net.responses import Matches
     from aiodicom.net.results import Result, RetrieveResult
     from aiodicom.net.retrieval import Retrieved
+    from aiodicom.net.retry import Retry
     from aiodicom.net.run import run
     from aiodicom.net.serve import Serving, serve
     from aiodicom.net.server import Server
@@ -104,12 +106,15 @@ _MODULES = {
     "PatientStudyOnly": "aiodicom.standard.models",
     "PersonName": "aiodicom.dataset",
     "Pool": "aiodicom.net.pool",
+    "PooledMatches": "aiodicom.net.pooled",
+    "PooledRetrieved": "aiodicom.net.pooled",
     "QueryRetrieveExtended": "aiodicom.ul.extended",
     "Rejection": "aiodicom.net.acceptor",
     "Result": "aiodicom.net.results",
     "RetrieveExtended": "aiodicom.ul.extended",
     "RetrieveResult": "aiodicom.net.results",
     "Retrieved": "aiodicom.net.retrieval",
+    "Retry": "aiodicom.net.retry",
     "SOPClassCommonExtendedNegotiation": "aiodicom.ul.pdu",
     "Sequence": "aiodicom.dataset",
     "Server": "aiodicom.net.server",
@@ -179,12 +184,15 @@ __all__ = [
     "PatientStudyOnly",
     "PersonName",
     "Pool",
+    "PooledMatches",
+    "PooledRetrieved",
     "QueryRetrieveExtended",
     "Rejection",
     "Result",
     "RetrieveExtended",
     "RetrieveResult",
     "Retrieved",
+    "Retry",
     "SOPClassCommonExtendedNegotiation",
     "Sequence",
     "Server",

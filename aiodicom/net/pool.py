@@ -60,7 +60,7 @@ def _operation(
         def call(association: Association) -> Awaitable[Result]:
             return cast(Awaitable[Result], getattr(association, name)(*arguments, **options))
 
-        return await pool.attempt(call, need(*arguments, **options), size=size, is_repeatable=is_repeatable)
+        return await pool.perform(call, need=need(*arguments, **options), size=size, is_repeatable=is_repeatable)
 
     operate.__doc__ = f"""{(method.__doc__ or "").partition(chr(10) * 2)[0].strip()}
 
@@ -186,11 +186,11 @@ class Pool(AssociationPool):
         """
         prepared = prepare(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         need = Need(prepared.sop_class_uid, prepared.transfer_syntaxes, prepared.is_encoded)
-        return await self.attempt(
+        return await self.perform(
             lambda association: association.c_store(
                 prepared.source, priority=priority, move_originator=move_originator
             ),
-            need,
+            need=need,
             size=prepared.size,
             is_repeatable=True,
         )
@@ -236,26 +236,39 @@ class Pool(AssociationPool):
 
     # --- again ------------------------------------------------------------------------------------------------------
 
-    async def attempt(
+    async def perform(
         self,
         operation: Callable[[Association], Awaitable[Result]],
-        need: Need | None = None,
         *,
+        need: Need | str | None = None,
         size: int | None = None,
         is_repeatable: bool = False,
     ) -> Result:
-        """Has `operation` performed as `perform` does, and tries again as the pool's `Retry` says.
+        """Calls `operation(association)`, one operation, when there is a turn for it, and returns what it returns.
 
-        `is_repeatable`: done twice, it comes to the same as done once. No turn is held in a pause. Raises what the last
-        attempt has raised, also when the pool is closed meanwhile. Cancelled in a pause, nothing more happens.
+        `need` is the abstract syntax of the presentation context that it needs, or all that is to be known of it; None
+        where every association has it. `size` is about how many bytes it sends, for an operation that takes the peer no
+        longer than that, and may be repeated: "auto" goes by these; and when the association answers nothing at all
+        while others are answered, it is aborted and `operation` is called once more, with another one.
+
+        What fails is tried again as the pool's `Retry` says; `is_repeatable`: `operation` may be called again when it
+        was begun, as done twice it comes to the same as done once. No turn is held in a pause.
+
+        Raises what `operation` raised the last time; when no association is open, why none could be opened;
+        `ContextNotAccepted` when the peer refuses what is needed; `DeadlineExceeded` when there is no turn within
+        `wait` seconds; `LocalError` when too many wait, `AssociationClosed` when the pool is. Cancelled before there is
+        a turn, nothing has happened; cancelled later, `operation` is, and the association is released without being
+        used again.
         """
+        if isinstance(need, str):
+            need = Need(need)
         if self._retry is None:
-            return await self.perform(operation, need=need, size=size)
+            return await super().perform(operation, need=need, size=size)
         failures = 0
         while True:
             attempt = _Attempt(operation)
             try:
-                return await self.perform(attempt, need=need, size=size)
+                return await super().perform(attempt, need=need, size=size)
             except Exception as error:
                 failures += 1
                 is_begun = attempt.is_begun

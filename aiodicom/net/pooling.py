@@ -95,10 +95,10 @@ class AssociationPool(Fleet):
     ) -> Result:
         """Calls `operation(association)`, one operation, when there is a turn for it, and returns what it returns.
 
-        `need` is the presentation context that it needs, None where the association has it for certain. `size` is about
-        how many bytes it sends, for an operation that takes the peer no longer than that, and may be repeated: "auto"
-        goes by these; and when the association answers nothing at all while others are answered, it is aborted and
-        `operation` is called once more, with another one.
+        `need` is the presentation context that it needs, None where every association has it. `size` is about how many
+        bytes it sends, for an operation that takes the peer no longer than that, and may be repeated: "auto" goes by
+        these; and when the association answers nothing at all while others are answered, it is aborted and `operation`
+        is called once more, with another one.
 
         Raises what `operation` raises; when no association is open, why none could be opened; `ContextNotAccepted` when
         the peer refuses what is needed; `DeadlineExceeded` when there is no turn within `wait` seconds; `LocalError`

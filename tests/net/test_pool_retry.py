@@ -146,7 +146,7 @@ def test_what_may_not_be_repeated_is_begun_once(monkeypatch: pytest.MonkeyPatch)
 
         async with peer.pool(monkeypatch, retry=Retry()) as it:
             with pytest.raises(ConnectionLost):
-                await it.attempt(once)
+                await it.perform(once)
             # It had not been begun when there was no association.
             assert len(peer.asked) == 2
             assert len(begun) == 1

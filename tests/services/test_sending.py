@@ -17,7 +17,6 @@ from aiodicom.errors import (
     ContextNotAccepted,
     StatusError,
 )
-from aiodicom.net import proposing
 from aiodicom.net.sources import FileStamp, KnownFile
 from aiodicom.part10.meta import FileMeta
 from aiodicom.services import sending
@@ -237,40 +236,6 @@ async def test_more_contexts_than_an_association_takes(kinds: int, associations:
         assert len(association.contexts) <= 128
         proposed = {abstract for abstract, *_ in association.contexts}
         assert {class_of[path] for path in association.stored} <= proposed
-
-
-@pytest.mark.parametrize(
-    ("kinds", "contexts"),
-    [
-        ([], []),
-        ([(CT, JPEG)], [(CT, (JPEG,))]),
-        ([(CT, EXPLICIT)], [(CT, (EXPLICIT,)), (CT, OTHERS)]),
-        ([(CT, BIG)], [(CT, (BIG,)), (CT, (EXPLICIT, IMPLICIT, DEFLATED))]),
-        # One more context for a SOP class, however many native ones there are.
-        (
-            [(CT, JPEG), (CT, IMPLICIT), (CT, EXPLICIT), ("1.2", EXPLICIT)],
-            [
-                (CT, (JPEG,)),
-                (CT, (IMPLICIT,)),
-                (CT, (EXPLICIT,)),
-                ("1.2", (EXPLICIT,)),
-                (CT, (EXPLICIT, DEFLATED, BIG)),
-                ("1.2", OTHERS),
-            ],
-        ),
-    ],
-)
-def test_what_is_proposed(kinds: list[tuple[str, str]], contexts: list[tuple[str, tuple[str, ...]]]) -> None:
-    assert proposing.proposal(kinds) == contexts
-
-
-def test_what_is_proposed_where_there_is_no_room_for_more() -> None:
-    kinds = [(f"1.2.{number}", EXPLICIT) for number in range(127)]
-    contexts = proposing.proposal(kinds)
-    assert len(contexts) == 128
-    assert contexts[0] == ("1.2.0", (EXPLICIT,))
-    assert contexts[1:127] == [(sop_class, (EXPLICIT, *OTHERS)) for sop_class, _ in kinds[1:]]
-    assert contexts[127] == ("1.2.0", OTHERS)
 
 
 async def test_a_pair_that_turns_up_later(monkeypatch: pytest.MonkeyPatch) -> None:

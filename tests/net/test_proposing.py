@@ -1,0 +1,145 @@
+"""Which presentation contexts are proposed: for files that are known beforehand, and for what a pool learns."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiodicom.errors import LocalError
+from aiodicom.net.proposing import Need, Proposals, pairs, proposal
+from aiodicom.standard.uids import VERIFICATION
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+IMPLICIT, DEFLATED, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
+#: What is proposed for a native object besides explicit VR little endian.
+OTHERS = (IMPLICIT, DEFLATED, BIG)
+JPEG = "1.2.840.10008.1.2.4.50"
+
+
+def jpeg(number: int) -> Need:
+    return Need(f"1.2.{number}", (JPEG,), True)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "contexts"),
+    [
+        ([], []),
+        ([(CT, JPEG)], [(CT, (JPEG,))]),
+        ([(CT, EXPLICIT)], [(CT, (EXPLICIT,)), (CT, OTHERS)]),
+        ([(CT, BIG)], [(CT, (BIG,)), (CT, (EXPLICIT, IMPLICIT, DEFLATED))]),
+        # One more context for a SOP class, however many native ones there are.
+        (
+            [(CT, JPEG), (CT, IMPLICIT), (CT, EXPLICIT), ("1.2", EXPLICIT)],
+            [
+                (CT, (JPEG,)),
+                (CT, (IMPLICIT,)),
+                (CT, (EXPLICIT,)),
+                ("1.2", (EXPLICIT,)),
+                (CT, (EXPLICIT, DEFLATED, BIG)),
+                ("1.2", OTHERS),
+            ],
+        ),
+    ],
+)
+def test_what_is_proposed(kinds: list[tuple[str, str]], contexts: list[tuple[str, tuple[str, ...]]]) -> None:
+    assert proposal(kinds) == contexts
+
+
+def test_what_is_proposed_where_there_is_no_room_for_more() -> None:
+    kinds = [(f"1.2.{number}", EXPLICIT) for number in range(127)]
+    contexts = proposal(kinds)
+    assert len(contexts) == 128
+    assert contexts[0] == ("1.2.0", (EXPLICIT,))
+    assert contexts[1:127] == [(sop_class, (EXPLICIT, *OTHERS)) for sop_class, _ in kinds[1:]]
+    assert contexts[127] == ("1.2.0", OTHERS)
+
+
+# --- what is needed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("need", "proposed", "is_met"),
+    [
+        (Need(CT), [(CT, (JPEG,))], True),
+        (Need(CT), [(CT + ".1", (JPEG,))], False),
+        (Need(CT, (IMPLICIT, EXPLICIT), True), [(CT, (EXPLICIT,))], False),
+        (Need(CT, (IMPLICIT, EXPLICIT), True), [(CT, (EXPLICIT, IMPLICIT))], True),
+        (Need(CT, (IMPLICIT, EXPLICIT), False), [(CT, (EXPLICIT,))], True),
+        (Need(CT, (IMPLICIT, EXPLICIT), False), [(CT, (JPEG,))], False),
+    ],
+)
+def test_what_asks_for_a_need(need: Need, proposed: list[tuple[str, tuple[str, ...]]], is_met: bool) -> None:
+    assert need.is_met_by(pairs(proposed)) is is_met
+
+
+# --- what is learned -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_given_and_what_is_learned() -> None:
+    proposals = Proposals([VERIFICATION, (CT, [IMPLICIT])])
+    proposals.need(Need(CT))
+    proposals.need(Need(CT, (IMPLICIT, EXPLICIT), True))
+    assert len(proposals.contexts()) == 2
+    proposals.need(Need("1.2.3"))
+    proposals.need(jpeg(4))
+    assert proposals.contexts() == [
+        (VERIFICATION, (EXPLICIT, IMPLICIT)),
+        (CT, (IMPLICIT,)),
+        ("1.2.3", (EXPLICIT, IMPLICIT)),
+        ("1.2.4", (JPEG,)),
+    ]
+
+
+def test_where_nothing_is_known_verification_is_proposed() -> None:
+    proposals = Proposals()
+    assert proposals.contexts() == [(VERIFICATION, (EXPLICIT, IMPLICIT))]
+    proposals.need(jpeg(1))
+    assert proposals.contexts() == [("1.2.1", (JPEG,))]
+
+
+def test_what_was_needed_least_recently_makes_room() -> None:
+    proposals = Proposals([VERIFICATION])
+    for number in range(127):
+        proposals.need(jpeg(number))
+    proposals.need(jpeg(0))
+    proposals.touch(jpeg(1))
+    proposals.touch(jpeg(1000))
+    proposals.need(jpeg(127))
+    proposals.need(jpeg(128))
+    proposed = {abstract for abstract, _ in proposals.contexts()}
+    assert len(proposals.contexts()) == 128
+    assert {VERIFICATION, "1.2.0", "1.2.1", "1.2.127", "1.2.128"} <= proposed
+    assert not {"1.2.2", "1.2.3", "1.2.1000"} & proposed
+
+
+@pytest.mark.parametrize("native", [0, 60, 127])
+def test_never_more_than_128(native: int) -> None:
+    proposals = Proposals([VERIFICATION])
+    for number in range(200):
+        proposals.need(jpeg(number))
+        if number < native:
+            proposals.need(Need(f"1.2.{number}", (EXPLICIT, *OTHERS), True))
+        assert len(proposals.contexts()) <= 128
+
+
+def test_no_room() -> None:
+    proposals = Proposals([(f"1.2.{number}", [JPEG]) for number in range(128)])
+    proposals.need(jpeg(127))
+    with pytest.raises(LocalError, match="no more can be proposed"):
+        proposals.need(jpeg(128))
+
+
+def test_refusals_are_kept_for_a_time_and_bounded() -> None:
+    proposals = Proposals()
+    proposals.need(jpeg(1))
+    proposals.refuse(jpeg(1), "no", until=100.0)
+    assert proposals.contexts() == [(VERIFICATION, (EXPLICIT, IMPLICIT))]
+    refusal = proposals.refusal(jpeg(1), 99.0)
+    assert refusal is not None
+    assert (str(refusal), refusal.abstract_syntax, refusal.transfer_syntax) == ("no", "1.2.1", JPEG)
+    assert proposals.refusal(jpeg(2), 99.0) is None
+    assert proposals.refusal(jpeg(1), 100.0) is None
+    assert proposals.refusal(jpeg(1), 50.0) is None
+    for number in range(3000):
+        proposals.refuse(jpeg(number), "no", until=1000.0)
+    assert sum(proposals.refusal(jpeg(number), 0.0) is not None for number in range(3000)) == 1024
