@@ -73,6 +73,8 @@ class AssociationPool(Fleet):
         #: the window by which they were listed
         self._window = self._tuner.window
         self._queue = Queue()
+        #: what all associations have, as far as that has been looked at since the last one was opened
+        self._common: set[Need] = set()
         #: an association has been given up for one that is to propose more
         self._has_made_room = False
         #: how many operations have succeeded
@@ -156,7 +158,7 @@ class AssociationPool(Fleet):
         try:
             async with asyncio.timeout(self._wait) as limit:
                 while True:
-                    if wish.need is not None:
+                    if wish.need is not None and not self._is_common(wish.need):
                         self._propose(wish.need)
                     future: asyncio.Future[Member] = loop.create_future()
                     waiter = self._queue.add(future, wish)
@@ -249,13 +251,16 @@ class AssociationPool(Fleet):
             idle = [member for member in self._members if not member.taken]
             for member in idle[: len(self._members) - wanted]:
                 self._retire(member)
-        first = self._queue.serve(self._pick, self._holds_up) if self._queue else None
-        if first is not None and not self._is_over:
-            there = len(self._members) + len(self._opening) + sum(m.association.is_open for m in self._leaving.values())
+        if self._queue and self._listed:
+            self._queue.serve(self._pick, self._holds_up)
+        if self._queue and not self._is_over:
+            there = len(self._members) + len(self._opening)
+            if self._leaving:
+                there += sum(member.association.is_open for member in self._leaving.values())
             for _ in range(min(wanted - there, len(self._queue) - len(self._opening))):
                 self._begin_opening()
-            if there >= wanted and not self._opening and first.wish.need is not None:
-                self._make_room(first.wish.need)
+            if there >= wanted and not self._opening:
+                self._make_room()
         self._tuner.placed(now, is_complete=len(self._members) == wanted and not self._opening)
         if self._timer is None and self._members:
             self._wake_at(now + self._upkeep.shortest)
@@ -270,6 +275,7 @@ class AssociationPool(Fleet):
 
     def _on_opened(self, member: Member) -> None:
         self._has_made_room = False
+        self._common.clear()
         self._tuner.opened(len(self._members), member.granted, member.opened)
         member.is_listed = True
         self._listed.append(member)
@@ -300,6 +306,14 @@ class AssociationPool(Fleet):
         """Whether an open association has what is needed."""
         return any(member.meets(need) for member in self._members)
 
+    def _is_common(self, need: Need) -> bool:
+        """Whether there are associations, and all of them have what is needed."""
+        if need not in self._common:
+            if not all(member.meets(need) for member in self._members) or len(self._common) >= MOST_CONTEXTS:
+                return False
+            self._common.add(need)
+        return bool(self._members)
+
     def _propose(self, need: Need) -> None:
         """Has what is needed proposed by the next association. Raises `ContextNotAccepted` for what the peer has
         refused lately.
@@ -315,11 +329,16 @@ class AssociationPool(Fleet):
                 raise refusal
         self._proposals.need(need)
 
-    def _make_room(self, need: Need) -> None:
-        """Gives up an association without what is needed, for one that proposes it: one at a time."""
-        if any(member.is_spent for member in self._members) or any(
-            m.association.is_open for m in self._leaving.values()
-        ):
+    def _make_room(self) -> None:
+        """Where who has waited longest needs what an association hasn't, gives that up for one that proposes it: one
+        at a time.
+        """
+        wish = self._queue.first
+        if wish is None or wish.need is None or self._is_common(wish.need):
+            return
+        need = wish.need
+        is_going = any(member.is_spent for member in self._members)
+        if is_going or any(member.association.is_open for member in self._leaving.values()):
             return
         others = [member for member in self._members if not member.meets(need)]
         if others:

@@ -94,9 +94,10 @@ class Proposals:
 
     def touch(self, need: Need) -> None:
         """It is needed and an association has it."""
-        kind = (need.abstract_syntax, need.transfer_syntax or "")
-        if kind in self._learned:
-            self._learned.move_to_end(kind)
+        if self._learned:
+            kind = (need.abstract_syntax, need.transfer_syntax or "")
+            if kind in self._learned:
+                self._learned.move_to_end(kind)
 
     def refuse(self, need: Need, why: str, until: float) -> None:
         """The peer has refused it: it is not asked again until then."""

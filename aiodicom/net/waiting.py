@@ -51,7 +51,10 @@ class Queue:
     def add(self, future: asyncio.Future[Member], wish: Wish) -> Waiter:
         """Somebody comes."""
         waiter = Waiter(future, wish, next(self._numbers))
-        self._lines.setdefault(wish, OrderedDict())[waiter] = None
+        line = self._lines.get(wish)
+        if line is None:
+            line = self._lines[wish] = OrderedDict()
+        line[waiter] = None
         self._count += 1
         return waiter
 
@@ -72,14 +75,20 @@ class Queue:
         needs = dict.fromkeys(waiter.wish.need for waiter in heads if waiter.wish.need is not None)
         return list(itertools.islice(needs, most))
 
-    def serve(self, pick: Callable[[Wish], Member | None], holds_up: Callable[[Wish], bool]) -> Waiter | None:
-        """Gives everybody what `pick` finds for his wish; returns the first one for whom there was nothing.
+    @property
+    def first(self) -> Wish | None:
+        """What who has waited longest waits for."""
+        if len(self._lines) <= 1:
+            return next(iter(self._lines), None)
+        return min((next(iter(line)) for line in self._lines.values()), key=lambda waiter: waiter.number).wish
 
-        Later ones are served before him, unless his wish `holds_up` the others.
+    def serve(self, pick: Callable[[Wish], Member | None], holds_up: Callable[[Wish], bool]) -> None:
+        """Gives everybody what `pick` finds for his wish, in the order in which they came.
+
+        Who gets nothing is passed over, unless his wish `holds_up` the others.
         """
         heads = [(next(iter(line)).number, wish) for wish, line in self._lines.items()]
         heapify(heads)
-        first: Waiter | None = None
         while heads:
             wish = heads[0][1]
             line = self._lines[wish]
@@ -87,18 +96,18 @@ class Queue:
             if not waiter.future.done():  # else he is about to leave
                 found = pick(wish)
                 if found is None:
-                    first = first or waiter
                     if holds_up(wish):
                         break
                     heappop(heads)
                     continue
                 waiter.future.set_result(found)
-            self.discard(waiter)
+            del line[waiter]
+            self._count -= 1
             if line:
                 heapreplace(heads, (next(iter(line)).number, wish))
             else:
+                del self._lines[wish]
                 heappop(heads)
-        return first
 
     def wishes(self) -> Iterator[Wish]:
         """Iterates over what is waited for."""

@@ -31,8 +31,10 @@ class Waiting:
             turns[wish] = turns.get(wish, 0) - 1
             return cast(Any, wish) if turns[wish] >= 0 else None
 
-        first = self.queue.serve(pick, holds_up)
-        return None if first is None else self.waiters.index(first)
+        self.queue.serve(pick, holds_up)
+        left = [number for number, waiter in enumerate(self.waiters) if not waiter.future.done()]
+        assert self.queue.first == (self.waiters[left[0]].wish if left else None)
+        return left[0] if left else None
 
     @property
     def served(self) -> list[int]:
