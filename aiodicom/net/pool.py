@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 import ssl as tls
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from random import random
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
@@ -29,7 +29,8 @@ from aiodicom.net.tuning import MOST_WINDOW, Choice
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
-from aiodicom.ul.pdu import UserIdentity
+from aiodicom.ul.extended import ApplicationInformation
+from aiodicom.ul.pdu import SOPClassCommonExtendedNegotiation, UserIdentity
 
 if TYPE_CHECKING:
     from aiodicom.net.operations import Identifier
@@ -91,7 +92,7 @@ class Pool(AssociationPool):
     asked by C-ECHO whether it lives, if the peer accepts Verification, which is then proposed too. None switches each
     of them off.
 
-    `contexts` are proposed by every association. What operations need besides is added as it turns up: a new
+    Every association proposes `contexts` and `receives`. What operations need besides is added as it turns up: a new
     association proposes what is known so far and the new presentation context, and those with fewer are released once
     they are idle. There are 128 at most; beyond, the one that was needed least recently is left out. For what the peer
     refuses, `ContextNotAccepted` is raised at once for the next 300 seconds, then the peer is asked again.
@@ -124,19 +125,25 @@ class Pool(AssociationPool):
         calling_aet: str = "AIODICOM",
         called_aet: str = "ANY-SCP",
         contexts: Iterable[ContextProposal] = (VERIFICATION,),
+        receives: Iterable[ContextProposal] = (),
         max_pdu: int = 131072,
         ssl: tls.SSLContext | None = None,
         server_hostname: str | None = None,
         local_addr: tuple[str, int] | None = None,
         user_identity: UserIdentity | None = None,
         handlers: Handlers | None = None,
+        require_user_identity_response: bool = False,
+        roles: Mapping[str, tuple[bool, bool]] | None = None,
+        extended_negotiation: Mapping[str, ApplicationInformation] | None = None,
+        common_extended_negotiation: Iterable[SOPClassCommonExtendedNegotiation] = (),
         timeouts: Timeouts = Timeouts(),  # noqa: B008 (immutable)
     ) -> None:
         self._retry = retry
         self._chance = random
         self._lent: set[Member] = set()
         upkeep = Upkeep(idle, check, lifetime)
-        proposals = Proposals(contexts)
+        received = tuple(receives)
+        proposals = Proposals(contexts, reserved=len(received))
         if upkeep.is_checking:
             proposals.need(_ECHO)
         opening = functools.partial(
@@ -146,6 +153,7 @@ class Pool(AssociationPool):
             path=path,
             calling_aet=calling_aet,
             called_aet=called_aet,
+            receives=received,
             max_pdu=max_pdu,
             window=MOST_WINDOW if window == "auto" else window,
             ssl=ssl,
@@ -153,6 +161,10 @@ class Pool(AssociationPool):
             local_addr=local_addr,
             user_identity=user_identity,
             handlers=handlers,
+            require_user_identity_response=require_user_identity_response,
+            roles=roles,
+            extended_negotiation=extended_negotiation,
+            common_extended_negotiation=tuple(common_extended_negotiation),
             timeouts=timeouts,
         )
         opening(contexts=proposals.contexts())  # raises for what can't be, and opens nothing

@@ -51,13 +51,17 @@ class Proposals:
     """The presentation contexts that the next association proposes, 128 at most (PS3.8 9.3.2.2).
 
     `given` ones always; and what `need()` has asked for besides, without what has been needed least recently where
-    there is no room for all.
+    there is no room for all, nor for `reserved` others.
 
     Invariants: `contexts()` gives 128 contexts at most, and those for the latest need among them; what is refused is
     not proposed, unless it is given.
     """
 
-    def __init__(self, given: Iterable[ContextProposal] = (), kinds: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, given: Iterable[ContextProposal] = (), kinds: Sequence[tuple[str, str]] = (), *, reserved: int = 0
+    ) -> None:
+        #: of 128, without those that somebody else adds
+        self._most = MOST_CONTEXTS - reserved
         self._given: list[Context] = [
             (context, DEFAULT_TRANSFER_SYNTAXES) if isinstance(context, str) else (context[0], tuple(context[1]))
             for context in given
@@ -71,7 +75,7 @@ class Proposals:
         """Returns what an association is to propose now: Verification where nothing is known."""
         plain: list[Context] = [(abstract, DEFAULT_TRANSFER_SYNTAXES) for abstract, own in self._learned if not own]
         contexts = self._given + plain
-        contexts += proposal([kind for kind in self._learned if kind[1]], MOST_CONTEXTS - len(contexts))
+        contexts += proposal([kind for kind in self._learned if kind[1]], self._most - len(contexts))
         return contexts or [(VERIFICATION, DEFAULT_TRANSFER_SYNTAXES)]
 
     def need(self, need: Need) -> None:
@@ -82,8 +86,8 @@ class Proposals:
             return
         if need.is_met_by(self._given_pairs):
             return
-        room = MOST_CONTEXTS - len(self._given)
-        if not room:
+        room = self._most - len(self._given)
+        if room <= 0:
             raise LocalError(
                 f"the pool was given {len(self._given)} presentation contexts: no more can be proposed, and "
                 f"{need.abstract_syntax} is not among them"

@@ -23,7 +23,7 @@ from aiodicom.errors import (
 )
 from aiodicom.net.operations import Operations
 from aiodicom.net.retry import Retry
-from tests.net.sides import soon, until
+from tests.net.sides import CT, DATA, IMPLICIT, part10, soon, until
 
 QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="")
 MPPS = "1.2.840.10008.3.1.2.3.3"
@@ -80,6 +80,12 @@ def test_every_operation_of_an_association_is_there() -> None:
         assert list(inspect.signature(ours).parameters.values()) == list(inspect.signature(theirs).parameters.values())
         assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs)
         assert "associations" in ours.__doc__
+
+
+def test_every_argument_of_connect_is_there() -> None:
+    ours, theirs = inspect.signature(aiodicom.Pool).parameters, inspect.signature(aiodicom.connect).parameters
+    # A window that is to be found is a pool's affair.
+    assert {name for name, _ in theirs.items() - ours.items()} == {"window"}
 
 
 # --- queries ---------------------------------------------------------------------------------------------------------
@@ -215,6 +221,47 @@ async def test_a_loss_before_the_first_match_and_after(after: int, queries: int)
             assert after
         assert len(found) == (1 if after else 10)
         assert peer.queries == queries
+
+
+# --- retrievals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+async def test_a_retrieval(is_left: bool) -> None:
+    async with scp() as peer, pool(peer.port, size=1, receives=[(CT, [IMPLICIT])]) as it:
+
+        @peer.server.on_c_get
+        async def get(request: aiodicom.GetRequest) -> AsyncIterator[bytes]:
+            for number in range(5):
+                yield part10(instance=f"1.2.{number}")
+
+        objects = it.c_get(QUERY)
+        async with objects:
+            async for each in objects:
+                assert each.data == DATA
+                if is_left:
+                    break
+        assert is_left or (objects.result is not None and objects.result.completed == 5)
+        with pytest.raises(LocalError, match="over"):
+            await objects.cancel()
+        await soon(it.c_echo())
+        assert len(peer.associations) == 1
+        async with it.c_get(QUERY) as objects:
+            assert (await objects.cancel()).status in (Status.CANCEL, Status.SUCCESS)
+        await soon(it.c_echo())
+        assert len(peer.associations) == 1
+
+
+async def test_what_a_retrieval_comes_to() -> None:
+    async with scp() as peer, pool(peer.port) as it:
+
+        @peer.server.on_c_move
+        async def move(request: aiodicom.MoveRequest) -> AsyncIterator[bytes]:
+            yield part10()
+
+        with pytest.raises(StatusError) as caught:
+            await it.c_move(QUERY, "NOWHERE")
+        assert caught.value.status == Status.MOVE_DESTINATION_UNKNOWN
 
 
 # --- the N services --------------------------------------------------------------------------------------------------
