@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -27,20 +27,16 @@ from aiodicom.errors import (
     REJECT_REASONS,
     AssociationClosed,
     AssociationRejected,
-    ContextNotAccepted,
     ProtocolViolation,
     RemoteError,
 )
 from aiodicom.metrics import Counters
 from aiodicom.net.handlers import Handlers
+from aiodicom.net.invoker import Invoker
 from aiodicom.net.operations import Operations
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
-from aiodicom.net.responses import ResponseStream, Token, check
-from aiodicom.net.sources import DataSource, Encoded
 from aiodicom.net.transport import Transport
-from aiodicom.net.window import Window
-from aiodicom.standard.uids import uid_name
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body, Budget
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
@@ -77,6 +73,7 @@ class Association(Operations):
         "_end_reason",
         "_ended",
         "_establish",
+        "_invoker",
         "_is_counted",
         "_is_ended",
         "_loop",
@@ -87,8 +84,6 @@ class Association(Operations):
         "_outbox",
         "_performer",
         "_protocol",
-        "_streams",
-        "_turns",
         "budget",
         "called_aet",
         "calling_aet",
@@ -146,8 +141,7 @@ class Association(Operations):
         self.transport = Transport(loop, self._protocol, self, timeouts)
         self._outbox = Outbox(loop, self._protocol, self.transport)
         self._performer = Performer(self, self._protocol, handlers, self._outbox)
-        self._turns = Window()
-        self._streams: set[ResponseStream] | None = None
+        self._invoker = Invoker(self, self._performer, self._outbox)
         self._establish: Establish | None = establish
         self._counters = counters
         self._is_counted = False
@@ -180,12 +174,12 @@ class Association(Operations):
     @property
     def window(self) -> int:
         """How many operations we may have outstanding with the peer (PS3.7 D.3.3.3); 0 for any number."""
-        return self._turns.limit
+        return self._invoker.turns.limit
 
     @property
     def outstanding(self) -> int:
         """How many operations that we have invoked are not answered yet, or wait to be sent."""
-        return self._turns.taken
+        return self._invoker.turns.taken
 
     @property
     def user_identity(self) -> UserIdentity | None:
@@ -217,111 +211,15 @@ class Association(Operations):
 
     # --- for its operations -----------------------------------------------------------------------------------------
 
-    def context_for(
-        self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
-    ) -> AcceptedContext:
-        if not self.is_open:
-            raise self.why_closed()
-        accepted = self.accepted(abstract_syntax)
-        candidates = [context for context in accepted if (context.as_scp if as_scp else context.as_scu)]
-        if transfer_syntaxes is None and candidates:
-            return candidates[0]
-        for transfer_syntax in transfer_syntaxes or ():
-            for context in candidates:
-                if context.transfer_syntax == transfer_syntax:
-                    return context
-        wanted = transfer_syntaxes[0] if transfer_syntaxes else None
-        if accepted and not candidates:
-            role = "SCP" if as_scp else "SCU"
-            why = f"we are not {role} of {uid_name(abstract_syntax)} on this association: see roles"
-        else:
-            why = self._why_no_context(abstract_syntax, wanted, candidates)
-        raise ContextNotAccepted(abstract_syntax, wanted, why)
-
-    def _why_no_context(
-        self, abstract_syntax: str, transfer_syntax: str | None, accepted: Sequence[AcceptedContext]
-    ) -> str:
-        assert self.proposal is not None
-        name = uid_name(abstract_syntax)
-        proposed = {each.context_id for each in self.proposal.contexts if each.abstract_syntax == abstract_syntax}
-        if not proposed:
-            return f"no presentation context was proposed for {name}: name it in the contexts of the association"
-        text = f"the peer accepted no presentation context for {name}"
-        if transfer_syntax is not None:
-            text += f" in {uid_name(transfer_syntax)}"
-        if accepted:
-            return f"{text}, only in " + ", ".join(uid_name(context.transfer_syntax) for context in accepted)
-        reasons = dict.fromkeys(each.result for each in self.context_results if each.context_id in proposed)
-        told = ", ".join(reason.name.lower().replace("_", " ") for reason in reasons)
-        return f"{text}: {told}" if told else text
-
-    async def invoke(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
-    ) -> ResponseReceived:
-        """Sends a request when it is its turn and returns the response unless that is a failure."""
-        waiter: asyncio.Future[ResponseReceived] = self._loop.create_future()
-        await self.begin(context, build, source, waiter)
-        event = await waiter
-        check(event.message)
-        return event
-
-    async def begin(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None, token: Token
-    ) -> None:
-        """Sends a request when it is its turn; `token` gets its responses, or why none will come.
-
-        Cancelled while a data set is being sent, the association is aborted.
-        """
-        if not self._turns.take_now():
-            if self._streams:
-                for stream in tuple(self._streams):
-                    stream.make_room()  # whoever reads it may be the one who waits here
-            await self._turns.take()
-        try:
-            if isinstance(source, Encoded):
-                await source.encode()
-            if not self.is_open:
-                raise self.why_closed()
-            if not self._outbox.take_now():
-                await self._outbox.take()
-            try:
-                rest = self._outbox.send_request(context.context_id, build, token, source)
-                if rest is not None:
-                    await rest
-            finally:
-                self._outbox.give()
-            self._performer.on_sent()
-        except BaseException as error:
-            ended = token.exception() if token.done() else None
-            token.cancel()
-            if self._outbox.is_broken:
-                self.abort()
-            self._turns.give()
-            if ended is not None and isinstance(error, Exception):
-                raise ended from None
-            raise
-        # From here the turn is held until the final response comes, also when nobody waits for that any more.
-
-    def cancel_operation(self, context: AcceptedContext, message_id: int) -> None:
-        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
-        if self.is_open:
-            self._outbox.send_cancel(context.context_id, message_id)
-
-    def follow(self, stream: ResponseStream) -> None:
-        """Has a stream of responses make room when an operation has to wait."""
-        if self._streams is None:
-            self._streams = set()
-        self._streams.add(stream)
-
-    def unfollow(self, stream: ResponseStream) -> None:
-        """Forgets a stream of responses."""
-        if self._streams is not None:
-            self._streams.discard(stream)
-
     @property
     def performer(self) -> Performer:
         """What performs the requests of the peer."""
         return self._performer
+
+    @property
+    def invoker(self) -> Invoker:
+        """What sends requests to the peer."""
+        return self._invoker
 
     # --- its end ----------------------------------------------------------------------------------------------------
 
@@ -332,8 +230,8 @@ class Association(Operations):
         Raises the `RemoteError` that ended the association instead. Cancelled, it is aborted. Harmless when it is over.
         """
         try:
-            while self.is_open and self._turns.taken:
-                await self._turns.drained()
+            while self.is_open and self._invoker.turns.taken:
+                await self._invoker.turns.drained()
             if self.is_open:
                 self._protocol.release(self._loop.time())
                 self.transport.flush()
@@ -396,7 +294,7 @@ class Association(Operations):
             self._protocol.establish(contexts, peer_maximum_length)
         else:
             self._protocol.accept(response, contexts, peer_maximum_length, self._loop.time())
-        self._turns.limit = window.invoked
+        self._invoker.turns.limit = window.invoked
         self._performer.limit = window.performed
         self._establish = None
         if self._opened is not None:
@@ -509,7 +407,7 @@ class Association(Operations):
         if kind is RequestReceived:
             self._performer.on_request(event)  # type: ignore[arg-type]
         elif kind is ResponseReceived:
-            self._on_response(event)  # type: ignore[arg-type]
+            self._invoker.on_response(event)  # type: ignore[arg-type]
         elif kind is RequestRefused:
             self._performer.on_refused(event)  # type: ignore[arg-type]
         elif kind is CancelReceived:
@@ -541,15 +439,6 @@ class Association(Operations):
             self._on_closed(self)
             self._on_closed = None
 
-    def _on_response(self, event: ResponseReceived) -> None:
-        token = event.operation.token
-        if not event.is_final:
-            token.on_pending(event)
-            return
-        self._turns.give()
-        if not token.done():
-            token.set_result(event)
-
     def _open_body(self, context: AcceptedContext, message: Message) -> Any:
         if isinstance(message, Request):
             return self._performer.open_body(context, message)
@@ -574,8 +463,7 @@ class Association(Operations):
         for waiter in self._protocol.take_tokens():
             if not waiter.done():
                 waiter.set_exception(reason)
-        self._turns.fail(reason)
-        self._outbox.fail(reason)
+        self._invoker.fail(reason)
         self.transport.wake()
         self._performer.end()
         self.transport.forget_pauses()

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from aiodicom.dimse.events import AcceptedContext, ResponseReceived
+from aiodicom.dimse.events import AcceptedContext
 from aiodicom.dimse.messages import (
     CEchoRQ,
     CEchoRSP,
@@ -29,7 +29,7 @@ from aiodicom.net.answers import encode_identifier
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
 from aiodicom.net.results import Result, RetrieveResult, retrieve_result
 from aiodicom.net.sinks import BodyChoice, Spooled
-from aiodicom.net.sources import DataSource, Encoded, MemorySource, Storable, open_source
+from aiodicom.net.sources import Encoded, MemorySource, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
+    from aiodicom.net.invoker import Invoker
     from aiodicom.net.retrieval import Retrieved
 
     Identifier = Dataset | PydicomDataset
@@ -62,19 +63,18 @@ class Operations(ABC):
 
     __slots__ = ()
 
+    @property
     @abstractmethod
+    def invoker(self) -> Invoker:
+        """What sends requests to the peer."""
+
     def context_for(
         self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
     ) -> AcceptedContext:
         """Returns the context of the first of `transfer_syntaxes` that the peer has accepted, with us as SCU or as SCP;
         None stands for any. Raises `ContextNotAccepted`, or why the association is over.
         """
-
-    @abstractmethod
-    async def invoke(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
-    ) -> ResponseReceived:
-        """Sends a request when it is its turn and returns the response unless that is a failure."""
+        return self.invoker.context_for(abstract_syntax, transfer_syntaxes, as_scp=as_scp)
 
     @property
     def _association(self) -> Association:
@@ -89,7 +89,7 @@ class Operations(ABC):
         that ended the association. Cancelled, the association stays usable: the response is dropped when it comes.
         """
         context = self.context_for(VERIFICATION, None)
-        event = await self.invoke(context, lambda message_id: CEchoRQ(message_id, VERIFICATION), None)
+        event = await self.invoker.invoke(context, lambda message_id: CEchoRQ(message_id, VERIFICATION), None)
         assert isinstance(event.message, CEchoRSP)
         return event.message
 
@@ -129,7 +129,7 @@ class Operations(ABC):
             context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes)
             if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
                 opened = Encoded(opened, context.transfer_syntax)
-            event = await self.invoke(
+            event = await self.invoker.invoke(
                 context,
                 lambda message_id: CStoreRQ(
                     message_id, opened.sop_class_uid, opened.sop_instance_uid, priority, True, *originator
@@ -331,7 +331,7 @@ class Operations(ABC):
     ) -> Result:
         context = self.context_for(abstract_syntax, None, as_scp=as_scp)
         source = None if dataset is None else _source(dataset, context)
-        event = await self.invoke(context, lambda message_id: build(message_id, dataset is not None), source)
+        event = await self.invoker.invoke(context, lambda message_id: build(message_id, dataset is not None), source)
         return Result(event.message, dataset_of(event, context.transfer_syntax))
 
 

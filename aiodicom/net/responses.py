@@ -118,8 +118,8 @@ class ResponseStream:
 
     async def begin(self, source: DataSource) -> None:
         """Sends the request, when it is its turn."""
-        self._association.follow(self)
-        await self._association.begin(self._context, self._request, source, self)
+        self._association.invoker.follow(self)
+        await self._association.invoker.begin(self._context, self._request, source, self)
 
     def _request(self, message_id: int) -> Request:
         self._message_id = message_id
@@ -161,7 +161,7 @@ class ResponseStream:
         if not self.done():
             self._association.transport.resume_reading(self)
             if self._message_id is not None:
-                self._association.cancel_operation(self._context, self._message_id)
+                self._association.invoker.cancel(self._context, self._message_id)
 
     # --- the association's side --------------------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class ResponseStream:
         self._end()
 
     def _end(self) -> None:
-        self._association.unfollow(self)
+        self._association.invoker.unfollow(self)
         self.on_end()
         self._awake()
 

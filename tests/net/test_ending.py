@@ -236,7 +236,7 @@ async def test_a_response_to_a_cancelled_operation_before_the_release() -> None:
     async def main(port: int) -> None:
         async with connect(port) as association:
             echoing = asyncio.create_task(association.c_echo())
-            await until(lambda: association._turns.taken)
+            await until(lambda: association.outstanding)
             await asyncio.sleep(0)
             echoing.cancel()
             cancelled.set()

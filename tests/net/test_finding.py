@@ -213,7 +213,7 @@ async def test_a_c_cancel_for_nothing_changes_nothing() -> None:
     server = Server()
     server.on_c_find(plain)
     async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
-        association.cancel_operation(association.accepted(FIND)[0], 77)
+        association.invoker.cancel(association.accepted(FIND)[0], 77)
         assert len([match async for match in association.c_find(QUERY)]) == 100
 
 

@@ -205,7 +205,7 @@ async def test_other_responses_come_while_a_large_data_set_is_sent() -> None:
     async def main(port: int) -> None:
         association = await connect(port, window=2)
         echo = asyncio.create_task(association.c_echo())
-        await until(lambda: association._turns.taken == 1)
+        await until(lambda: association.outstanding == 1)
         sending = asyncio.create_task(association.c_store(LARGE * 8, **CT_UIDS))
         await soon(echo)
         assert not sending.done()
