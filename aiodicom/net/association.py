@@ -159,7 +159,7 @@ class Association(Operations):
     @property
     def is_open(self) -> bool:
         """Whether operations can be invoked."""
-        return self._protocol.state is State.Sta6
+        return self._protocol.machine.state is State.Sta6
 
     @property
     def contexts(self) -> Mapping[int, AcceptedContext]:

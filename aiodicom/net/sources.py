@@ -326,7 +326,7 @@ def open_source(
     """
     if isinstance(source, DataSource):
         return source
-    if isinstance(source, (str, os.PathLike, KnownFile)):
+    if isinstance(source, (KnownFile, str, os.PathLike)):
         if sop_class_uid or sop_instance_uid or transfer_syntax:
             raise LocalError("UIDs go with encoded bytes; a file says its own in its file meta information")
         return FileSource(source.path, source) if isinstance(source, KnownFile) else FileSource(source)

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ["FIRST_ASSOCIATIONS", "MOST_ASSOCIATIONS", "MOST_WINDOW", "PATIENCE", "Choice", "Tuner"]
+__all__ = ["FIRST_ASSOCIATIONS", "FIRST_WINDOW", "MOST_ASSOCIATIONS", "MOST_WINDOW", "PATIENCE", "Choice", "Tuner"]
 
 #: A number, or for it to be found.
 Choice: TypeAlias = int | Literal["auto"]
@@ -19,8 +19,9 @@ Choice: TypeAlias = int | Literal["auto"]
 #: accepted yet often has no more than 50 places: that is why they are not opened all at once.
 FIRST_ASSOCIATIONS: Final = 32
 MOST_ASSOCIATIONS: Final = 64
-#: The window that is proposed where it is to be found.
+#: The window that is proposed where it is to be found, and with how much of what is granted the search begins.
 MOST_WINDOW: Final = 32
+FIRST_WINDOW: Final = 8
 
 #: What an operation counts beside the bytes of its data set. Goodput is operations where objects are small, bytes where
 #: they are large.
@@ -99,8 +100,8 @@ class Tuner:
         self._associations = FIRST_ASSOCIATIONS if associations == "auto" else associations
         #: Operations wanted outstanding on each association.
         self.window = 1 if window == "auto" else window
-        #: until a peer has granted a window there is none
-        self._granted = 1
+        #: what a peer has granted last; until then the window is 1
+        self._granted = 0
         self._searched = {
             name for name, choice in (("associations", associations), ("window", window)) if choice == "auto"
         }
@@ -159,6 +160,8 @@ class Tuner:
                 self._ceiling = None
         if self._arrived is None:
             self._arrived = now
+        if not self._granted and "window" in self._searched:
+            self.window = FIRST_WINDOW
         self._granted = window or MOST_WINDOW
         if window:
             self.window = min(self.window, window)
@@ -240,7 +243,7 @@ class Tuner:
         """Puts a step on trial; false when there is no such step from here."""
         before = self._associations, self.window
         if move.what == "window":
-            value, most = self.window, min(self._granted, MOST_WINDOW)
+            value, most = self.window, min(self._granted or 1, MOST_WINDOW)
         else:
             value, most = self._associations, self._allowed(now)
         if move.factor > 1:

@@ -214,7 +214,6 @@ class StoreJob:
                     await self._send(file, group, pool)
                 finally:
                     group.held -= 1
-                self._staff(group)
         finally:
             group.workers -= 1
             self._look_for_end(group)
@@ -226,6 +225,8 @@ class StoreJob:
             nonlocal is_begun
             is_begun = True
             group.running += 1
+            if group.workers < pool.concurrency:  # the association is open now: it is known what the peer grants
+                self._staff(group)
             self._look_for_end(group)
             try:
                 return await association.c_store(file)

@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from aiodicom.net.tuning import FIRST_ASSOCIATIONS, MOST_ASSOCIATIONS, MOST_WINDOW, PATIENCE, Choice, Tuner
+from aiodicom.net.tuning import (
+    FIRST_ASSOCIATIONS,
+    FIRST_WINDOW,
+    MOST_ASSOCIATIONS,
+    MOST_WINDOW,
+    PATIENCE,
+    Choice,
+    Tuner,
+)
 
 ROUND_TRIP = 0.05
 
@@ -196,8 +204,16 @@ def test_a_fixed_number_is_tried_again_after_a_refusal() -> None:
 
 def test_a_fixed_number_of_associations_with_a_window_that_is_found() -> None:
     peer = Peer(associations=1, window=16)
-    peer.send([9000] * 1000)
+    peer.send([9000] * 900)
     assert peer.level == (1, 16)
+
+
+@pytest.mark.parametrize(("granted", "first"), [(1, 1), (3, 3), (0, FIRST_WINDOW), (200, FIRST_WINDOW)])
+def test_the_search_begins_with_some_of_the_window_that_is_granted(granted: int, first: int) -> None:
+    tuner = Tuner(1, "auto")
+    assert tuner.window == 1
+    tuner.opened(1, granted, 0.0)
+    assert tuner.window == first
 
 
 def test_nothing_is_judged_that_began_before_all_was_in_place() -> None:
