@@ -1,15 +1,20 @@
-"""What all associations of one event loop share: the receive buffer and the timer wheel."""
+"""What all associations of one event loop share: the receive buffer, the timer wheel, turns to read."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
 
-__all__ = ["LoopResources", "Timed", "TimerWheel", "resources_of"]
+__all__ = ["LoopResources", "ReadingTurns", "Timed", "TimerWheel", "resources_of"]
 
 #: Bytes that one read of a socket may bring; what the kernel has for a fast sender, without leaving the caches.
 SCRATCH_SIZE = 1 << 18
+
+#: Of how many that wait for a turn to read one has it in each turn of the event loop.
+TAKING_TURNS: Final = 16
 
 
 class Timed(Protocol):
@@ -90,14 +95,42 @@ class TimerWheel:
                 self.schedule(item, max(when, now + self.resolution))
 
 
+class ReadingTurns:
+    """Has those read on that have much to read: in each turn of the event loop one, of more than 16 a sixteenth.
+
+    Who has little to read is read in every turn, and so waits for one of them instead of for all.
+
+    Invariants: while anybody waits, `_next` is about to be called.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def wait(self, read_on: Callable[[], None]) -> None:
+        """Has `read_on` called when it is its turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._next)
+        self._waiting.append(read_on)
+
+    def _next(self) -> None:
+        count = -(-len(self._waiting) // TAKING_TURNS)
+        turns = [self._waiting.popleft() for _ in range(count)]
+        if self._waiting:
+            self._loop.call_soon(self._next)
+        for read_on in turns:
+            read_on()
+
+
 class LoopResources:
-    """The receive buffer and the timer wheel of one event loop."""
+    """The receive buffer, the timer wheel and the turns to read of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: Filled by a read and parsed before the next: no view of it outlives the callback. A memoryview, because TLS
         #: on asyncio writes into a copy of anything else.
         self.scratch = memoryview(bytearray(SCRATCH_SIZE))
         self.wheel = TimerWheel(loop)
+        self.turns = ReadingTurns(loop)
 
 
 _resources: dict[asyncio.AbstractEventLoop, LoopResources] = {}

@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import sys
+from functools import partial
 from typing import Any, Protocol
 
 from aiodicom.dimse.events import Ended, ProtocolEvent, Timeouts
@@ -210,9 +211,9 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             self._pauses += (reason,)
 
     def end_turn(self) -> None:
-        """Reads on when the others that have something to read have been read."""
+        """Reads on when the others that have something to read have been read, and those that have much their turn."""
         self.pause_reading(_TURN_OF_OTHERS)
-        self.call_soon(self.resume_reading, _TURN_OF_OTHERS)
+        self._resources.turns.wait(partial(self.resume_reading, _TURN_OF_OTHERS))
 
     def resume_reading(self, reason: object) -> None:
         """Takes a reason to pause away."""

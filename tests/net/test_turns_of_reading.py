@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 from aiodicom.net._transport import BufferedTransport
+from aiodicom.net.loops import TAKING_TURNS, ReadingTurns
 
 FULL = 1000
 
@@ -31,3 +34,43 @@ def test_a_turn_ends_after_reads_that_filled_the_buffer() -> None:
         transport.buffer_updated(size)
         ends.append(transport.ends)
     assert ends == [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]
+
+
+async def turns_until(count: int, order: list[int]) -> int:
+    """How many turns of the event loop go by until so many have had their turn to read."""
+    turns = 0
+    while len(order) < count:
+        await asyncio.sleep(0)
+        turns += 1
+    return turns
+
+
+async def test_who_has_much_to_read_has_a_turn_of_the_loop_for_itself() -> None:
+    turns, order = ReadingTurns(asyncio.get_running_loop()), list[int]()
+    for number in range(5):
+        turns.wait(partial(order.append, number))
+    assert await turns_until(5, order) == 5
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_of_many_several_have_their_turn() -> None:
+    turns, order = ReadingTurns(asyncio.get_running_loop()), list[int]()
+    for number in range(10 * TAKING_TURNS):
+        turns.wait(partial(order.append, number))
+    await asyncio.sleep(0)
+    assert order == list(range(10))
+
+
+async def test_who_comes_back_waits_for_the_others() -> None:
+    turns, order = ReadingTurns(asyncio.get_running_loop()), list[str]()
+
+    def read(name: str) -> None:
+        order.append(name)
+        if len(order) < 6:
+            turns.wait(partial(read, name))
+
+    turns.wait(partial(read, "first"))
+    turns.wait(partial(read, "second"))
+    for _ in range(6):
+        await asyncio.sleep(0)
+    assert order == ["first", "second"] * 3
