@@ -29,7 +29,7 @@ from aiodicom.store.files import Durability, Folder, PartialFile, Path
 from aiodicom.ul._pdu import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import ThreadPoolExecutor
 
     from aiodicom.net.association import Association
@@ -170,25 +170,23 @@ class FolderStorage:
             file.hold(memoryview(body))
         return file
 
-    def _handler(self) -> Callable[[StoreRequest], Status | Coroutine[Any, Any, Status]]:
+    def _handler(self) -> Callable[[StoreRequest], Status | Awaitable[Status]]:
         if self._is_decoding:
             return self._file
         if self.durability is Durability.SYNCED:
             return self._sync
         return self._write if self.durability is Durability.WRITTEN else self._answer_then_write
 
-    async def _write(self, request: StoreRequest) -> Status:
+    def _write(self, request: StoreRequest) -> Status | asyncio.Future[Status]:
         file = self._file_of(request)
         if file.is_held and file.size >= _LARGE and self._committer.running < _TO_DISK:
-            await self._committer.commit(file)
-        else:
-            file.commit()
+            return self._committer.commit(file, then=functools.partial(self._stored, request, file))
+        file.commit()
         return self._stored(request, file)
 
-    async def _sync(self, request: StoreRequest) -> Status:
+    def _sync(self, request: StoreRequest) -> asyncio.Future[Status]:
         file = self._file_of(request)
-        await self._committer.commit(file, sync=True)
-        return self._stored(request, file)
+        return self._committer.commit(file, sync=True, then=functools.partial(self._stored, request, file))
 
     async def _file(self, request: StoreRequest) -> Status:
         file = self._file_of(request)

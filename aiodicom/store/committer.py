@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from aiodicom.store._writers import FileJob, FoldersJob, Job, Writers
 from aiodicom.store.files import Folder, PartialFile, Path
@@ -25,12 +26,15 @@ _MOST: Final = 64
 class _Commit:
     """A file on its way, and who waits for it."""
 
-    __slots__ = ("done", "file", "path", "sync")
+    __slots__ = ("done", "file", "path", "sync", "then")
 
-    def __init__(self, file: PartialFile, path: Path, sync: bool, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, file: PartialFile, path: Path, sync: bool, then: Callable[[], Any] | None, done: asyncio.Future[Any]
+    ) -> None:
         self.file = file
         self.path = path
         self.sync = sync
+        self.then = then
         self.done = done
 
 
@@ -55,10 +59,12 @@ class Committer:
         self._is_syncing = False
         self._idle: asyncio.Future[None] | None = None
 
-    def commit(self, file: PartialFile, path: Path = (), *, sync: bool = False) -> asyncio.Future[None]:
-        """Gives `file` its name. The result is there when it has it, and with `sync` when all is on the disk; or it is
-        what `PartialFile.commit` raises. (A failed sync of a folder leaves the new file in place: it is whole, but may
-        not survive a crash.)
+    def commit(
+        self, file: PartialFile, path: Path = (), *, sync: bool = False, then: Callable[[], Any] | None = None
+    ) -> asyncio.Future[Any]:
+        """Gives `file` its name. When it has it, and with `sync` when all is on the disk, what `then()` returns is the
+        result; otherwise it is what `PartialFile.commit` raises. (A failed sync of a folder leaves the new file in
+        place: it is whole, but may not survive a crash.)
 
         Cancellation gives up the wait: the file is committed all the same, and if that fails it is logged.
         """
@@ -67,7 +73,7 @@ class Committer:
             self._writers = Writers(_THREADS)
             loop.add_reader(self._writers.fileno(), self._collect)
         done = loop.create_future()
-        self._waiting.append(_Commit(file, path, sync, done))
+        self._waiting.append(_Commit(file, path, sync, then, done))
         self._start()
         return done
 
@@ -166,4 +172,4 @@ def _tell(commit: _Commit, failure: Exception | None) -> None:
     elif failure is not None:
         commit.done.set_exception(failure)
     else:
-        commit.done.set_result(None)
+        commit.done.set_result(None if commit.then is None else commit.then())
