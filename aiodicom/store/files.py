@@ -211,7 +211,7 @@ class PartialFile:
             job = FileJob(
                 self._folder._descriptor,
                 self._temporary,
-                tuple(map(os.fsencode, path or (self.name,))),
+                tuple(map(os.fsencode, path)) if path else (os.fsencode(self.name),),
                 data=self._held,
                 file=self._descriptor,
                 past_cache=past_cache,
@@ -232,8 +232,8 @@ class PartialFile:
 
     def __del__(self) -> None:
         # Whoever forgot it, for instance when an association ends at a bad moment, did not mean to keep it.
-        with suppress(OSError):
-            self.discard()
+        if self._descriptor >= 0:
+            self._remove()
 
     def _open(self) -> int:
         if self._descriptor < 0:
