@@ -39,7 +39,7 @@ class Durability(enum.StrEnum):
 
     #: The whole object has arrived; it is written right after the answer. A fault of the disk is then only logged.
     RECEIVED = "received"
-    #: The whole object stands under its final name, in the operating system's cache.
+    #: The whole object stands under its final name; the operating system has it, in its cache or passed on to the disk.
     WRITTEN = "written"
     #: The object's bytes and its name are on the disk (fdatasync, rename, fsync of the folder).
     SYNCED = "synced"

@@ -30,7 +30,7 @@ CONTENT = (bytes(range(251)) * 1200)[:SIZE]
 
 
 def written(tmp_path: Path, *faults: str) -> tuple[int, str]:
-    """The errno that the job ends with, and what the kernel was asked for; these calls on the file are tampered with."""
+    """The errno that the job ends with, and what the kernel was asked for; these calls on the file are faulty."""
     strace = shutil.which("strace")
     if strace is None:
         raise PeerMissing("strace is not installed")
