@@ -56,6 +56,7 @@ extensions = [
     extension("aiodicom.net._steps", "steps.pyx"),
     extension("aiodicom.net._transport", "transport.pyx"),
     extension("aiodicom.store._files", "files.pyx"),
+    extension("aiodicom.store._writers", "writers.pyx"),
     extension("aiodicom.ul._pdu", "pdu.pyx"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 import uuid
 from collections import deque
@@ -77,7 +78,7 @@ class Performer:
         self._incoming: ServiceRequest | None = None
         self._waiting: deque[ServiceRequest] | None = None
         #: What runs for the association, by the request that it performs, or by itself.
-        self._tasks: dict[object, asyncio.Task[None]] | None = None
+        self._tasks: dict[object, asyncio.Future[Any]] | None = None
         self._is_over = False
         self._is_released = False
         self._is_finishing = False
@@ -253,8 +254,17 @@ class Performer:
         except (Exception, asyncio.CancelledError) as error:
             self._answer_failure(request, error)
         else:
+            if isinstance(answer, asyncio.Future):
+                self._run(request, answer)
+                answer.add_done_callback(functools.partial(self._arrived, request))
+                return
             self._answer_with(request, answer)
         request.close()
+
+    def _arrived(self, request: ServiceRequest, answer: asyncio.Future[Any]) -> None:
+        """The answer that a plain handler has promised is there."""
+        error = asyncio.CancelledError() if answer.cancelled() else answer.exception()
+        self._done(request, None if error is not None else answer.result(), error)
 
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
         """Starts an asynchronous handler; it is cancelled when the association ends."""
@@ -269,11 +279,15 @@ class Performer:
             return
         task = self._handlers.starter.start(coroutine, self._loop, self._done, request)
         if task is not None:
-            if self._tasks is None:
-                self._tasks = {}
-            self._tasks[request] = task
-            if self._is_over:  # the handler itself has ended the association
-                task.cancel()
+            self._run(request, task)
+
+    def _run(self, request: ServiceRequest, answer: asyncio.Future[Any]) -> None:
+        """Has what will be the answer cancelled when the association ends."""
+        if self._tasks is None:
+            self._tasks = {}
+        self._tasks[request] = answer
+        if self._is_over:  # the handler itself has ended the association
+            answer.cancel()
 
     async def _stream(self, handler: Handler, request: ServiceRequest) -> Any:
         """Runs a handler that takes the fragments; the answer has to wait until all of them have come."""

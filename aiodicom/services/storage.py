@@ -29,7 +29,7 @@ from aiodicom.store.files import Durability, Folder, PartialFile, Path
 from aiodicom.ul._pdu import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import ThreadPoolExecutor
 
     from aiodicom.net.association import Association
@@ -41,14 +41,19 @@ __all__ = ["FolderStorage", "StorageServer"]
 
 _log = logging.getLogger(__name__)
 
-#: Threads that decode heads, and write what has been answered.
+#: Threads that decode heads.
 _THREADS: Final = 32
 
 #: Objects up to this size are gathered in memory, if the server's budget has it, and then written at once; larger ones
-#: are written as they come. `RECEIVED` can answer an object before it is written only when it is in memory. `SYNCED`
-#: has a thread that writes while the event loop receives. For `WRITTEN`, gathering costs a copy more than it saves in
-#: calls unless the object is small.
-_KEPT: Final = {Durability.RECEIVED: 8 << 20, Durability.WRITTEN: 64 << 10, Durability.SYNCED: 1 << 20}
+#: are written as they come. `RECEIVED` can answer an object before it is written only when it is in memory.
+_KEPT: Final = {Durability.RECEIVED: 8 << 20, Durability.WRITTEN: 1 << 20, Durability.SYNCED: 1 << 20}
+
+#: From this size on the disk takes an object from memory with less work than the operating system's cache.
+_LARGE: Final = 64 << 10
+
+#: With `Durability.WRITTEN`: how many objects may be on their way to the disk before the next one is written into the
+#: cache, which takes it however slow the disk is.
+_TO_DISK: Final = 16
 
 #: With `Durability.RECEIVED`: how many bytes may wait to be written before the next object is written in the
 #: foreground, which holds up the peers.
@@ -67,10 +72,11 @@ class FolderStorage:
     raises goes to the engine, which answers A700H when the disk is full or another resource is used up, else 0110H. An
     object that does not arrive completely, or that fails, leaves nothing.
 
-    `durability` says what a Success stands for. `WRITTEN` writes on the event loop, into the operating system's cache.
-    The others gather an object in memory and write it in a thread, `SYNCED` up to 1 MiB, `RECEIVED` up to 8 MiB, and
-    `SYNCED` waits there for the disk, once for many objects. Larger ones, and those for which the server's budget has
-    no memory, are written on the event loop as they come.
+    `durability` says what a Success stands for. An object is gathered in memory, up to 1 MiB (`RECEIVED`: 8 MiB), and
+    written by threads: from 64 KiB on to the disk itself, where the file system has a way past the operating system's
+    cache. `WRITTEN` writes smaller ones on the event loop into that cache, and there goes what comes faster than the
+    disk takes it. `SYNCED` waits for the disk, and for the folder once for many objects. Larger ones, and those for
+    which the server's budget has no memory, are written on the event loop as they come.
 
     Raises OSError when `directory` cannot be made or written.
     """
@@ -100,7 +106,7 @@ class FolderStorage:
         self._kept = _KEPT[Durability.WRITTEN if is_written_first else durability]
         self._backlog = 0
         self._threads: ThreadPoolExecutor | None = None
-        self._committer = Committer()
+        self._committer = Committer(self._folder)
         self._keep = self._handler()
         self._filing: set[asyncio.Task[tuple[dict[str, str], Path]]] = set()
 
@@ -164,22 +170,23 @@ class FolderStorage:
             file.hold(memoryview(body))
         return file
 
-    def _handler(self) -> Callable[[StoreRequest], Status | Coroutine[Any, Any, Status]]:
+    def _handler(self) -> Callable[[StoreRequest], Status | Awaitable[Status]]:
         if self._is_decoding:
             return self._file
         if self.durability is Durability.SYNCED:
             return self._sync
         return self._write if self.durability is Durability.WRITTEN else self._answer_then_write
 
-    def _write(self, request: StoreRequest) -> Status:
+    def _write(self, request: StoreRequest) -> Status | asyncio.Future[Status]:
         file = self._file_of(request)
-        file.commit(Durability.WRITTEN)
+        if file.is_held and file.size >= _LARGE and self._committer.running < _TO_DISK:
+            return self._committer.commit(file, then=functools.partial(self._stored, request, file))
+        file.commit()
         return self._stored(request, file)
 
-    async def _sync(self, request: StoreRequest) -> Status:
+    def _sync(self, request: StoreRequest) -> asyncio.Future[Status]:
         file = self._file_of(request)
-        await self._committer.commit(file)
-        return self._stored(request, file)
+        return self._committer.commit(file, sync=True, then=functools.partial(self._stored, request, file))
 
     async def _file(self, request: StoreRequest) -> Status:
         file = self._file_of(request)
@@ -201,15 +208,11 @@ class FolderStorage:
 
     async def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
         values, path = await asyncio.get_running_loop().run_in_executor(self._executor(), self._decode, file, uid)
-        if self.durability is Durability.SYNCED:
-            await self._committer.commit(file, path)
+        await self._committer.commit(file, path, sync=self.durability is Durability.SYNCED)
         return values, path
 
     def _decode(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
-        """Decodes what is needed of the object, and gives it its name unless the disk has to be waited for.
-
-        Runs in a thread.
-        """
+        """Decodes what is needed of the object, and says what its path is to be. Runs in a thread."""
         try:
             with os.fdopen(file.open_reader(), "rb", buffering=0) as reader:
                 values = values_of(read_header(reader, self._keywords), self._keywords)
@@ -218,8 +221,6 @@ class FolderStorage:
         except BaseException:
             file.discard()
             raise
-        if self.durability is not Durability.SYNCED:
-            file.commit(Durability.WRITTEN, path)
         return values, path
 
     def _filed(self, future: asyncio.Task[tuple[dict[str, str], Path]]) -> None:
@@ -236,11 +237,11 @@ class FolderStorage:
         file = self._file_of(request)
         size = file.size
         if self._backlog + size > _BACKLOG:
-            file.commit(Durability.WRITTEN)
+            file.commit()
             return self._stored(request, file)
         self._backlog += size
-        future = asyncio.wrap_future(self._executor().submit(file.commit, Durability.RECEIVED))
-        future.add_done_callback(functools.partial(self._written, request.association, size))
+        written = functools.partial(self._written, request.association, size)
+        self._committer.commit(file).add_done_callback(written)
         return self._stored(request, file)
 
     def _stored(self, request: StoreRequest, file: PartialFile) -> Status:
@@ -264,7 +265,7 @@ class FolderStorage:
         if self._threads is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._threads = ThreadPoolExecutor(_THREADS, "aiodicom-store")
+            self._threads = ThreadPoolExecutor(_THREADS, "aiodicom-decode")
         return self._threads
 
 

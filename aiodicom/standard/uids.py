@@ -5,6 +5,7 @@ The table is imported by the first look-up; the constants cost nothing.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 __all__ = [
@@ -41,16 +42,13 @@ IMPLEMENTATION_CLASS_UID = "2.25.308969206848810652589824944504445902420"
 #: At most 16 characters (PS3.7 D.3.3.2.3); follows the version of the package.
 IMPLEMENTATION_VERSION_NAME = "AIODICOM_0_1_0"
 
+_UID = re.compile(r"(?=.{3,64}\Z)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+").fullmatch
+
 
 def is_valid_uid(uid: str) -> bool:
     """Whether ``uid`` obeys PS3.5 9.1: an <org root>.<suffix> of at most 64 characters, whose components are digits
     without leading zeros. The padding of an element's value must have been stripped."""
-    if not 3 <= len(uid) <= 64 or "." not in uid or not uid.isascii() or not uid.replace(".", "").isdigit():
-        return False
-    if uid[0] == "." or uid[-1] == "." or ".." in uid or (uid[0] == "0" and uid[1] != "."):
-        return False
-    # Only a component that begins with zero needs a look at every component.
-    return ".0" not in uid or all(component == "0" or component[0] != "0" for component in uid.split("."))
+    return _UID(uid) is not None
 
 
 def generate_uid() -> str:

@@ -6,20 +6,19 @@ whole files, and temporary names that begin with `TEMPORARY_PREFIX`.
 
 The descriptor of the folder saves every call from walking the path.
 
-`commit_together` has many files on the disk for little more than one costs; `store.committer` gathers them.
+`store.committer` commits without holding up an event loop.
 """
 
 from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from aiodicom.store._files import close_all, rename_all, write_all
+from aiodicom.store._writers import FileJob
 
-__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path", "commit_together"]
+__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path"]
 
 #: Where a file goes in its folder: names of sub-folders, and its own last.
 Path = tuple[str, ...]
@@ -40,7 +39,7 @@ class Durability(enum.StrEnum):
 
     #: The whole object has arrived; it is written right after the answer. A fault of the disk is then only logged.
     RECEIVED = "received"
-    #: The whole object stands under its final name, in the operating system's cache.
+    #: The whole object stands under its final name; the operating system has it, in its cache or passed on to the disk.
     WRITTEN = "written"
     #: The object's bytes and its name are on the disk (fdatasync, rename, fsync of the folder).
     SYNCED = "synced"
@@ -71,6 +70,11 @@ class Folder:
         except BaseException:
             os.close(self._descriptor)
             raise
+
+    @property
+    def descriptor(self) -> int:
+        """Of the folder, while it is open."""
+        return self._descriptor
 
     def create(self, name: str) -> PartialFile:
         """A file that will be called `name`, a single component of a path; nothing is opened before it must be.
@@ -131,8 +135,7 @@ class PartialFile:
 
     It is a body sink: `write`, then `finish` or `abandon`. Finished, it belongs to whoever will `commit` it.
 
-    After an OSError from `write` or `commit`, the temporary file is gone and the final name is as it was (except that a
-    failed fsync of the folder leaves the new file in place: it is whole, but may not survive a crash).
+    After an OSError from `write` or `commit`, the temporary file is gone and the final name is as it was.
     """
 
     __slots__ = ("_descriptor", "_folder", "_held", "_is_finished", "_temporary", "name", "size")
@@ -161,6 +164,11 @@ class PartialFile:
         self.size += len(view)
         self._held = view
 
+    @property
+    def is_held(self) -> bool:
+        """Whether all of it is in memory."""
+        return self._held is not None
+
     def finish(self) -> None:
         """Nothing more will be written; `abandon` does nothing from here."""
         self._is_finished = True
@@ -178,19 +186,43 @@ class PartialFile:
             self.write(held)
         return os.dup(self._open())
 
-    def commit(self, durability: Durability, path: Path = ()) -> None:
-        """Gives the file its name, and returns when `durability` has been reached. Raises OSError.
+    def commit(self, path: Path = ()) -> None:
+        """Gives the file its name, by way of the operating system's cache: it is `WRITTEN`. Blocks. Raises OSError.
+
+        `path`: as of `job`.
+        """
+        job = self.job(path)
+        job.run()
+        if job.result:
+            raise OSError(job.result, os.strerror(job.result))
+
+    def job(self, path: Path = (), *, past_cache: bool = False, sync: bool = False) -> FileJob:
+        """What has to be done to give the file its name. From here on the file is the job's, which fails as `commit`.
 
         `path`: in place of the name that it was created for, a path below the folder, the name last. Sub-folders are
-        made on demand; a symbolic link in the place of one is an error.
+        made on demand; a symbolic link in the place of one is an error. `past_cache`: what is held, if it is large,
+        goes to the disk at once. `sync`: the bytes are on the disk before they have their name; the names of the file
+        and of sub-folders are not.
 
-        `SYNCED` blocks for as long as the disk takes: call it in a thread, and `commit_together` for many. For
-        `RECEIVED` there is nothing to wait for, but the file must get its name: it is the same as `WRITTEN`, and the
-        caller has answered before.
+        Raises ValueError for a path that is none; the file is discarded then.
         """
-        (failure,) = commit_together([(self, path)], durability)
-        if failure is not None:
-            raise failure
+        try:
+            check_names(path)
+            job = FileJob(
+                self._folder._descriptor,
+                self._temporary,
+                tuple(map(os.fsencode, path)) if path else (os.fsencode(self.name),),
+                data=self._held,
+                file=self._descriptor,
+                past_cache=past_cache,
+                sync=sync,
+            )
+        except BaseException:
+            self.discard()
+            raise
+        self._held = None
+        self._descriptor = -1
+        return job
 
     def discard(self) -> None:
         """Removes what was written, if there is anything. The final name is as it was."""
@@ -200,8 +232,8 @@ class PartialFile:
 
     def __del__(self) -> None:
         # Whoever forgot it, for instance when an association ends at a bad moment, did not mean to keep it.
-        with suppress(OSError):
-            self.discard()
+        if self._descriptor >= 0:
+            self._remove()
 
     def _open(self) -> int:
         if self._descriptor < 0:
@@ -226,128 +258,6 @@ class PartialFile:
             os.unlink(self._temporary, dir_fd=self._folder._descriptor)
 
 
-def commit_together(
-    files: Sequence[tuple[PartialFile, Path]], durability: Durability = Durability.SYNCED
-) -> list[Exception | None]:
-    """Commits files of one folder; returns for each what `PartialFile.commit` would raise.
-
-    In this order: the bytes of all are written (`SYNCED`: and on the disk), all have their names, `SYNCED`: the folders
-    with the names are on the disk. Blocks for as long as the disk takes.
-    """
-    commit = _Commit(files, durability is Durability.SYNCED)
-    commit.write()
-    commit.close()
-    commit.rename()
-    return commit.failures
-
-
-class _Commit:
-    """The steps of `commit_together`, each a call for all files: after every single system call, a thread would have to
-    wait for the interpreter's lock again.
-
-    Invariant: a file that has failed is gone, but for one whose folder could not be synced.
-    """
-
-    __slots__ = ("_files", "_folder", "_sync", "failures")
-
-    def __init__(self, files: Sequence[tuple[PartialFile, Path]], sync: bool) -> None:
-        self._files = files
-        self._sync = sync
-        self._folder = files[0][0]._folder._descriptor
-        self.failures: list[Exception | None] = [None] * len(files)
-
-    def write(self) -> None:
-        held = [(index, file) for index, (file, _) in enumerate(self._files) if file._descriptor < 0]
-        if not held:
-            return
-        contents = [(file._temporary, b"" if file._held is None else file._held) for _, file in held]
-        for (index, file), result in zip(held, write_all(self._folder, contents, self._sync), strict=True):
-            file._held = None
-            if result < 0:
-                self._fail(index, OSError(-result, os.strerror(-result)))
-            else:
-                file._descriptor = result
-
-    def close(self) -> None:
-        written = self._remaining()
-        descriptors = []
-        for index in written:
-            file = self._files[index][0]
-            descriptors.append(file._descriptor)
-            file._descriptor = -1
-        for index, number in zip(written, close_all(descriptors, self._sync), strict=True):
-            if number:
-                self._fail(index, OSError(number, os.strerror(number)))
-
-    def rename(self) -> None:
-        paths: dict[int, Path] = {}
-        names = []
-        with _SubFolders(self._folder) as folders:
-            for index in self._remaining():
-                file, path = self._files[index]
-                path = path or (file.name,)
-                try:
-                    check_names(path)
-                    names.append((file._temporary, folders.open(path[:-1]), os.fsencode(path[-1])))
-                except Exception as error:
-                    self._fail(index, error)
-                else:
-                    paths[index] = path
-            for index, number in zip(list(paths), rename_all(self._folder, names), strict=True):
-                if number:
-                    del paths[index]
-                    self._fail(index, OSError(number, os.strerror(number)))
-            if self._sync and paths:
-                for folder, failure in folders.sync():
-                    for index, path in paths.items():
-                        if path[: len(folder)] == folder:
-                            self.failures[index] = failure
-
-    def _remaining(self) -> list[int]:
-        return [index for index, failure in enumerate(self.failures) if failure is None]
-
-    def _fail(self, index: int, failure: Exception) -> None:
-        self.failures[index] = failure
-        self._files[index][0]._remove()
-
-
-class _SubFolders:
-    """Descriptors of folders below a folder, by their paths, for as long as the context lasts."""
-
-    __slots__ = ("_opened",)
-
-    def __init__(self, folder: int) -> None:
-        self._opened: dict[Path, int] = {(): folder}
-
-    def __enter__(self) -> _SubFolders:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for path, descriptor in self._opened.items():
-            if path:
-                os.close(descriptor)
-
-    def open(self, path: Path) -> int:
-        """The folder of that path, which is made when it is missing."""
-        descriptor = self._opened.get(path)
-        if descriptor is None:
-            descriptor = self._opened[path] = _sub_folder(self.open(path[:-1]), path[-1])
-        return descriptor
-
-    def sync(self) -> list[tuple[Path, OSError]]:
-        """Has the names in all folders that were opened on the disk; returns those where that failed.
-
-        The deepest first: a name is on the disk before the name of the folder that it is in.
-        """
-        failed = []
-        for path in sorted(self._opened, key=len, reverse=True):
-            try:
-                os.fsync(self._opened[path])
-            except OSError as error:
-                failed.append((path, error))
-        return failed
-
-
 def _make_folder(path: str) -> None:
     """Makes a folder and those that it is in, as far as they are missing, and has their names on the disk."""
     above = []
@@ -363,14 +273,3 @@ def _make_folder(path: str) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-
-
-def _sub_folder(folder: int, name: str) -> int:
-    """A descriptor of a folder in a folder, which is made when it is missing. Never follows a symbolic link."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(name, flags, dir_fd=folder)
-    except FileNotFoundError:
-        with suppress(FileExistsError):  # another object of the same study was faster
-            os.mkdir(name, dir_fd=folder)
-        return os.open(name, flags, dir_fd=folder)

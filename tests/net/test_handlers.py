@@ -14,13 +14,33 @@ import aiodicom
 from aiodicom.errors import LocalError, StatusError
 from tests.net.sides import CT, CT_UIDS, DATA, IMPLICIT, Requestor, connect, echo, soon, store, until
 
-KINDS = pytest.mark.parametrize("kind", ["plain", "async"])
+KINDS = pytest.mark.parametrize("kind", ["plain", "async", "future"])
 
 
 def of_kind(kind: str, function: Any) -> Any:
-    """The function as it is, or as a coroutine function that first lets others run."""
+    """The function as it is; or as a coroutine function that first lets others run; or as one that returns a future."""
     if kind == "plain":
         return function
+
+    if kind == "future":
+
+        @functools.wraps(function)
+        def promising(request: Any) -> asyncio.Future[Any]:
+            loop = asyncio.get_running_loop()
+            answer = loop.create_future()
+
+            def keep_promise() -> None:
+                try:
+                    answer.set_result(function(request))
+                except asyncio.CancelledError:
+                    answer.cancel()
+                except Exception as error:
+                    answer.set_exception(error)
+
+            loop.call_soon(keep_promise)
+            return answer
+
+        return promising
 
     @functools.wraps(function)
     async def asynchronous(request: Any) -> Any:
@@ -244,3 +264,22 @@ def test_what_is_no_handler(wrong: Any) -> None:
     if wrong is not None:  # None registers what is decorated
         with pytest.raises(LocalError, match="body="):
             server.on_c_store(wrong)
+
+
+async def test_a_promised_answer_is_cancelled_when_the_association_ends() -> None:
+    server = aiodicom.Server()
+    promised: list[asyncio.Future[aiodicom.Status]] = []
+
+    @server.on_c_store
+    def promise(request: aiodicom.StoreRequest) -> asyncio.Future[aiodicom.Status]:
+        promised.append(asyncio.get_running_loop().create_future())
+        return promised[-1]
+
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await connect(listening.port)
+        storing = asyncio.create_task(association.c_store(DATA, **CT_UIDS))
+        await until(lambda: bool(promised))
+        association.abort()
+        await until(promised[0].cancelled)
+        with pytest.raises(aiodicom.errors.AssociationClosed):
+            await storing

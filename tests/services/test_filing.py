@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -19,7 +18,6 @@ from aiodicom.services.naming import FileTemplate
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.services.studies import StudyCommand, StudyEnds
 from aiodicom.services.study_reports import StudyReports, collected
-from aiodicom.store import files
 from aiodicom.store.files import Durability, Folder
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -119,26 +117,8 @@ def test_a_path_that_leads_elsewhere(tmp_path: Path, path: tuple[str, ...]) -> N
         partial = folder.create("name")
         partial.write(b"x" * 10)
         with pytest.raises(ValueError, match="not the name of a file"):
-            partial.commit(Durability.WRITTEN, path)
+            partial.commit(path)
     assert tree(tmp_path) == []
-
-
-def test_the_sub_folders_are_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[str] = []
-    sync = os.fsync
-
-    def remember(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-        sync(descriptor)
-
-    monkeypatch.setattr(files.os, "fsync", remember)
-    with Folder(tmp_path) as folder:
-        partial = folder.create("name")
-        partial.write(b"x")
-        partial.commit(Durability.SYNCED, ("a", "b", "c"))
-    assert synced == [f"{tmp_path}/a/b", f"{tmp_path}/a", f"{tmp_path}"]
-    assert tree(tmp_path) == ["a/b/c"]
 
 
 # --- the end of a study

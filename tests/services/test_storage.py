@@ -8,7 +8,6 @@ import inspect
 import io
 import logging
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +20,9 @@ import aiodicom
 from aiodicom.errors import StatusError
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.status import Status
-from aiodicom.store import files
-from aiodicom.store._files import close_all
-from aiodicom.store.files import Durability, PartialFile
+from aiodicom.store.files import Durability
 from aiodicom.ul._pdu import Budget
+from tests.store.held import failing, holding
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -157,39 +155,17 @@ async def test_the_same_instance_replaces(tmp_path: Path, durability: Durability
     assert os.listdir(tmp_path) == ["1.2.3.dcm"]
 
 
-def failing(patched: pytest.MonkeyPatch, call: str, number: int) -> None:
-    """Has this call of a commit, or any write, fail with that errno."""
-
-    def write_all(_folder: int, held: list[Any], _sync: bool) -> list[int]:
-        return [-number] * len(held)
-
-    def close_all(descriptors: list[int], _sync: bool) -> list[int]:
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return [number] * len(descriptors)
-
-    def rename_all(_folder: int, names: list[Any]) -> list[int]:
-        return [number] * len(names)
-
-    def write(*_: object) -> int:
-        raise OSError(number, os.strerror(number))
-
-    patched.setattr(files, call, {"write_all": write_all, "close_all": close_all, "rename_all": rename_all}[call])
-    if call == "write_all":
-        patched.setattr(os, "write", write)
-
-
-@pytest.mark.parametrize("call", ["write_all", "close_all", "rename_all"])
+@pytest.mark.parametrize("size", [70_000, 1_000_000])
 @pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
 async def test_the_disk_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, call: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, size: int
 ) -> None:
     store = FolderStorage(tmp_path, durability=durability)
     engine = Engine(store)
     with monkeypatch.context() as patched:
-        failing(patched, call, errno.ENOSPC)
+        failing(patched, errno.ENOSPC)
         with pytest.raises(OSError, match="No space"):
-            await engine.store(b"x" * 70_000, b"y" * 70_000)
+            await engine.store(b"x" * size, b"y" * size)
     assert await engine.store(b"x", uid="1.2.4") is Status.SUCCESS
     await store.close()
     assert os.listdir(tmp_path) == ["1.2.4.dcm"]
@@ -197,18 +173,12 @@ async def test_the_disk_fails(
 
 
 async def test_received_answers_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    may_write, commit = threading.Event(), PartialFile.commit
-
-    def held_up(file: PartialFile, durability: Durability) -> None:
-        assert may_write.wait(60)
-        commit(file, durability)
-
-    monkeypatch.setattr(PartialFile, "commit", held_up)
+    made = holding(monkeypatch)
     store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
     engine = Engine(store)
     assert await engine.store(b"x" * 600_000) is Status.SUCCESS
     assert os.listdir(tmp_path) == []
-    may_write.set()
+    made[0].let()
     await store.close()
     assert os.listdir(tmp_path) == ["1.2.3.dcm"]
 
@@ -217,7 +187,7 @@ async def test_received_and_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
-    failing(monkeypatch, "write_all", errno.ENOSPC)
+    failing(monkeypatch, errno.ENOSPC)
     with caplog.at_level(logging.INFO, "aiodicom"):
         assert await Engine(store).store(b"x") is Status.SUCCESS
         await store.close()
@@ -228,78 +198,62 @@ async def test_received_and_lost(
 
 
 async def test_received_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    may_write, commit = threading.Event(), PartialFile.commit
-    foreground = threading.current_thread()
-
-    def held_up(file: PartialFile, durability: Durability) -> None:
-        assert threading.current_thread() is foreground or may_write.wait(60)
-        commit(file, durability)
-
-    monkeypatch.setattr(PartialFile, "commit", held_up)
+    made = holding(monkeypatch)
     monkeypatch.setattr("aiodicom.services.storage._BACKLOG", 1_000_000)
     store = FolderStorage(tmp_path, durability=Durability.RECEIVED)
     engine = Engine(store)
     for number in range(4):
         assert await engine.store(b"x" * 400_000, uid=f"1.2.{number}") is Status.SUCCESS
     assert sorted(os.listdir(tmp_path)) == ["1.2.2.dcm", "1.2.3.dcm"]
-    may_write.set()
+    made[0].let()
     await store.close()
     assert len(os.listdir(tmp_path)) == 4
 
 
-async def test_syncs_are_shared_and_off_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop_thread, begun, may_end = threading.current_thread(), threading.Event(), threading.Event()
-    batches: list[int] = []
-
-    def sync(descriptors: list[int], _sync: bool) -> list[int]:
-        assert threading.current_thread() is not loop_thread
-        batches.append(len(descriptors))
-        begun.set()
-        assert may_end.wait(60)
-        return close_all(descriptors, False)
-
-    monkeypatch.setattr(files, "close_all", sync)
-    store = FolderStorage(tmp_path, durability=Durability.SYNCED)
+async def test_what_the_disk_does_not_take_goes_to_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = holding(monkeypatch)
+    store = FolderStorage(tmp_path, durability=Durability.WRITTEN)
     engine = Engine(store)
-    first = asyncio.create_task(engine.store(b"x"))
-    assert await asyncio.to_thread(begun.wait, 60)
-    storing = [first, *(asyncio.create_task(engine.store(b"x", uid=f"1.3.{number}")) for number in range(100))]
+    first = [asyncio.create_task(engine.store(b"x" * 100_000, uid=f"1.2.{number}")) for number in range(16)]
     await asyncio.sleep(0)
-    assert not any(task.done() for task in storing)
-    may_end.set()
-    assert await asyncio.gather(*storing) == [Status.SUCCESS] * 101
+    assert len(made[0].given) == 16
+    # The disk is busy: neither these nor small ones wait for it.
+    for size in (100_000, 1_000_000, 10_000):
+        assert await engine.store(b"x" * size, uid=f"1.3.{size}") is Status.SUCCESS
+    assert sorted(os.listdir(tmp_path)) == ["1.3.10000.dcm", "1.3.100000.dcm", "1.3.1000000.dcm"]
+    assert not any(task.done() for task in first)
+    made[0].let()
+    assert await asyncio.gather(*first) == [Status.SUCCESS] * 16
     await store.close()
-    # What comes while the disk works waits and goes together, 64 at most.
-    assert batches == [1, 64, 36]
-    assert len(os.listdir(tmp_path)) == 101
+    assert len(os.listdir(tmp_path)) == 19
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_the_association_ends_during_a_sync(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: bool
+@pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
+async def test_the_association_ends_while_the_disk_works(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    durability: Durability,
+    fails: bool,
 ) -> None:
-    loop = asyncio.get_running_loop()
-    syncing, may_end = asyncio.Event(), threading.Event()
-
-    def sync(descriptors: list[int], _sync: bool) -> list[int]:
-        loop.call_soon_threadsafe(syncing.set)
-        assert may_end.wait(60)
-        close_all(descriptors, False)
-        return [errno.EIO if fails else 0] * len(descriptors)
-
-    monkeypatch.setattr(files, "close_all", sync)
-    store = FolderStorage(tmp_path, durability=Durability.SYNCED)
+    if fails:
+        failing(monkeypatch, errno.EIO)
+    made = holding(monkeypatch)
+    store = FolderStorage(tmp_path, durability=durability)
     engine = Engine(store)
-    request = engine.begin(b"x")
+    request = engine.begin(b"x" * 100_000)
     request.body.finish()
     handling = asyncio.create_task(engine.answer(request))
-    await syncing.wait()
+    await asyncio.sleep(0)
     handling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await handling
     request.body.abandon()  # whoever cleans up after an association: the object is the handler's
-    may_end.set()
-    await store.close()
+    closing = asyncio.create_task(store.close())
+    while not closing.done():
+        made[0].let()
+        await asyncio.sleep(0)
     assert os.listdir(tmp_path) == ([] if fails else ["1.2.3.dcm"])
     assert ("after its association had ended" in caplog.text) is fails
 
@@ -329,7 +283,7 @@ async def test_what_the_peer_hears_of_a_disk_that_fails(
         aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])]) as association,
     ):
         with monkeypatch.context() as patched:
-            failing(patched, "write_all", number)
+            failing(patched, number)
             with pytest.raises(StatusError) as refused:
                 await association.c_store(bytes(size), sop_instance_uid="1.2.3", **kind)
         assert refused.value.status == status

@@ -9,15 +9,12 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from aiodicom.store import files
-from aiodicom.store._files import close_all, rename_all, write_all
-from aiodicom.store.files import TEMPORARY_PREFIX, Durability, Folder, commit_together
+from aiodicom.store.files import TEMPORARY_PREFIX, Folder
+from tests.store.held import failing
 
-LEVELS = list(Durability)
 FRAGMENT = 64 * 1024
 
 
@@ -25,9 +22,8 @@ def names(path: Path) -> list[str]:
     return sorted(os.listdir(path))
 
 
-@pytest.mark.parametrize("durability", LEVELS)
 @pytest.mark.parametrize("sizes", [[], [0], [5, 7], [FRAGMENT], [10, 3 * FRAGMENT, 0, 7], [3] * 99])
-def test_what_was_written_is_there(tmp_path: Path, durability: Durability, sizes: list[int]) -> None:
+def test_what_was_written_is_there(tmp_path: Path, sizes: list[int]) -> None:
     fragments = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     with Folder(tmp_path) as folder:
         partial = folder.create("a.dcm")
@@ -35,7 +31,7 @@ def test_what_was_written_is_there(tmp_path: Path, durability: Durability, sizes
             partial.write(memoryview(fragment))
         assert partial.size == sum(sizes)
         assert "a.dcm" not in names(tmp_path)
-        partial.commit(durability)
+        partial.commit()
     assert names(tmp_path) == ["a.dcm"]
     assert (tmp_path / "a.dcm").read_bytes() == b"".join(fragments)
 
@@ -48,12 +44,11 @@ def test_a_borrowed_view_is_not_kept(tmp_path: Path) -> None:
             partial.write(view)
         scratch[:] = b"other"
         scratch += b"the view is released: the buffer can grow"
-        partial.commit(Durability.WRITTEN)
+        partial.commit()
     assert (tmp_path / "a").read_bytes() == b"first"
 
 
-@pytest.mark.parametrize("durability", LEVELS)
-def test_what_is_held_is_written_when_it_must_be(tmp_path: Path, durability: Durability) -> None:
+def test_what_is_held_is_written_when_it_must_be(tmp_path: Path) -> None:
     content = bytearray(b"x" * 100_000)
     with Folder(tmp_path) as folder:
         read, kept, dropped = folder.create("read"), folder.create("kept"), folder.create("dropped")
@@ -65,8 +60,8 @@ def test_what_is_held_is_written_when_it_must_be(tmp_path: Path, durability: Dur
             assert reader.read() == b""  # the descriptors share their position
             reader.seek(0)
             assert reader.read() == content
-        read.commit(durability)
-        kept.commit(durability)
+        read.commit()
+        kept.commit()
         dropped.discard()
         content += b"all have let go of it"
     assert names(tmp_path) == ["kept", "read"]
@@ -100,9 +95,9 @@ def test_the_same_name_again_replaces_atomically(tmp_path: Path) -> None:
         first, second = folder.create("a"), folder.create("a")
         first.write(b"1" * 2 * FRAGMENT)
         second.write(b"2" * 3 * FRAGMENT)
-        first.commit(Durability.WRITTEN)
+        first.commit()
         with open(tmp_path / "a", "rb") as reader:
-            second.commit(Durability.WRITTEN)
+            second.commit()
             assert reader.read() == b"1" * 2 * FRAGMENT  # who had it open still reads the old one, whole
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"2" * 3 * FRAGMENT
@@ -116,7 +111,7 @@ def test_a_symbolic_link_of_that_name_is_replaced_not_followed(tmp_path: Path) -
     with Folder(tmp_path / "in") as folder:
         partial = folder.create("a")
         partial.write(b"new")
-        partial.commit(Durability.WRITTEN)
+        partial.commit()
     assert outside.read_bytes() == b"precious"
     assert not (tmp_path / "in" / "a").is_symlink()
 
@@ -130,7 +125,7 @@ def test_names_that_are_no_file_in_the_folder(tmp_path: Path, name: str) -> None
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
     with Folder(tmp_path / "x" / "y") as folder:
-        folder.create("a").commit(Durability.SYNCED)
+        folder.create("a").commit()
     assert names(tmp_path / "x" / "y") == ["a"]
 
 
@@ -157,7 +152,7 @@ def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         partial.write(body)
         partial.write(body)
         partial.write(head)
-        partial.commit(Durability.WRITTEN)
+        partial.commit()
     assert (tmp_path / "a").read_bytes() == head + body + body + head
 
 
@@ -187,7 +182,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         def receive() -> None:
             for _ in range(3):
                 partial.write(b"x" * FRAGMENT)
-            partial.commit(Durability.WRITTEN)
+            partial.commit()
 
         with pytest.raises(OSError, match="No space") as failure:
             receive()
@@ -197,83 +192,32 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("call", ["write_all", "close_all", "rename_all"])
-def test_a_failing_call_of_commit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    def write(folder: int, held: list[Any], sync: bool) -> list[int]:
-        return [-errno.EIO] * len(held)
-
-    def close(descriptors: list[int], sync: bool) -> list[int]:
-        close_all(descriptors, sync)
-        return [errno.EIO] * len(descriptors)
-
-    def rename(folder: int, pairs: list[Any]) -> list[int]:
-        return [errno.EIO] * len(pairs)
-
+def test_a_failing_commit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Folder(tmp_path) as folder:
         partial = folder.create("a")
         partial.hold(memoryview(b"x"))
         with monkeypatch.context() as patched:
-            patched.setattr(files, call, {"write_all": write, "close_all": close, "rename_all": rename}[call])
+            failing(patched, errno.EIO)
             with pytest.raises(OSError, match="Input/output"):
-                partial.commit(Durability.SYNCED)
+                partial.commit()
         assert names(tmp_path) == []
-        folder.create("b").commit(Durability.SYNCED)
+        folder.create("b").commit()
     assert names(tmp_path) == ["b"]
 
 
-@pytest.mark.parametrize("durability", LEVELS)
-def test_a_file_that_the_system_refuses_in_the_middle_leaves_nothing(tmp_path: Path, durability: Durability) -> None:
+def test_a_file_that_the_system_refuses_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     # A limit of this process is what the kernel enforces without a full disk: a short write, then EFBIG.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Folder(tmp_path) as folder:
-        small, large = folder.create("small"), folder.create("large")
-        small.hold(memoryview(b"x" * 1000))
+        large = folder.create("large")
         large.hold(memoryview(b"x" * 100_000))
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
         try:
-            failures = commit_together([(small, ()), (large, ())], durability)
+            with pytest.raises(OSError, match="File too large"):
+                large.commit()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert [getattr(failure, "errno", None) for failure in failures] == [None, errno.EFBIG]
-        assert names(tmp_path) == ["small"]
-
-
-class Calls:
-    """What commits ask of the system, in this order; it is done, too."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-        self.made: list[str] = []
-        self._root = root
-        self._fsync = os.fsync
-        monkeypatch.setattr(files, "write_all", self.write_all)
-        monkeypatch.setattr(files, "close_all", self.close_all)
-        monkeypatch.setattr(files, "rename_all", self.rename_all)
-        monkeypatch.setattr(os, "fsync", self.fsync)
-
-    def write_all(self, folder: int, held: list[Any], sync: bool) -> list[int]:
-        self.made.append(f"write {len(held)}")
-        return write_all(folder, held, sync)
-
-    def close_all(self, descriptors: list[int], sync: bool) -> list[int]:
-        self.made.append(f"{'sync' if sync else 'close'} {len(descriptors)}")
-        return close_all(descriptors, sync)
-
-    def rename_all(self, folder: int, pairs: list[Any]) -> list[int]:
-        self.made.append(f"rename {len(pairs)}")
-        return rename_all(folder, pairs)
-
-    def fsync(self, descriptor: int) -> None:
-        self.made.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), self._root))
-        self._fsync(descriptor)
-
-
-def test_synced_is_data_then_name_then_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Folder(tmp_path) as folder:
-        calls = Calls(monkeypatch, tmp_path)
-        for durability in (Durability.RECEIVED, Durability.WRITTEN, Durability.SYNCED):
-            folder.create("a").commit(durability)
-    unsynced = ["write 1", "close 1", "rename 1"]
-    assert calls.made == [*unsynced, *unsynced, "write 1", "sync 1", "rename 1", "."]
+        assert names(tmp_path) == []
 
 
 def test_leftovers_of_an_interrupted_process_are_removed(tmp_path: Path) -> None:
@@ -296,8 +240,8 @@ def test_files_that_another_process_is_writing_stay(tmp_path: Path) -> None:
         partial = first.create("a")
         partial.write(b"x" * 2 * FRAGMENT)
         with Folder(tmp_path) as second:
-            partial.commit(Durability.WRITTEN)
-            second.create("b").commit(Durability.WRITTEN)
+            partial.commit()
+            second.create("b").commit()
     assert names(tmp_path) == ["a", "b"]
 
 
@@ -309,7 +253,7 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     left = tmp_path / f"{TEMPORARY_PREFIX}x.part"
     left.write_bytes(b"may be somebody's")
     with Folder(tmp_path) as folder:
-        folder.create("a").commit(Durability.WRITTEN)
+        folder.create("a").commit()
     assert left.exists()
 
 
@@ -322,75 +266,3 @@ def test_a_folder_that_is_made_is_on_the_disk(tmp_path: Path, monkeypatch: pytes
     synced.clear()
     Folder(path).close()
     assert synced == []
-
-
-def test_many_are_committed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Folder(tmp_path) as folder:
-        calls = Calls(monkeypatch, tmp_path)
-        paths = [(), ("b",), ("x", "c"), ("x", "y", "d"), ("x", "y", "e")]
-        partials = [folder.create("a") for _ in paths]
-        for number, partial in enumerate(partials):
-            if number % 2:
-                partial.write(b"x" * FRAGMENT)
-            else:
-                partial.hold(memoryview(b"x" * FRAGMENT))
-        assert commit_together(list(zip(partials, paths, strict=True))) == [None] * 5
-    assert calls.made == ["write 3", "sync 5", "rename 5", "x/y", "x", "."]
-    assert names(tmp_path) == ["a", "b", "x"]
-    assert names(tmp_path / "x" / "y") == ["d", "e"]
-    assert {path.stat().st_size for path in tmp_path.rglob("?") if path.is_file()} == {FRAGMENT}
-
-
-def test_one_that_fails_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "in the way").write_bytes(b"kept")
-
-    def second_fails(descriptors: list[int], sync: bool) -> list[int]:
-        first, _, *others = close_all(descriptors, sync)
-        return [first, errno.EIO, *others]
-
-    monkeypatch.setattr(files, "close_all", second_fails)
-    with Folder(tmp_path) as folder:
-        partials = [folder.create(name) for name in "abcde"]
-        failures = commit_together(list(zip(partials, [(), (), ("..",), ("in the way", "d"), ()], strict=True)))
-    kinds = [type(failure) for failure in failures]
-    assert kinds == [type(None), OSError, ValueError, NotADirectoryError, type(None)]
-    assert names(tmp_path) == ["a", "e", "in the way"]
-
-
-def test_a_failed_fsync_of_a_sub_folder_fails_what_is_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fsync = os.fsync
-
-    def fail(descriptor: int) -> None:
-        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/x"):
-            raise OSError(errno.EIO, "Input/output error")
-        fsync(descriptor)
-
-    with Folder(tmp_path) as folder:
-        monkeypatch.setattr(os, "fsync", fail)
-        partials = [folder.create(name) for name in "abc"]
-        failures = commit_together(list(zip(partials, [(), ("x", "y", "b"), ("z", "c")], strict=True)))
-    assert [failure is not None for failure in failures] == [False, True, False]
-
-
-def test_close_all_tells_which_failed() -> None:
-    read, write = os.pipe()
-    file = os.open(__file__, os.O_RDONLY)
-    assert close_all([], True) == []
-    assert close_all([file, write, -1], True) == [0, errno.EINVAL, errno.EBADF]  # a pipe cannot be synced
-    assert close_all([read], False) == [0]
-    for descriptor in (read, write, file):
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(descriptor)
-
-
-def test_a_failed_fsync_of_the_folder_fails_its_callers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_fd: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    with Folder(tmp_path) as folder:
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", fail)
-            with pytest.raises(OSError, match="Input/output"):
-                folder.create("a").commit(Durability.SYNCED)
-        folder.create("b").commit(Durability.SYNCED)
-    assert names(tmp_path) == ["a", "b"]

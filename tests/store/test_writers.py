@@ -1,0 +1,194 @@
+"""Threads that write files without the interpreter."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import pytest
+
+from aiodicom.store._writers import FileJob, FoldersJob, Job, Writers
+from aiodicom.ul._pdu import Body
+
+PAGE = 4096
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def on_pages(size: int, shift: int = 0) -> memoryview:
+    """So many bytes that begin at a page, or `shift` bytes after one."""
+    room = numpy.frombuffer(os.urandom(size + 2 * PAGE), numpy.uint8).copy()
+    start = -room.ctypes.data % PAGE + shift
+    return memoryview(room[start : start + size])
+
+
+def done(writers: Writers, count: int) -> list[Job]:
+    jobs: list[Job] = []
+    while len(jobs) < count:
+        assert select.select([writers], [], [], 60)[0]
+        jobs += writers.collect()
+    return jobs
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("past_cache", [False, True])
+@pytest.mark.parametrize("shift", [0, 8])
+@pytest.mark.parametrize("size", [0, 1, PAGE - 1, PAGE, PAGE + 1, 20 * PAGE, 20 * PAGE + 513, 1_000_001])
+def test_what_is_written_is_there(
+    tmp_path: Path, folder: int, size: int, shift: int, past_cache: bool, sync: bool
+) -> None:
+    data = on_pages(size, shift)
+    job = FileJob(folder, b".part", (b"name",), data=data, past_cache=past_cache, sync=sync)
+    job.run()
+    assert job.result == 0
+    assert os.listdir(tmp_path) == ["name"]
+    assert (tmp_path / "name").read_bytes() == data
+
+
+def test_what_the_engine_gathers_lies_on_pages() -> None:
+    bodies = [Body(), Body(0, None, 100_000), Body(0, None, 1 << 20), Body(0, None, 8 << 20)]
+    for body in bodies:
+        body.write(bytes(70_000))
+    for body in bodies:
+        assert numpy.frombuffer(body, numpy.uint8).ctypes.data % PAGE == 0
+
+
+@pytest.mark.parametrize("past_cache", [False, True])
+@pytest.mark.parametrize("limit", [0, 10, 10 * PAGE, 10 * PAGE + 10, 30 * PAGE + 10])
+def test_a_file_that_the_system_refuses_leaves_nothing(
+    tmp_path: Path, folder: int, limit: int, past_cache: bool
+) -> None:
+    (tmp_path / "name").write_bytes(b"old")
+    job = FileJob(folder, b".part", (b"name",), data=on_pages(30 * PAGE + 20), past_cache=past_cache)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        job.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert job.result == errno.EFBIG
+    assert os.listdir(tmp_path) == ["name"]
+    assert (tmp_path / "name").read_bytes() == b"old"
+
+
+def test_a_file_that_cannot_be_made(tmp_path: Path, folder: int) -> None:
+    (tmp_path / ".part").write_bytes(b"somebody's")
+    job = FileJob(folder, b".part", (b"name",), data=b"x")
+    job.run()
+    assert job.result == errno.EEXIST
+    assert os.listdir(tmp_path) == [".part"]
+
+
+def test_a_file_that_cannot_be_synced(tmp_path: Path, folder: int) -> None:
+    os.mkfifo(tmp_path / ".part")
+    fifo = os.open(tmp_path / ".part", os.O_RDWR)
+    job = FileJob(folder, b".part", (b"name",), file=fifo, sync=True)
+    job.run()
+    assert job.result == errno.EINVAL
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fifo)
+
+
+def test_sub_folders(tmp_path: Path, folder: int) -> None:
+    jobs = [FileJob(folder, b".part", (b"a", b"b", name), data=name) for name in (b"first", b"second")]
+    for job in jobs:
+        job.run()
+        assert job.result == 0
+        assert [os.readlink(f"/proc/self/fd/{each}") for each in job.folders] == [f"{tmp_path}/a", f"{tmp_path}/a/b"]
+    assert sorted(os.listdir(tmp_path / "a" / "b")) == ["first", "second"]
+    descriptors = jobs[0].folders
+    del job, jobs[0]
+    for descriptor in descriptors:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+
+@pytest.mark.parametrize("path", [(b"link", b"name"), (b"dir", b"link", b"name"), (b"file", b"name")])
+def test_no_folder_in_the_place_of_one(tmp_path: Path, folder: int, path: tuple[bytes, ...]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "dir" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "file").write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    job = FileJob(folder, b".part", path, data=b"x")
+    job.run()
+    assert job.result == errno.ENOTDIR
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_folders_are_synced_each_by_itself(folder: int) -> None:
+    read, write = os.pipe()
+    job = FoldersJob([folder, read, -1, folder])
+    job.run()
+    assert job.results == [0, errno.EINVAL, errno.EBADF, 0]
+    os.close(read)
+    os.close(write)
+
+
+def test_threads_do_what_they_are_given(tmp_path: Path, folder: int) -> None:
+    writers = Writers(3)
+    data = bytearray(os.urandom(100_000))
+    given = []
+    for number in range(50):
+        given.append(FileJob(folder, b".%d" % number, (b"%d" % number,), data=memoryview(data), past_cache=True))
+        writers.give(given[-1])
+    finished = done(writers, 50)
+    assert set(finished) == set(given)
+    assert {job.result for job in given} == {0}
+    data += b"all have let go of it"
+    assert len(os.listdir(tmp_path)) == 50
+    assert writers.collect() == []
+    writers.close()
+    writers.close()
+
+
+def test_signals_are_not_for_them(folder: int) -> None:
+    before = set(os.listdir("/proc/self/task"))
+    writers = Writers(1)
+    writers.give(FoldersJob([folder]))
+    (thread,) = set(os.listdir("/proc/self/task")) - before
+    status = Path(f"/proc/self/task/{thread}/status").read_text()
+    (blocked,) = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigBlk"))
+    assert blocked >> (signal.SIGTERM - 1) & 1
+    done(writers, 1)
+    writers.close()
+
+
+def test_who_forgets_them_waits_for_what_was_given(tmp_path: Path, folder: int) -> None:
+    writers = Writers(2)
+    for number in range(20):
+        writers.give(FileJob(folder, b".%d" % number, (b"%d" % number,), data=bytes(100_000)))
+    del writers
+    assert len(os.listdir(tmp_path)) == 20
+
+
+def test_no_threads() -> None:
+    with pytest.raises(ValueError, match="0 threads"):
+        Writers(0)
+
+
+def test_arguments_that_are_none(folder: int) -> None:
+    # What was not made closes nothing: descriptor 0, for instance.
+    standard_input = os.fstat(0)
+    with pytest.raises(TypeError):
+        Writers("many")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        FileJob(folder, "name", (b"name",))  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        FileJob(folder, b"name", (b"name",), data=1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no name"):
+        FileJob(folder, b"name", ())
+    assert os.fstat(0) == standard_input
