@@ -80,6 +80,7 @@ cdef class Core:
     cdef uint8_t big
     cdef uint8_t to_the_end           # the data ends where this does
     cdef uint8_t item_undefined       # an item of undefined length
+    cdef uint8_t selected             # not all elements that are encoded within `start` and `end` are elements of this
     cdef uint8_t stopped_early
     cdef int8_t inherited_representation  # Pixel Representation of the enclosing data set; -1 where it has none
     cdef int depth
@@ -346,6 +347,8 @@ cdef class Core:
         if self.overlay is None:
             self.overlay = {}
         self.ensure()
+        if element.element != NULL:  # a view into a data set, which has no value of its own
+            element = element.__copy__()
         self.overlay[element.number] = element
         if self.cache is not None:
             self.cache.pop(element.number, None)
@@ -516,7 +519,7 @@ cdef class Core:
     cdef bint modified(self) except -1:
         """Whether encoding would give other bytes than were decoded."""
         cdef const Element* element
-        if self.overlay:
+        if self.overlay or self.selected:
             return True
         if self.cache is not None:
             for tag, value in self.cache.items():
@@ -535,17 +538,52 @@ cdef class Core:
     def _copy_to(self, Core other not None):
         """Makes `other`, which is new, the same data set over the same bytes, without what was changed."""
         self.ensure()
-        other.source = self.source
+        self.share_with(other)
         if self.count:
             other.elements = <Element*>malloc(self.count * sizeof(Element))
             if other.elements == NULL:
                 raise MemoryError
             memcpy(other.elements, self.elements, self.count * sizeof(Element))
         other.count = self.count
+        other.tidy = self.tidy
+        other.selected = self.selected
+        other.inherited_charset = self.inherited_charset
+
+    def _select_into(self, Core other not None, keys):
+        """Makes `other`, which is new, a data set of the elements with those tags, over the same bytes.
+
+        What was changed is taken over as it is now.
+        """
+        cdef const Element* element
+        cdef list tags = sorted({tag_of(key) for key in keys})
+        cdef dict changes = None
+        self.ensure()
+        if self.overlay is not None or self.cache is not None:
+            changes = self._changes()
+        self.share_with(other)
+        if self.source is not None:
+            other.inherited_charset = self.encoded_charset()
+        other.selected = True
+        if tags and self.count:
+            other.elements = <Element*>malloc(len(tags) * sizeof(Element))
+            if other.elements == NULL:
+                raise MemoryError
+        for tag in tags:
+            if changes is not None and tag in changes:
+                if changes[tag] is not None:
+                    other.put(changes[tag])
+                continue
+            element = find_element(self.elements, self.count, tag)
+            if element != NULL:
+                other.elements[other.count] = element[0]
+                other.count += 1
+
+    cdef int share_with(self, Core other) except -1:
+        """Gives `other` the bytes and the context, but no elements."""
+        other.source = self.source
         other.start = self.start
         other.end = self.end
         other.stopped = self.stopped
-        other.tidy = self.tidy
         other.implicit = self.implicit
         other.big = self.big
         other.to_the_end = self.to_the_end
@@ -553,7 +591,6 @@ cdef class Core:
         other.stopped_early = self.stopped_early
         other.depth = self.depth
         other.inherited_representation = self.inherited_representation
-        other.inherited_charset = self.inherited_charset
         other.where = self.where
         other.number = self.number
         other.trouble = self.trouble

@@ -340,6 +340,17 @@ class Dataset(Core):
         """A data set with copies of the elements of one group."""
         return self._part(slice(group << 16, (group + 1) << 16))
 
+    def select(self, keys: Iterable[Key]) -> Self:
+        """A data set of the elements that `keys` name and that are there, without the file meta information.
+
+        What was decoded is neither copied nor decoded for it. Changing one data set does not change the other, but
+        values are shared.
+        """
+        selection = type(self).__new__(type(self))
+        self._select_into(selection, keys)
+        selection.transfer_syntax = self.transfer_syntax
+        return selection
+
     def _part(self, key: slice) -> Self:
         if key.step is not None:
             raise ValueError("a slice of a data set has no step")
