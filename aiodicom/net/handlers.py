@@ -79,6 +79,7 @@ _NEventReport = TypeVar("_NEventReport", bound=_One[NEventReportRequest, "Outcom
 Driver = Callable[[Callable[[Any], Any], Any, "Outbox"], Coroutine[Any, Any, Reply]]
 
 
+_OPERATIONS: dict[type[Request], str] = {CFindRQ: "C-FIND", CGetRQ: "C-GET", CMoveRQ: "C-MOVE"}
 _NORMALIZED = {NGetRQ, NSetRQ, NActionRQ, NCreateRQ, NDeleteRQ, NEventReportRQ}
 
 
@@ -91,6 +92,8 @@ class Handler(NamedTuple):
     body: Callable[[Any], BodySink] | None = None
     #: For handlers that yield.
     driver: Driver | None = None
+    #: Where it is for: the SOP classes, or meta SOP classes, of its contexts; None for all that the standard has.
+    abstract_syntaxes: frozenset[str] | None = None
 
 
 class Handlers:
@@ -113,6 +116,7 @@ class Handlers:
         #: The least time between two pending responses to a C-GET or C-MOVE, in seconds.
         self.pending_interval = pending_interval
         self._handlers: dict[type[Request], Handler] = {}
+        self._reported: set[str] = set()
         self.cancel_handler: CancelHandler | None = None
         self.starter = TaskStarter()
 
@@ -122,16 +126,25 @@ class Handlers:
 
     def sop_classes(self) -> frozenset[str]:
         """The SOP classes of the standard whose operations have handlers, those that C-GET sends, and Verification."""
-        kinds = self._handlers.keys()
-        classes = {VERIFICATION}
-        if CStoreRQ in kinds or CGetRQ in kinds:
+        classes = {VERIFICATION, *self._reported}
+        if self._handlers.keys() & {CStoreRQ, CGetRQ}:
             classes |= storage_sop_classes()
-        for kind, operation in ((CFindRQ, "C-FIND"), (CGetRQ, "C-GET"), (CMoveRQ, "C-MOVE")):
-            if kind in kinds:
-                classes |= operation_of(operation)
-        if kinds & _NORMALIZED:
-            classes |= normalized_sop_classes()
+        for kind, handler in self._handlers.items():
+            if handler.abstract_syntaxes is not None:
+                classes |= handler.abstract_syntaxes
+            elif kind in _OPERATIONS:
+                classes |= operation_of(_OPERATIONS[kind])
+            elif kind in _NORMALIZED:
+                classes |= normalized_sop_classes()
         return frozenset(classes)
+
+    def limit(self, kind: type[Request], abstract_syntaxes: frozenset[str], reported: Iterable[str] = ()) -> None:
+        """Says that the handler of a kind of request is only for contexts of these, and that events are reported in
+        contexts of `reported`.
+        """
+        handler = self._handlers[kind]
+        self._reported.update(reported)
+        self._register(kind, handler.function, handler._replace(abstract_syntaxes=abstract_syntaxes))
 
     def on_c_echo(self, function: _Echo) -> _Echo:
         """Registers who answers C-ECHO. Without one it is answered with success."""

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.outbox import Outbox
 
-__all__ = ["Destination", "Destinations", "MoveOriginator", "SubOperation", "perform_get", "perform_move"]
+__all__ = [
+    "Destination",
+    "Destinations",
+    "MoveOriginator",
+    "SubOperation",
+    "find_destination",
+    "perform_get",
+    "perform_move",
+]
 
 #: SOP Instance UIDs of failed sub-operations that are remembered: the counters go no further.
 _MOST_FAILED: Final = 0xFFFF
@@ -110,7 +118,7 @@ async def perform_move(
     from aiodicom.net.pool import Pool
 
     association = request.association
-    destination = await _find(destinations, request.move_destination, association)
+    destination = await find_destination(destinations, request.move_destination, association)
     if destination is None:
         raise OperationRefused(Status.MOVE_DESTINATION_UNKNOWN, "move destination unknown")
     originator = MoveOriginator(association.calling_aet, request.message_id)
@@ -141,7 +149,8 @@ async def perform_move(
         return await _Retrieval(request, outbox, send, destination.associations, interval).perform(function)
 
 
-async def _find(destinations: Destinations, title: str, association: Association) -> Destination | None:
+async def find_destination(destinations: Destinations, title: str, association: Association) -> Destination | None:
+    """Returns the destination of an AE title, or None for an unknown one; `association` is the one that asks."""
     if isinstance(destinations, Mapping):
         return destinations.get(title)
     found = destinations(title, association)
