@@ -30,7 +30,7 @@ class Answer:
 
     `dataset`: the data set of the response, of the N services that have one. `sop_instance_uid`: the instance that was
     created, where that is another than the request's. `error_comment`: at most 64 characters, which the peer sees.
-    `offending_elements`: tags.
+    `offending_elements`: tags. `error_id`: a number that the service class, or the implementation, has for the error.
     """
 
     status: int = Status.SUCCESS
@@ -38,6 +38,7 @@ class Answer:
     sop_instance_uid: str | None = None
     error_comment: str | None = None
     offending_elements: tuple[int, ...] = ()
+    error_id: int | None = None
 
 
 class Reply(NamedTuple):
@@ -84,6 +85,8 @@ def encode_answer(request: ServiceRequest, answer: Any) -> Reply:
         fields["error_comment"] = answer.error_comment[:_MOST_COMMENT]
     if answer.offending_elements:
         fields["offending_elements"] = tuple(answer.offending_elements)
+    if answer.error_id is not None:
+        fields["error_id"] = answer.error_id
     return Reply(response_to(request.message, status, **fields), data)
 
 
