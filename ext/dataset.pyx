@@ -555,7 +555,7 @@ cdef class Core:
         What was changed is taken over as it is now.
         """
         cdef const Element* element
-        cdef list tags = sorted({tag_of(key) for key in keys})
+        cdef list tags = ascending([tag_of(key) for key in keys])
         cdef dict changes = None
         self.ensure()
         if self.overlay is not None or self.cache is not None:

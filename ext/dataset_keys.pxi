@@ -55,6 +55,17 @@ cdef int set_attribute(self, str name, value) except -1:
     return PyObject_GenericSetAttr(self, name, <PyObject*>value)
 
 
+cdef list ascending(list tags):
+    """Tags in their order, without repetition."""
+    cdef Py_ssize_t i
+    cdef uint32_t before, tag
+    for i in range(1, len(tags)):
+        before, tag = tags[i - 1], tags[i]
+        if before >= tag:
+            return sorted(set(tags))
+    return tags
+
+
 cdef uint32_t tag_of(key) except? 0xFFFFFFFF:
     """The tag that a keyword, a number, a (group, element) or "gggg,eeee" names."""
     if isinstance(key, int):

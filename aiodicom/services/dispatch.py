@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -79,6 +79,6 @@ def _dispatching(table: dict[str, Function], fallback: Function | None, *, is_yi
 
     async def perform(request: Any) -> Any:
         answer = choose(request)
-        return await answer if isinstance(answer, Awaitable) else answer
+        return await answer if hasattr(answer, "__await__") else answer
 
     return choose if is_yielding else perform

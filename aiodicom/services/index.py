@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiodicom.dataset import Dataset
-from aiodicom.errors import AiodicomError, LocalError
+from aiodicom.errors import AiodicomError, DecodeError, LocalError
 from aiodicom.net.sources import KnownFile, Storable
 from aiodicom.part10.reader import dcmread
 from aiodicom.services.levels import UNIQUE_KEYS, Query, keys_of
@@ -221,11 +221,19 @@ def _forget(node: _Node | None) -> None:
 
 
 def _kept(data_set: Dataset) -> Dataset:
+    """What is kept of an instance: nothing long, and nothing that a query would fail at."""
     selection = data_set.select(keys_of("IMAGE") | _CONTEXT)
     for element in list(selection):
-        if element.vr != "SQ" and element.length > _LONGEST:
+        if element.length > _LONGEST or (element.vr == "SQ" and not _can_be_decoded(element.value)):
             del selection[element.tag]
     return _compact(selection)
+
+
+def _can_be_decoded(items: Iterable[Dataset]) -> bool:
+    try:
+        return not any(item.truncated or any(each.truncated for each in item.iterall()) for item in items)
+    except DecodeError:
+        return False
 
 
 def _compact(data_set: Dataset) -> Dataset:

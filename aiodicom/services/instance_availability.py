@@ -11,16 +11,14 @@ from aiodicom.services.dispatch import attach
 from aiodicom.services.instances import attributes_of
 from aiodicom.standard.dictionary import tag_for_keyword
 from aiodicom.standard.status import Status
+from aiodicom.standard.uids import INSTANCE_AVAILABILITY_NOTIFICATION
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.handlers import Handlers
     from aiodicom.net.requests import NCreateRequest
 
-__all__ = ["INSTANCE_AVAILABILITY_NOTIFICATION", "InstanceAvailability"]
-
-#: PS3.4 R.3.2
-INSTANCE_AVAILABILITY_NOTIFICATION: Final = "1.2.840.10008.5.1.4.33"
+__all__ = ["InstanceAvailability"]
 
 #: Attributes of type 1 (PS3.4 table R.3.2-1).
 _REQUIRED: Final = ("StudyInstanceUID", "ReferencedSeriesSequence")

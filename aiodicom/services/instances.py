@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
@@ -78,14 +77,12 @@ class Locks:
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    @asynccontextmanager
-    async def __call__(self, sop_instance_uid: str) -> AsyncIterator[None]:
-        """Waits until nobody else has the instance, and has it."""
+    def of(self, sop_instance_uid: str) -> asyncio.Lock:
+        """The lock of an instance, the same as long as somebody has it."""
         lock = self._locks.get(sop_instance_uid)
         if lock is None:
             lock = self._locks[sop_instance_uid] = asyncio.Lock()
-        async with lock:
-            yield
+        return lock
 
 
 def selected(instance: Dataset, tags: tuple[int, ...]) -> Dataset:

@@ -92,8 +92,8 @@ class Keys:
         self.unsupported = len(asked) < len(keys)
         #: The tags of the keys, in order.
         self.tags: tuple[int, ...] = tuple(int(element.tag) for element in asked)
-        self._selected = (*self.tags, _SPECIFIC_CHARACTER_SET, _TIMEZONE_OFFSET_FROM_UTC)
-        self._empty = [DataElement(element.tag, element.vr) for element in asked]
+        self._selected = tuple(sorted((*self.tags, _SPECIFIC_CHARACTER_SET, _TIMEZONE_OFFSET_FROM_UTC)))
+        self._empty = [(int(element.tag), DataElement(element.tag, element.vr)) for element in asked]
         paired = self._pair(identifier)
         for element in asked:
             if element.tag in paired:
@@ -196,9 +196,11 @@ class Keys:
         has nothing, of a sequence the items that match, with what is asked for in them (PS3.4 C.2.2.2.6).
         """
         answer = entity.select(self._selected)
-        for empty in self._empty:
-            if empty.tag not in answer:
-                answer.add(empty)
+        found = len(answer) - (_SPECIFIC_CHARACTER_SET in answer) - (_TIMEZONE_OFFSET_FROM_UTC in answer)
+        if found < len(self._empty):
+            for tag, empty in self._empty:
+                if tag not in answer:
+                    answer.add(empty)
         for tag, keys in self._sequences:
             items = entity._value(tag, None)
             if keys.tags and isinstance(items, Sequence):

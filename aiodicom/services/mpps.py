@@ -27,28 +27,21 @@ from aiodicom.services.dispatch import attach
 from aiodicom.services.instances import Instances, Locks, attributes_of, changed_by, selected
 from aiodicom.services.reporting import Report, Reporter, Target
 from aiodicom.standard.status import Status
-from aiodicom.standard.uids import generate_uid
+from aiodicom.standard.uids import (
+    MODALITY_PERFORMED_PROCEDURE_STEP,
+    MODALITY_PERFORMED_PROCEDURE_STEP_NOTIFICATION,
+    MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE,
+    generate_uid,
+)
 
 if TYPE_CHECKING:
     from aiodicom.net.handlers import Handlers
     from aiodicom.net.requests import NCreateRequest, NGetRequest, NSetRequest
     from aiodicom.net.results import Result
 
-__all__ = [
-    "MODALITY_PERFORMED_PROCEDURE_STEP",
-    "MODALITY_PERFORMED_PROCEDURE_STEP_NOTIFICATION",
-    "MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE",
-    "PerformedProcedureStep",
-    "PerformedProcedureSteps",
-    "mpps",
-]
+__all__ = ["PerformedProcedureStep", "PerformedProcedureSteps", "mpps"]
 
 _log = logging.getLogger(__name__)
-
-# PS3.4 F.7, F.8 and F.9
-MODALITY_PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
-MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
-MODALITY_PERFORMED_PROCEDURE_STEP_NOTIFICATION: Final = "1.2.840.10008.3.1.2.3.5"
 
 _STATUS: Final = 0x00400252
 _FINAL: Final = ("COMPLETED", "DISCONTINUED")
@@ -93,7 +86,7 @@ class PerformedProcedureSteps:
         if step.get("PerformedProcedureStepStatus") != "IN PROGRESS":
             status = Status.INVALID_ATTRIBUTE_VALUE if _STATUS in step else Status.MISSING_ATTRIBUTE
             raise OperationRefused(status, "a step is created IN PROGRESS", (_STATUS,))
-        async with self._locks(uid):
+        async with self._locks.of(uid):
             if await self.instances.get(uid) is not None:
                 raise OperationRefused(Status.DUPLICATE_SOP_INSTANCE)
             await self._keep(uid, step, _EVENTS["IN PROGRESS"])
@@ -102,7 +95,7 @@ class PerformedProcedureSteps:
     async def set(self, request: NSetRequest) -> Answer:
         """Answers an N-SET (PS3.4 F.7.2.2), for a handler of your own. Raises `OperationRefused`."""
         uid, changes = request.sop_instance_uid, attributes_of(request)
-        async with self._locks(uid):
+        async with self._locks.of(uid):
             step = await self.instances.get(uid)
             if step is None:
                 raise OperationRefused(Status.NO_SUCH_SOP_INSTANCE)

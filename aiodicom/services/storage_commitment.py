@@ -31,15 +31,19 @@ from aiodicom.services.dispatch import attach
 from aiodicom.services.instances import attributes_of
 from aiodicom.services.reporting import Report, Reporter, Target
 from aiodicom.standard.status import Status
-from aiodicom.standard.uids import generate_uid, is_valid_uid
+from aiodicom.standard.uids import (
+    STORAGE_COMMITMENT_PUSH_MODEL,
+    STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE,
+    generate_uid,
+    is_valid_uid,
+)
 
 if TYPE_CHECKING:
     from aiodicom.net.requests import NActionRequest, NEventReportRequest
     from aiodicom.net.results import Result
 
 __all__ = [
-    "STORAGE_COMMITMENT_PUSH_MODEL",
-    "Archive",
+    "CommitmentArchive",
     "Commitment",
     "CommitmentListener",
     "FailedInstance",
@@ -52,10 +56,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: PS3.4 J.3.5
-STORAGE_COMMITMENT_PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
-#: The one instance of the SOP class (PS3.4 J.3.5).
-_WELL_KNOWN: Final = "1.2.840.10008.1.20.1.1"
 _REQUEST: Final = 1
 _TRANSACTION_UID: Final = 0x00081195
 _REFERENCED_SOP_SEQUENCE: Final = 0x00081199
@@ -101,7 +101,7 @@ class Transaction(NamedTuple):
 # As SCP
 
 
-class Archive(Protocol):
+class CommitmentArchive(Protocol):
     """What an embedder has: what is stored, and the transactions that nobody has been told the end of."""
 
     async def begin(self, transaction: Transaction) -> None:
@@ -132,7 +132,7 @@ class StorageCommitment:
     """
 
     def __init__(
-        self, archive: Archive, *, retries: Sequence[float] = (1.0, 10.0, 60.0), max_transactions: int = 1000
+        self, archive: CommitmentArchive, *, retries: Sequence[float] = (1.0, 10.0, 60.0), max_transactions: int = 1000
     ) -> None:
         self.archive = archive
         self.retries = tuple(retries)
@@ -149,7 +149,7 @@ class StorageCommitment:
 
     async def action(self, request: NActionRequest) -> Status:
         """Answers an N-ACTION (PS3.4 J.3.2), for a handler of your own. Raises `OperationRefused`."""
-        if request.sop_instance_uid != _WELL_KNOWN:
+        if request.sop_instance_uid != STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE:
             raise OperationRefused(Status.NO_SUCH_SOP_INSTANCE)
         if request.action_type_id != _REQUEST:
             raise OperationRefused(Status.NO_SUCH_ACTION_TYPE)
@@ -241,7 +241,7 @@ def _report(transaction: Transaction, failed: Mapping[str, int]) -> Report:
     if refused:
         information.FailedSOPSequence = refused
     event_type_id = _FAILURES_EXIST if refused else _SUCCESSFUL
-    return Report(STORAGE_COMMITMENT_PUSH_MODEL, _WELL_KNOWN, event_type_id, information)
+    return Report(STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE, event_type_id, information)
 
 
 def _reference(instance: ReferencedInstance) -> Dataset:
@@ -365,7 +365,9 @@ async def request_commitment(
     information = Dataset(TransactionUID=uid, ReferencedSOPSequence=[_reference(each) for each in references])
 
     async def request() -> object:
-        return await operations.n_action(STORAGE_COMMITMENT_PUSH_MODEL, _WELL_KNOWN, _REQUEST, information)
+        return await operations.n_action(
+            STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE, _REQUEST, information
+        )
 
     return await listener.wait(uid, request, timeout)
 

@@ -36,7 +36,14 @@ from aiodicom.services.worklist import keys_for
 from aiodicom.standard.dictionary import tag_for_keyword
 from aiodicom.standard.models import UPSPull, UPSQuery, UPSWatch
 from aiodicom.standard.status import Status, StatusCategory
-from aiodicom.standard.uids import generate_uid, is_valid_uid
+from aiodicom.standard.uids import (
+    UNIFIED_PROCEDURE_STEP_EVENT,
+    UNIFIED_PROCEDURE_STEP_PUSH,
+    UPS_FILTERED_GLOBAL_SUBSCRIPTION,
+    UPS_GLOBAL_SUBSCRIPTION,
+    generate_uid,
+    is_valid_uid,
+)
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
@@ -44,21 +51,10 @@ if TYPE_CHECKING:
     from aiodicom.net.requests import FindRequest, NActionRequest, NCreateRequest, NGetRequest, NSetRequest
     from aiodicom.services.matching import Keys
 
-__all__ = [
-    "UNIFIED_PROCEDURE_STEP_EVENT",
-    "UNIFIED_PROCEDURE_STEP_PUSH",
-    "UPS_FILTERED_GLOBAL_SUBSCRIPTION",
-    "UPS_GLOBAL_SUBSCRIPTION",
-    "UnifiedProcedureSteps",
-]
+__all__ = ["UnifiedProcedureSteps"]
 
-# PS3.4 CC.3.1: every step is an instance of UPS Push, whatever the context of the operation.
-UNIFIED_PROCEDURE_STEP_PUSH: Final = "1.2.840.10008.5.1.4.34.6.1"
-UNIFIED_PROCEDURE_STEP_EVENT: Final = "1.2.840.10008.5.1.4.34.6.4"
+# Every step is an instance of UPS Push, whatever the context of the operation (PS3.4 CC.3.1).
 _WATCH, _PULL, _QUERY = UPSWatch.find or "", UPSPull.find or "", UPSQuery.find or ""
-# PS3.4 CC.2.3.2
-UPS_GLOBAL_SUBSCRIPTION: Final = "1.2.840.10008.5.1.4.34.5"
-UPS_FILTERED_GLOBAL_SUBSCRIPTION: Final = "1.2.840.10008.5.1.4.34.5.1"
 
 # Action types (PS3.4 tables CC.2.1-1, CC.2.2-1 and CC.2.3-1), and in which contexts there are which
 _CHANGE_STATE, _REQUEST_CANCEL, _SUBSCRIBE, _UNSUBSCRIBE, _SUSPEND = 1, 2, 3, 4, 5
@@ -183,7 +179,7 @@ class UnifiedProcedureSteps:
         step.TransactionUID = ""
         step.SOPClassUID, step.SOPInstanceUID = UNIFIED_PROCEDURE_STEP_PUSH, uid
         step.ScheduledProcedureStepModificationDateTime = _now()
-        async with self._locks(uid):
+        async with self._locks.of(uid):
             existing = await self.instances.get(uid)
             result = outcome(Event.CREATE, None if existing is None else str(existing.ProcedureStepState))
             if isinstance(result, Status):
@@ -214,7 +210,7 @@ class UnifiedProcedureSteps:
         forbidden = tuple(int(element.tag) for element in changes if element.tag in _NOT_SET)
         if forbidden:
             raise OperationRefused(Status.INVALID_ATTRIBUTE_VALUE, "what an N-SET may not set", forbidden)
-        async with self._locks(uid):
+        async with self._locks.of(uid):
             step = await self._step(uid)
             state = step.ProcedureStepState
             if state in (COMPLETED, CANCELED):
@@ -270,7 +266,7 @@ class UnifiedProcedureSteps:
     async def _change_state(self, uid: str, information: Dataset) -> Status:
         wanted = str(information.get("ProcedureStepState") or "")
         transaction_uid = str(information.get("TransactionUID") or "")
-        async with self._locks(uid):
+        async with self._locks.of(uid):
             step = await self.instances.get(uid)
             state = None if step is None else str(step.ProcedureStepState)
             is_correct = is_valid_uid(transaction_uid) and (
@@ -301,7 +297,7 @@ class UnifiedProcedureSteps:
 
     async def _request_cancel(self, uid: str, information: Dataset, requesting_ae: str) -> Status:
         reasons = information.select(_REASONS)
-        async with self._locks(uid):
+        async with self._locks.of(uid):
             step = await self.instances.get(uid)
             result = outcome(Event.REQUEST_CANCEL, None if step is None else str(step.ProcedureStepState))
             if isinstance(result, Status):

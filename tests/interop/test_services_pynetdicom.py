@@ -18,10 +18,9 @@ from aiodicom.services.finding import find_studies
 from aiodicom.services.index import MemoryIndex
 from aiodicom.services.instance_availability import InstanceAvailability
 from aiodicom.services.instances import MemoryInstances
-from aiodicom.services.mpps import MODALITY_PERFORMED_PROCEDURE_STEP, PerformedProcedureSteps, mpps
+from aiodicom.services.mpps import PerformedProcedureSteps, mpps
 from aiodicom.services.query_retrieve import QueryRetrieve
 from aiodicom.services.storage_commitment import (
-    STORAGE_COMMITMENT_PUSH_MODEL,
     CommitmentListener,
     FailedInstance,
     FailureReason,
@@ -33,6 +32,7 @@ from aiodicom.services.storage_commitment import (
 from aiodicom.services.ups import UnifiedProcedureSteps
 from aiodicom.services.worklist import Worklist
 from aiodicom.standard.models import ModalityWorklist, StudyRoot
+from aiodicom.standard.uids import MODALITY_PERFORMED_PROCEDURE_STEP, STORAGE_COMMITMENT_PUSH_MODEL
 from tests.interop import peers
 from tests.interop.processes import run_command
 from tests.ports import free_port

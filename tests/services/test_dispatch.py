@@ -10,14 +10,20 @@ import aiodicom
 from aiodicom import Dataset
 from aiodicom.errors import LocalError, StatusError
 from aiodicom.services.index import MemoryIndex
-from aiodicom.services.instance_availability import INSTANCE_AVAILABILITY_NOTIFICATION, InstanceAvailability
+from aiodicom.services.instance_availability import InstanceAvailability
 from aiodicom.services.instances import MemoryInstances
-from aiodicom.services.mpps import MODALITY_PERFORMED_PROCEDURE_STEP, PerformedProcedureSteps
+from aiodicom.services.mpps import PerformedProcedureSteps
 from aiodicom.services.query_retrieve import QueryRetrieve
-from aiodicom.services.ups import UNIFIED_PROCEDURE_STEP_EVENT, UNIFIED_PROCEDURE_STEP_PUSH, UnifiedProcedureSteps
+from aiodicom.services.ups import UnifiedProcedureSteps
 from aiodicom.services.worklist import Worklist
 from aiodicom.standard.models import ModalityWorklist, PatientRoot, StudyRoot
-from aiodicom.standard.uids import VERIFICATION
+from aiodicom.standard.uids import (
+    INSTANCE_AVAILABILITY_NOTIFICATION,
+    MODALITY_PERFORMED_PROCEDURE_STEP,
+    UNIFIED_PROCEDURE_STEP_EVENT,
+    UNIFIED_PROCEDURE_STEP_PUSH,
+    VERIFICATION,
+)
 from tests.services.sides import served
 
 FILM_SESSION = "1.2.840.10008.5.1.1.1"

@@ -12,14 +12,13 @@ from aiodicom import Dataset
 from aiodicom.errors import OperationRefused, StatusError
 from aiodicom.net.handlers import Handlers
 from aiodicom.services.instances import MemoryInstances
-from aiodicom.services.mpps import (
+from aiodicom.services.mpps import PerformedProcedureSteps, mpps
+from aiodicom.standard.status import Status
+from aiodicom.standard.uids import (
     MODALITY_PERFORMED_PROCEDURE_STEP,
     MODALITY_PERFORMED_PROCEDURE_STEP_NOTIFICATION,
     MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE,
-    PerformedProcedureSteps,
-    mpps,
 )
-from aiodicom.standard.status import Status
 from tests.net.sides import until
 from tests.services.sides import served
 

@@ -12,7 +12,7 @@ import pytest
 
 import aiodicom
 from aiodicom import Dataset
-from aiodicom.errors import LocalError, StatusError
+from aiodicom.errors import StatusError
 from aiodicom.net.suboperations import Destination, SubOperation
 from aiodicom.services.finding import find_instances, find_series, find_studies
 from aiodicom.services.index import MemoryIndex
@@ -404,18 +404,7 @@ class TestFinding:
             server.listen("127.0.0.1", 0) as listening,
             aiodicom.Pool("127.0.0.1", listening.port, contexts=[StudyRoot.find]) as pool,
         ):
-            assert hasattr(pool, "c_find")
             assert len([each async for each in find_studies(pool)]) == 3
-
-
-def test_an_index_is_bounded() -> None:
-    small = MemoryIndex(max_instances=1)
-    small.add(ARCHIVE[0])
-    small.add(ARCHIVE[0])
-    with pytest.raises(LocalError, match="1 instances"):
-        small.add(ARCHIVE[1])
-    with pytest.raises(LocalError, match="no SeriesInstanceUID"):
-        small.add(Dataset(StudyInstanceUID="1.2", SOPInstanceUID="1.3"))
 
 
 async def test_many_matches_leave_others_their_turn() -> None:

@@ -13,7 +13,6 @@ from aiodicom import Dataset
 from aiodicom.errors import DeadlineExceeded, LocalError, OperationRefused, StatusError
 from aiodicom.net.suboperations import Destination
 from aiodicom.services.storage_commitment import (
-    STORAGE_COMMITMENT_PUSH_MODEL,
     Commitment,
     CommitmentListener,
     FailedInstance,
@@ -24,6 +23,7 @@ from aiodicom.services.storage_commitment import (
     request_commitment,
 )
 from aiodicom.standard.status import Status
+from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL
 from tests.net.sides import until
 from tests.services.sides import served
 

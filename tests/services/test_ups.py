@@ -14,15 +14,15 @@ from aiodicom.errors import OperationRefused, StatusError
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.suboperations import Destination
 from aiodicom.services.instances import MemoryInstances
-from aiodicom.services.ups import (
+from aiodicom.services.ups import UnifiedProcedureSteps
+from aiodicom.standard.models import UPSPull, UPSQuery, UPSWatch
+from aiodicom.standard.status import Status
+from aiodicom.standard.uids import (
     UNIFIED_PROCEDURE_STEP_EVENT,
     UNIFIED_PROCEDURE_STEP_PUSH,
     UPS_FILTERED_GLOBAL_SUBSCRIPTION,
     UPS_GLOBAL_SUBSCRIPTION,
-    UnifiedProcedureSteps,
 )
-from aiodicom.standard.models import UPSPull, UPSQuery, UPSWatch
-from aiodicom.standard.status import Status
 from tests.net.sides import until
 from tests.services.sides import served
 
