@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "main", "make_app"]
 
 #: Each is a module of this package, with the command as the function of the same name.
-COMMANDS = ("echoscu", "storescu", "storescp", "dump", "dicomdir", "demo")
+COMMANDS = (
+    "echoscu",
+    "findscu",
+    "getscu",
+    "movescu",
+    "storescu",
+    "commitscu",
+    "worklist",
+    "mpps",
+    "storescp",
+    "dump",
+    "dicomdir",
+    "demo",
+)
 
 
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."

@@ -60,8 +60,7 @@ def dump(
             failed |= not _dump(file, form, bulk, wanted, len(files) > 1)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has seen enough; the interpreter must not complain when it flushes on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.stdout_is_gone()
     if failed:
         raise typer.Exit(1)
 

@@ -27,6 +27,7 @@ __all__ = [
     "DimseTimeout",
     "Host",
     "Json",
+    "JsonLines",
     "LocalAddress",
     "MaxPdu",
     "OwnAet",
@@ -209,5 +210,6 @@ MaxMemory = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line, and nothing else.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens, to stderr.")]
 Debug = Annotated[bool, typer.Option("-d", "--debug", help="Log PDUs and command sets too; patient data is masked.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
 
@@ -29,6 +30,7 @@ __all__ = [
     "result",
     "result_json",
     "status_text",
+    "stdout_is_gone",
 ]
 
 #: What to do about an A-ASSOCIATE-RJ, by source and reason (PS3.8 table 9-21).
@@ -60,6 +62,11 @@ def result_json(values: Mapping[str, object]) -> None:
     result(json.dumps(values))
 
 
+def stdout_is_gone() -> None:
+    """Whoever read stdout has seen enough: nobody is to complain, not even the interpreter when it flushes on exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def note(command: str, text: str) -> None:
     """A line for whoever is watching, on stderr."""
     sys.stderr.write(f"aiodicom {command}: {printable(' '.join(text.split()))}\n")
@@ -71,9 +78,9 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, nouns: str | None = None) -> str:
     """A number of things, such as ``1 file`` or ``1,000 files``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def explain(error: BaseException) -> str:

@@ -1,16 +1,13 @@
-"""The progress bar of storescu; the only part of it that needs rich."""
+"""The progress bar of the commands that send and receive; the only part of them that needs rich."""
 
 from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from rich import progress
 from rich.console import Console
-
-if TYPE_CHECKING:
-    from aiodicom.services.sending import StoreJob
 
 __all__ = ["Progress"]
 
@@ -18,18 +15,38 @@ __all__ = ["Progress"]
 _INTERVAL = 0.25
 
 
-class Tally(Protocol):
-    """What is drawn."""
+class Job(Protocol):
+    """What there is to do."""
 
-    stored: int
-    not_stored: int
-    bytes: int
+    @property
+    def found(self) -> int:
+        """How much is known of."""
+
+    @property
+    def is_scanned(self) -> bool:
+        """Whether that is all."""
+
+
+class Tally(Protocol):
+    """What has been done."""
+
+    @property
+    def stored(self) -> int:
+        """Objects that were stored."""
+
+    @property
+    def not_stored(self) -> int:
+        """Objects that have failed."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of those that were stored."""
 
 
 class Progress:
     """Draws a bar on stderr for as long as it is entered; lines that are written to stderr meanwhile go above it."""
 
-    def __init__(self, job: StoreJob, tally: Tally) -> None:
+    def __init__(self, job: Job, tally: Tally) -> None:
         self._job = job
         self._tally = tally
         self._bar = progress.Progress(

@@ -16,7 +16,7 @@ from aiodicom.services.study_reports import StudyReports, collected
 from aiodicom.standard.uids import VERIFICATION, standard_uids, storage_sop_classes
 from aiodicom.store.files import Durability
 
-__all__ = ["Settings", "folder_of", "make_server", "settings_of_workers"]
+__all__ = ["Settings", "folder_of", "make_server", "settings_of_workers", "storage_support"]
 
 
 class Settings(NamedTuple):
@@ -78,15 +78,19 @@ def make_server(settings: Settings) -> aiodicom.Server:
     return server
 
 
-def _make_server(settings: Settings) -> aiodicom.Server:
+def storage_support(*, accept_unknown: bool = False) -> aiodicom.Support:
+    """Verification and the storage SOP classes in any transfer syntax; with `accept_unknown` private ones, too."""
     syntaxes = dict.fromkeys((VERIFICATION, *storage_sop_classes()), aiodicom.ANY)
     # Of the standard's SOP classes, the others are no storage: an SCU would get no answer that it can use.
-    support = aiodicom.Support(syntaxes, aiodicom.ANY if settings.accept_unknown else None, refused=standard_uids())
+    return aiodicom.Support(syntaxes, aiodicom.ANY if accept_unknown else None, refused=standard_uids())
+
+
+def _make_server(settings: Settings) -> aiodicom.Server:
     options = {
         "max_associations": settings.max_associations,
         "max_pdu": settings.max_pdu,
         "max_memory": settings.max_memory,
-        "contexts": support,
+        "contexts": storage_support(accept_unknown=settings.accept_unknown),
         "timeouts": settings.timeouts,
     }
     if settings.folder is not None:

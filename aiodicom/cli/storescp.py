@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
-import os
 import signal
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
@@ -17,30 +14,22 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options, output
+from aiodicom.cli.listening import advice_on_binding, announce, check_folder
 from aiodicom.cli.receiving import Settings, folder_of, make_server, settings_of_workers
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ServerTLS
-from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
 from aiodicom.net.descriptors import allow_most_descriptors
 from aiodicom.net.serve import Serving, serve
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.services.studies import StudyCommand
-from aiodicom.store.files import Durability, Folder
+from aiodicom.store.files import Durability
 
 __all__ = ["storescp"]
 
 _COMMAND = "storescp"
 _FACTORY = "aiodicom.cli.receiving:make_server"
 _log = logging.getLogger("aiodicom.storescp")
-
-#: What to do about an address that can't be listened on.
-_BINDING = {
-    errno.EADDRINUSE: "choose another port, or end what listens there",
-    errno.EACCES: "choose a port from 1024 on, or run as root",
-    errno.EADDRNOTAVAIL: "check --bind",
-    errno.EAFNOSUPPORT: "check --bind",
-}
 
 
 @options.grouped
@@ -178,15 +167,15 @@ def storescp(
 
     async def work(stop: asyncio.Event) -> int:
         if settings.folder is not None:
-            _check_folder(root)
+            check_folder(root)  # its faults are said once, and not by every worker process
         context = security.context()
         listening_options: dict[str, Any] = {"ssl": context, "proxy_protocol": proxies or proxy_protocol}
-        with _advice_on_binding():
+        with advice_on_binding():
             if workers == 1:
                 server = make_server(settings)
                 with _on_hangup(None if context is None else context.reload):
                     listening = await server.listen(address, port, **listening_options)
-                    _announce(listening.addresses)
+                    announce(listening.addresses)
                     gc.freeze()  # what is there so far stays: collections need not look at it among many associations
                     await stop.wait()
                     await server.drain()
@@ -196,7 +185,7 @@ def storescp(
 
                 def on_ready(ready: Serving) -> None:
                     serving.append(ready)
-                    _announce(ready.addresses)
+                    announce(ready.addresses)
 
                 def reload() -> None:
                     for each in serving:
@@ -231,31 +220,6 @@ def _check_study_command(command: str, discard: bool) -> None:
         raise typer.BadParameter("of what is thrown away there are no studies", param_hint=f"{option} and '--discard'")
 
 
-def _check_folder(path: str) -> None:
-    """Has the folder's faults said here: once, and not by every worker process."""
-    try:
-        Folder(path).close()
-    except (FileExistsError, NotADirectoryError) as error:
-        what = os.strerror(errno.ENOTDIR)
-        raise LocalError(f"{error.filename or path}: {what} (give -od a folder, or the name of a new one)") from error
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        raise LocalError(
-            f"{error.filename or path}: {error.strerror} (give -od a folder that this user may write)"
-        ) from error
-
-
-@contextmanager
-def _advice_on_binding() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _BINDING:
-            raise
-        raise LocalError(f"{error.strerror} ({_BINDING[error.errno]})") from error
-
-
 @contextmanager
 def _on_hangup(reload: Callable[[], object] | None) -> Iterator[None]:
     """Has SIGHUP read the certificates anew; without any it ends the process, as ever."""
@@ -268,12 +232,6 @@ def _on_hangup(reload: Callable[[], object] | None) -> Iterator[None]:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
-
-
-def _announce(addresses: Iterable[tuple[str, int]]) -> None:
-    where = ", ".join(f"{f'[{host}]' if ':' in host else host}:{port}" for host, port in addresses)
-    sys.stderr.write(f"listening on {where}\n")
-    sys.stderr.flush()
 
 
 def _summarise(workers: Sequence[Counters], total: Counters) -> None:

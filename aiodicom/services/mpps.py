@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from aiodicom.net.requests import NCreateRequest, NGetRequest, NSetRequest
     from aiodicom.net.results import Result
 
-__all__ = ["PerformedProcedureStep", "PerformedProcedureSteps", "mpps"]
+__all__ = ["PerformedProcedureStep", "PerformedProcedureSteps", "created", "ended", "mpps"]
 
 _log = logging.getLogger(__name__)
 
@@ -166,13 +166,7 @@ class PerformedProcedureStep:
         return await self._operations.n_set(MODALITY_PERFORMED_PROCEDURE_STEP, self.sop_instance_uid, data_set)
 
     async def _end(self, status: str) -> None:
-        changes = self.final.copy()
-        now = datetime.now()
-        changes.PerformedProcedureStepStatus = status
-        if not changes.get("PerformedProcedureStepEndDate"):
-            changes.PerformedProcedureStepEndDate = f"{now:%Y%m%d}"
-            changes.PerformedProcedureStepEndTime = f"{now:%H%M%S}"
-        await self.update(changes)
+        await self.update(ended(self.final, status))
 
 
 @contextlib.asynccontextmanager
@@ -194,7 +188,7 @@ async def mpps(
     exception of the block goes on.
     """
     uid = sop_instance_uid or generate_uid()
-    await operations.n_create(MODALITY_PERFORMED_PROCEDURE_STEP, _created(ours(attributes)), uid)
+    await operations.n_create(MODALITY_PERFORMED_PROCEDURE_STEP, created(attributes), uid)
     step = PerformedProcedureStep(operations, uid)
     try:
         yield step
@@ -231,8 +225,9 @@ _CREATED_EMPTY: Final = (
 )
 
 
-def _created(attributes: Dataset) -> Dataset:
-    step = attributes.copy()
+def created(attributes: Dataset) -> Dataset:
+    """What N-CREATE says of a step: the attributes, with what `mpps` adds."""
+    step = ours(attributes).copy()
     now = datetime.now()
     step.PerformedProcedureStepStatus = "IN PROGRESS"
     if not step.get("PerformedProcedureStepStartDate"):
@@ -243,4 +238,17 @@ def _created(attributes: Dataset) -> Dataset:
     for keyword in _CREATED_EMPTY:
         if keyword not in step:
             setattr(step, keyword, [] if keyword.endswith("Sequence") else "")
+    return step
+
+
+def ended(attributes: Dataset, status: str) -> Dataset:
+    """What the last N-SET says of a step, which is COMPLETED or DISCONTINUED: the attributes, and when it ended unless
+    they say it (local, now).
+    """
+    step = ours(attributes).copy()
+    now = datetime.now()
+    step.PerformedProcedureStepStatus = status
+    if not step.get("PerformedProcedureStepEndDate"):
+        step.PerformedProcedureStepEndDate = f"{now:%Y%m%d}"
+        step.PerformedProcedureStepEndTime = f"{now:%H%M%S}"
     return step

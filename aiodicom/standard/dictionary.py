@@ -6,6 +6,7 @@ Tags are integers, ``0xGGGGEEEE``. Nothing is read until the first look-up, and 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Collection
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ __all__ = [
     "entry_for_keyword",
     "entry_for_tag",
     "keyword_for_tag",
+    "keywords",
     "name_for_tag",
     "private_entry",
     "tag_for_keyword",
@@ -122,6 +124,11 @@ def tag_for_keyword(keyword: str) -> int | None:
 def tag_for_name(name: str) -> int | None:
     """The tag of the attribute with that name in PS3.6 (``"Patient's Name"``), or None."""
     return _tags_by_name().get(name)
+
+
+def keywords() -> Collection[str]:
+    """Every keyword."""
+    return _tags_by_keyword().keys()
 
 
 def keyword_for_tag(tag: int) -> str:

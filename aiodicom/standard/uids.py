@@ -33,6 +33,7 @@ __all__ = [
     "storage_sop_classes",
     "transfer_syntaxes",
     "uid_name",
+    "uid_of_keyword",
 ]
 
 #: PS3.7 A.2.1
@@ -85,6 +86,16 @@ def uid_name(uid: str) -> str:
     """The name that PS3.6 annex A gives ``uid``, or ``uid`` itself where it gives none."""
     entry = _table().get(uid)
     return entry[0] or uid if entry else uid
+
+
+def uid_of_keyword(keyword: str) -> str | None:
+    """The UID of a keyword of PS3.6 annex A, such as ``CTImageStorage``, or None."""
+    return _uids_by_keyword().get(keyword)
+
+
+@cache
+def _uids_by_keyword() -> dict[str, str]:
+    return {keyword: uid for uid, (_, _, keyword, _) in _table().items() if keyword}
 
 
 @cache

@@ -1,0 +1,150 @@
+"""`aiodicom movescu`: C-MOVE, objects from a peer to an AE, which may be this command (PS3.4 C.4.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+import aiodicom
+from aiodicom.cli import options, output
+from aiodicom.cli.listening import Bind, ListeningPort, TLSListener, check_folder, listen_beside
+from aiodicom.cli.models import ModelOptions
+from aiodicom.cli.peer import AssociationOptions, Peer
+from aiodicom.cli.query import KeyOptions, LevelOption, Retrieval, retrieve_query
+from aiodicom.cli.receiving import storage_support
+from aiodicom.cli.retrieving import DurabilityOption, Tally
+from aiodicom.cli.runner import run
+from aiodicom.cli.security import ClientTLS, Identity
+from aiodicom.errors import AiodicomError
+from aiodicom.services.stopping import Interrupted, unless_stopped
+from aiodicom.services.storage import FolderStorage, StorageServer
+from aiodicom.standard.ae_titles import ae_title
+from aiodicom.store.files import Durability
+
+__all__ = ["movescu"]
+
+_COMMAND = "movescu"
+
+
+def _destination(value: str | None) -> str | None:
+    try:
+        return None if value is None else ae_title(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@options.grouped
+def movescu(
+    host: options.Host,
+    port: options.Port,
+    models: ModelOptions = ModelOptions(),  # noqa: B008 (immutable)
+    level: LevelOption = None,
+    keys: KeyOptions = KeyOptions(),  # noqa: B008 (immutable)
+    destination: Annotated[
+        str | None,
+        typer.Option(
+            "--dest",
+            metavar="TITLE",
+            callback=_destination,
+            show_default="that of -aet, with --port",
+            help="AE title that the objects go to; the peer has to know its address.",
+        ),
+    ] = None,
+    listening_port: ListeningPort = None,
+    bind: Bind = None,
+    tls_listener: TLSListener = False,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            "-od",
+            metavar="DIR",
+            show_default="this folder",
+            help="Where the files go that come to --port, as DIR/SOPInstanceUID.dcm; made if missing.",
+        ),
+    ] = None,
+    durability: DurabilityOption = Durability.WRITTEN,
+    as_json: options.JsonLines = False,
+    associating: AssociationOptions = AssociationOptions(),  # noqa: B008 (immutable)
+    security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
+    identity: Identity = Identity(),  # noqa: B008 (immutable)
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Have a peer send objects to an AE; with --port, to this command, which receives them.
+
+    The keys are those that name what to move: StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID.
+
+    Example: aiodicom movescu pacs.example.org 104 -aec PACS --dest WORKSTATION -k StudyInstanceUID=1.2.3
+
+    To here: aiodicom movescu pacs.example.org 104 -aec PACS -aet ME --port 11112 -od study -k StudyInstanceUID=1.2.3
+    """
+    output.configure_logging(verbose, debug)
+    if listening_port is None:
+        for name, value in (("-od", folder), ("--bind", bind), ("--tls-listener", tls_listener)):
+            if value:
+                raise typer.BadParameter("this is of no use without --port", param_hint=f"'{name}'")
+        if destination is None:
+            raise typer.BadParameter("where to? With --port, to here", param_hint="'--dest'")
+    target = destination or associating.calling_aet
+
+    async def work(stop: asyncio.Event) -> int:
+        retrieval = retrieve_query(models, "move", level, keys)
+        peer = Peer(host, port, associating, security, identity)
+        tally = Tally(_COMMAND, folder=folder or ".", as_json=as_json)
+        server = None if listening_port is None else _make_server(folder or ".", durability, tally)
+        assert retrieval.model.move is not None
+        try:
+            moving = await unless_stopped(stop, peer.connect(contexts=[retrieval.model.move]))
+            async with moving:
+                if server is not None and listening_port is not None:
+                    await listen_beside(
+                        moving, server, listening_port, bind=bind, security=security, is_tls=tls_listener
+                    )
+                with tally.shown(is_quiet=verbose or debug):
+                    await _move(moving, retrieval, target, tally, stop)
+        finally:
+            if server is not None:
+                await server.drain()
+        return tally.report(is_received=server is not None, destination=target)
+
+    run(_COMMAND, work)
+
+
+def _make_server(folder: str, durability: Durability, tally: Tally) -> aiodicom.Server:
+    """The server that receives what is moved here. Raises `LocalError` or OSError for the folder."""
+    check_folder(folder)
+    store = FolderStorage(folder, durability=durability)
+    server = StorageServer(store, contexts=storage_support())
+
+    async def keep(request: aiodicom.StoreRequest) -> aiodicom.Status:
+        try:
+            status = await store.keep(request)
+        except OSError as error:
+            tally.refuse(error)
+            raise
+        tally.keep(request)
+        return status
+
+    server.on_c_store(body=store.body)(keep)
+    return server
+
+
+async def _move(
+    association: aiodicom.Association, retrieval: Retrieval, destination: str, tally: Tally, stop: asyncio.Event
+) -> None:
+    """One C-MOVE for each identifier, until one fails."""
+    for identifier in retrieval.identifiers:
+        try:
+            result = await unless_stopped(
+                stop,
+                association.c_move(identifier, destination, retrieval.model, on_progress=tally.progress),
+            )
+        except Interrupted:
+            tally.interrupt()
+            return
+        except (AiodicomError, OSError) as error:
+            tally.fail(error, retrieval, identifier)
+            return
+        tally.end(result)

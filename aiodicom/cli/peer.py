@@ -1,0 +1,54 @@
+"""The peer of an SCU command, and how an association with it is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import aiodicom
+from aiodicom.cli import options
+from aiodicom.cli.security import ClientTLS, Identity, connecting
+from aiodicom.net.connect import Connecting
+
+__all__ = ["AssociationOptions", "Peer"]
+
+
+@dataclass(frozen=True)
+class AssociationOptions:
+    """The options of an association, as a group: see `options.grouped`."""
+
+    calling_aet: options.CallingAet = "AIODICOM"
+    called_aet: options.CalledAet = "ANY-SCP"
+    max_pdu: options.MaxPdu = 131072
+    connect_timeout: options.ConnectTimeout = 15
+    acse_timeout: options.AcseTimeout = 30
+    dimse_timeout: options.DimseTimeout = 60
+    local_address: options.LocalAddress = None
+
+
+class Peer:
+    """Whom a command talks to."""
+
+    def __init__(
+        self, host: str, port: int, association: AssociationOptions, security: ClientTLS, identity: Identity
+    ) -> None:
+        """Raises `LocalError` or `OSError` for the files that the options name."""
+        self.calling_aet = association.calling_aet
+        self.called_aet = association.called_aet
+        self._where = (host, port)
+        self._options: dict[str, Any] = {
+            "calling_aet": association.calling_aet,
+            "called_aet": association.called_aet,
+            "max_pdu": association.max_pdu,
+            "timeouts": aiodicom.Timeouts(
+                connect=options.timeout(association.connect_timeout),
+                acse=options.timeout(association.acse_timeout),
+                dimse=options.timeout(association.dimse_timeout),
+            ),
+            **connecting(association.local_address, security, identity),
+        }
+
+    def connect(self, **more: Any) -> Connecting:
+        """`aiodicom.connect` with these options, and more."""
+        host, port = self._where
+        return aiodicom.connect(host, port, **self._options, **more)

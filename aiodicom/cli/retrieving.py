@@ -1,0 +1,226 @@
+"""What comes of a C-GET or C-MOVE, as getscu and movescu count and tell it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aiodicom.cli import output
+from aiodicom.cli.query import Retrieval, hint
+from aiodicom.errors import StatusError
+from aiodicom.net.results import RetrieveResult
+from aiodicom.standard.status import Status
+from aiodicom.store.files import Durability
+
+if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
+    from aiodicom.net.requests import StoreRequest
+
+__all__ = ["DurabilityOption", "Tally"]
+
+DurabilityOption = Annotated[
+    Durability,
+    typer.Option("--durability", help="What Success means: arrived, in the system's cache, or on the disk."),
+]
+
+#: Instances that failed which are named one by one.
+_MOST_NAMED = 20
+
+
+class Tally:
+    """Counts sub-operations, by what the peer says of them, and objects that have arrived here. A progress bar may draw
+    it.
+    """
+
+    def __init__(self, command: str, *, folder: str, as_json: bool) -> None:
+        self._command = command
+        self._folder = folder
+        self._as_json = as_json
+        self._begun = perf_counter()
+        #: objects that were stored here, and their bytes in files
+        self.received = 0
+        self.bytes = 0
+        #: sub-operations that have failed, of the identifiers that are done
+        self._failed = 0
+        self._completed = 0
+        self._warning = 0
+        self._failed_uids: list[str] = []
+        #: of the present identifier
+        self._latest: RetrieveResult | None = None
+        self._statuses: list[Status] = []
+        self._has_refused = False
+        self._code = 0
+
+    # --- what a progress bar shows -----------------------------------------------------------------------------------
+
+    @property
+    def stored(self) -> int:
+        """Objects that have arrived, or else that the peer has sent."""
+        return self.received or self._completed + self._warning + _sent(self._latest)
+
+    @property
+    def not_stored(self) -> int:
+        """Sub-operations that have failed."""
+        return self._failed + (_number(self._latest.failed) if self._latest else 0)
+
+    @property
+    def found(self) -> int:
+        """How many there will be, as far as that is known."""
+        remaining = _number(self._latest.remaining) if self._latest else 0
+        return self.stored + self.not_stored + remaining
+
+    @property
+    def is_scanned(self) -> bool:
+        """Whether the peer says how many remain."""
+        return self._latest is not None and self._latest.remaining is not None
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def keep(self, request: StoreRequest) -> None:
+        """An object has been stored here."""
+        self.received += 1
+        size = request.body.total
+        self.bytes += size
+        if self._as_json:
+            output.result_json(
+                {
+                    "event": "object",
+                    "sop_class_uid": request.affected_sop_class_uid,
+                    "sop_instance_uid": request.affected_sop_instance_uid,
+                    "transfer_syntax": request.context.transfer_syntax,
+                    "path": os.path.join(self._folder, f"{request.affected_sop_instance_uid}.dcm"),
+                    "bytes": size,
+                }
+            )
+
+    def refuse(self, error: OSError) -> None:
+        """An object could not be stored here. The peer counts it; why is said once."""
+        if not self._has_refused:
+            self._has_refused = True
+            output.note(self._command, output.explain(error))
+
+    def progress(self, result: RetrieveResult) -> None:
+        """The peer has said how far it has come."""
+        if self._as_json and result is not self._latest:
+            output.result_json({"event": "progress", **_counters(result)})
+        self._latest = result
+
+    def end(self, result: RetrieveResult) -> None:
+        """The peer has answered finally."""
+        self._latest = None
+        self._statuses.append(result.status)
+        self._completed += _number(result.completed)
+        self._failed += max(_number(result.failed), len(result.failed_sop_instance_uids))
+        self._warning += _number(result.warning)
+        self._failed_uids += result.failed_sop_instance_uids
+
+    def fail(self, error: BaseException, retrieval: Retrieval, identifier: Dataset) -> None:
+        """A retrieval has failed: says why, and what to do about it."""
+        self._code = 1
+        advice = ""
+        if isinstance(error, StatusError):
+            if isinstance(error.response, RetrieveResult):
+                self.end(error.response)
+            if error.status == Status.MOVE_DESTINATION_UNKNOWN:
+                advice = "register the destination with its address at the peer"
+            else:
+                advice = hint(retrieval.model, retrieval.level, identifier)
+        output.note(self._command, output.explain(error) + (f"; {advice}" if advice else ""))
+
+    def interrupt(self) -> None:
+        """Somebody has asked for an end."""
+        self._code = 1
+        output.note(self._command, "interrupted: the rest was cancelled")
+
+    @contextmanager
+    def shown(self, *, is_quiet: bool) -> Iterator[None]:
+        """A progress bar for who is watching, unless there is a log on stderr."""
+        if is_quiet or not sys.stderr.isatty():
+            yield
+            return
+        from aiodicom.cli.progress import Progress
+
+        with Progress(self, self):
+            yield
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+
+    def report(self, *, is_received: bool, destination: str = "", advice: str = "") -> int:
+        """Says what came of it; the command's exit code.
+
+        `is_received`: the objects come here. `advice`: what to do about objects that the peer could not send.
+        """
+        seconds = perf_counter() - self._begun
+        self._tell_failures(advice)
+        if is_received and self.received < self._completed:
+            text = f"the peer says that {self._completed:,} were sent, but {self.received:,} have arrived here"
+            output.note(self._command, text)
+            self._code = 1
+        is_nothing = not (self.received or self._completed or self._warning or self._failed)
+        if self._as_json:
+            self._report_json(is_received, seconds)
+        elif is_nothing and self._code:
+            pass  # why has been said
+        elif is_received:
+            output.result(
+                f"{output.count(self.received, 'object')} received, {self._failed:,} failed: "
+                f"{self.bytes / 1e6:,.1f} MB in {seconds:.2f} s, {self.received / seconds:,.0f} objects/s, "
+                f"{self.bytes / seconds / 1e6:,.1f} MB/s"
+            )
+        else:
+            moved = self._completed + self._warning
+            output.result(
+                f"{output.count(moved, 'object')} sent to {destination}, {self._failed:,} failed: {seconds:.2f} s"
+            )
+        if is_nothing and not self._code:
+            output.note(self._command, "nothing was sent: the peer has nothing of that (findscu tells what it has)")
+            return 1
+        return 1 if self._failed else self._code
+
+    def _tell_failures(self, advice: str) -> None:
+        for uid in self._failed_uids[:_MOST_NAMED]:
+            output.note(self._command, f"{uid}: the peer could not send it")
+        unnamed = self._failed - min(len(self._failed_uids), _MOST_NAMED)
+        if unnamed:
+            others = " more" if self._failed_uids else ""
+            output.note(self._command, f"{output.count(unnamed, f'{others} object'.strip())} could not be sent")
+        if self._failed and advice:
+            output.note(self._command, advice)
+        if self._warning:
+            output.note(self._command, f"{output.count(self._warning, 'object')} sent with a warning status")
+
+    def _report_json(self, is_received: bool, seconds: float) -> None:
+        summary: dict[str, object] = {
+            "event": "summary",
+            "statuses": [f"{status:04X}" for status in self._statuses],
+            "completed": self._completed,
+            "failed": self._failed,
+            "warning": self._warning,
+            "failed_sop_instance_uids": self._failed_uids,
+        }
+        if is_received:
+            summary |= {"received": self.received, "bytes": self.bytes}
+        output.result_json(summary | {"seconds": round(seconds, 6)})
+
+
+def _number(count: int | None) -> int:
+    return count or 0
+
+
+def _sent(result: RetrieveResult | None) -> int:
+    return 0 if result is None else _number(result.completed) + _number(result.warning)
+
+
+def _counters(result: RetrieveResult) -> dict[str, int | None]:
+    return {
+        "remaining": result.remaining,
+        "completed": result.completed,
+        "failed": result.failed,
+        "warning": result.warning,
+    }
