@@ -74,29 +74,28 @@ class Command:
             env=os.environ | {"PYTHONPATH": path},
         )
         self._seen = ""
+        self._seen_on_stdout = ""
         self.pid = self._process.pid
 
     def wait_for_line(self, start: str) -> str:
         """The first line on stderr that begins so."""
-        return self._wait_for(lambda line: line.startswith(start))
+        return self._wait_for_error(lambda line: line.startswith(start))
 
     def wait_for_words(self, words: str) -> str:
         """The first line on stderr that has these words in it."""
-        return self._wait_for(lambda line: words in line)
+        return self._wait_for_error(lambda line: words in line)
 
-    def _wait_for(self, is_it: Callable[[str], bool]) -> str:
+    def wait_for_result(self, start: str) -> str:
+        """The first line on stdout that begins so."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        line, self._seen_on_stdout = _wait_for(descriptor, self._seen_on_stdout, lambda line: line.startswith(start))
+        return line
+
+    def _wait_for_error(self, is_it: Callable[[str], bool]) -> str:
         assert self._process.stderr is not None
-        deadline = time.monotonic() + PATIENCE
-        descriptor = self._process.stderr.fileno()
-        while True:
-            for line in self._seen.splitlines(keepends=True):
-                if is_it(line) and line.endswith("\n"):
-                    return line.rstrip("\n")
-            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"no such line on stderr: {self._seen}"
-            some = os.read(descriptor, 65536).decode()
-            assert some, f"the command ended: {self._seen}"
-            self._seen += some
+        line, self._seen = _wait_for(self._process.stderr.fileno(), self._seen, is_it)
+        return line
 
     def send_signal(self, number: int) -> None:
         """Sends a signal to the command."""
@@ -105,7 +104,7 @@ class Command:
     def wait(self) -> Outcome:
         """Waits for the end of the command."""
         out, err = self._process.communicate(timeout=PATIENCE)
-        return Outcome(self._process.returncode, out, self._seen + err)
+        return Outcome(self._process.returncode, self._seen_on_stdout + out, self._seen + err)
 
     def terminate(self) -> Outcome:
         """Ends the command as a service manager does."""
@@ -120,6 +119,20 @@ class Command:
             self._process.communicate(timeout=PATIENCE)
         finally:
             self._process.kill()
+
+
+def _wait_for(descriptor: int, seen: str, is_it: Callable[[str], bool]) -> tuple[str, str]:
+    """The first line that it is, and all that has been seen until then."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        for line in seen.splitlines(keepends=True):
+            if is_it(line) and line.endswith("\n"):
+                return line.rstrip("\n"), seen
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no such line: {seen}"
+        some = os.read(descriptor, 65536).decode()
+        assert some, f"the command ended: {seen}"
+        seen += some
 
 
 Start = Callable[..., Command]
