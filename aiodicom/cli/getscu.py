@@ -18,7 +18,7 @@ from aiodicom.cli.query import KeyOptions, LevelOption, Retrieval, retrieve_quer
 from aiodicom.cli.retrieving import DurabilityOption, Tally
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS, Identity
-from aiodicom.errors import AiodicomError, ContextNotAccepted, DecodeError, StatusError
+from aiodicom.errors import ContextNotAccepted, DecodeError, StatusError
 from aiodicom.services.receiving import receiving_contexts
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.services.storage import FolderStorage
@@ -133,17 +133,18 @@ async def _get(
     """One C-GET for each identifier, until one fails."""
     assert retrieval.model.get is not None
     association = await unless_stopped(stop, peer.connect(contexts=[retrieval.model.get], receives=contexts))
-    async with association:
-        for identifier in retrieval.identifiers:
-            try:
-                async with association.c_get(identifier, retrieval.model, body=store.body) as objects:
-                    await _keep(objects, store, tally, stop)
-            except (AiodicomError, OSError) as error:
-                tally.fail(error, retrieval, identifier)
-                return
-            if stop.is_set():
-                tally.interrupt()
-                return
+    with tally.failing():
+        async with association:
+            for identifier in retrieval.identifiers:
+                try:
+                    async with association.c_get(identifier, retrieval.model, body=store.body) as objects:
+                        await _keep(objects, store, tally, stop)
+                except StatusError as error:
+                    tally.refused(error, retrieval, identifier)
+                    return
+                if stop.is_set():
+                    tally.interrupt()
+                    return
 
 
 async def _keep(objects: Retrieved, store: FolderStorage, tally: Tally, stop: asyncio.Event) -> None:
@@ -160,7 +161,7 @@ async def _keep(objects: Retrieved, store: FolderStorage, tally: Tally, stop: as
             received.status = await store.keep(received)
         except OSError as error:
             received.status = aiodicom.Status.OUT_OF_RESOURCES
-            tally.refuse(error)
+            tally.not_kept(error)
         else:
             tally.keep(received)
         if objects.result is not None:

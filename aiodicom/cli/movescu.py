@@ -17,7 +17,7 @@ from aiodicom.cli.receiving import storage_support
 from aiodicom.cli.retrieving import DurabilityOption, Tally
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS, Identity
-from aiodicom.errors import AiodicomError
+from aiodicom.errors import StatusError
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.ae_titles import ae_title
@@ -97,13 +97,14 @@ def movescu(
         assert retrieval.model.move is not None
         try:
             moving = await unless_stopped(stop, peer.connect(contexts=[retrieval.model.move]))
-            async with moving:
-                if server is not None and listening_port is not None:
-                    await listen_beside(
-                        moving, server, listening_port, bind=bind, security=security, is_tls=tls_listener
-                    )
-                with tally.shown(is_quiet=verbose or debug):
-                    await _move(moving, retrieval, target, tally, stop)
+            with tally.failing():
+                async with moving:
+                    if server is not None and listening_port is not None:
+                        await listen_beside(
+                            moving, server, listening_port, bind=bind, security=security, is_tls=tls_listener
+                        )
+                    with tally.shown(is_quiet=verbose or debug):
+                        await _move(moving, retrieval, target, tally, stop)
         finally:
             if server is not None:
                 await server.drain()
@@ -122,7 +123,7 @@ def _make_server(folder: str, durability: Durability, tally: Tally) -> aiodicom.
         try:
             status = await store.keep(request)
         except OSError as error:
-            tally.refuse(error)
+            tally.not_kept(error)
             raise
         tally.keep(request)
         return status
@@ -144,7 +145,7 @@ async def _move(
         except Interrupted:
             tally.interrupt()
             return
-        except (AiodicomError, OSError) as error:
-            tally.fail(error, retrieval, identifier)
+        except StatusError as error:
+            tally.refused(error, retrieval, identifier)
             return
         tally.end(result)

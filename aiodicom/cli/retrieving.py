@@ -13,7 +13,7 @@ import typer
 
 from aiodicom.cli import output
 from aiodicom.cli.query import Retrieval, hint
-from aiodicom.errors import StatusError
+from aiodicom.errors import AiodicomError, StatusError
 from aiodicom.net.results import RetrieveResult
 from aiodicom.standard.status import Status
 from aiodicom.store.files import Durability
@@ -54,7 +54,7 @@ class Tally:
         #: of the present identifier
         self._latest: RetrieveResult | None = None
         self._statuses: list[Status] = []
-        self._has_refused = False
+        self._has_not_kept = False
         self._code = 0
 
     # --- what a progress bar shows -----------------------------------------------------------------------------------
@@ -99,10 +99,10 @@ class Tally:
                 }
             )
 
-    def refuse(self, error: OSError) -> None:
+    def not_kept(self, error: OSError) -> None:
         """An object could not be stored here. The peer counts it; why is said once."""
-        if not self._has_refused:
-            self._has_refused = True
+        if not self._has_not_kept:
+            self._has_not_kept = True
             output.note(self._command, output.explain(error))
 
     def progress(self, result: RetrieveResult) -> None:
@@ -120,18 +120,25 @@ class Tally:
         self._warning += _number(result.warning)
         self._failed_uids += result.failed_sop_instance_uids
 
-    def fail(self, error: BaseException, retrieval: Retrieval, identifier: Dataset) -> None:
-        """A retrieval has failed: says why, and what to do about it."""
+    def refused(self, error: StatusError, retrieval: Retrieval, identifier: Dataset) -> None:
+        """The peer has answered with a failure: says so, and what to do about it."""
         self._code = 1
-        advice = ""
-        if isinstance(error, StatusError):
-            if isinstance(error.response, RetrieveResult):
-                self.end(error.response)
-            if error.status == Status.MOVE_DESTINATION_UNKNOWN:
-                advice = "register the destination with its address at the peer"
-            else:
-                advice = hint(retrieval.model, retrieval.level, identifier)
+        if isinstance(error.response, RetrieveResult):
+            self.end(error.response)
+        if error.status == Status.MOVE_DESTINATION_UNKNOWN:
+            advice = "register the destination with its address at the peer"
+        else:
+            advice = hint(retrieval.model, retrieval.level, identifier)
         output.note(self._command, output.explain(error) + (f"; {advice}" if advice else ""))
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """What ends the association early is said, and does not keep anybody from the report."""
+        try:
+            yield
+        except (AiodicomError, OSError) as error:
+            self._code = 1
+            output.note(self._command, output.explain(error))
 
     def interrupt(self) -> None:
         """Somebody has asked for an end."""

@@ -192,6 +192,11 @@ class Association(Operations):
         return self.transport.address("peername")
 
     @property
+    def is_acceptor(self) -> bool:
+        """Whether the peer has requested the association."""
+        return self._protocol.machine.acceptor
+
+    @property
     def local(self) -> str:
         """Our own address."""
         return self.transport.address("sockname")

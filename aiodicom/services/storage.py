@@ -285,9 +285,10 @@ class StorageServer(Server):
 
 
 def _source_of(request: StoreRequest) -> str | None:
-    """The calling AE title, unless it is none: an association with such a one is accepted, but no file can say it."""
+    """The peer's AE title, unless it is none: an association with such a one is accepted, but no file can say it."""
+    association = request.association
     try:
-        return check_ae_title(request.association.calling_aet)
+        return check_ae_title(association.calling_aet if association.is_acceptor else association.called_aet)
     except LocalError:
         return None
 

@@ -54,6 +54,7 @@ class Engine:
             affected_sop_instance_uid=uid,
             context=SimpleNamespace(transfer_syntax=EXPLICIT),
             association=SimpleNamespace(
+                is_acceptor=True,
                 calling_aet=calling,
                 log=logging.getLogger("aiodicom").log,
                 budget=Budget(1 << 30),
