@@ -1,0 +1,159 @@
+"""`aiodicom commitscu`, with an SCP of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import aiodicom
+from aiodicom import Destination
+from aiodicom.services.storage_commitment import StorageCommitment, Transaction
+from tests.cli.conftest import Invoke, Start
+from tests.cli.objects import CT, put, put_many
+from tests.cli.serving import serving
+
+
+class Archive:
+    """Commits to everything but what `failed` says; never, when it `hangs`."""
+
+    def __init__(self, failed: Mapping[str, int] | None = None, *, hangs: bool = False, **destinations: int) -> None:
+        self.failed = failed or {}
+        self.hangs = hangs
+        self.transactions: list[Transaction] = []
+        self.destinations = {title: Destination("127.0.0.1", port) for title, port in destinations.items()}
+        #: Whether the association that has asked is to be released before the report.
+        self.waits_for_release = False
+
+    def __call__(self) -> aiodicom.Server:
+        server = aiodicom.Server(destinations=self.destinations)
+        StorageCommitment(self, retries=()).attach(server)
+        self.server = server
+        return server
+
+    async def begin(self, transaction: Transaction) -> None:
+        self.transactions.append(transaction)
+
+    async def verify(self, transaction: Transaction) -> Mapping[str, int]:
+        if self.waits_for_release:
+            await asyncio.gather(*(each.wait_closed() for each in list(self.server.associations)))
+        if self.hangs:
+            await asyncio.Event().wait()
+        return self.failed
+
+    async def end(self, transaction: Transaction) -> None:
+        pass
+
+
+def test_everything_is_committed(invoke: Invoke, tmp_path: Path) -> None:
+    put_many(tmp_path, 2)
+    (tmp_path / "note.txt").write_text("no DICOM")
+    archive = Archive()
+    with serving(archive) as served:
+        outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path)
+    assert outcome.code == 0
+    assert outcome.errors == [
+        f"aiodicom commitscu: {tmp_path / 'note.txt'}: skipped: not a DICOM file: no letters DICM at offset 128"
+    ]
+    *rows, last = outcome.out.splitlines()
+    assert rows == [
+        "Result     SOPInstanceUID  File",
+        f"committed  1.2.3.0         {tmp_path / '00000.dcm'}",
+        f"committed  1.2.3.1         {tmp_path / '00001.dcm'}",
+    ]
+    assert last.startswith("2 objects committed, 0 failed, 1 skipped: ")
+    (transaction,) = archive.transactions
+    assert [tuple(each) for each in transaction.instances] == [(CT, "1.2.3.0"), (CT, "1.2.3.1")]
+
+
+def test_some_fail(invoke: Invoke, tmp_path: Path) -> None:
+    put_many(tmp_path, 3)
+    with serving(Archive({"1.2.3.1": 0x0112, "1.2.3.2": 0x7777})) as served:
+        outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path)
+    assert (outcome.code, outcome.err) == (1, "")
+    assert "failed: no such object instance (0112H)  1.2.3.1" in outcome.out
+    assert "failed: 7777H                            1.2.3.2" in outcome.out
+    assert "1 object committed, 2 failed, 0 skipped: " in outcome.out
+
+
+def test_json_is_all_there_is_on_stdout(start: Start, tmp_path: Path) -> None:
+    put_many(tmp_path, 2)
+    with serving(Archive({"1.2.3.1": 0x0112})) as served:
+        outcome = start("commitscu", "127.0.0.1", served.port, tmp_path, "--json").wait()
+    assert (outcome.code, outcome.err) == (1, "")
+    *instances, summary = map(json.loads, outcome.out.splitlines())
+    assert instances == [
+        {
+            "event": "instance",
+            "sop_class_uid": CT,
+            "sop_instance_uid": f"1.2.3.{number}",
+            "path": str(tmp_path / f"0000{number}.dcm"),
+            "committed": not number,
+            "failure_reason": "0112" if number else None,
+        }
+        for number in range(2)
+    ]
+    assert summary.pop("seconds") > 0
+    assert summary == {"event": "summary", "committed": 1, "failed": 1, "skipped": 0, "retrieve_ae_title": None}
+
+
+def test_the_report_comes_to_a_port(invoke: Invoke, tmp_path: Path, port: int) -> None:
+    put_many(tmp_path, 2)
+    archive = Archive(ME=port)
+    archive.waits_for_release = True
+    with serving(archive) as served:
+        outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path, "-aet", "ME", "--port", port)
+    assert outcome.code == 0
+    assert outcome.errors == [f"listening on 127.0.0.1:{port}"]
+    assert "2 objects committed, 0 failed" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "listen for it with --port"),
+        (["--port", "0"], "check that the peer knows this host and port for the AE title"),
+    ],
+)
+def test_no_report(invoke: Invoke, tmp_path: Path, options: list[str], said: str) -> None:
+    put_many(tmp_path, 1)
+    with serving(Archive(hangs=True)) as served:
+        outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path, "--timeout", "0.2", *options)
+    assert (outcome.code, outcome.out) == (1, "")
+    line = outcome.errors[-1]
+    assert "no storage commitment report within 0.2 s" in line
+    assert said in line
+
+
+def test_nothing_to_ask_for(invoke: Invoke, tmp_path: Path) -> None:
+    outcome = invoke("commitscu", "127.0.0.1", "104", tmp_path)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.errors == ["aiodicom commitscu: nothing to ask for: no DICOM file was found (check the paths)"]
+
+
+def test_a_broken_file_is_not_committed(invoke: Invoke, tmp_path: Path) -> None:
+    put(tmp_path / "a", "1.2.3")
+    (tmp_path / "b").write_bytes(bytes(128) + b"DICM")
+    with serving(Archive()) as served:
+        outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path)
+    assert outcome.code == 1
+    assert f"{tmp_path / 'b'}: " in outcome.errors[0]
+    assert "1 object committed, 1 failed" in outcome.out
+
+
+def test_a_peer_without_storage_commitment(invoke: Invoke, tmp_path: Path) -> None:
+    put_many(tmp_path, 1)
+    with serving(aiodicom.Server) as served:
+        outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path)
+    assert (outcome.code, outcome.out) == (1, "")
+    (line,) = outcome.errors
+    assert "no presentation context for Storage Commitment Push Model" in line
+
+
+def test_options_that_need_a_port(invoke: Invoke, tmp_path: Path) -> None:
+    outcome = invoke("commitscu", "127.0.0.1", "104", tmp_path, "--bind", "::1")
+    assert outcome.code == 2
+    assert "'--bind': this is of no use without --port" in outcome.err
