@@ -213,7 +213,10 @@ class _Tally:
         if self._table is None:
             from aiodicom.cli.table import Column, Table
 
-            columns = [Column("Result", "Result"), Column("SOPInstanceUID", "SOPInstanceUID", is_uid=True)]
+            columns = [
+                Column("Result", "Result", is_elastic=False),
+                Column("SOPInstanceUID", "SOPInstanceUID", is_uid=True),
+            ]
             self._table = Table.on_stdout([*columns, Column("File", "File", is_uid=True)])
         self._table.add([_told(is_committed, reason), file.meta.sop_instance_uid, output.printable(file.path)])
 

@@ -108,9 +108,10 @@ def mpps(
 
     start prints the UID that the others take.
 
-    Example: aiodicom worklist ris 104 --station CT1 --json --max-results 1 | aiodicom mpps ris 104 start --item -
+    Example: aiodicom mpps ris.example.org 104 -aec RIS complete 2.25.1234 images/
 
-    Then: aiodicom mpps ris 104 complete 2.25.1234 images/
+    From a worklist: aiodicom worklist HOST PORT --station CT1 --json --max-results 1 | aiodicom mpps HOST PORT start
+    --item -
     """
     output.configure_logging(verbose, debug)
     given = parse_keys(keys or (), "'-k'", is_matched=False)

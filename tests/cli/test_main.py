@@ -141,9 +141,3 @@ def test_a_command_imports_no_other_and_nothing_it_does_not_need(command: str) -
 def test_every_command_is_loaded_for_completion() -> None:
     names = {command.name for command in make_app().registered_commands}
     assert names == set(COMMANDS)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example(command: str) -> None:
-    shown = CliRunner().invoke(make_app(), [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
-    assert f"Example: aiodicom {command} " in shown or f"| aiodicom {command} " in shown

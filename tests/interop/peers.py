@@ -105,15 +105,15 @@ def _association_profile(storage: Collection[tuple[str, str]]) -> str:
 @contextlib.contextmanager
 def dcmqrscp(
     folder: Path,
-    storage: Collection[tuple[str, str]],
+    storage: Collection[tuple[str, str]] | None,
     *options: str,
     destinations: Mapping[str, int] | None = None,
     nodelay: bool = True,
 ) -> Iterator[Running]:
     """DCMTK's archive with one storage area, AE title ARCHIVE.
 
-    `storage`: the SOP classes with transfer syntaxes that it takes and passes on. `destinations` of C-MOVE: AE titles
-    and their ports.
+    `storage`: the SOP classes with transfer syntaxes that it takes and passes on; None leaves it its own, uncompressed,
+    with the roles that C-GET needs. `destinations` of C-MOVE: AE titles and their ports.
     """
     port = free_port()
     area = folder / "ARCHIVE"
@@ -126,9 +126,11 @@ def dcmqrscp(
         "VendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\nARCHIVE {area} RW (1000, 1024mb) ANY\nAETable END\n"
     )
-    profile = folder / "associations.cfg"
-    profile.write_text(_association_profile(storage))
-    files = ["-c", os.fspath(configuration), "-xf", os.fspath(profile), "IN", "OUT"]
+    files = ["-c", os.fspath(configuration)]
+    if storage is not None:
+        profile = folder / "associations.cfg"
+        profile.write_text(_association_profile(storage))
+        files += ["-xf", os.fspath(profile), "IN", "OUT"]
     with running(
         [dcmtk("dcmqrscp"), *files, *options],
         port,
