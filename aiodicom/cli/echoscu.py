@@ -7,14 +7,15 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import aiodicom
 from aiodicom.cli import options, output
+from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.runner import run
-from aiodicom.cli.security import ClientTLS, Identity, connecting
+from aiodicom.cli.security import ClientTLS, Identity
 from aiodicom.errors import AiodicomError
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.services.stopping import Interrupted, unless_stopped
@@ -29,17 +30,12 @@ _COMMAND = "echoscu"
 def echoscu(
     host: options.Host,
     port: options.Port,
-    calling_aet: options.CallingAet = "AIODICOM",
-    called_aet: options.CalledAet = "ANY-SCP",
     repeat: Annotated[
         int, typer.Option("--repeat", metavar="N", min=1, help="C-ECHO requests on each association.")
     ] = 1,
     associations: options.Associations = 1,
     window: options.Window = 1,
-    connect_timeout: options.ConnectTimeout = 15,
-    acse_timeout: options.AcseTimeout = 30,
-    dimse_timeout: options.DimseTimeout = 60,
-    local_address: options.LocalAddress = None,
+    associating: AssociationOptions = AssociationOptions(),  # noqa: B008 (immutable)
     security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
     identity: Identity = Identity(),  # noqa: B008 (immutable)
     as_json: options.Json = False,
@@ -53,28 +49,12 @@ def echoscu(
     With TLS: aiodicom echoscu pacs.example.org 2762 -aec PACS --tls --ca ca.pem --cert me.pem --key me.key
     """
     output.configure_logging(verbose, debug)
-    timeouts = aiodicom.Timeouts(
-        connect=options.timeout(connect_timeout),
-        acse=options.timeout(acse_timeout),
-        dimse=options.timeout(dimse_timeout),
-    )
     tally = _Tally()
 
-    async def one_association(stop: asyncio.Event, more: dict[str, Any]) -> None:
+    async def one_association(stop: asyncio.Event, peer: Peer) -> None:
         left = iter(range(repeat))
         try:
-            association = await unless_stopped(
-                stop,
-                aiodicom.connect(
-                    host,
-                    port,
-                    calling_aet=calling_aet,
-                    called_aet=called_aet,
-                    window=window,
-                    timeouts=timeouts,
-                    **more,
-                ),
-            )
+            association = await unless_stopped(stop, peer.connect(window=window))
             tally.opened += 1
             async with association:
                 await asyncio.gather(*(tally.echo(association, left, stop) for _ in range(min(window, repeat))))
@@ -85,11 +65,11 @@ def echoscu(
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(associations)
-        more = connecting(local_address, security, identity)
+        peer = Peer(host, port, associating, security, identity)
         begun = perf_counter()
-        await asyncio.gather(*(one_association(stop, more) for _ in range(associations)))
+        await asyncio.gather(*(one_association(stop, peer) for _ in range(associations)))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return tally.report(f"{called_aet} at {address}", perf_counter() - begun, as_json)
+        return tally.report(f"{peer.called_aet} at {address}", perf_counter() - begun, as_json)
 
     run(_COMMAND, work)
 

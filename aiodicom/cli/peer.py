@@ -7,7 +7,7 @@ from typing import Any
 
 import aiodicom
 from aiodicom.cli import options
-from aiodicom.cli.security import ClientTLS, Identity, connecting
+from aiodicom.cli.security import ClientTLS, Identity
 from aiodicom.net.connect import Connecting
 
 __all__ = ["AssociationOptions", "Peer"]
@@ -45,7 +45,10 @@ class Peer:
                 acse=options.timeout(association.acse_timeout),
                 dimse=options.timeout(association.dimse_timeout),
             ),
-            **connecting(association.local_address, security, identity),
+            "local_addr": None if association.local_address is None else (association.local_address, 0),
+            "ssl": security.context(),
+            "server_hostname": security.server_name,
+            "user_identity": identity.user_identity(),
         }
 
     def connect(self, **more: Any) -> Connecting:

@@ -9,7 +9,7 @@ import ssl
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ from aiodicom.errors import LocalError
 from aiodicom.net.tls import ServerContext
 from aiodicom.ul.pdu import UserIdentityType
 
-__all__ = ["ClientTLS", "Identity", "ServerTLS", "TLSProfileOption", "Verify", "connecting"]
+__all__ = ["ClientTLS", "Identity", "ServerTLS", "TLSProfileOption", "Verify"]
 
 #: Bytes that a field of the user identity has room for: its length is two bytes.
 _MOST = 0xFFFF
@@ -245,16 +245,6 @@ class Identity:
         if max(len(primary), len(secondary)) > _MOST:
             raise LocalError(f"a user identity of {max(len(primary), len(secondary)):,} bytes is longer than {_MOST:,}")
         return aiodicom.UserIdentity(kind, self.positive_response, primary, secondary)
-
-
-def connecting(local_address: str | None, security: ClientTLS, identity: Identity) -> dict[str, Any]:
-    """What these options are as keywords of `aiodicom.connect`. Raises `LocalError` or `OSError` for their files."""
-    return {
-        "local_addr": None if local_address is None else (local_address, 0),
-        "ssl": security.context(),
-        "server_hostname": security.server_name,
-        "user_identity": identity.user_identity(),
-    }
 
 
 def _secret(path: Path | None) -> bytes | None:

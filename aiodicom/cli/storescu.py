@@ -13,8 +13,9 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options, output
+from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.runner import run
-from aiodicom.cli.security import ClientTLS, Identity, connecting
+from aiodicom.cli.security import ClientTLS, Identity
 from aiodicom.errors import StatusError
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.sources import KnownFile
@@ -36,15 +37,9 @@ def storescu(
         list[Path],
         typer.Argument(metavar="PATH...", exists=True, show_default=False, help="DICOM files, or folders of them."),
     ],
-    calling_aet: options.CallingAet = "AIODICOM",
-    called_aet: options.CalledAet = "ANY-SCP",
     associations: options.AssociationsOrAuto = "1",
     window: options.WindowOrAuto = "auto",
-    max_pdu: options.MaxPdu = 131072,
-    connect_timeout: options.ConnectTimeout = 15,
-    acse_timeout: options.AcseTimeout = 30,
-    dimse_timeout: options.DimseTimeout = 60,
-    local_address: options.LocalAddress = None,
+    associating: AssociationOptions = AssociationOptions(),  # noqa: B008 (immutable)
     security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
     identity: Identity = Identity(),  # noqa: B008 (immutable)
     as_json: options.Json = False,
@@ -63,27 +58,12 @@ def storescu(
     output.configure_logging(verbose, debug)
     side_by_side = options.choice(associations)
     outstanding = options.choice(window)
-    timeouts = aiodicom.Timeouts(
-        connect=options.timeout(connect_timeout),
-        acse=options.timeout(acse_timeout),
-        dimse=options.timeout(dimse_timeout),
-    )
 
     async def work(stop: asyncio.Event) -> int:
-        more = connecting(local_address, security, identity)
+        peer = Peer(host, port, associating, security, identity)
 
         async def connect(contexts: Sequence[tuple[str, Sequence[str]]]) -> aiodicom.Association:
-            return await aiodicom.connect(
-                host,
-                port,
-                calling_aet=calling_aet,
-                called_aet=called_aet,
-                contexts=contexts,
-                max_pdu=max_pdu,
-                window=MOST_WINDOW if outstanding == "auto" else outstanding,
-                timeouts=timeouts,
-                **more,
-            )
+            return await peer.connect(contexts=contexts, window=MOST_WINDOW if outstanding == "auto" else outstanding)
 
         allow_descriptors(MOST_ASSOCIATIONS if side_by_side == "auto" else side_by_side)
         tally = _Tally()

@@ -6,28 +6,23 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import aiodicom
-from aiodicom.dimse.messages import Request
 from tests.cli.conftest import PATIENCE
 
 
-class Served:
+class Served(NamedTuple):
     """A server that listens."""
 
-    def __init__(self, server: aiodicom.Server, port: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.server = server
-        self.port = port
-        self._loop = loop
-
-    def call(self, function: Callable[[], object]) -> None:
-        """Calls a function on the server's loop."""
-        self._loop.call_soon_threadsafe(function)
+    port: int
 
 
 @contextmanager
-def serving(make: Callable[[], aiodicom.Server]) -> Iterator[Served]:
-    """Runs the server that `make` gives, called on the loop, on a free port of loopback; drained at the end."""
+def serving(make: Callable[[], aiodicom.Server], **options: Any) -> Iterator[Served]:
+    """Runs the server that `make` gives, called on the loop, on a free port of loopback, with these options of
+    `Server.listen`; drained at the end.
+    """
     ready = threading.Event()
     served: list[Served] = []
     stop: list[Callable[[], None]] = []
@@ -36,9 +31,9 @@ def serving(make: Callable[[], aiodicom.Server]) -> Iterator[Served]:
         server = make()
         end = asyncio.Event()
         loop = asyncio.get_running_loop()
-        listening = await server.listen("127.0.0.1", 0)
+        listening = await server.listen("127.0.0.1", 0, **options)
         stop.append(lambda: loop.call_soon_threadsafe(end.set))
-        served.append(Served(server, listening.port, loop))
+        served.append(Served(listening.port))
         ready.set()
         await end.wait()
         await server.drain(5)
@@ -58,7 +53,6 @@ class Asked:
     """Remembers what a server was asked, and how its associations were proposed."""
 
     def __init__(self) -> None:
-        self.requests: list[Request] = []
         self.identifiers: list[aiodicom.Dataset] = []
         self.proposals: list[list[tuple[str, tuple[str, ...]]]] = []
         self.titles: list[tuple[str, str]] = []

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import aiodicom
 from aiodicom import Dataset, Destination, MoveRequest, SubOperation
 from aiodicom.standard.models import StudyRoot
+from tests.certificates import Authority
 from tests.cli.conftest import PATIENCE, Invoke, Start
 from tests.cli.objects import EXPLICIT, put_many
 from tests.cli.serving import Asked, serving
@@ -23,12 +25,14 @@ from tests.cli.serving import Asked, serving
 class Archive(Asked):
     """A server that sends what it is given where a C-MOVE says."""
 
-    def __init__(self, *sources: Any, is_endless: bool = False, **destinations: int) -> None:
+    def __init__(
+        self, *sources: Any, is_endless: bool = False, ssl: SSLContext | None = None, **destinations: int
+    ) -> None:
         super().__init__()
         self.sources = sources
         self.is_endless = is_endless
         self.cancelled = threading.Event()
-        self.destinations = {title: Destination("127.0.0.1", port) for title, port in destinations.items()}
+        self.destinations = {title: Destination("127.0.0.1", port, ssl=ssl) for title, port in destinations.items()}
 
     def __call__(self) -> aiodicom.Server:
         server = aiodicom.Server(pending_interval=0, destinations=self.destinations)
@@ -93,6 +97,20 @@ def test_json_is_all_there_is_on_stdout(start: Start, tmp_path: Path, port: int)
         2,
         ["0000"],
     )
+
+
+def test_both_ways_with_tls(invoke: Invoke, tmp_path: Path, port: int) -> None:
+    put_many(tmp_path / "sent", 2)
+    authority = Authority(tmp_path / "authority")
+    theirs, ours = authority.issue("pacs", "127.0.0.1"), authority.issue("ours", "127.0.0.1")
+    client = aiodicom.tls_client_context(ca=authority.path, cert=theirs.cert, key=theirs.key)
+    server = aiodicom.tls_server_context(ca=authority.path, cert=theirs.cert, key=theirs.key)
+    options = ("--tls", "--ca", authority.path, "--cert", ours.cert, "--key", ours.key)
+    with serving(Archive(*(tmp_path / "sent").iterdir(), ssl=client, AIODICOM=port), ssl=server) as served:
+        arguments = ("--port", port, "-k", "StudyInstanceUID=1.2", "-od", tmp_path / "got", *options)
+        outcome = invoke("movescu", "127.0.0.1", served.port, *arguments, "--tls-listener")
+    assert (outcome.code, outcome.errors) == (0, [f"listening on 127.0.0.1:{port}"])
+    assert outcome.out.startswith("2 objects received")
 
 
 def test_an_unknown_destination(invoke: Invoke, tmp_path: Path) -> None:
