@@ -78,7 +78,7 @@ async def find(
     except BrokenPipeError:
         output.stdout_is_gone()
     if shown.is_cut and sys.stdout.isatty():
-        output.note(command, "what ends in … did not fit: --list or --json shows it in full")
+        output.note(command, "what has a … did not fit: --list or --json shows it in full")
     return code
 
 

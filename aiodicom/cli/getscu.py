@@ -14,7 +14,7 @@ from aiodicom.cli import options, output
 from aiodicom.cli.listening import check_folder
 from aiodicom.cli.models import ModelOptions
 from aiodicom.cli.peer import AssociationOptions, Peer
-from aiodicom.cli.query import KeyOptions, LevelOption, Retrieval, retrieve_query
+from aiodicom.cli.query import LevelOption, Retrieval, RetrievalKeyOptions, retrieve_query
 from aiodicom.cli.retrieving import DurabilityOption, Tally
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS, Identity
@@ -42,7 +42,7 @@ def getscu(
     port: options.Port,
     models: ModelOptions = ModelOptions(),  # noqa: B008 (immutable)
     level: LevelOption = None,
-    keys: KeyOptions = KeyOptions(),  # noqa: B008 (immutable)
+    keys: RetrievalKeyOptions = RetrievalKeyOptions(),  # noqa: B008 (immutable)
     folder: Annotated[
         str, typer.Option("-od", metavar="DIR", help="Where the files go, as DIR/SOPInstanceUID.dcm; made if missing.")
     ] = ".",
@@ -65,8 +65,6 @@ def getscu(
     debug: options.Debug = False,
 ) -> None:
     """Get objects from a peer, which sends them on the same association: nothing has to reach us.
-
-    The keys are those that name what to get: StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID.
 
     Example: aiodicom getscu pacs.example.org 104 -aec PACS -k StudyInstanceUID=1.2.3 -od study
 

@@ -12,7 +12,7 @@ from aiodicom.cli import options, output
 from aiodicom.cli.listening import Bind, ListeningPort, TLSListener, check_folder, listen_beside
 from aiodicom.cli.models import ModelOptions
 from aiodicom.cli.peer import AssociationOptions, Peer
-from aiodicom.cli.query import KeyOptions, LevelOption, Retrieval, retrieve_query
+from aiodicom.cli.query import LevelOption, Retrieval, RetrievalKeyOptions, retrieve_query
 from aiodicom.cli.receiving import storage_support
 from aiodicom.cli.retrieving import DurabilityOption, Tally
 from aiodicom.cli.runner import run
@@ -41,7 +41,7 @@ def movescu(
     port: options.Port,
     models: ModelOptions = ModelOptions(),  # noqa: B008 (immutable)
     level: LevelOption = None,
-    keys: KeyOptions = KeyOptions(),  # noqa: B008 (immutable)
+    keys: RetrievalKeyOptions = RetrievalKeyOptions(),  # noqa: B008 (immutable)
     destination: Annotated[
         str | None,
         typer.Option(
@@ -73,8 +73,6 @@ def movescu(
     debug: options.Debug = False,
 ) -> None:
     """Have a peer send objects to an AE; with --port, to this command, which receives them.
-
-    The keys are those that name what to move: StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID.
 
     Example: aiodicom movescu pacs.example.org 104 -aec PACS --dest WORKSTATION -k StudyInstanceUID=1.2.3
 

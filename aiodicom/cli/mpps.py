@@ -110,8 +110,7 @@ def mpps(
 
     Example: aiodicom mpps ris.example.org 104 -aec RIS complete 2.25.1234 images/
 
-    From a worklist: aiodicom worklist HOST PORT --station CT1 --json --max-results 1 | aiodicom mpps HOST PORT start
-    --item -
+    From a worklist: aiodicom worklist HOST PORT --json --max-results 1 | aiodicom mpps HOST PORT start --item -
     """
     output.configure_logging(verbose, debug)
     given = parse_keys(keys or (), "'-k'", is_matched=False)

@@ -32,6 +32,7 @@ __all__ = [
     "LevelOption",
     "Query",
     "Retrieval",
+    "RetrievalKeyOptions",
     "declare_characters",
     "find_query",
     "hint",
@@ -69,28 +70,6 @@ _UPS_RETURNED: Final = (
 )
 
 
-_Keys = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-k",
-        "--key",
-        metavar="KEY[=VALUE]",
-        show_default=False,
-        help="What to match, or, without a value, to have returned: a keyword or a tag, what is in a sequence behind "
-        "SEQUENCE[0]. and several values with backslashes between them; can be repeated.",
-    ),
-]
-_QueryFile = Annotated[
-    str | None,
-    typer.Option(
-        "--query",
-        metavar="FILE",
-        show_default=False,
-        help="Take keys from this DICOM or JSON file, too (- is stdin); those of -k come first.",
-    ),
-]
-
-
 def _level(value: str | None) -> str | None:
     return None if value is None else value.upper()
 
@@ -111,12 +90,56 @@ LevelOption = Annotated[
 class KeyOptions:
     """The keys of a query."""
 
-    keys: _Keys = None
-    query: _QueryFile = None
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-k",
+            "--key",
+            metavar="KEY[=VALUE]",
+            show_default=False,
+            help="What to match, or, without a value, to have returned: a keyword or a tag, what is in a sequence "
+            "behind SEQUENCE[0]. and several values with backslashes between them; can be repeated.",
+        ),
+    ] = None
+    query: Annotated[
+        str | None,
+        typer.Option(
+            "--query",
+            metavar="FILE",
+            show_default=False,
+            help="Take the query from this DICOM or JSON file (- is stdin); -k changes it.",
+        ),
+    ] = None
 
     def parsed(self) -> list[Key]:
         """The keys of -k. Raises `typer.BadParameter`."""
         return parse_keys(self.keys or (), "'-k'")
+
+
+@dataclass(frozen=True)
+class RetrievalKeyOptions(KeyOptions):
+    """The keys of a retrieval."""
+
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-k",
+            "--key",
+            metavar="KEY=VALUE",
+            show_default=False,
+            help="What to retrieve: StudyInstanceUID=..., and SeriesInstanceUID=... and SOPInstanceUID=... for less; "
+            "several values with backslashes between them; can be repeated.",
+        ),
+    ] = None
+    query: Annotated[
+        str | None,
+        typer.Option(
+            "--query",
+            metavar="FILE",
+            show_default=False,
+            help="Take it from this DICOM or JSON file (- is stdin): each match of findscu --json is retrieved.",
+        ),
+    ] = None
 
 
 def parse_keys(texts: Iterable[str], option: str, *, is_matched: bool = True) -> list[Key]:
