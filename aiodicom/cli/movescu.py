@@ -144,6 +144,6 @@ async def _move(
             tally.interrupt()
             return
         except StatusError as error:
-            tally.refused(error, retrieval, identifier)
+            tally.refused(error, retrieval, identifier, destination=destination)
             return
         tally.end(result)

@@ -120,15 +120,16 @@ class Tally:
         self._warning += _number(result.warning)
         self._failed_uids += result.failed_sop_instance_uids
 
-    def refused(self, error: StatusError, retrieval: Retrieval, identifier: Dataset) -> None:
+    def refused(
+        self, error: StatusError, retrieval: Retrieval, identifier: Dataset, *, destination: str | None = None
+    ) -> None:
         """The peer has answered with a failure: says so, and what to do about it."""
         self._code = 1
         if isinstance(error.response, RetrieveResult):
             self.end(error.response)
-        if error.status == Status.MOVE_DESTINATION_UNKNOWN:
-            advice = "register the destination with its address at the peer"
-        else:
-            advice = hint(retrieval.model, retrieval.level, identifier)
+        advice = hint(retrieval.model, retrieval.level, identifier)
+        if destination and (not advice or error.status == Status.MOVE_DESTINATION_UNKNOWN):
+            advice = f"check that the peer knows the AE title {destination}, and reaches the address that it has for it"
         output.note(self._command, output.explain(error) + (f"; {advice}" if advice else ""))
 
     @contextmanager

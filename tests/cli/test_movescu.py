@@ -119,7 +119,7 @@ def test_an_unknown_destination(invoke: Invoke, tmp_path: Path) -> None:
     assert (outcome.code, outcome.out) == (1, "")
     (line,) = outcome.errors
     assert "status A801H" in line
-    assert line.endswith("; register the destination with its address at the peer")
+    assert line.endswith("; check that the peer knows the AE title NOBODY, and reaches the address that it has for it")
 
 
 def test_some_fail(invoke: Invoke, tmp_path: Path, port: int) -> None:
