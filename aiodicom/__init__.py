@@ -60,7 +60,9 @@ if TYPE_CHECKING:
     from aiodicom.services.levels import Query
     from aiodicom.services.matching import Keys
     from aiodicom.services.mpps import PerformedProcedureStep, PerformedProcedureSteps, mpps
+    from aiodicom.services.performed import performed_series, scheduled_step
     from aiodicom.services.query_retrieve import QueryRetrieve
+    from aiodicom.services.receiving import receiving_contexts
     from aiodicom.services.storage_commitment import (
         Commitment,
         CommitmentArchive,
@@ -211,8 +213,11 @@ _MODULES = {
     "find_studies": "aiodicom.services.finding",
     "from_pydicom": "aiodicom.dataset.interop",
     "mpps": "aiodicom.services.mpps",
+    "performed_series": "aiodicom.services.performed",
+    "receiving_contexts": "aiodicom.services.receiving",
     "request_commitment": "aiodicom.services.storage_commitment",
     "run": "aiodicom.net.run",
+    "scheduled_step": "aiodicom.services.performed",
     "serve": "aiodicom.net.serve",
     "tls_client_context": "aiodicom.net.tls",
     "tls_server_context": "aiodicom.net.tls",
@@ -325,8 +330,11 @@ __all__ = [
     "find_studies",
     "from_pydicom",
     "mpps",
+    "performed_series",
+    "receiving_contexts",
     "request_commitment",
     "run",
+    "scheduled_step",
     "serve",
     "tls_client_context",
     "tls_server_context",

@@ -219,7 +219,7 @@ def _series(paths: Sequence[Path]) -> list[aiodicom.Dataset]:
     files = []
     for found in scan(map(str, paths)):
         if isinstance(found, KnownFile):
-            files.append(found)
+            files.append(found.path)
         elif found.broken:
             raise LocalError(f"{found.path}: {found.reason}")
         else:

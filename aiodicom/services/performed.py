@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from aiodicom.dataset import Dataset
 from aiodicom.part10.reader import dcmread
 from aiodicom.standard.sop_classes import sop_class
 from aiodicom.standard.uids import generate_uid
-
-if TYPE_CHECKING:
-    from aiodicom.net.sources import KnownFile
 
 __all__ = ["DISCONTINUATION_REASONS", "discontinuation_reason", "performed_series", "scheduled_step"]
 
@@ -38,9 +36,11 @@ DISCONTINUATION_REASONS: Final[Mapping[str, str]] = {
 _PATIENT: Final = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 _REQUEST: Final = ("AccessionNumber", "RequestedProcedureID", "RequestedProcedureDescription")
 _SCHEDULED: Final = ("ScheduledProcedureStepID", "ScheduledProcedureStepDescription")
-#: Sequences of an item, and what of them is repeated; the first ones are at its top level.
+#: What of the items of sequences is repeated.
 _REFERENCED: Final = ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID")
 _CODE: Final = ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
+#: Nothing behind Series Instance UID is looked at.
+_BEHIND_SERIES: Final = 0x0020000F
 
 
 def scheduled_step(item: Dataset | None = None) -> Dataset:
@@ -90,14 +90,14 @@ def _present(source: Dataset, keywords: Iterable[str]) -> dict[str, Any]:
     return {keyword: value for keyword in keywords if (value := source.get(keyword))}
 
 
-def performed_series(files: Iterable[KnownFile]) -> list[Dataset]:
-    """Items of Performed Series Sequence (0040,0340) for the objects in these files, in the order of the files.
+def performed_series(files: Iterable[str | os.PathLike[str]]) -> list[Dataset]:
+    """Items of Performed Series Sequence (0040,0340) for the objects in these DICOM files, in the order of the files.
 
     Blocks: the head of each file is read. Raises OSError, and `DecodeError` for what is no data set.
     """
     found: dict[str, Dataset] = {}
     for file in files:
-        head = dcmread(file.path, stop_before=0x0020000F)
+        head = dcmread(file, stop_before=_BEHIND_SERIES)
         if head.truncated is not None:
             raise head.truncated
         uid = str(head.get("SeriesInstanceUID") or "")
@@ -114,11 +114,15 @@ def performed_series(files: Iterable[KnownFile]) -> list[Dataset]:
                 ReferencedImageSequence=[],
                 ReferencedNonImageCompositeSOPInstanceSequence=[],
             )
-        known = sop_class(file.meta.sop_class_uid)
+        sop_class_uid = str(head.get("SOPClassUID") or "")
+        known = sop_class(sop_class_uid)
         is_image = known is not None and "Image" in known.keyword
         sequence = "ReferencedImageSequence" if is_image else "ReferencedNonImageCompositeSOPInstanceSequence"
         series[sequence].value.append(
-            Dataset(ReferencedSOPClassUID=file.meta.sop_class_uid, ReferencedSOPInstanceUID=file.meta.sop_instance_uid)
+            Dataset(
+                ReferencedSOPClassUID=sop_class_uid,
+                ReferencedSOPInstanceUID=str(head.get("SOPInstanceUID") or ""),
+            )
         )
     return list(found.values())
 
