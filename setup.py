@@ -55,6 +55,8 @@ extensions = [
     extension("aiodicom.dimse._exchange", "exchange.pyx"),
     extension("aiodicom.net._steps", "steps.pyx"),
     extension("aiodicom.net._transport", "transport.pyx"),
+    extension("aiodicom.pixels._pixels", "pixels.pyx"),
+    extension("aiodicom.pixels._rle", "rle.pyx"),
     extension("aiodicom.store._files", "files.pyx"),
     extension("aiodicom.store._writers", "writers.pyx"),
     extension("aiodicom.ul._pdu", "pdu.pyx"),

@@ -3,7 +3,8 @@
 AiodicomError
 ├── LocalError                      the caller's mistake; nothing was sent
 │   ├── ContextNotAccepted          no accepted presentation context fits the operation
-│   └── AssociationClosed           the association had ended before the call
+│   ├── AssociationClosed           the association had ended before the call
+│   └── CodecMissing                nothing here decodes or encodes that transfer syntax: what to install
 ├── RemoteError                     what the peer, or the way to it, did
 │   ├── ConnectFailed               no transport connection
 │   │   └── TLSHandshakeFailed      no TLS on it, or the peer refused our certificate: alert
@@ -16,6 +17,7 @@ AiodicomError
 │   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
 ├── OperationRefused                raised by a handler: the status to answer with
 └── DecodeError                     malformed DICOM data: offset, tag path, reason
+    └── PixelDataError              pixel data that cannot be what the data set says: frame, reason
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ __all__ = [
     "AssociationAborted",
     "AssociationClosed",
     "AssociationRejected",
+    "CodecMissing",
     "ConnectFailed",
     "ConnectionLost",
     "ContextNotAccepted",
@@ -33,6 +36,7 @@ __all__ = [
     "IdentityNotConfirmed",
     "LocalError",
     "OperationRefused",
+    "PixelDataError",
     "ProtocolViolation",
     "RemoteError",
     "StatusError",
@@ -62,6 +66,19 @@ class ContextNotAccepted(LocalError):
 
 class AssociationClosed(LocalError):
     """The association had been released, aborted or closed before the call."""
+
+
+class CodecMissing(LocalError):
+    """Nothing here decodes, or encodes, the pixel data of a transfer syntax.
+
+    Attributes: ``transfer_syntax`` (UID), ``extra`` (the extra of this package that brings what is missing, such as
+    ``"pixels"``; None where none does).
+    """
+
+    def __init__(self, transfer_syntax: str, message: str, extra: str | None = None) -> None:
+        super().__init__(message)
+        self.transfer_syntax = transfer_syntax
+        self.extra = extra
 
 
 class RemoteError(AiodicomError):
@@ -213,3 +230,16 @@ class DecodeError(AiodicomError):
         self.reason = reason
         self.offset = offset
         self.path = path
+
+
+class PixelDataError(DecodeError):
+    """Pixel data that cannot be what the data set says of it: too short, too large, corrupt, at odds with group 0028.
+
+    Attributes: ``reason``, ``frame`` (as in ``data_set.frames[frame]``, from 0; None where all frames are concerned).
+    """
+
+    def __init__(self, reason: str, frame: int | None = None) -> None:
+        super().__init__(reason)
+        self.frame = frame
+        if frame is not None:
+            self.args = (f"frames[{frame}]: {reason}",)

@@ -102,6 +102,14 @@ cdef class DataElement:
             return self.owner.raw_of(self.element)
         return memoryview(encode_alone(self))
 
+    def raw_part(self, uint64_t start, uint64_t length):
+        """``raw[start:start + length]``; of a value that is still in its file, nothing else is read."""
+        cdef uint64_t left
+        if self.element == NULL or not self.element.flags & FLAG_DEFERRED:
+            return self.raw[start:start + length]
+        left = self.element.length - min(start, <uint64_t>self.element.length)
+        return memoryview(self.owner.source.read_deferred(self.element.offset + start, min(length, left)))
+
     @property
     def text(self):
         """A text value as one string with its backslashes, in the data set's character sets; None for other VRs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
 from copy import deepcopy
-from typing import Any, BinaryIO, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias
 
 from aiodicom.dataset._dataset import (
     Core,
@@ -17,10 +17,14 @@ from aiodicom.dataset._dataset import (
     set_item_type,
     to_tag,
 )
+from aiodicom.dataset.provided import provided
 from aiodicom.dataset.stored import StoredFile
 from aiodicom.dataset.transfer import BEGINNING, TransferSyntax, deflate, encoding_of, inflate
 from aiodicom.dataset.values import UID, Tag
 from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
+
+if TYPE_CHECKING:
+    from aiodicom.pixels.frames import Frames
 
 __all__ = ["Dataset", "Key", "PrivateBlock"]
 
@@ -472,6 +476,18 @@ class Dataset(Core):
                 for number, item in enumerate(element.value):
                     yield f"{indent}  item {number}"
                     yield from item._lines(f"{indent}    ")
+
+    # Pixel data
+
+    @property
+    def frames(self) -> Frames:
+        """The frames of the pixel data, each read and decoded when it is asked for.
+
+        What group 0028 says is looked at each time: keep the sequence for a loop. Raises
+        `aiodicom.errors.PixelDataError` where that cannot be, or there is no pixel data.
+        """
+        frames: Frames = provided("aiodicom.pixels.frames", "Frames")(self)
+        return frames
 
     # Other forms
 

@@ -1,0 +1,6 @@
+from _typeshed import ReadableBuffer, WriteableBuffer
+
+def decode(
+    data: ReadableBuffer, target: WriteableBuffer, rows: int, columns: int, samples: int, width: int
+) -> None: ...
+def encode(source: ReadableBuffer, rows: int, columns: int, samples: int, width: int) -> bytes: ...

@@ -1,0 +1,122 @@
+"""JPEG 2000 (PS3.5 8.2.4, A.4.4) and High-Throughput JPEG 2000 (PS3.5 8.2.14, A.4.10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .codec import (
+    Array,
+    Codec,
+    Decoded,
+    Encoded,
+    check_header,
+    conform,
+    library,
+    library_decodes,
+    needed_bits,
+    refuse_widths,
+    upright,
+)
+from .codestream import Header, begins, codestream, read_header
+
+if TYPE_CHECKING:
+    from aiodicom.pixels.description import Description
+    from aiodicom.pixels.encapsulation import Buffer
+
+__all__ = ["HTJ2K", "JPEG2000", "JPEG2000Part2"]
+
+
+class JPEG2000(Codec):
+    """`quality` of the lossy one is the peak signal-to-noise ratio in dB. RGB becomes YBR_RCT, or YBR_ICT with loss."""
+
+    default_quality = 60
+
+    def __init__(self, transfer_syntax: str, *, lossless: bool) -> None:
+        self.transfer_syntax = transfer_syntax
+        self.lossless = lossless
+
+    def decode(self, data: Buffer, description: Description) -> Decoded:
+        stream = codestream(data)
+        header = read_header(stream)
+        check_header("JPEG 2000", description, header.rows, header.columns, header.components, header.precision)
+        array = library_decodes("JPEG 2000", self._decode, stream, header)
+        return Decoded(conform(array, description), self._colour(description))
+
+    def _decode(self, stream: Buffer, header: Header) -> Array:
+        decoded: Array = library(self.transfer_syntax).jpeg2k_decode(stream, numthreads=1)
+        return decoded
+
+    def _colour(self, description: Description) -> str:
+        """The library undoes a transformation of colour where the codestream has one (PS3.5 8.2.4)."""
+        declared = description.photometric_interpretation
+        return "RGB" if declared in ("YBR_ICT", "YBR_RCT") else upright(declared)
+
+    def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
+        refuse_widths("JPEG 2000", description, 8, 16)
+        transformed = description.photometric_interpretation == "RGB"
+        options: dict[str, Any] = {"codecformat": "J2K", "mct": transformed, "numthreads": 1}
+        level = 0.0
+        if self.lossless:
+            options.update(reversible=True, bitspersample=needed_bits(cells, description))
+        else:
+            level = self.default_quality if quality is None else quality
+            if not 0 < level <= 200:
+                raise ValueError(f"the quality of JPEG 2000 is a ratio in dB, up to 200, not {level:g}")
+            options.update(reversible=False, bitspersample=description.bits_stored)
+        data = library(self.transfer_syntax).jpeg2k_encode(cells, level, **options)
+        interpretation = description.photometric_interpretation
+        if transformed:
+            interpretation = "YBR_RCT" if self.lossless else "YBR_ICT"
+        return Encoded(data, upright(interpretation))
+
+    begins = staticmethod(begins)
+
+
+class JPEG2000Part2(JPEG2000):
+    """Part 2, with transformations over components (PS3.5 8.2.4.1): decoded as far as the library has them."""
+
+    def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
+        raise ValueError("JPEG 2000 Part 2 is decoded only")
+
+
+class HTJ2K(JPEG2000):
+    """`quality` of the lossy one is the quantization step, as a part of the range of samples: less is better.
+
+    With `rpcl`, resolutions come first and can be found by markers (PS3.5 A.4.10).
+    """
+
+    default_quality = 1 / 4096
+
+    def __init__(self, transfer_syntax: str, *, lossless: bool, rpcl: bool = False) -> None:
+        super().__init__(transfer_syntax, lossless=lossless)
+        self.rpcl = rpcl
+
+    def _decode(self, stream: Buffer, header: Header) -> Array:
+        decoded: Array = library(self.transfer_syntax).htj2k_decode(stream)
+        return decoded
+
+    def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
+        refuse_widths("HTJ2K", description, 8, 16)
+        transformed = description.photometric_interpretation == "RGB"
+        encode = library(self.transfer_syntax).htj2k_encode
+        options: dict[str, Any] = {"rgb": transformed, "tlm": True, "resolutions": _levels(description)}
+        if self.rpcl:
+            options["tilepart"] = library(self.transfer_syntax).HTJ2K.TILEPART.RESOLUTIONS
+        interpretation = upright(description.photometric_interpretation)
+        if self.lossless:
+            data = encode(cells, reversible=True, **options)
+            return Encoded(data, "YBR_RCT" if transformed else interpretation)
+        step = self.default_quality if quality is None else quality
+        if not 0 < step <= 0.5:
+            raise ValueError(f"the quantization step of HTJ2K is above 0 and at most 0.5, not {step:g}")
+        data = encode(cells, step, reversible=False, **options)
+        # The library encodes all bits allocated, and a sample may come back greater than those stored have it.
+        return Encoded(data, "YBR_ICT" if transformed else interpretation, description.bits_allocated)
+
+
+def _levels(description: Description) -> int:
+    """Decompositions after which the lowest resolution has at most 64 rows and columns (PS3.5 A.4.10), 1 at least."""
+    levels = 1
+    while max(description.rows, description.columns) > 64 << levels:
+        levels += 1
+    return levels

@@ -1,0 +1,71 @@
+"""JPEG-LS (PS3.5 8.2.3, A.4.3): lossless and near-lossless."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiodicom.errors import PixelDataError
+
+from .codec import (
+    Array,
+    Codec,
+    Decoded,
+    Encoded,
+    check_header,
+    conform,
+    library,
+    library_decodes,
+    refuse_widths,
+    stored_range,
+    upright,
+)
+from .markers import read_header
+
+if TYPE_CHECKING:
+    from aiodicom.pixels.description import Description
+    from aiodicom.pixels.encapsulation import Buffer
+
+__all__ = ["JPEGLS"]
+
+#: SOF55, as a number like JPEG's.
+_JPEG_LS: Final = 0xF7 - 0xC0
+
+
+class JPEGLS(Codec):
+    """`quality` of the near-lossless one is NEAR: how far a sample may be from what it was.
+
+    What is signed is encoded as the same bits without sign.
+    """
+
+    default_quality = 2
+
+    def __init__(self, transfer_syntax: str, *, lossless: bool) -> None:
+        self.transfer_syntax = transfer_syntax
+        self.lossless = lossless
+
+    def decode(self, data: Buffer, description: Description) -> Decoded:
+        header = read_header(data, "JPEG-LS")
+        if header.process != _JPEG_LS:
+            raise PixelDataError("the JPEG-LS stream is one of JPEG")
+        check_header("JPEG-LS", description, header.rows, header.columns, len(header.components), header.precision)
+        array = library_decodes("JPEG-LS", library(self.transfer_syntax).jpegls_decode, data)
+        return Decoded(conform(array, description), upright(description.photometric_interpretation))
+
+    def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
+        refuse_widths("JPEG-LS", description, 8, 16)
+        near = 0
+        if not self.lossless:
+            near = int(self.default_quality if quality is None else quality)
+            if not 0 <= near <= 255:
+                raise ValueError(f"NEAR of JPEG-LS is from 0 to 255, not {near}")
+            # The library encodes all bits allocated. A sample must not get near enough to another to leave those stored.
+            least, most = stored_range(description)
+            lowest, highest = int(cells.min()), int(cells.max())
+            room = min(near, most - highest, lowest - least if description.signed else near)
+            near = max(room, 0)
+        data = library(self.transfer_syntax).jpegls_encode(cells.view(f"u{description.width}"), near)
+        return Encoded(data, upright(description.photometric_interpretation))
+
+    @staticmethod
+    def begins(data: Buffer) -> bool:
+        return bytes(data[:3]) == b"\xff\xd8\xff"

@@ -1,0 +1,183 @@
+"""What group 0028 says of pixel data: `Description`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from aiodicom.errors import DecodeError, PixelDataError
+
+if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
+
+__all__ = ["MAX_FRAME", "Description", "Kind"]
+
+#: Bytes that one decoded frame may have, unless something else is said.
+MAX_FRAME: Final = 1 << 30
+
+#: Pixel Data, Float Pixel Data or Double Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25).
+Kind = Literal["PixelData", "FloatPixelData", "DoubleFloatPixelData"]
+
+_KINDS: Final[tuple[tuple[Kind, tuple[int, ...]], ...]] = (
+    ("PixelData", (1, 8, 16, 32, 64)),
+    ("FloatPixelData", (32,)),
+    ("DoubleFloatPixelData", (64,)),
+)
+
+#: Photometric interpretations by the samples that a pixel has (PS3.3 C.7.6.3.1.2), retired ones too.
+_SAMPLES: Final = {
+    "MONOCHROME1": 1,
+    "MONOCHROME2": 1,
+    "PALETTE COLOR": 1,
+    "RGB": 3,
+    "HSV": 3,
+    "YBR_FULL": 3,
+    "YBR_FULL_422": 3,
+    "YBR_PARTIAL_422": 3,
+    "YBR_PARTIAL_420": 3,
+    "YBR_ICT": 3,
+    "YBR_RCT": 3,
+    "XYB": 3,
+    "ARGB": 4,
+    "CMYK": 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a data set says of its frames (PS3.3 C.7.6.3), checked: it is possible, and no frame is larger than allowed.
+
+    ``signed`` is Pixel Representation 1, ``kind`` the keyword of the element that has the frames. Of float pixel data
+    all bits are stored. A photometric interpretation that is missing is MONOCHROME2, or RGB where there are three
+    samples.
+    """
+
+    rows: int
+    columns: int
+    samples: int = 1
+    bits_allocated: int = 8
+    bits_stored: int = 8
+    high_bit: int = 7
+    signed: bool = False
+    photometric_interpretation: str = "MONOCHROME2"
+    planar_configuration: int = 0
+    number_of_frames: int = 1
+    kind: Kind = "PixelData"
+
+    def __post_init__(self) -> None:
+        _must(0 < self.rows <= 0xFFFF and 0 < self.columns <= 0xFFFF, f"{self.rows} rows of {self.columns} columns")
+        _must(self.samples in (1, 3, 4), f"{self.samples} samples per pixel")
+        allowed = next(bits for kind, bits in _KINDS if kind == self.kind)
+        _must(self.bits_allocated in allowed, f"Bits Allocated {self.bits_allocated}, not one of {allowed}")
+        _must(
+            0 < self.bits_stored <= self.bits_allocated,
+            f"Bits Stored {self.bits_stored} of Bits Allocated {self.bits_allocated}",
+        )
+        _must(
+            self.bits_stored <= self.high_bit + 1 <= self.bits_allocated,
+            f"High Bit {self.high_bit} with Bits Allocated {self.bits_allocated} and Bits Stored {self.bits_stored}",
+        )
+        _must(self.planar_configuration in (0, 1), f"Planar Configuration {self.planar_configuration}")
+        _must(self.number_of_frames > 0, f"{self.number_of_frames} frames")
+        needed = _SAMPLES.get(self.photometric_interpretation, self.samples)
+        _must(needed == self.samples, f"{self.photometric_interpretation} with {self.samples} samples per pixel")
+
+    @classmethod
+    def of(cls, data_set: Dataset, *, max_frame: int = MAX_FRAME) -> Self:
+        """What `data_set` says of its pixel data; of Pixel Data where it has none at all.
+
+        Raises `aiodicom.errors.PixelDataError` for what cannot be, what is missing, and frames that need more than
+        `max_frame` bytes when they are decoded.
+        """
+        kind: Kind = "PixelData"
+        if "PixelData" not in data_set:
+            kind = next((kind for kind, _ in _KINDS if kind in data_set), kind)
+        bits_allocated = _number(data_set, "BitsAllocated", {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(kind))
+        is_float = kind != "PixelData"
+        bits_stored = bits_allocated if is_float else _number(data_set, "BitsStored", bits_allocated)
+        samples = _number(data_set, "SamplesPerPixel", 1)
+        interpretation = _first(data_set, "PhotometricInterpretation")
+        described = cls(
+            rows=_number(data_set, "Rows"),
+            columns=_number(data_set, "Columns"),
+            samples=samples,
+            bits_allocated=bits_allocated,
+            bits_stored=bits_stored,
+            high_bit=bits_allocated - 1 if is_float else _number(data_set, "HighBit", bits_stored - 1),
+            signed=not is_float and _number(data_set, "PixelRepresentation", 0) == 1,
+            photometric_interpretation=str(interpretation or ("RGB" if samples == 3 else "MONOCHROME2")).strip(),
+            planar_configuration=_number(data_set, "PlanarConfiguration", 0) if samples > 1 else 0,
+            # 0 is what some write where there is one.
+            number_of_frames=_number(data_set, "NumberOfFrames", 1) or 1,
+            kind=kind,
+        )
+        if described.decoded_size > max_frame:
+            raise PixelDataError(
+                f"a frame of {described.rows} x {described.columns} pixels takes {described.decoded_size} bytes, more "
+                f"than the {max_frame} that are allowed"
+            )
+        return described
+
+    def changed(self, **values: Any) -> Self:
+        """The same with other values, checked again. Raises PixelDataError."""
+        return replace(self, **values)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a frame."""
+        return self.rows * self.columns
+
+    @property
+    def width(self) -> int:
+        """Bytes that a sample takes in an array: those of Bits Allocated, and one for a single bit."""
+        return max(self.bits_allocated // 8, 1)
+
+    @property
+    def decoded_size(self) -> int:
+        """Bytes of a decoded frame, as an array has it."""
+        return self.pixels * self.samples * self.width
+
+    @property
+    def subsampled(self) -> bool:
+        """Native frames have two pixels in four samples: Y Y Cb Cr (PS3.3 C.7.6.3.1.2)."""
+        return self.photometric_interpretation in ("YBR_FULL_422", "YBR_PARTIAL_422")
+
+    @property
+    def native_bits(self) -> int:
+        """Bits of a native frame; the frames follow each other without a gap (PS3.5 8.1.1, annex D)."""
+        if self.subsampled:
+            return (self.pixels + 1) // 2 * 4 * self.bits_allocated
+        return self.pixels * self.samples * self.bits_allocated
+
+    @property
+    def native_size(self) -> int:
+        """Bytes of a native frame that stands alone."""
+        return (self.native_bits + 7) // 8
+
+
+def _must(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise PixelDataError(f"no pixel data can have {otherwise}")
+
+
+def _first(data_set: Dataset, keyword: str) -> Any:
+    """The first value of an element; None where it is absent, empty or malformed."""
+    try:
+        value = data_set.get(keyword)
+    except (DecodeError, ValueError):
+        return None
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return None if value == "" else value
+
+
+def _number(data_set: Dataset, keyword: str, default: int | None = None) -> int:
+    value = _first(data_set, keyword)
+    if value is None:
+        if default is None:
+            raise PixelDataError(f"the data set has no {keyword}")
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise PixelDataError(f"{keyword} is {value!r}, which is no number") from None
