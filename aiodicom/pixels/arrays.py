@@ -85,7 +85,7 @@ def _coloured(values: Array, description: Description, palette: Palette | None, 
         row, column = divmod(outside, description.columns)
         raise PixelDataError(
             f"palette index {values.reshape(-1)[outside]} at row {row}, column {column}, of a palette from "
-            f"{palette.first} to {palette.first + palette.count - 1}"
+            f"{palette.first} to {palette.first + palette.size - 1}"
         )
     return target
 

@@ -92,7 +92,9 @@ class Description:
         kind: Kind = "PixelData"
         if "PixelData" not in data_set:
             kind = next((kind for kind, _ in _KINDS if kind in data_set), kind)
-        bits_allocated = _number(data_set, "BitsAllocated", {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(kind))
+        bits_allocated = _number(
+            data_set, "BitsAllocated", {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(kind)
+        )
         is_float = kind != "PixelData"
         bits_stored = bits_allocated if is_float else _number(data_set, "BitsStored", bits_allocated)
         samples = _number(data_set, "SamplesPerPixel", 1)

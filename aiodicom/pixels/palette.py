@@ -29,7 +29,7 @@ class Palette(NamedTuple):
     entries: bytes
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many indexes have colours."""
         return len(self.entries) // (3 * self.width)
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["codec_for", "transfer_syntaxes"]
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
+_UNCOMPRESSED: Final = "1.2.840.10008.1.2.1.98"
 
 #: Module, class and arguments of the codec for a transfer syntax that has frames in fragments.
 _CODECS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
-    "1.2.840.10008.1.2.1.98": ("native", "Native", {}),
+    _UNCOMPRESSED: ("native", "Native", {}),
     "1.2.840.10008.1.2.5": ("rle", "RLE", {}),
     "1.2.840.10008.1.2.8.1": ("native", "Deflated", {}),
     f"{_JPEG}50": ("jpeg", "Baseline", {}),
@@ -51,12 +52,11 @@ def codec_for(transfer_syntax: str) -> Codec:
     """
     known = transfer_syntax_of(transfer_syntax)
     if known.native and not known.codec:
-        module, name, arguments = "native", "Native", {}
-    elif transfer_syntax in _CODECS:
-        module, name, arguments = _CODECS[transfer_syntax]
-    else:
+        transfer_syntax = _UNCOMPRESSED
+    if transfer_syntax not in _CODECS:
         what = "video, which has no frames to be told apart" if known.video else "not decoded"
         raise CodecMissing(transfer_syntax, f"pixel data in {known.name} are {what}")
+    module, name, arguments = _CODECS[transfer_syntax]
     made = getattr(import_module(f"{__name__}.{module}"), name)
     codec: Codec = made(**arguments) if module in _WITHOUT_UID else made(transfer_syntax, **arguments)
     return codec

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy
 
 from aiodicom.errors import CodecMissing, PixelDataError
+from aiodicom.pixels._pixels import keep_stored
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -21,8 +22,10 @@ __all__ = [
     "Encoded",
     "check_header",
     "conform",
+    "for_loss",
     "library",
     "library_decodes",
+    "library_encodes",
     "needed_bits",
     "refuse_widths",
     "shape_of",
@@ -47,8 +50,8 @@ class Decoded(NamedTuple):
 class Encoded(NamedTuple):
     """An encoded frame, and what a data set that has it must say: Photometric Interpretation, and Bits Stored.
 
-    ``bits_stored`` is None where nothing is to change. Where it is more than before, samples may be greater than before,
-    as those of a lossy codec may.
+    ``bits_stored`` is None where nothing is to change. Else High Bit is the one below; where it is more than before, so
+    may samples be.
     """
 
     data: bytes
@@ -113,9 +116,17 @@ def library_decodes(name: str, decode: Callable[..., Array], *arguments: Any, **
         raise PixelDataError(f"{name}: {error}") from error
 
 
-def check_header(
-    name: str, description: Description, rows: int, columns: int, components: int, precision: int
-) -> None:
+def library_encodes(name: str, encode: Callable[..., bytes], *arguments: Any, **options: Any) -> bytes:
+    """What `encode` returns; what it raises becomes a ValueError."""
+    try:
+        return bytes(encode(*arguments, **options))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{name} does not encode this: {error}") from error
+
+
+def check_header(name: str, description: Description, rows: int, columns: int, components: int, precision: int) -> None:
     """Raises PixelDataError where a stream has not the frame that the data set speaks of."""
     if (rows, columns) != (description.rows, description.columns):
         raise PixelDataError(
@@ -146,6 +157,22 @@ def needed_bits(cells: Array, description: Description) -> int:
     if description.high_bit + 1 == description.bits_stored and least <= cells.min() and cells.max() <= most:
         return description.bits_stored
     return description.bits_allocated
+
+
+def for_loss(cells: Array, description: Description) -> Array:
+    """What is encoded with loss of cells: the stored bits alone, since others would be noise.
+
+    Raises ValueError for a palette's indexes, whose neighbours are other colours.
+    """
+    if description.photometric_interpretation == "PALETTE COLOR":
+        raise ValueError("indexes of a palette cannot be encoded with loss (PS3.5 8.2)")
+    if needed_bits(cells, description) == description.bits_stored:
+        return cells
+    values = numpy.array(cells, order="C")
+    shift = description.high_bit + 1 - description.bits_stored
+    samples = values.reshape(-1).view("u1")
+    keep_stored(samples, description.width, shift, description.bits_stored, description.signed)
+    return values
 
 
 def stored_range(description: Description) -> tuple[int, int]:

@@ -13,8 +13,10 @@ from .codec import (
     Encoded,
     check_header,
     conform,
+    for_loss,
     library,
     library_decodes,
+    library_encodes,
     needed_bits,
     refuse_widths,
     upright,
@@ -78,14 +80,11 @@ class _Lossy(JPEG):
 
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
         _refuse(description)
-        bits = self.bits
+        bits = min(self.bits, description.bits_allocated)
         if description.signed:
             raise ValueError("lossy JPEG has no signed samples (PS3.5 8.2.1)")
-        if description.bits_stored > bits or (bits == 12 and description.bits_allocated != 16):
-            raise ValueError(
-                f"{description.bits_stored} bits stored of {description.bits_allocated} allocated do not fit JPEG with "
-                f"{bits} bits (PS3.5 8.2.1)"
-            )
+        if description.bits_stored > bits:
+            raise ValueError(f"{description.bits_stored} bits stored do not fit JPEG with {bits} bits (PS3.5 8.2.1)")
         level = self.default_quality if quality is None else quality
         if not 1 <= level <= 100:
             raise ValueError(f"the quality of JPEG is from 1 to 100, not {level:g}")
@@ -98,9 +97,10 @@ class _Lossy(JPEG):
             options.update(colorspace=space, outcolorspace="YCbCr", subsampling="422")
             interpretation = "YBR_FULL_422"
         encode = library(self.transfer_syntax).jpeg8_encode
+        cells = for_loss(cells, description)
         if description.bits_allocated == 16 and bits == 8:
             cells = cells.astype("u1")
-        return Encoded(encode(cells, int(level), **options), interpretation, bits)
+        return Encoded(library_encodes("JPEG", encode, cells, int(level), **options), interpretation, bits)
 
 
 class Baseline(_Lossy):
@@ -110,7 +110,7 @@ class Baseline(_Lossy):
 
 
 class Extended(_Lossy):
-    """Processes 2 and 4: 12 bits. `quality` is libjpeg's, from 1 to 100."""
+    """Processes 2 and 4: 12 bits, or 8 where no more are allocated. `quality` is libjpeg's, from 1 to 100."""
 
     bits = 12
 
@@ -131,7 +131,7 @@ class Lossless(JPEG):
         if description.samples == 3:
             options.update(colorspace="RGB", outcolorspace="RGB")
         encode = library(self.transfer_syntax).jpeg8_encode
-        data = encode(cells.view(f"u{description.width}"), **options)
+        data = library_encodes("JPEG", encode, cells.view(f"u{description.width}"), **options)
         return Encoded(data, upright(description.photometric_interpretation))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .codec import (
     Array,
@@ -11,8 +11,10 @@ from .codec import (
     Encoded,
     check_header,
     conform,
+    for_loss,
     library,
     library_decodes,
+    library_encodes,
     needed_bits,
     refuse_widths,
     upright,
@@ -29,7 +31,7 @@ __all__ = ["HTJ2K", "JPEG2000", "JPEG2000Part2"]
 class JPEG2000(Codec):
     """`quality` of the lossy one is the peak signal-to-noise ratio in dB. RGB becomes YBR_RCT, or YBR_ICT with loss."""
 
-    default_quality = 60
+    default_quality: ClassVar[float] = 60
 
     def __init__(self, transfer_syntax: str, *, lossless: bool) -> None:
         self.transfer_syntax = transfer_syntax
@@ -62,12 +64,17 @@ class JPEG2000(Codec):
             level = self.default_quality if quality is None else quality
             if not 0 < level <= 200:
                 raise ValueError(f"the quality of JPEG 2000 is a ratio in dB, up to 200, not {level:g}")
-            options.update(reversible=False, bitspersample=description.bits_stored)
-        data = library(self.transfer_syntax).jpeg2k_encode(cells, level, **options)
+            cells = for_loss(cells, description)
+            if description.bits_stored <= 8:
+                # The library's ratio is far off for few bits in words.
+                cells = cells.astype("i1" if description.signed else "u1")
+            options.update(reversible=False, bitspersample=max(description.bits_stored, 8))
+        encode = library(self.transfer_syntax).jpeg2k_encode
+        data = library_encodes("JPEG 2000", encode, cells, level, **options)
         interpretation = description.photometric_interpretation
         if transformed:
             interpretation = "YBR_RCT" if self.lossless else "YBR_ICT"
-        return Encoded(data, upright(interpretation))
+        return Encoded(data, upright(interpretation), None if self.lossless else options["bitspersample"])
 
     begins = staticmethod(begins)
 
@@ -80,19 +87,19 @@ class JPEG2000Part2(JPEG2000):
 
 
 class HTJ2K(JPEG2000):
-    """`quality` of the lossy one is the quantization step, as a part of the range of samples: less is better.
+    """`quality` of the lossy one is the quantization step, as a part of the range of stored values: less is better.
 
     With `rpcl`, resolutions come first and can be found by markers (PS3.5 A.4.10).
     """
 
-    default_quality = 1 / 4096
+    default_quality = 1 / 512
 
     def __init__(self, transfer_syntax: str, *, lossless: bool, rpcl: bool = False) -> None:
         super().__init__(transfer_syntax, lossless=lossless)
         self.rpcl = rpcl
 
     def _decode(self, stream: Buffer, header: Header) -> Array:
-        decoded: Array = library(self.transfer_syntax).htj2k_decode(stream)
+        decoded: Array = library(self.transfer_syntax).htj2k_decode(stream, planar=False)
         return decoded
 
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
@@ -104,13 +111,15 @@ class HTJ2K(JPEG2000):
             options["tilepart"] = library(self.transfer_syntax).HTJ2K.TILEPART.RESOLUTIONS
         interpretation = upright(description.photometric_interpretation)
         if self.lossless:
-            data = encode(cells, reversible=True, **options)
+            data = library_encodes("HTJ2K", encode, cells, reversible=True, **options)
             return Encoded(data, "YBR_RCT" if transformed else interpretation)
         step = self.default_quality if quality is None else quality
         if not 0 < step <= 0.5:
             raise ValueError(f"the quantization step of HTJ2K is above 0 and at most 0.5, not {step:g}")
-        data = encode(cells, step, reversible=False, **options)
-        # The library encodes all bits allocated, and a sample may come back greater than those stored have it.
+        # The library encodes all bits allocated: its step is part of their range, and a sample may come back greater
+        # than those stored have it.
+        step /= 1 << description.bits_allocated - description.bits_stored
+        data = library_encodes("HTJ2K", encode, for_loss(cells, description), step, reversible=False, **options)
         return Encoded(data, "YBR_ICT" if transformed else interpretation, description.bits_allocated)
 
 

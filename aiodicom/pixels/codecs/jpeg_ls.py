@@ -13,8 +13,10 @@ from .codec import (
     Encoded,
     check_header,
     conform,
+    for_loss,
     library,
     library_decodes,
+    library_encodes,
     refuse_widths,
     stored_range,
     upright,
@@ -56,16 +58,26 @@ class JPEGLS(Codec):
         near = 0
         if not self.lossless:
             near = int(self.default_quality if quality is None else quality)
-            if not 0 <= near <= 255:
-                raise ValueError(f"NEAR of JPEG-LS is from 0 to 255, not {near}")
-            # The library encodes all bits allocated. A sample must not get near enough to another to leave those stored.
-            least, most = stored_range(description)
-            lowest, highest = int(cells.min()), int(cells.max())
-            room = min(near, most - highest, lowest - least if description.signed else near)
-            near = max(room, 0)
-        data = library(self.transfer_syntax).jpegls_encode(cells.view(f"u{description.width}"), near)
-        return Encoded(data, upright(description.photometric_interpretation))
+            if not 0 <= near <= (127 if description.width == 1 else 255):
+                raise ValueError(f"NEAR of JPEG-LS is from 0 to 255, or 127 of 8 bits, not {near}")
+            cells = for_loss(cells, description)
+            near = _room(cells, description, near)
+        encode = library(self.transfer_syntax).jpegls_encode
+        data = library_encodes("JPEG-LS", encode, cells.view(f"u{description.width}"), near)
+        bits = description.bits_stored
+        moved = not self.lossless and description.high_bit != bits - 1
+        return Encoded(data, upright(description.photometric_interpretation), bits if moved else None)
 
     @staticmethod
     def begins(data: Buffer) -> bool:
         return bytes(data[:3]) == b"\xff\xd8\xff"
+
+
+def _room(cells: Array, description: Description, near: int) -> int:
+    """As much of `near` as takes no sample out of the range of those stored: the library knows only those allocated."""
+    least, most = stored_range(description)
+    if description.signed:
+        near = min(near, int(cells.min()) - least)
+    elif description.bits_stored == description.bits_allocated:
+        return near
+    return min(near, most - int(cells.max()))

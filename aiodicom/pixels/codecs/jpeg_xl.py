@@ -13,8 +13,10 @@ from .codec import (
     Encoded,
     check_header,
     conform,
+    for_loss,
     library,
     library_decodes,
+    library_encodes,
     needed_bits,
     refuse_widths,
     upright,
@@ -71,11 +73,13 @@ class JPEGXL(Codec):
         interpretation = upright(description.photometric_interpretation)
         options: dict[str, Any] = {"usecontainer": False, "numthreads": 1}
         options["photometric"] = "GRAY" if description.samples == 1 else "RGB"
-        unsigned = cells.view(f"u{description.width}")
         encode = library(self.transfer_syntax).jpegxl_encode
         if self.lossless:
             bits = description.bits_allocated if description.signed else needed_bits(cells, description)
-            return Encoded(encode(unsigned, lossless=True, bitspersample=bits, **options), interpretation)
+            # The library takes words for more than 8 bits alone.
+            options["bitspersample"] = max(bits, 9) if description.width == 2 else bits
+            unsigned = cells.view(f"u{description.width}")
+            return Encoded(library_encodes("JPEG XL", encode, unsigned, lossless=True, **options), interpretation)
         if description.signed:
             raise ValueError("lossy JPEG XL has no signed samples (PS3.5 8.2.15)")
         if description.samples == 3 and interpretation != "RGB":
@@ -83,8 +87,10 @@ class JPEGXL(Codec):
         distance = self.default_quality if quality is None else quality
         if not 0 < distance <= 25:
             raise ValueError(f"the distance of JPEG XL is above 0 and at most 25, not {distance:g}")
-        data = encode(unsigned, distance=distance, lossless=False, bitspersample=description.bits_stored, **options)
-        return Encoded(data, "XYB" if description.samples == 3 else interpretation)
+        options["bitspersample"] = bits = max(description.bits_stored, 8 if description.width == 1 else 9)
+        cells = for_loss(cells, description)
+        data = library_encodes("JPEG XL", encode, cells, distance=distance, lossless=False, **options)
+        return Encoded(data, "XYB" if description.samples == 3 else interpretation, bits)
 
     @staticmethod
     def begins(data: Buffer) -> bool:
@@ -93,7 +99,7 @@ class JPEGXL(Codec):
 
 
 class JPEGRecompression(JPEGXL):
-    """JPEG streams recompressed: frames are made of JPEG frames, by `recompress`, and `reconstruct` gives those back."""
+    """JPEG streams recompressed: `recompress` makes frames of JPEG frames, and `reconstruct` gives those back."""
 
     def __init__(self, transfer_syntax: str) -> None:
         super().__init__(transfer_syntax, lossless=False)
@@ -110,11 +116,7 @@ class JPEGRecompression(JPEGXL):
         stream = bytes(data)
         if stream[-1:] == b"\0" and stream[-3:-1] == b"\xff\xd9":
             stream = stream[:-1]
-        try:
-            recompressed: bytes = library(self.transfer_syntax).jpegxl_encode_jpeg(stream)
-        except RuntimeError as error:
-            raise ValueError(f"JPEG XL does not recompress this JPEG: {error}") from error
-        return recompressed
+        return library_encodes("JPEG XL", library(self.transfer_syntax).jpegxl_encode_jpeg, stream)
 
     def reconstruct(self, data: Buffer, description: Description) -> bytes:
         """The JPEG frame that was recompressed, bit by bit.
@@ -172,7 +174,7 @@ def _codestream_start(data: Buffer) -> bytes:
 
 
 def _read_header(data: Buffer) -> _Header:
-    """SizeHeader and ImageMetadata (ISO/IEC 18181-1 annex D), of what may be in DICOM: one image, no channels besides."""
+    """SizeHeader and ImageMetadata (ISO/IEC 18181-1 annex D) of what DICOM may have: one image, no channels besides."""
     start = _codestream_start(data)
     if start[:2] != _CODESTREAM:
         raise PixelDataError("no JPEG XL codestream: it has not its signature")
