@@ -110,7 +110,7 @@ def library_decodes(name: str, decode: Callable[..., Array], *arguments: Any, **
     """What `decode` returns; what it raises becomes a PixelDataError."""
     try:
         return decode(*arguments, **options)
-    except MemoryError:
+    except (MemoryError, CodecMissing):
         raise
     except Exception as error:  # each of its codecs has exceptions of its own
         raise PixelDataError(f"{name}: {error}") from error
@@ -120,7 +120,7 @@ def library_encodes(name: str, encode: Callable[..., bytes], *arguments: Any, **
     """What `encode` returns; what it raises becomes a ValueError."""
     try:
         return bytes(encode(*arguments, **options))
-    except MemoryError:
+    except (MemoryError, CodecMissing):
         raise
     except Exception as error:
         raise ValueError(f"{name} does not encode this: {error}") from error

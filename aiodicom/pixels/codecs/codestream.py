@@ -23,14 +23,13 @@ _MOST_TILES: Final = 65535
 
 
 class Header(NamedTuple):
-    """SIZ and COD. ``multiple_component`` is whether colour was transformed, which decoding undoes."""
+    """SIZ and COD. ``reversible`` is the transformation of the reversible filter."""
 
     rows: int
     columns: int
     components: int
     precision: int
-    signed: bool
-    multiple_component: bool
+    reversible: bool
 
 
 def begins(data: Buffer) -> bool:
@@ -125,8 +124,7 @@ def _header(size: bytes, style: bytes, others: list[bytes], length: int) -> Head
         columns=right - left,
         components=components,
         precision=(depth & 0x7F) + 1,
-        signed=bool(depth & 0x80),
-        multiple_component=style[4] != 0,
+        reversible=style[9] == 1,
     )
 
 

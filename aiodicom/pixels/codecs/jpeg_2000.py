@@ -99,6 +99,9 @@ class HTJ2K(JPEG2000):
         self.rpcl = rpcl
 
     def _decode(self, stream: Buffer, header: Header) -> Array:
+        if not header.reversible:
+            # This one wraps samples around that are beyond their range, which loss brings about; OpenJPEG clips them.
+            return super()._decode(stream, header)
         decoded: Array = library(self.transfer_syntax).htj2k_decode(stream, planar=False)
         return decoded
 
