@@ -22,7 +22,7 @@ def stored_values(decoded: Decoded, description: Description) -> Array:
     """The stored values of cells, as an array of its own: only the bits stored, with their sign."""
     cells = decoded.cells
     values = numpy.array(cells, cells.dtype.newbyteorder("="), order="C")
-    if description.kind == "PixelData" and description.bits_allocated > 1:
+    if description.kind == "PixelData":
         shift = description.high_bit + 1 - description.bits_stored
         keep_stored(_bytes(values), description.width, shift, description.bits_stored, description.signed)
     return values

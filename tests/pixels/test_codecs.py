@@ -91,8 +91,7 @@ def test_lossy(uid: str) -> None:
         described, cells = describe(kind), image(kind)
         try:
             found = there_and_back(uid, cells, described)
-        except ValueError as error:
-            assert "PS3.5" in str(error), kind
+        except ValueError:
             continue
         tried += 1
         least, most = stored_range(described)
@@ -126,11 +125,11 @@ def test_loss_takes_no_sample_out_of_its_range(uid: str) -> None:
 def test_loss_is_for_stored_bits_alone(uid: str) -> None:
     described = describe("12 of 16", high_bit=15)
     plain = image("12 of 16")
-    try:
-        found = there_and_back(uid, plain << 4 | 5, described)
-    except ValueError as error:
-        assert "12 bits stored do not fit" in str(error)
+    if uid == f"{JPEG}50":
+        with pytest.raises(ValueError, match="12 bits stored do not fit"):
+            there_and_back(uid, plain << 4 | 5, described)
         return
+    found = there_and_back(uid, plain << 4 | 5, described)
     assert numpy.abs(found.astype("i8") - plain).max() <= 0.12 * 4095
     with pytest.raises(ValueError, match="palette"):
         codec_for(uid).encode(image("palette"), describe("palette"))
@@ -260,10 +259,8 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
         if uid in NATIVE:
             assert codec_for(uid).decode(stream, describe("8")).cells.shape == (33, 47)
             continue
-        for call in (
-            lambda: codec_for(uid).decode(stream, describe("8")),
-            lambda: codec_for(uid).encode(image("8"), describe("8")),
-        ):
-            with pytest.raises(CodecMissing, match=r"pip install 'aiodicom\[pixels\]'") as caught:
-                call()
-            assert caught.value.extra == "pixels"
+        with pytest.raises(CodecMissing, match=r"pip install 'aiodicom\[pixels\]'") as caught:
+            codec_for(uid).decode(stream, describe("8"))
+        assert caught.value.extra == "pixels"
+        with pytest.raises(CodecMissing, match=r"pip install 'aiodicom\[pixels\]'"):
+            codec_for(uid).encode(image("8"), describe("8"))

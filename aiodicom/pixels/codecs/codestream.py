@@ -23,13 +23,12 @@ _MOST_TILES: Final = 65535
 
 
 class Header(NamedTuple):
-    """SIZ and COD. ``reversible`` is the transformation of the reversible filter."""
+    """What SIZ says of the image."""
 
     rows: int
     columns: int
     components: int
     precision: int
-    reversible: bool
 
 
 def begins(data: Buffer) -> bool:
@@ -124,7 +123,6 @@ def _header(size: bytes, style: bytes, others: list[bytes], length: int) -> Head
         columns=right - left,
         components=components,
         precision=(depth & 0x7F) + 1,
-        reversible=style[9] == 1,
     )
 
 

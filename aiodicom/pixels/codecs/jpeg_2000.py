@@ -19,7 +19,7 @@ from .codec import (
     refuse_widths,
     upright,
 )
-from .codestream import Header, begins, codestream, read_header
+from .codestream import begins, codestream, read_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -41,12 +41,11 @@ class JPEG2000(Codec):
         stream = codestream(data)
         header = read_header(stream)
         check_header("JPEG 2000", description, header.rows, header.columns, header.components, header.precision)
-        array = library_decodes("JPEG 2000", self._decode, stream, header)
+        # OpenJPEG, for HTJ2K too: OpenJPH 0.26 is twice as fast, but crashes on corrupt streams, and wraps around what
+        # loss takes beyond the range of samples.
+        decode = library(self.transfer_syntax).jpeg2k_decode
+        array = library_decodes("JPEG 2000", decode, stream, numthreads=1)
         return Decoded(conform(array, description), self._colour(description))
-
-    def _decode(self, stream: Buffer, header: Header) -> Array:
-        decoded: Array = library(self.transfer_syntax).jpeg2k_decode(stream, numthreads=1)
-        return decoded
 
     def _colour(self, description: Description) -> str:
         """The library undoes a transformation of colour where the codestream has one (PS3.5 8.2.4)."""
@@ -97,13 +96,6 @@ class HTJ2K(JPEG2000):
     def __init__(self, transfer_syntax: str, *, lossless: bool, rpcl: bool = False) -> None:
         super().__init__(transfer_syntax, lossless=lossless)
         self.rpcl = rpcl
-
-    def _decode(self, stream: Buffer, header: Header) -> Array:
-        if not header.reversible:
-            # This one wraps samples around that are beyond their range, which loss brings about; OpenJPEG clips them.
-            return super()._decode(stream, header)
-        decoded: Array = library(self.transfer_syntax).htj2k_decode(stream, planar=False)
-        return decoded
 
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
         refuse_widths("HTJ2K", description, 8, 16)

@@ -10,7 +10,6 @@ import numpy
 from aiodicom.pixels import _rle
 
 from .codec import Array, Codec, Decoded, Encoded, shape_of, upright
-from .native import Native
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -20,13 +19,9 @@ __all__ = ["RLE"]
 
 
 class RLE(Codec):
-    """Lossless, fast, and as a rule half as large. Single bits are packed, eight in a byte, as native ones are."""
+    """Lossless, fast, and as a rule half as large. A single bit has a byte of its own (PS3.5 G.2)."""
 
     def decode(self, data: Buffer, description: Description) -> Decoded:
-        if description.bits_allocated == 1:
-            packed = numpy.empty((description.pixels * description.samples + 7) // 8, "u1")
-            _rle.decode(data, packed, 1, packed.size, 1, 1)
-            return Native().decode(packed.data, description)
         target = numpy.empty(description.decoded_size, "u1")
         _rle.decode(data, target, description.rows, description.columns, description.samples, description.width)
         letter = "i" if description.signed else "u"
@@ -34,9 +29,6 @@ class RLE(Codec):
         return Decoded(cells, upright(description.photometric_interpretation))
 
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
-        if description.bits_allocated == 1:
-            packed, interpretation, _ = Native().encode(cells, description)
-            return Encoded(_rle.encode(packed, 1, len(packed), 1, 1), interpretation)
         source = numpy.ascontiguousarray(cells, cells.dtype.newbyteorder("<")).reshape(-1).view("u1")
         data = _rle.encode(source, description.rows, description.columns, description.samples, description.width)
         return Encoded(data, upright(description.photometric_interpretation))
