@@ -32,6 +32,7 @@ from aiodicom.standard.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from tests.fuzz.pixel_targets import encapsulated, palette, pixel_seeds, rle, stream_head
 
 __all__ = ["SYNTAXES", "TARGETS"]
 
@@ -302,7 +303,8 @@ def _quiet(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: _quiet(target) for target in (data_set, file, dicomdir, json_text, xml_text)
+    target.__name__: _quiet(target)
+    for target in (data_set, file, dicomdir, json_text, xml_text, rle, encapsulated, stream_head, palette)
 }
 
 
@@ -310,7 +312,7 @@ def seeds() -> dict[str, list[bytes]]:
     """To begin with: small files of pydicom's, and their other forms."""
     import pydicom
 
-    found: dict[str, list[bytes]] = {name: [] for name in TARGETS}
+    found: dict[str, list[bytes]] = {name: [] for name in TARGETS} | pixel_seeds()
     for path in sorted((Path(pydicom.__file__).parent / "data").rglob("*")):
         if not (path.suffix == ".dcm" or path.name.startswith("DICOMDIR")) or path.stat().st_size > 1 << 20:
             continue

@@ -27,7 +27,19 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 FOLDERS = (Path(pydicom.__file__).parent / "data" / "test_files", Path(data_store.__file__).parent / "data")
 
 #: The same image as a smaller file's, for time's sake.
-SLOW = {"RG1_J2KR.dcm", "RG1_UNCR.dcm", "RG3_UNCR.dcm", "MR2_UNCR.dcm", "RG1_UNCI.dcm", "color3d_jpeg_baseline.dcm"}
+SLOW = {
+    "RG1_J2KR.dcm",
+    "RG1_J2KI.dcm",
+    "RG3_J2KR.dcm",
+    "RG3_UNCI.dcm",
+    "MR2_J2KR.dcm",
+    "MR2_UNCI.dcm",
+    "RG1_UNCR.dcm",
+    "RG3_UNCR.dcm",
+    "MR2_UNCR.dcm",
+    "RG1_UNCI.dcm",
+    "color3d_jpeg_baseline.dcm",
+}
 
 #: pydicom's plugins want more of the stream's end, the file ends too early for both, or says "1A" frames.
 OTHERWISE = {"JPEG-lossy.dcm", "MR_truncated.dcm", "badVR.dcm"}
@@ -77,8 +89,8 @@ def test_real_files() -> None:
             assert worst <= (path.name in LAST_BIT), (path.name, rgb, worst)
             compared += 1
         syntaxes.add(frames.transfer_syntax)
-    assert compared > 180
-    assert len(syntaxes) >= 13
+    assert compared > 170
+    assert len(syntaxes) >= 12
 
 
 #: pydicom has no decoder for these, or not one that its plugins bring.
