@@ -39,26 +39,23 @@ cdef extern from *:
         }
     }
 
-    /* Takes `bits` from `shift` on of each sample: to the left end, and back with or without sign. */
-    #define PIXELS_STORED(bare, with_sign, up, down) \\
-        if (is_signed) { \\
-            PIXELS_EACH(bare, count, v = (bare)((with_sign)(bare)(v << (up)) >> (down))) \\
-        } else { \\
-            PIXELS_EACH(bare, count, v = (bare)((bare)(v << (up)) >> (down))) \\
+    /* Takes `bits` from `shift` on of each sample. The sign is carried on by taking it off twice; of what has none it is 0.
+       A shift that is not 0 is rare, and keeps the compiler from making vectors. */
+    #define PIXELS_STORED(type) { \
+            const type kept = (type)(~UINT64_C(0) >> (64 - bits)), sign = (type)(is_signed ? UINT64_C(1) << (bits - 1) : 0); \
+            if (shift) { \
+                PIXELS_EACH(type, count, v = (type)((((type)(v >> shift) & kept) ^ sign) - sign)) \
+            } else { \
+                PIXELS_EACH(type, count, v = (type)(((v & kept) ^ sign) - sign)) \
+            } \
         }
 
     static void pixels_stored(uint8_t* target, size_t count, int width, int shift, int bits, int is_signed) {
         const uint8_t* source = target;
-        const int up = 8 * width - bits - shift, down = 8 * width - bits;
-        if (width == 1) {
-            PIXELS_STORED(uint8_t, int8_t, up, down)
-        } else if (width == 2) {
-            PIXELS_STORED(uint16_t, int16_t, up, down)
-        } else if (width == 4) {
-            PIXELS_STORED(uint32_t, int32_t, up, down)
-        } else {
-            PIXELS_STORED(uint64_t, int64_t, up, down)
-        }
+        if (width == 1) PIXELS_STORED(uint8_t)
+        else if (width == 2) PIXELS_STORED(uint16_t)
+        else if (width == 4) PIXELS_STORED(uint32_t)
+        else PIXELS_STORED(uint64_t)
     }
 
     static void pixels_unpack_bits(const uint8_t* PLANES_RESTRICT source, size_t first,

@@ -19,9 +19,13 @@ __all__ = ["bit_plane", "stored_values", "to_rgb"]
 
 
 def stored_values(decoded: Decoded, description: Description) -> Array:
-    """The stored values of cells, as an array of its own: only the bits stored, with their sign."""
-    cells = decoded.cells
-    values = numpy.array(cells, cells.dtype.newbyteorder("="), order="C")
+    """The stored values of cells: only the bits stored, with their sign.
+
+    The array is `decoded`'s own where that may be written to, which is changed then.
+    """
+    values = decoded.cells
+    if not (values.flags.writeable and values.dtype.isnative):
+        values = numpy.array(values, values.dtype.newbyteorder("="), order="C")
     if description.kind == "PixelData":
         shift = description.high_bit + 1 - description.bits_stored
         keep_stored(_bytes(values), description.width, shift, description.bits_stored, description.signed)

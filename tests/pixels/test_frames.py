@@ -44,9 +44,13 @@ def test_native_frames() -> None:
             frames[index]
 
 
-def test_an_array_is_the_callers_own() -> None:
-    made = data_set(describe("16", 3, 5), bytes(30), LITTLE)
-    array = made.frames[0].to_numpy()
+@pytest.mark.parametrize("kind", ["8", "16", "12 of 16", "RGB"])
+def test_an_array_is_the_callers_own(kind: str) -> None:
+    """Whatever the data set was decoded from may be written to."""
+    described = describe(kind, 3, 5)
+    encoded = data_set(described, bytes(described.native_size + described.native_size % 2), LITTLE).to_bytes(LITTLE)
+    made = Dataset.from_bytes(bytearray(encoded), LITTLE)
+    array = made.frames[0].to_numpy(rgb=True)
     array += 1
     assert not made.frames[0].to_numpy().any()
 

@@ -39,7 +39,8 @@ Array = numpy.ndarray[Any, numpy.dtype[Any]]
 class Decoded(NamedTuple):
     """A decoded frame: cells of Bits Allocated, (rows, columns[, samples]), as they were stored, and their colour.
 
-    Bits beyond those stored are as they come. ``photometric_interpretation`` is what the samples are now: a codec may
+    Bits beyond those stored are as they come. An array that may be written to is nobody else's; one that may not can be
+    a view of the bytes that were decoded. ``photometric_interpretation`` is what the samples are now: a codec may
     have undone a colour transformation, and subsampled chrominance is at every pixel.
     """
 

@@ -63,7 +63,8 @@ def read_header(data: Buffer, name: str) -> Header:
         at += 2 + length
         if marker in _FRAME_HEADERS:
             header = _frame_header(marker, segment, jfif, adobe, name)
-            _count_scans(header, bytes(data[at:]), name)
+            if marker != 0xF7:  # JPEG-LS has a component in one scan, whatever there is
+                _count_scans(header, bytes(data[at:]), name)
             return header
         if marker == 0xE0 and segment.startswith(b"JFIF"):
             jfif = True

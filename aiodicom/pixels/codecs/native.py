@@ -31,6 +31,7 @@ class Native(Codec):
         if len(data) < size:
             raise PixelDataError(f"{len(data)} bytes, not {size}")
         source = numpy.frombuffer(data, "u1", size)
+        source.flags.writeable = False
         interpretation = description.photometric_interpretation
         target = source
         if description.bits_allocated == 1:
