@@ -60,6 +60,17 @@ def test_scans_without_end() -> None:
     refused(50, stream[:-2] + scan * 200_000, "200001 scans")
 
 
+def test_a_jpeg_ls_stream_without_its_end() -> None:
+    """It does not take the library seconds to say so, whatever precedes the scan."""
+    stream = bytes(encoded(80))
+    scan = stream.index(b"\xff\xda")
+    comment = stream[:scan] + b"\xff\xfe\x00\x06\xff\xda\xff\xd9" + stream[scan:]
+    assert (codec_for(f"{JPEG}80").decode(comment, describe("8")).cells == image("8")).all()
+    for cut in range(scan + 2, len(stream) - 1, 7):
+        refused(80, stream[:cut], "ends before EOI")
+        refused(80, comment[: cut + 8], "ends before EOI")
+
+
 def test_segments_and_fill_bytes_without_end() -> None:
     for filler in (b"\xff\xe1\x00\x02" * 300_000, b"\xff" * 3_000_000, b"\xff\xd0" * 1_000_000):
         refused(50, b"\xff\xd8" + filler, "more than 1000 segments")
