@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from aiodicom.part10.dicomdir import FileSet
     from aiodicom.part10.reader import dcmread
     from aiodicom.part10.writer import dcmwrite
+    from aiodicom.pixels.frames import Frame, Frames
     from aiodicom.services.finding import find_instances, find_series, find_studies
     from aiodicom.services.index import Index, MemoryIndex
     from aiodicom.services.instance_availability import InstanceAvailability
@@ -129,6 +130,8 @@ _MODULES = {
     "FailureReason": "aiodicom.services.storage_commitment",
     "FileSet": "aiodicom.part10.dicomdir",
     "FindRequest": "aiodicom.net.requests",
+    "Frame": "aiodicom.pixels.frames",
+    "Frames": "aiodicom.pixels.frames",
     "GetRequest": "aiodicom.net.requests",
     "Handlers": "aiodicom.net.handlers",
     "INSTANCE_AVAILABILITY_NOTIFICATION": "aiodicom.standard.uids",
@@ -245,6 +248,8 @@ __all__ = [
     "FailureReason",
     "FileSet",
     "FindRequest",
+    "Frame",
+    "Frames",
     "GetRequest",
     "Handlers",
     "INSTANCE_AVAILABILITY_NOTIFICATION",

@@ -49,3 +49,10 @@ def test_a_row_that_needs_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "reached  import aiodicom, numpy loaded" in done.stdout
     assert "import aiodicom" in page.read_text()
+
+
+def test_pixel_data_has_figures_of_its_own() -> None:
+    arguments = ["--quick", "--runs", "1", "--only", "^RLE encode, CT"]
+    done = benchmarks(*arguments, module="benchmarks.pixels")
+    assert done.returncode == 0, done.stdout
+    assert "aiodicom, compressed bytes: 1." in done.stdout
