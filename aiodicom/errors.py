@@ -243,3 +243,7 @@ class PixelDataError(DecodeError):
         self.frame = frame
         if frame is not None:
             self.args = (f"frames[{frame}]: {reason}",)
+
+    def __reduce__(self) -> tuple[type[PixelDataError], tuple[str, int | None]]:
+        """Frames are decoded in other processes too, which send it back."""
+        return type(self), (self.reason, self.frame)

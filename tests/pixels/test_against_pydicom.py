@@ -47,8 +47,8 @@ OTHERWISE = {"JPEG-lossy.dcm", "MR_truncated.dcm", "badVR.dcm"}
 #: Made to be so.
 CORRUPT = {"JPEG2000-embedded-sequence-delimiter.dcm", "emri_small_jpeg_2k_lossless_too_short.dcm"}
 
-#: The streams of lossy JPEG leave the last bit open.
-LAST_BIT = {"JPGExtended.dcm"}
+#: Of lossy JPEG each decoder rounds as it likes (ISO/IEC 10918-2): by 1 as stored, and as RGB up to 2 x 1.772 more.
+ROUNDED = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
 
 
 def files() -> list[Path]:
@@ -86,7 +86,8 @@ def test_real_files() -> None:
             assert ours.shape == expected.shape, path.name
             assert ours.dtype == expected.dtype.newbyteorder("="), path.name
             worst = int(numpy.abs(ours.astype("i8") - expected.astype("i8")).max())
-            assert worst <= (path.name in LAST_BIT), (path.name, rgb, worst)
+            bound = (4 if rgb else 1) if frames.transfer_syntax in ROUNDED else 0
+            assert worst <= bound, (path.name, rgb, worst)
             compared += 1
         syntaxes.add(frames.transfer_syntax)
     assert compared > 170

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -271,6 +272,8 @@ def test_an_error_has_the_frame() -> None:
         data_set(described, [good, good[:70]], RLE).frames.to_numpy()
     assert (caught.value.frame, str(caught.value)) == (1, f"frames[1]: {caught.value.reason}")
     assert isinstance(caught.value, aiodicom.errors.DecodeError)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.reason, again.frame) == (str(caught.value), caught.value.reason, 1)
 
 
 def test_numpy_is_loaded_with_the_first_array() -> None:
