@@ -126,7 +126,7 @@ def test_loss_is_for_stored_bits_alone(uid: str) -> None:
     described = describe("12 of 16", high_bit=15)
     plain = image("12 of 16")
     if uid == f"{JPEG}50":
-        with pytest.raises(ValueError, match="12 bits stored do not fit"):
+        with pytest.raises(ValueError, match="12 bits stored of 16 allocated do not fit"):
             there_and_back(uid, plain << 4 | 5, described)
         return
     found = there_and_back(uid, plain << 4 | 5, described)

@@ -83,8 +83,11 @@ class _Lossy(JPEG):
         bits = min(self.bits, description.bits_allocated)
         if description.signed:
             raise ValueError("lossy JPEG has no signed samples (PS3.5 8.2.1)")
-        if description.bits_stored > bits:
-            raise ValueError(f"{description.bits_stored} bits stored do not fit JPEG with {bits} bits (PS3.5 8.2.1)")
+        if description.bits_stored > bits or description.width != (bits + 7) // 8:
+            raise ValueError(
+                f"{description.bits_stored} bits stored of {description.bits_allocated} allocated do not fit JPEG with "
+                f"{bits} bits (PS3.5 8.2.1)"
+            )
         level = self.default_quality if quality is None else quality
         if not 1 <= level <= 100:
             raise ValueError(f"the quality of JPEG is from 1 to 100, not {level:g}")
@@ -98,8 +101,6 @@ class _Lossy(JPEG):
             interpretation = "YBR_FULL_422"
         encode = library(self.transfer_syntax).jpeg8_encode
         cells = for_loss(cells, description)
-        if description.bits_allocated == 16 and bits == 8:
-            cells = cells.astype("u1")
         return Encoded(library_encodes("JPEG", encode, cells, int(level), **options), interpretation, bits)
 
 
