@@ -24,6 +24,20 @@ _KINDS: Final[tuple[tuple[Kind, tuple[int, ...]], ...]] = (
     ("DoubleFloatPixelData", (64,)),
 )
 
+#: Found without a dictionary: each frame that is asked for by itself looks at all of them.
+_TAGS: Final = {
+    "SamplesPerPixel": 0x00280002,
+    "PhotometricInterpretation": 0x00280004,
+    "PlanarConfiguration": 0x00280006,
+    "NumberOfFrames": 0x00280008,
+    "Rows": 0x00280010,
+    "Columns": 0x00280011,
+    "BitsAllocated": 0x00280100,
+    "BitsStored": 0x00280101,
+    "HighBit": 0x00280102,
+    "PixelRepresentation": 0x00280103,
+}
+
 #: Photometric interpretations by the samples that a pixel has (PS3.3 C.7.6.3.1.2), retired ones too.
 _SAMPLES: Final = {
     "MONOCHROME1": 1,
@@ -165,7 +179,7 @@ def _must(condition: bool, otherwise: str) -> None:
 def _first(data_set: Dataset, keyword: str) -> Any:
     """The first value of an element; None where it is absent, empty or malformed."""
     try:
-        value = data_set.get(keyword)
+        value = data_set._value(_TAGS[keyword], None)
     except (DecodeError, ValueError):
         return None
     if isinstance(value, list):

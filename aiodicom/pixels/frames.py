@@ -24,6 +24,9 @@ __all__ = ["Frame", "Frames"]
 #: Implicit VR little endian but for Pixel Data, which is in big endian.
 _GE_PRIVATE: Final = "1.2.840.113619.5.2"
 
+_EXTENDED_OFFSET_TABLE: Final = 0x7FE00001
+_EXTENDED_OFFSET_TABLE_LENGTHS: Final = 0x7FE00002
+
 #: The groups of overlays (PS3.5 7.6).
 _OVERLAYS: Final = range(0x6000, 0x6020, 2)
 
@@ -81,8 +84,8 @@ class Frames(Sequence["Frame"]):
             self._read,
             self._size,
             1 if syntax.video else self.description.number_of_frames,
-            offsets=data_set.get("ExtendedOffsetTable"),
-            lengths=data_set.get("ExtendedOffsetTableLengths"),
+            offsets=data_set._value(_EXTENDED_OFFSET_TABLE, None),
+            lengths=data_set._value(_EXTENDED_OFFSET_TABLE_LENGTHS, None),
             begins=begins,
         )
 
