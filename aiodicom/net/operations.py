@@ -120,9 +120,9 @@ class Operations(ABC):
 
         Raises `ContextNotAccepted` when the peer accepted no context for this SOP class and transfer syntax,
         `DecodeError` for what is no DICOM file, and `PixelDataError`, which is one, for frames that can't be decoded,
-        `OSError` for a file that can't be read, `LocalError` for what can't be encoded, `StatusError` for a failure status (a warning is returned), or the `RemoteError` that ended the
-        association. Cancelled before or after the data set is sent, the association stays usable; cancelled while it
-        is being sent, the association is aborted.
+        `OSError` for a file that can't be read, `LocalError` for what can't be encoded, `StatusError` for a failure
+        status (a warning is returned), or the `RemoteError` that ended the association. Cancelled before or after the
+        data set is sent, the association stays usable; cancelled while it is being sent, the association is aborted.
         """
         _check_priority(priority)
         originator = (None, None) if move_originator is None else move_originator

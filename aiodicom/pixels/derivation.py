@@ -30,8 +30,8 @@ _LONGEST_TEXT: Final = 1024
 
 
 def derived_uid(sop_instance_uid: str, transfer_syntax: str, quality: float | None) -> str:
-    """The SOP Instance UID of an image compressed with loss: the same for the same image, codec and quality, so that who
-    does it again does not make another object.
+    """The SOP Instance UID of an image compressed with loss: the same for the same image, codec and quality, so that
+    who does it again does not make another object.
     """
     name = f"{sop_instance_uid} {transfer_syntax} {'' if quality is None else format(quality, 'g')}"
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"

@@ -130,8 +130,8 @@ def _opened(source: Any) -> Dataset:
 def transcode_data_set(
     data_set: Dataset, to: str, *, quality: float | None = None, threads: int = 1, own: str | None = None
 ) -> Transcoded:
-    """What `transcode` makes of a data set, in pieces. `own` is the transfer syntax of its pixel data, where the data set
-    does not say it itself.
+    """What `transcode` makes of a data set, in pieces. `own` is the transfer syntax of its pixel data, where the data
+    set does not say it itself.
     """
     if data_set.truncated is not None:
         raise data_set.truncated
