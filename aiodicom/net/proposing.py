@@ -137,8 +137,8 @@ def proposal(
     """The presentation contexts, at most so many, for objects of no more kinds, pairs of SOP class and transfer syntax.
 
     A peer that does not accept an object's transfer syntax gets it in another one: those that it may be brought into
-    are proposed too, the native ones in one context for a SOP class, and compressed ones in further contexts where there
-    is room.
+    are proposed too, the native ones in one context for a SOP class, and compressed ones in further contexts where
+    there is room.
     """
     contexts: list[Context] = [(sop_class, (syntax,)) for sop_class, syntax in kinds]
     numbers: dict[str, list[int]] = {}

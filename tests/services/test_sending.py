@@ -64,7 +64,7 @@ class FakeAssociation:
         self.ended = asyncio.Event()
         self._answer = answer
 
-    async def c_store(self, file: KnownFile) -> Any:
+    async def c_store(self, file: KnownFile, *, transcode: str) -> Any:
         assert self.is_open
         self.outstanding += 1
         self.most_outstanding = max(self.most_outstanding, self.outstanding)
