@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from aiodicom.part10.dicomdir import FileSet
     from aiodicom.part10.reader import dcmread
     from aiodicom.part10.writer import dcmwrite
-    from aiodicom.pixels.transcode import transcode, transcode_file
     from aiodicom.pixels.frames import Frame, Frames
+    from aiodicom.pixels.transcode import transcode, transcode_file
     from aiodicom.services.finding import find_instances, find_series, find_studies
     from aiodicom.services.index import Index, MemoryIndex
     from aiodicom.services.instance_availability import InstanceAvailability

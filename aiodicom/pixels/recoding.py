@@ -156,7 +156,7 @@ class Recoding:
             raise LocalError(f"not encoded in {self._name}: {error}") from error
 
     def _suited(self, decoded: Decoded) -> Decoded:
-        """Cells as the codec has them. Lossy JPEG XL makes its own colours, and of RGB alone; baseline JPEG has bytes."""
+        """Cells as the codec has them: lossy JPEG XL makes its colours of RGB alone, and baseline JPEG has bytes."""
         described = self.frames.description
         interpretation = decoded.photometric_interpretation
         if self._is_narrowed:
