@@ -59,7 +59,6 @@ _SAME_STREAM: Final = {
     f"{_JPEG}70": (f"{_JPEG}57",),
     f"{_JPEG}80": (f"{_JPEG}81",),
     f"{_JPEG}90": (f"{_JPEG}91",),
-    f"{_JPEG}110": (f"{_JPEG}112",),
     f"{_JPEG}111": (f"{_JPEG}50", f"{_JPEG}51"),
     f"{_JPEG}201": (f"{_JPEG}203",),
     f"{_JPEG}202": (f"{_JPEG}201", f"{_JPEG}203"),

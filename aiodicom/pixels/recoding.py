@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
@@ -48,7 +48,6 @@ _CARRIED: Final = {
     f"{_JPEG}70": (f"{_JPEG}57",),
     f"{_JPEG}80": (f"{_JPEG}81",),
     f"{_JPEG}90": (f"{_JPEG}91",),
-    f"{_JPEG}110": (f"{_JPEG}112",),
     f"{_JPEG}201": (f"{_JPEG}203",),
     f"{_JPEG}202": (f"{_JPEG}201", f"{_JPEG}203"),
 }
@@ -78,7 +77,7 @@ class EncodedFrames(NamedTuple):
 
     length: None
     described: Description
-    pieces: Iterator[Buffer]
+    pieces: Iterable[Buffer]
     offsets: bytes | None
     lengths: bytes | None
     ratio: float
@@ -239,7 +238,7 @@ class Recoding:
             store.close()
             raise
         ratio = self.frames.description.decoded_size * len(lengths) / sum(lengths)
-        return EncodedFrames(None, described, _stored_fragments(store, basic, lengths), offsets, sizes, ratio)
+        return EncodedFrames(None, described, _StoredFragments(store, basic, lengths), offsets, sizes, ratio)
 
     def _tables(self, lengths: list[int], table: Table) -> tuple[bytes, bytes | None, bytes | None]:
         try:
@@ -285,12 +284,23 @@ def _interpretation(described: Description) -> str:
     return described.photometric_interpretation
 
 
-def _stored_fragments(store: IO[bytes], basic: bytes, lengths: list[int]) -> Iterator[Buffer]:
-    with store:
-        store.seek(0)
-        yield from fragments_of(basic)
-        for length in lengths:
-            yield from fragments_of(store.read(length))
+class _StoredFragments:
+    """The fragments of frames that wait in a file, which is closed when they have been taken, or nobody wants them."""
+
+    def __init__(self, store: IO[bytes], basic: bytes, lengths: list[int]) -> None:
+        self._store = store
+        self._basic = basic
+        self._lengths = lengths
+
+    def __iter__(self) -> Iterator[Buffer]:
+        with self._store as store:
+            store.seek(0)
+            yield from fragments_of(self._basic)
+            for length in self._lengths:
+                yield from fragments_of(store.read(length))
+
+    def __del__(self) -> None:
+        self._store.close()
 
 
 def _without_gaps(frames: Iterator[Buffer], bits: int) -> Iterator[Buffer]:
