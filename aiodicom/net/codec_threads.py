@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 _AHEAD: Final = 1
 
 #: How much rather the event loop is run than a thread of codecs, when both could be (nice(2)).
-_NICENESS: Final = 10
+_NICENESS: Final = 19
 
 
 class CodecThreads:

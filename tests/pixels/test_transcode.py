@@ -95,6 +95,13 @@ def source(kind: str, uid: str) -> aiodicom.Dataset | None:
         return None
 
 
+def attempt(made: aiodicom.Dataset, to: str) -> tuple[aiodicom.Dataset | None, str]:
+    try:
+        return aiodicom.transcode(made, to), ""
+    except LocalError as error:
+        return None, str(error)
+
+
 def rest(data_set: aiodicom.Dataset) -> bytes:
     copy = data_set.copy()
     for keyword in _PIXELS & set(copy.dir()):
@@ -115,17 +122,14 @@ def test_every_pair(own: str) -> None:
             continue
         before = values(made)
         for target in SHORT_NAMES.values():
-            try:
-                transcoded = aiodicom.transcode(made, target)
-            except LocalError as error:
+            transcoded, refusal = attempt(made, target)
+            if transcoded is None:
                 if target == RECOMPRESSION and (own not in JPEG or made.BitsAllocated == 16):
-                    assert "made of JPEG frames" in str(error) or own == JPEG[1]
+                    assert "made of JPEG frames" in refusal or own == JPEG[1]
                 else:
                     # Lossy ones may have more bits stored than there had been.
-                    assert source(kind, target) is None or (own in LOSSY and "bits stored" in str(error)), (
-                        kind,
-                        target,
-                    )
+                    as_expected = source(kind, target) is None or (own in LOSSY and "bits stored" in refusal)
+                    assert as_expected, (kind, target)
                 continue
             count += 1
             assert transcoded.transfer_syntax == target
@@ -148,12 +152,12 @@ def test_there_and_back_is_the_same_data_set(name: str) -> None:
     for kind in KINDS:
         for planar in (0, 1) if kind == "RGB" else (0,):
             made, _ = native(kind, planar)
-            try:
-                back = aiodicom.transcode(aiodicom.transcode(made, name), EXPLICIT)
-            except LocalError as error:
+            there, refusal = attempt(made, name)
+            if there is None:
                 assert kind in ("bit", "32")
-                assert "bits allocated" in str(error)
+                assert "bits allocated" in refusal
                 continue
+            back = aiodicom.transcode(there, EXPLICIT)
             if planar and back.PlanarConfiguration == 0:
                 assert numpy.array_equal(values(back), values(made))
             else:
