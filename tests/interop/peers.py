@@ -98,7 +98,10 @@ def _association_profile(storage: Collection[tuple[str, str]]) -> str:
     return (
         "[[TransferSyntaxes]]\n" + "".join(lists) + "[[PresentationContexts]]\n"
         + section("ACCEPTED", "PresentationContext", accepted) + section("PROPOSED", "PresentationContext", proposed)
-        + "[[Profiles]]\n[IN]\nPresentationContexts = ACCEPTED\n[OUT]\nPresentationContexts = PROPOSED\n"
+        # Both roles for what C-GET may send.
+        + "[[SCPSCURoleSelection]]\n" + section("ROLES", "Role", [f"{uid}\\BOTH" for uid in classes])
+        + "[[Profiles]]\n[IN]\nPresentationContexts = ACCEPTED\nSCPSCURoleSelection = ROLES\n"
+        + "[OUT]\nPresentationContexts = PROPOSED\n"
     )  # fmt: skip
 
 
