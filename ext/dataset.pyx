@@ -466,6 +466,9 @@ cdef class Core:
     def _element(self, uint32_t tag):
         return self.element_at(tag)
 
+    def _put_missing(self, elements):
+        put_missing(self, elements)
+
     def _set(self, uint32_t tag, value):
         self.set_value(tag, value)
 
@@ -537,19 +540,10 @@ cdef class Core:
 
     def _copy_to(self, Core other not None):
         """Makes `other`, which is new, the same data set over the same bytes, without what was changed."""
-        self.ensure()
-        self.share_with(other)
-        if self.count:
-            other.elements = <Element*>malloc(self.count * sizeof(Element))
-            if other.elements == NULL:
-                raise MemoryError
-            memcpy(other.elements, self.elements, self.count * sizeof(Element))
-        other.count = self.count
-        other.tidy = self.tidy
-        other.selected = self.selected
-        other.inherited_charset = self.inherited_charset
+        copy_to(self, other)
 
     def _select_into(self, Core other not None, keys):
+<<<<<<< HEAD
         """Makes `other`, which is new, a data set of the elements with those tags, over the same bytes.
 
         What was changed is taken over as it is now.
@@ -577,6 +571,10 @@ cdef class Core:
             if element != NULL:
                 other.elements[other.count] = element[0]
                 other.count += 1
+=======
+        """Makes `other`, which is new, a data set of the elements with those tags as they are now."""
+        select_into(self, other, keys)
+>>>>>>> ea0a515 (Answer queries in less than half the time: elements that every answer has are added in one go, a match and its command set leave in one piece, nothing is imported for each)
 
     cdef int share_with(self, Core other) except -1:
         """Gives `other` the bytes and the context, but no elements."""
@@ -632,6 +630,7 @@ include "dataset_element.pxi"
 include "dataset_sequence.pxi"
 include "dataset_strict.pxi"
 include "dataset_set.pxi"
+include "dataset_select.pxi"
 include "dataset_encode.pxi"
 include "dataset_json.pxi"
 include "dataset_head.pxi"

@@ -16,17 +16,21 @@ from aiodicom.dimse.messages import (
     CGetRQ,
     CMoveRQ,
     CStoreRQ,
+    NCreateRQ,
+    NDeleteRQ,
     NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
     Request,
     Response,
     UnrecognizedRequest,
 )
 from aiodicom.dimse.operations import InvokedOperations, Operation
-from aiodicom.dimse.responses import response_to
+from aiodicom.dimse.responses import response_to, sop_class_of, sop_instance_of
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.uids import is_valid_uid
-from aiodicom.ul._pdu import Discard, ReceivedMessage, Receiver, encode_data
+from aiodicom.ul._pdu import Discard, ReceivedMessage, Receiver, encode_data, join_data
 from aiodicom.ul._pdu import encode_command as encode_command_pdus
 from aiodicom.ul.pdu import PduError
 
@@ -44,6 +48,8 @@ cdef enum:
 cdef tuple COMPOSITE_REQUESTS = (CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ)
 #: The operations that have pending responses.
 cdef tuple QUERY_RETRIEVE = (CFindRQ, CGetRQ, CMoveRQ)
+#: Whose responses say no more than the status, the SOP class and the SOP instance.
+cdef frozenset REPEATED_INSTANCE = frozenset((NGetRQ, NSetRQ, NCreateRQ, NDeleteRQ))
 cdef object SUCCESS = Status.SUCCESS
 cdef object FAILURE = StatusCategory.FAILURE
 
@@ -181,6 +187,10 @@ cdef class Exchange:
             command = encode_response(
                 kind.COMMAND_FIELD, request.message_id, status, request.affected_sop_class_uid, None
             )
+        elif kind in REPEATED_INSTANCE and is_valid_uid(sop_instance_of(request) or "") and sop_class_of(request) is not None:
+            command = encode_response(
+                kind.COMMAND_FIELD, request.message_id, status, sop_class_of(request), sop_instance_of(request)
+            )
         else:
             command = encode_command(response_to(request, status))
         self.send(context_id, command)
@@ -203,8 +213,12 @@ cdef class Exchange:
         """Sends a pending response that has been encoded, and its data set."""
         self.require_sending()
         self.last_activity = now
-        self.outgoing.append(encoded)
-        self.outgoing += encode_data(context_id, data, self.fragment_size, True)
+        joined = join_data(context_id, encoded, data, self.fragment_size)
+        if joined is not None:
+            self.outgoing.append(joined)
+        else:
+            self.outgoing.append(encoded)
+            self.outgoing += encode_data(context_id, data, self.fragment_size, True)
 
     def send_cancel(self, int context_id, message_id):
         """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""

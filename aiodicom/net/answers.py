@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiodicom.dimse.messages import NActionRQ, NCreateRQ, NEventReportRQ, NGetRQ, NSetRQ, Request, Response
@@ -97,7 +99,13 @@ def refusal(error: OperationRefused) -> Answer:
 
 def encode_identifier(data_set: Any, transfer_syntax: str) -> bytes:
     """Returns a data set, ours or pydicom's, encoded for a message. Raises `LocalError` for what cannot be."""
+    return _encoder()(data_set, transfer_syntax)
+
+
+@cache
+def _encoder() -> Callable[[Any, str], bytes]:
+    """Imported when it is first needed, and not looked for again with each match."""
     from aiodicom.dataset.interop import ours
     from aiodicom.net.reencoding import encode_data_set
 
-    return encode_data_set(ours(data_set), transfer_syntax)
+    return lambda data_set, transfer_syntax: encode_data_set(ours(data_set), transfer_syntax)

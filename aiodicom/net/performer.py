@@ -320,7 +320,7 @@ class Performer:
     def _answer_with(self, request: ServiceRequest, answer: Any) -> None:
         """Answers with what a handler has returned."""
         if answer is None or answer is _SUCCESS:
-            if not isinstance(request.message, NCreateRQ):
+            if not isinstance(request.message, NCreateRQ) or request.message.affected_sop_instance_uid:
                 self._answer(request.context, request.message, _SUCCESS)
                 return
         elif isinstance(answer, int):

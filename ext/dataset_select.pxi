@@ -1,0 +1,64 @@
+# Copies and parts of data sets, over the same bytes.
+
+cdef int copy_to(Core whole, Core other) except -1:
+    whole.ensure()
+    whole.share_with(other)
+    if whole.count:
+        other.elements = <Element*>malloc(whole.count * sizeof(Element))
+        if other.elements == NULL:
+            raise MemoryError
+        memcpy(other.elements, whole.elements, whole.count * sizeof(Element))
+    other.count = whole.count
+    other.tidy = whole.tidy
+    other.selected = whole.selected
+    other.inherited_charset = whole.inherited_charset
+    return 0
+
+
+cdef bint are_ascending_tags(keys) except -1:
+    """Whether these are numbers in ascending order, as who selects the same again and again has them."""
+    cdef int64_t last = -1
+    if type(keys) is not tuple:
+        return False
+    for key in <tuple>keys:
+        if type(key) is not int or not last < key <= <int64_t>0xFFFFFFFF:
+            return False
+        last = key
+    return True
+
+
+cdef int select_into(Core whole, Core other, keys) except -1:
+    """Makes `other`, which is new, a data set of the elements with those tags; what was changed is taken as it is now."""
+    cdef const Element* element
+    tags = keys if are_ascending_tags(keys) else sorted({tag_of(key) for key in keys})
+    cdef dict changes = None
+    whole.ensure()
+    if whole.overlay is not None or whole.cache is not None:
+        changes = whole._changes()
+    whole.share_with(other)
+    if whole.source is not None:
+        other.inherited_charset = whole.encoded_charset()
+    other.selected = True
+    if tags and whole.count:
+        other.elements = <Element*>malloc(len(tags) * sizeof(Element))
+        if other.elements == NULL:
+            raise MemoryError
+    for tag in tags:
+        if changes is not None and tag in changes:
+            if changes[tag] is not None:
+                other.put(changes[tag])
+            continue
+        element = find_element(whole.elements, whole.count, tag)
+        if element != NULL:
+            other.elements[other.count] = element[0]
+            other.count += 1
+    return 0
+
+
+cdef int put_missing(Core data_set, elements) except -1:
+    """Adds those elements whose tags are not there."""
+    cdef DataElement element
+    for element in elements:
+        if not data_set.has(element.number):
+            data_set.put(element)
+    return 0
