@@ -189,6 +189,7 @@ async def _get(port: int, count: int) -> None:
         port,
         called_aet="ARCHIVE",
         contexts=[_GET],
+        window=16,
         receives=[(objects.CT_IMAGE_STORAGE, [objects.EXPLICIT_VR_LITTLE_ENDIAN])],
     ) as association:
         arrived = sum([1 async for _ in association.c_get(_QUERY, body=Discarded())])

@@ -15,22 +15,10 @@ cdef int copy_to(Core whole, Core other) except -1:
     return 0
 
 
-cdef bint are_ascending_tags(keys) except -1:
-    """Whether these are numbers in ascending order, as who selects the same again and again has them."""
-    cdef int64_t last = -1
-    if type(keys) is not tuple:
-        return False
-    for key in <tuple>keys:
-        if type(key) is not int or not last < key <= <int64_t>0xFFFFFFFF:
-            return False
-        last = key
-    return True
-
-
 cdef int select_into(Core whole, Core other, keys) except -1:
     """Makes `other`, which is new, a data set of the elements with those tags; what was changed is taken as it is now."""
     cdef const Element* element
-    tags = keys if are_ascending_tags(keys) else sorted({tag_of(key) for key in keys})
+    cdef list tags = ascending([tag_of(key) for key in keys])
     cdef dict changes = None
     whole.ensure()
     if whole.overlay is not None or whole.cache is not None:

@@ -45,6 +45,10 @@ _SENDABLE: Final = {
 }
 
 
+def _sendable(transfer_syntax: str) -> tuple[str, ...]:
+    return _SENDABLE.get(transfer_syntax) or (transfer_syntax,)
+
+
 class DataSource:
     """An encoded data set with the UIDs that say what it is."""
 
@@ -63,7 +67,7 @@ class DataSource:
     @property
     def transfer_syntaxes(self) -> tuple[str, ...]:
         """The transfer syntaxes that it can be sent in: its own, and if that is native the other native ones."""
-        return _SENDABLE.get(self.transfer_syntax) or (self.transfer_syntax,)
+        return _sendable(self.transfer_syntax)
 
     def encoder(self, transfer_syntax: str) -> Callable[[], bytes | SpoolFile]:
         """Returns what encodes the data set in another transfer syntax, in a thread, whatever becomes of the source."""
@@ -130,7 +134,10 @@ class FileStamp(NamedTuple):
 
 def stamp_of(descriptor: int) -> FileStamp:
     """Returns the stamp of an open file."""
-    status = os.fstat(descriptor)
+    return _stamp(os.fstat(descriptor))
+
+
+def _stamp(status: os.stat_result) -> FileStamp:
     return FileStamp(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns)
 
 
@@ -303,6 +310,11 @@ def prepare(
     transfer_syntax: str | None = None,
 ) -> Prepared:
     """Looks at what is to be stored: reads the head of a file, unless that is known. Raises as `open_source` does."""
+    is_said = sop_class_uid or sop_instance_uid or transfer_syntax
+    if isinstance(source, KnownFile) and not is_said and _stamp(os.stat(source.path)) == source.stamp:
+        meta = source.meta
+        syntaxes = _sendable(meta.transfer_syntax)
+        return Prepared(source, meta.sop_class_uid, syntaxes, True, source.size - meta.data_offset)
     opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
     try:
         # What is in memory holds nothing that closing would give back, and can be sent again.

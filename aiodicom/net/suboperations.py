@@ -89,6 +89,7 @@ async def perform_get(
     `interval`: the least time between two pending responses, in seconds.
     """
     association = request.association
+    association.transport.expect_objects()
 
     async def send(what: SubOperation) -> Status:
         response = await association.c_store(
@@ -101,7 +102,7 @@ async def perform_get(
         return response.status
 
     at_once = min(association.window or _MOST_AT_ONCE, _MOST_AT_ONCE)
-    return await _Retrieval(request, outbox, send, at_once, interval).perform(function)
+    return await _Retrieval(request, outbox, send, lambda: at_once, interval).perform(function)
 
 
 async def perform_move(
@@ -126,6 +127,7 @@ async def perform_move(
         destination.host,
         destination.port,
         size=destination.associations,
+        window="auto",
         contexts=(),
         calling_aet=association.called_aet,
         called_aet=request.move_destination,
@@ -146,7 +148,7 @@ async def perform_move(
         return response.status
 
     async with pool:
-        return await _Retrieval(request, outbox, send, destination.associations, interval).perform(function)
+        return await _Retrieval(request, outbox, send, lambda: pool.concurrency, interval).perform(function)
 
 
 async def find_destination(destinations: Destinations, title: str, association: Association) -> Destination | None:
@@ -158,13 +160,15 @@ async def find_destination(destinations: Destinations, title: str, association: 
 
 
 class _Retrieval:
-    """The sub-operations of one C-GET or C-MOVE, up to `at_once` at a time.
+    """The sub-operations of one C-GET or C-MOVE, up to `at_once()` at a time.
 
     Invariants: every sub-operation that has begun is in `_running`, or counted in exactly one of `completed`, `failed`,
     `warning`.
     """
 
-    def __init__(self, request: RetrieveRequest, outbox: Outbox, send: _Send, at_once: int, interval: float) -> None:
+    def __init__(
+        self, request: RetrieveRequest, outbox: Outbox, send: _Send, at_once: Callable[[], int], interval: float
+    ) -> None:
         self._request = request
         self._outbox = outbox
         self._send = send
@@ -172,6 +176,8 @@ class _Retrieval:
         self._interval = interval
         self._loop = request.association.loop
         self._running: set[asyncio.Task[None]] = set()
+        #: Who waits for one of them to end.
+        self._wake: asyncio.Future[None] | None = None
         self._completed = 0
         self._failed = 0
         self._warning = 0
@@ -200,15 +206,24 @@ class _Retrieval:
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
-        while len(self._running) >= self._at_once:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        while len(self._running) >= self._at_once():
+            await self._one_ended()
         task = self._loop.create_task(self._perform(what))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._on_ended)
+
+    async def _one_ended(self) -> None:
+        self._wake = self._loop.create_future()
+        await self._wake
+
+    def _on_ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
     async def _ended(self) -> None:
         while self._running:
-            await asyncio.wait(self._running)
+            await self._one_ended()
 
     async def _perform(self, what: SubOperation) -> None:
         try:
