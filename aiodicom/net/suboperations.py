@@ -228,15 +228,19 @@ class _Retrieval:
     async def _perform(self, what: SubOperation) -> None:
         try:
             status = await self._send(what)
-        except (AiodicomError, OSError) as error:
-            if not self._request.association.is_open:
+        except Exception as error:  # whatever a source of the handler's raises
+            association = self._request.association
+            if not association.is_open:
                 return  # there is nobody to count for
             self._failed += 1
             if len(self._failed_uids) < _MOST_FAILED:
                 self._failed_uids += _uid_of(what)
-            # A failure status is the destination's affair; the rest is ours, or on the way.
-            level = logging.INFO if isinstance(error, StatusError) else logging.WARNING
-            self._request.association.log(level, "a sub-operation of %s failed: %s", self._service, _told(error))
+            if isinstance(error, (AiodicomError, OSError)):
+                # A failure status is the destination's affair; the rest is ours, or on the way.
+                level = logging.INFO if isinstance(error, StatusError) else logging.WARNING
+                association.log(level, "a sub-operation of %s failed: %s", self._service, _told(error))
+            else:
+                association.log(logging.ERROR, "a sub-operation of %s failed", self._service, error=error)
         else:
             self._completed += status.category is StatusCategory.SUCCESS
             self._warning += status.category is StatusCategory.WARNING
@@ -300,8 +304,8 @@ def _uid_of(what: SubOperation) -> list[str]:
         return [what.source.meta.sop_instance_uid]
     try:
         opened = open_source(what.source)
-    except (AiodicomError, OSError):
-        return []
+    except Exception:
+        return []  # it may be what has failed
     try:
         return [opened.sop_instance_uid]
     finally:
