@@ -293,7 +293,9 @@ class _Retrieval:
 
 def _told(error: BaseException) -> str:
     """What may be logged of an error: which object it is would be in the name of its file."""
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and not isinstance(error, AiodicomError):
+        return error.strerror or type(error).__name__
+    return str(error)
 
 
 def _uid_of(what: SubOperation) -> list[str]:

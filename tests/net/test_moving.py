@@ -28,7 +28,7 @@ from aiodicom import (
 from aiodicom.errors import StatusError
 from tests.net.raw_scu import C_MOVE_RQ, COMPLETED, FAILED, REMAINING, WARNING, raw_scu
 from tests.net.sides import CT, DATA, IMPLICIT, LARGE, MR, part10, soon, until
-from tests.rawpeer import P_DATA_TF, Connection, RawPeer, response
+from tests.rawpeer import A_ABORT, P_DATA_TF, Connection, RawPeer, response
 
 assert StudyRoot.move is not None
 MOVE = StudyRoot.move
@@ -181,14 +181,16 @@ async def test_a_destination_that_is_out_of_resources() -> None:
     assert len(receiver.received) == 6
 
 
-async def test_a_destination_that_does_not_answer() -> None:
+async def test_a_destination_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     def script(peer: Connection) -> None:
         peer.accept()
-        peer.stay_silent()
+        while peer.receive_pdu()[0] != A_ABORT:
+            pass
 
     with RawPeer(script) as peer:
         destinations = at(peer.port, associations=2, timeouts=Timeouts(dimse=0.05))
         await all_failed(Archive(*map(encoded, range(3)), destinations=destinations), 3)
+    assert caplog.text.count("no C-STORE response within 0.05 s") >= 3
 
 
 async def test_some_fail() -> None:
