@@ -42,15 +42,10 @@ Archive = Callable[[Path, Path, int], AbstractContextManager[Running]]
 # ---- contenders
 
 
-def _script(name: str) -> Archive:
-    """A module of this folder as a process."""
-
-    def start(files: Path, folder: Path, sink: int) -> AbstractContextManager[Running]:
-        port = free_port()
-        arguments = [sys.executable, "-m", f"benchmarks.{name}", str(port), os.fspath(files), str(sink)]
-        return running(arguments, port, log=folder / f"{name}.log", environment=c.environment(), directory=c.ROOT)
-
-    return start
+def _aiodicom(files: Path, folder: Path, sink: int) -> AbstractContextManager[Running]:
+    port = free_port()
+    arguments = [sys.executable, "-m", "benchmarks.archive_server", str(port), os.fspath(files), str(sink)]
+    return running(arguments, port, log=folder / "server.log", environment=c.environment(), directory=c.ROOT)
 
 
 @contextlib.contextmanager
@@ -63,11 +58,10 @@ def _dcmqrscp(files: Path, folder: Path, sink: int) -> Iterator[Running]:
 
 
 def _pynetdicom(files: Path, folder: Path, sink: int) -> AbstractContextManager[Running]:
-    peers.pynetdicom_script("pynetdicom_scp.py")  # raises where it is not installed
-    return _script("pynetdicom_archive")(files, folder, sink)
+    return peers.pynetdicom_archive(files, folder / "pynetdicom.log", sink)
 
 
-ARCHIVES: dict[str, Archive] = {OURS: _script("archive_server"), DCMTK: _dcmqrscp, PYNETDICOM: _pynetdicom}
+ARCHIVES: dict[str, Archive] = {OURS: _aiodicom, DCMTK: _dcmqrscp, PYNETDICOM: _pynetdicom}
 
 
 def _who(bench: Bench, names: tuple[str, ...], work: Callable[[Archive, Path], Metrics]) -> tuple[Contender, ...]:

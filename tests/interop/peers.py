@@ -273,6 +273,15 @@ def pynetdicom_scp(folder: Path, *options: str) -> Iterator[Running]:
         yield server
 
 
+@contextlib.contextmanager
+def pynetdicom_archive(folder: Path, log: Path, destination: int = 0) -> Iterator[Running]:
+    """A pynetdicom archive of the files of a folder, AE title ARCHIVE; it moves to the AE title SINK at a port."""
+    port = free_port()
+    script = [*pynetdicom_script("pynetdicom_archive.py"), str(port), os.fspath(folder), str(destination)]
+    with running(script, port, log=log) as server:
+        yield server
+
+
 def pynetdicom_scu(port: int, operation: str, *files: str | os.PathLike[str], timeout: float = 60.0) -> list[int]:
     """Runs `echo` or `store` with pynetdicom and gives the status of each operation."""
     arguments = [*pynetdicom_script("pynetdicom_scu.py"), str(port), operation, *files]
