@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,9 @@ Archive = Callable[[Path, Path, int], AbstractContextManager[Running]]
 # ---- contenders
 
 
-def _aiodicom(files: Path, folder: Path, sink: int) -> AbstractContextManager[Running]:
+def _aiodicom(files: Path, folder: Path, sink: int, *options: str) -> AbstractContextManager[Running]:
     port = free_port()
-    arguments = [sys.executable, "-m", "benchmarks.archive_server", str(port), os.fspath(files), str(sink)]
+    arguments = [sys.executable, "-m", "benchmarks.archive_server", str(port), os.fspath(files), str(sink), *options]
     return running(arguments, port, log=folder / "server.log", environment=c.environment(), directory=c.ROOT)
 
 
@@ -167,7 +168,7 @@ def find(bench: Bench, queries: int, answers: Answers, names: tuple[str, ...], *
 # ---- C-MOVE, C-GET
 
 _QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID=f"{objects.ROOT}.3")
-_GET, _MOVE = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.2.2"
+_FIND, _MOVE, _GET = (f"1.2.840.10008.5.1.4.1.2.2.{service}" for service in (1, 2, 3))
 
 
 async def _move(port: int, count: int) -> None:
@@ -305,13 +306,58 @@ def normalized(bench: Bench, associations: int, each: int) -> Planned:
         empty = bench.folder / "empty"
         empty.mkdir(exist_ok=True)
 
-        def contender(name: str, operation: Operation) -> Contender:
+        def contender(name: str, operation: Operation, *options: str) -> Contender:
+            start: Archive = partial(_with_options, options)
             work = performed(operation, associations, each)
-            return Contender(name, bench.in_folder(lambda folder: work(ARCHIVES[OURS], empty, folder)), ours=True)
+            return Contender(name, bench.in_folder(lambda folder: work(start, empty, folder)), ours=True)
 
-        who = tuple(contender(*named) for named in OPERATIONS.items())
-        targets = [Target(PER_SECOND, round(1 / 1.5, 3), "C-ECHO", of=name) for name in ("N-CREATE", "N-SET")]
-        return Row(title, _SERVED, who, "C-ECHO", tuple(targets))
+        handled = "C-ECHO by a handler"
+        who = (*(contender(*named) for named in OPERATIONS.items()), contender(handled, OPERATIONS["C-ECHO"], "--echo"))
+        targets = [Target(PER_SECOND, round(1 / 1.5, 3), handled, of=name) for name in ("N-CREATE", "N-SET")]
+        return Row(title, _SERVED, who, handled, tuple(targets))
+
+    return Planned(title, make)
+
+
+def _with_options(options: tuple[str, ...], files: Path, folder: Path, sink: int) -> AbstractContextManager[Running]:
+    return _aiodicom(files, folder, sink, *options)
+
+
+# ---- many associations
+
+
+async def _query_on_many(port: int, associations: int) -> float:
+    """Has each find all studies at the same time. Returns the seconds from when all are open."""
+    query = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="", StudyDate="", PatientName="", PatientID="")
+    async with contextlib.AsyncExitStack() as stack:
+        connecting = partial(aiodicom.connect, "127.0.0.1", port, called_aet="ARCHIVE", contexts=[_FIND])
+        opened = [await stack.enter_async_context(connecting()) for _ in range(associations)]
+
+        async def count(association: aiodicom.Association) -> int:
+            return sum([1 async for _ in association.c_find(query)])
+
+        began = time.perf_counter()
+        counted = await asyncio.gather(*map(count, opened))
+        seconds = time.perf_counter() - began
+    if set(counted) != {1000}:
+        raise RuntimeError(f"{min(counted):,} to {max(counted):,} matches, not 1,000")
+    return seconds
+
+
+def many(bench: Bench, associations: int) -> Planned:
+    title = f"C-FIND, {associations} associations at once x 1,000 studies, our client"
+
+    def work(files: Path, folder: Path) -> Metrics:
+        with _aiodicom(files, folder, 1) as server:
+            before = usage(server.pid)
+            seconds = aiodicom.run(_query_on_many(server.port, associations))
+            after = usage(server.pid)
+        return _measured(1000 * associations, seconds, after.cpu_seconds - before.cpu_seconds)
+
+    def make() -> Row:
+        files = studies(1000).files(bench)
+        who = Contender(OURS, bench.in_folder(lambda folder: work(files, folder)), ours=True)
+        return Row(title, _SERVED, (who,), OURS)
 
     return Planned(title, make)
 
@@ -322,6 +368,7 @@ def rows(bench: Bench) -> Iterator[Planned]:
     for answers in (instances(1000), studies(400)):
         yield find(bench, size(50, 5), answers, (OURS, DCMTK), Target(PER_SECOND, 2.0, DCMTK))
     yield find(bench, size(5, 1), studies(1000), (OURS, PYNETDICOM), Target(PER_SECOND, 10.0, PYNETDICOM))
+    yield many(bench, size(500, 20))
     for service in ("C-MOVE", "C-GET"):
         for image in (LARGE, SMALL):
             yield retrieval(bench, service, size(500, 60), image, (OURS, DCMTK), Target(PER_SECOND, 3.0, DCMTK))
