@@ -313,7 +313,11 @@ def normalized(bench: Bench, associations: int, each: int) -> Planned:
 
         handled = "C-ECHO by a handler"
         who = (*(contender(*named) for named in OPERATIONS.items()), contender(handled, OPERATIONS["C-ECHO"], "--echo"))
-        targets = [Target(PER_SECOND, round(1 / 1.5, 3), handled, of=name) for name in ("N-CREATE", "N-SET")]
+        targets = [
+            Target(PER_SECOND, round(1 / 1.5, 3), of, of=name)
+            for of in ("C-ECHO", handled)
+            for name in ("N-CREATE", "N-SET")
+        ]
         return Row(title, _SERVED, who, handled, tuple(targets))
 
     return Planned(title, make)

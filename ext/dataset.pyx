@@ -546,23 +546,6 @@ cdef class Core:
         """Makes `other`, which is new, a data set of the elements with those tags as they are now."""
         select_into(self, other, keys)
 
-    cdef int share_with(self, Core other) except -1:
-        """Gives `other` the bytes and the context, but no elements."""
-        other.source = self.source
-        other.start = self.start
-        other.end = self.end
-        other.stopped = self.stopped
-        other.implicit = self.implicit
-        other.big = self.big
-        other.to_the_end = self.to_the_end
-        other.item_undefined = self.item_undefined
-        other.stopped_early = self.stopped_early
-        other.depth = self.depth
-        other.inherited_representation = self.inherited_representation
-        other.where = self.where
-        other.number = self.number
-        other.trouble = self.trouble
-
     def _changes(self):
         """Everything that differs from the encoded bytes: tag to element, None for what was deleted."""
         cdef const Element* element

@@ -1,8 +1,27 @@
 # Copies and parts of data sets, over the same bytes.
 
+cdef int share_with(Core whole, Core other) except -1:
+    """Gives `other` the bytes and the context, but no elements."""
+    other.source = whole.source
+    other.start = whole.start
+    other.end = whole.end
+    other.stopped = whole.stopped
+    other.implicit = whole.implicit
+    other.big = whole.big
+    other.to_the_end = whole.to_the_end
+    other.item_undefined = whole.item_undefined
+    other.stopped_early = whole.stopped_early
+    other.depth = whole.depth
+    other.inherited_representation = whole.inherited_representation
+    other.where = whole.where
+    other.number = whole.number
+    other.trouble = whole.trouble
+    return 0
+
+
 cdef int copy_to(Core whole, Core other) except -1:
     whole.ensure()
-    whole.share_with(other)
+    share_with(whole, other)
     if whole.count:
         other.elements = <Element*>malloc(whole.count * sizeof(Element))
         if other.elements == NULL:
@@ -23,7 +42,7 @@ cdef int select_into(Core whole, Core other, keys) except -1:
     whole.ensure()
     if whole.overlay is not None or whole.cache is not None:
         changes = whole._changes()
-    whole.share_with(other)
+    share_with(whole, other)
     if whole.source is not None:
         other.inherited_charset = whole.encoded_charset()
     other.selected = True
