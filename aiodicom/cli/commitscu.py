@@ -72,7 +72,7 @@ def commitscu(
         raise typer.BadParameter("this is of no use without --port", param_hint=f"'{name}'")
 
     async def work(stop: asyncio.Event) -> int:
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         listener = CommitmentListener()
         tally = _Tally(as_json=as_json)
         files = _files(paths, tally)

@@ -120,7 +120,7 @@ def mpps(
     _check(action, uid, paths, item, given, reason)
 
     async def work(stop: asyncio.Event) -> int:
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         if action is Action.START:
             step = _started(item, given, peer.calling_aet)
         else:
