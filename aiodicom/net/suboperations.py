@@ -191,14 +191,17 @@ class _Retrieval:
         """
         self._timer = self._loop.call_later(self._interval, self._tell)
         try:
-            try:
-                async with yielding(function, self._request) as things:
+            async with yielding(function, self._request) as things:
+                try:
                     async for thing in things:
                         await self._begin(thing if isinstance(thing, SubOperation) else SubOperation(thing))
-            finally:
-                # What has begun ends, whether or not the peer has cancelled: to stop in the middle of an object would
-                # be the end of its association.
+                except Exception:
+                    await self._ended()
+                    raise
                 await self._ended()
+            # What has begun ends also when the peer has cancelled: to stop in the middle of an object would be the end
+            # of its association.
+            await self._ended()
         finally:
             self._timer.cancel()
             for task in self._running:
