@@ -220,9 +220,13 @@ cdef class Exchange:
             self.outgoing.append(encoded)
             self.outgoing += encode_data(context_id, data, self.fragment_size, True)
 
-    def send_cancel(self, int context_id, message_id):
-        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
+    def send_cancel(self, int context_id, message_id, now):
+        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3), which has to end in the time for one response now."""
         self.send(context_id, encode_command(CCancelRQ(message_id)))
+        operation = self.invoked.find(message_id)
+        if operation is not None:
+            self.invoked.touch(operation, now)
+            operation.is_cancelled = True
 
     def send_data(self, int context_id, data, *, bint is_last, now):
         """Sends bytes of the data set of the message begun; their number is a multiple of `fragment_size` unless `is_last`."""
@@ -296,7 +300,7 @@ cdef class Exchange:
             self.invoked.end(operation)
         elif not isinstance(operation.request, QUERY_RETRIEVE):
             return self.violated(unexpected(f"a pending response to a {response.SERVICE} request"), now)
-        else:
+        elif not operation.is_cancelled:
             self.invoked.touch(operation, now)
         return tuple.__new__(ResponseReceived, (operation, response, body, is_final))
 

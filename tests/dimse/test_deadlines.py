@@ -188,6 +188,16 @@ def test_dimse_counts_from_the_last_pending_response() -> None:
     expires(scu, 7, "C-FIND response")
 
 
+def test_after_c_cancel_pending_responses_put_it_off_no_longer() -> None:
+    scu = open_requestor(timeouts=Timeouts(dimse=7))
+    scu.protocol.send_request(VERIFY, CFindRQ(1, VERIFICATION, has_data_set=False), None, scu.clock.now)
+    scu.clock.now += 5
+    scu.protocol.send_cancel(VERIFY, 1, scu.clock.now)
+    scu.clock.now += 5
+    scu.receive(p_data(pdv(VERIFY, 3, encode_command(CFindRSP(1, Status.PENDING)))))
+    expires(scu, 2, "C-FIND response")
+
+
 def test_dimse_is_each_operations_own() -> None:
     scu = open_requestor(timeouts=Timeouts(dimse=7))
     invoke(scu)
