@@ -85,6 +85,8 @@ cdef class Exchange:
     cdef readonly set performing
     #: The operations that we invoked.
     cdef readonly object invoked
+    #: The C-GET that we invoked, whose sub-operations are signs of the peer as its responses are (PS3.7 9.1.3).
+    cdef readonly object retrieval
     #: When the peer was last heard, or the association last did something.
     cdef public object last_activity
     cdef public object tracer
@@ -112,6 +114,8 @@ cdef class Exchange:
     def receive(self, buffer, Py_ssize_t size, now):
         """Lends the first `size` bytes of `buffer` until `next_event()` gives None."""
         self.last_activity = now
+        if self.retrieval is not None:
+            self.invoked.touch(self.retrieval, now)
         if self.tracer is not None:
             self.tracer.received(memoryview(buffer)[:size])
         self.receiver.receive(buffer, size)
@@ -164,6 +168,8 @@ cdef class Exchange:
         self.send(context_id, encode_command(request))
         operation = Operation(context_id, request, token, now)
         self.invoked.begin(operation)
+        if type(request) is CGetRQ:
+            self.retrieval = operation
         if request.has_data_set:
             self.sending = operation
 
@@ -198,6 +204,8 @@ cdef class Exchange:
 
     cdef int answered(self, message_id, status, now) except -1:
         self.last_activity = now
+        if self.retrieval is not None:
+            self.invoked.touch(self.retrieval, now)
         if not is_pending(status):
             self.performing.discard(message_id)
             self.counters.operations += 1
@@ -227,6 +235,8 @@ cdef class Exchange:
         if operation is not None:
             self.invoked.touch(operation, now)
             operation.is_cancelled = True
+            if operation is self.retrieval:
+                self.retrieval = None
 
     def send_data(self, int context_id, data, *, bint is_last, now):
         """Sends bytes of the data set of the message begun; their number is a multiple of `fragment_size` unless `is_last`."""
@@ -298,6 +308,8 @@ cdef class Exchange:
         cdef bint is_final = not is_pending(response.status)
         if is_final:
             self.invoked.end(operation)
+            if operation is self.retrieval:
+                self.retrieval = None
         elif not isinstance(operation.request, QUERY_RETRIEVE):
             return self.violated(unexpected(f"a pending response to a {response.SERVICE} request"), now)
         elif not operation.is_cancelled:

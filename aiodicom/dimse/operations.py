@@ -79,8 +79,9 @@ class InvokedOperations:
         for operation in self._operations.values():
             operation.started += seconds
 
-    def oldest(self) -> Operation | None:
-        """Returns the operation that has waited longest for a sign of the peer."""
+    def oldest(self, besides: Operation | None = None) -> Operation | None:
+        """Returns the operation that has waited longest for a sign of the peer, `besides` this one."""
         for operation in self._operations.values():
-            return operation
+            if operation is not besides:
+                return operation
         return None
