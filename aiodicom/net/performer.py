@@ -350,7 +350,7 @@ class Performer:
         if isinstance(error, OperationRefused):
             try:
                 reply = encode_answer(request, refusal(error))
-            except (TypeError, ValueError) as wrong:
+            except Exception as wrong:
                 error = wrong
             else:
                 self._association.log(logging.INFO, "%s was refused: %s", request.message.SERVICE, error)
