@@ -85,6 +85,8 @@ cdef class Exchange:
     cdef readonly set performing
     #: The operations that we invoked.
     cdef readonly object invoked
+    #: The C-GET that we invoked, whose sub-operations are signs of the peer as its responses are (PS3.7 9.1.3).
+    cdef readonly object retrieval
     #: When the peer was last heard, or the association last did something.
     cdef public object last_activity
     cdef public object tracer
@@ -112,6 +114,8 @@ cdef class Exchange:
     def receive(self, buffer, Py_ssize_t size, now):
         """Lends the first `size` bytes of `buffer` until `next_event()` gives None."""
         self.last_activity = now
+        if self.retrieval is not None:
+            self.invoked.touch(self.retrieval, now)
         if self.tracer is not None:
             self.tracer.received(memoryview(buffer)[:size])
         self.receiver.receive(buffer, size)
@@ -164,6 +168,8 @@ cdef class Exchange:
         self.send(context_id, encode_command(request))
         operation = Operation(context_id, request, token, now)
         self.invoked.begin(operation)
+        if type(request) is CGetRQ:
+            self.retrieval = operation
         if request.has_data_set:
             self.sending = operation
 
@@ -198,6 +204,8 @@ cdef class Exchange:
 
     cdef int answered(self, message_id, status, now) except -1:
         self.last_activity = now
+        if self.retrieval is not None:
+            self.invoked.touch(self.retrieval, now)
         if not is_pending(status):
             self.performing.discard(message_id)
             self.counters.operations += 1
@@ -220,9 +228,15 @@ cdef class Exchange:
             self.outgoing.append(encoded)
             self.outgoing += encode_data(context_id, data, self.fragment_size, True)
 
-    def send_cancel(self, int context_id, message_id):
-        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
+    def send_cancel(self, int context_id, message_id, now):
+        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3), which has to end in the time for one response now."""
         self.send(context_id, encode_command(CCancelRQ(message_id)))
+        operation = self.invoked.find(message_id)
+        if operation is not None:
+            self.invoked.touch(operation, now)
+            operation.is_cancelled = True
+            if operation is self.retrieval:
+                self.retrieval = None
 
     def send_data(self, int context_id, data, *, bint is_last, now):
         """Sends bytes of the data set of the message begun; their number is a multiple of `fragment_size` unless `is_last`."""
@@ -294,9 +308,11 @@ cdef class Exchange:
         cdef bint is_final = not is_pending(response.status)
         if is_final:
             self.invoked.end(operation)
+            if operation is self.retrieval:
+                self.retrieval = None
         elif not isinstance(operation.request, QUERY_RETRIEVE):
             return self.violated(unexpected(f"a pending response to a {response.SERVICE} request"), now)
-        else:
+        elif not operation.is_cancelled:
             self.invoked.touch(operation, now)
         return tuple.__new__(ResponseReceived, (operation, response, body, is_final))
 

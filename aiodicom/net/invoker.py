@@ -104,10 +104,11 @@ class Invoker:
         Cancelled while a data set is being sent, the association is aborted.
         """
         if not self.turns.take_now():
-            if self._streams:
-                for stream in tuple(self._streams):
-                    stream.make_room()  # whoever reads it may be the one who waits here
-            await self.turns.take()
+            try:
+                await self._take_turn()
+            except BaseException:
+                token.cancel()
+                raise
         try:
             if isinstance(source, Encoded):
                 await source.encode()
@@ -132,6 +133,13 @@ class Invoker:
                 raise ended from None
             raise
         # From here the turn is held until the final response comes, also when nobody waits for that any more.
+
+    async def _take_turn(self) -> None:
+        if not self._association.is_open:
+            raise self._association.why_closed()  # what was in flight at the end gives no turn back
+        for stream in tuple(self._streams or ()):
+            stream.make_room()  # whoever reads it may be the one who waits here
+        await self.turns.take()
 
     def cancel(self, context: AcceptedContext, message_id: int) -> None:
         """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""

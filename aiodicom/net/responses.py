@@ -227,8 +227,8 @@ class Matches:
 
     The request is sent on entering, or when the first match is asked for. Left early (a ``break``, the end of the
     block, an exception, a cancellation), C-CANCEL is sent and the engine reads to the end: the association stays
-    usable. Without a block that happens as soon as nothing refers to this object any more. While matches are not
-    taken, the peer is held up.
+    usable, unless the peer has not ended within `Timeouts.dimse`; then it is aborted. Without a block that happens as
+    soon as nothing refers to this object any more. While matches are not taken, the peer is held up.
     """
 
     def __init__(

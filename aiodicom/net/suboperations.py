@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import AiodicomError, OperationRefused, StatusError
+from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, StatusError
 from aiodicom.net.answers import Reply, encode_identifier
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest, dataset_type
 from aiodicom.net.sources import KnownFile, Storable, open_source
@@ -114,6 +114,9 @@ async def perform_move(
 ) -> Reply:
     """Sends what the handler yields to the destination, and returns the final response; otherwise as `perform_get`.
 
+    Once the destination has let a timeout pass and no association with it is left, nothing more is tried: the rest has
+    failed, which would else take that time for each few.
+
     Raises `OperationRefused` for a destination that is unknown.
     """
     from aiodicom.net.pool import Pool
@@ -134,17 +137,27 @@ async def perform_move(
         ssl=destination.ssl,
         server_hostname=destination.server_hostname,
         timeouts=destination.timeouts,
+        wait=None,  # no more are begun than it has turns for, if the destination grants them
     )
+    silence: DeadlineExceeded | None = None
 
     async def send(what: SubOperation) -> Status:
-        response = await pool.c_store(
-            what.source,
-            priority=request.priority,
-            sop_class_uid=what.sop_class_uid,
-            sop_instance_uid=what.sop_instance_uid,
-            transfer_syntax=what.transfer_syntax,
-            move_originator=originator,
-        )
+        nonlocal silence
+        if silence is not None:
+            raise DeadlineExceeded(silence.what, silence.seconds)
+        try:
+            response = await pool.c_store(
+                what.source,
+                priority=request.priority,
+                sop_class_uid=what.sop_class_uid,
+                sop_instance_uid=what.sop_instance_uid,
+                transfer_syntax=what.transfer_syntax,
+                move_originator=originator,
+            )
+        except DeadlineExceeded as error:
+            if not pool.open:
+                silence = error
+            raise
         return response.status
 
     async with pool:
@@ -191,14 +204,17 @@ class _Retrieval:
         """
         self._timer = self._loop.call_later(self._interval, self._tell)
         try:
-            try:
-                async with yielding(function, self._request) as things:
+            async with yielding(function, self._request) as things:
+                try:
                     async for thing in things:
                         await self._begin(thing if isinstance(thing, SubOperation) else SubOperation(thing))
-            finally:
-                # What has begun ends, whether or not the peer has cancelled: to stop in the middle of an object would
-                # be the end of its association.
+                except Exception:
+                    await self._ended()
+                    raise
                 await self._ended()
+            # What has begun ends also when the peer has cancelled: to stop in the middle of an object would be the end
+            # of its association.
+            await self._ended()
         finally:
             self._timer.cancel()
             for task in self._running:
