@@ -50,6 +50,10 @@ cdef tuple COMPOSITE_REQUESTS = (CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ)
 cdef tuple QUERY_RETRIEVE = (CFindRQ, CGetRQ, CMoveRQ)
 #: Whose responses say no more than the status, the SOP class and the SOP instance.
 cdef frozenset REPEATED_INSTANCE = frozenset((NGetRQ, NSetRQ, NCreateRQ, NDeleteRQ))
+#: Bytes of what is copied to be written together with a short data set.
+cdef enum:
+    MOST_AHEAD = 1024
+
 cdef object SUCCESS = Status.SUCCESS
 cdef object FAILURE = StatusCategory.FAILURE
 
@@ -193,12 +197,14 @@ cdef class Exchange:
             command = encode_response(
                 kind.COMMAND_FIELD, request.message_id, status, request.affected_sop_class_uid, None
             )
-        elif kind in REPEATED_INSTANCE and is_valid_uid(sop_instance_of(request) or "") and sop_class_of(request) is not None:
-            command = encode_response(
-                kind.COMMAND_FIELD, request.message_id, status, sop_class_of(request), sop_instance_of(request)
-            )
         else:
-            command = encode_command(response_to(request, status))
+            command = None
+            if kind in REPEATED_INSTANCE:
+                sop_class, sop_instance = sop_class_of(request), sop_instance_of(request)
+                if sop_class is not None and sop_instance and is_valid_uid(sop_instance):
+                    command = encode_response(kind.COMMAND_FIELD, request.message_id, status, sop_class, sop_instance)
+            if command is None:
+                command = encode_command(response_to(request, status))
         self.send(context_id, command)
         self.answered(request.message_id, status, now)
 
@@ -241,7 +247,17 @@ cdef class Exchange:
     def send_data(self, int context_id, data, *, bint is_last, now):
         """Sends bytes of the data set of the message begun; their number is a multiple of `fragment_size` unless `is_last`."""
         self.require_sending()
-        self.outgoing += encode_data(context_id, data, self.fragment_size, is_last)
+        cdef list outgoing = self.outgoing
+        cdef Py_ssize_t last = len(outgoing) - 1
+        joined = None
+        if is_last and last >= 0:
+            ahead = outgoing[last]  # the command set, as a rule
+            if type(ahead) is bytes and len(<bytes> ahead) <= MOST_AHEAD:
+                joined = join_data(context_id, ahead, data, self.fragment_size)
+        if joined is None:
+            outgoing += encode_data(context_id, data, self.fragment_size, is_last)
+        else:
+            outgoing[last] = joined
         if self.sending is not None:
             self.invoked.touch(self.sending, now)  # the peer can't answer before it has everything
             if is_last:

@@ -523,11 +523,19 @@ def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
             return buffers
 
 
-def join_data(int context_id, bytes before, bytes data, Py_ssize_t fragment):
+def join_data(int context_id, bytes before, data, Py_ssize_t fragment):
     """Returns `before` and the P-DATA-TF PDU of a whole data set behind it in one piece, to be written at once with many more;
     None for a data set that is too long for that, or odd.
     """
-    cdef Py_ssize_t size = len(data)
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        return joined_data(context_id, before, <const uint8_t*> view.buf, view.len, fragment)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef object joined_data(int context_id, bytes before, const uint8_t* data, Py_ssize_t size, Py_ssize_t fragment):
     cdef Py_ssize_t ahead = len(before)
     if size > JOINED or size > fragment or size & 1:
         return None
@@ -535,5 +543,5 @@ def join_data(int context_id, bytes before, bytes data, Py_ssize_t fragment):
     cdef uint8_t* p = <uint8_t*> PyBytes_AS_STRING(joined)
     memcpy(p, PyBytes_AS_STRING(before), ahead)
     put_headers(p + ahead, size, context_id, IS_LAST)
-    memcpy(p + ahead + 2 * HEADER, PyBytes_AS_STRING(data), size)
+    memcpy(p + ahead + 2 * HEADER, data, size)
     return joined

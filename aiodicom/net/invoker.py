@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import Request
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Invoker"]
 
+#: How many presentation contexts are remembered by what was asked for.
+_MOST_FOUND: Final = 128
+
 
 class Invoker:
     """Invokes operations of the peer, as many at a time as were agreed on.
@@ -29,13 +32,15 @@ class Invoker:
     not anybody waits for that.
     """
 
-    __slots__ = ("_association", "_outbox", "_performer", "_streams", "turns")
+    __slots__ = ("_association", "_found", "_outbox", "_performer", "_streams", "turns")
 
     def __init__(self, association: Association, performer: Performer, outbox: Outbox) -> None:
         self._association = association
         self._performer = performer
         self._outbox = outbox
         self._streams: set[ResponseStream] | None = None
+        #: The context for what has been asked for before.
+        self._found: dict[tuple[str, tuple[str, ...] | None, bool], AcceptedContext] | None = None
         #: The asynchronous operations window of our side.
         self.turns = Window()
 
@@ -50,6 +55,20 @@ class Invoker:
         association = self._association
         if not association.is_open:
             raise association.why_closed()
+        wanted = (abstract_syntax, transfer_syntaxes, as_scp)
+        if self._found is None:
+            self._found = {}
+        found = self._found.get(wanted)
+        if found is None:
+            found = self._find_context(*wanted)
+            if len(self._found) < _MOST_FOUND:
+                self._found[wanted] = found
+        return found
+
+    def _find_context(
+        self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, as_scp: bool
+    ) -> AcceptedContext:
+        association = self._association
         accepted = association.accepted(abstract_syntax)
         candidates = [context for context in accepted if (context.as_scp if as_scp else context.as_scu)]
         if transfer_syntaxes is None and candidates:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiodicom.dimse.events import Timeouts
+from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, StatusError
 from aiodicom.net.answers import Reply, encode_identifier
@@ -47,8 +48,7 @@ class MoveOriginator(NamedTuple):
     message_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class SubOperation:
+class SubOperation(NamedTuple):
     """What is to be sent, where it does not say itself what it is: the arguments of `Association.c_store`."""
 
     source: Storable
@@ -77,8 +77,8 @@ Destinations = (
     Mapping[str, Destination] | Callable[[str, "Association"], "Destination | Awaitable[Destination | None] | None"]
 )
 
-#: Sends one object, and returns the status of its C-STORE. Raises what `Association.c_store` raises.
-_Send = Callable[[SubOperation], Awaitable[Status]]
+#: Sends one object, and returns the response to its C-STORE. Raises what `Association.c_store` raises.
+_Send = Callable[[SubOperation], Awaitable[CStoreRSP]]
 
 
 async def perform_get(
@@ -91,15 +91,14 @@ async def perform_get(
     association = request.association
     association.transport.expect_objects()
 
-    async def send(what: SubOperation) -> Status:
-        response = await association.c_store(
+    def send(what: SubOperation) -> Awaitable[CStoreRSP]:
+        return association.c_store(
             what.source,
             priority=request.priority,
             sop_class_uid=what.sop_class_uid,
             sop_instance_uid=what.sop_instance_uid,
             transfer_syntax=what.transfer_syntax,
         )
-        return response.status
 
     at_once = min(association.window or _MOST_AT_ONCE, _MOST_AT_ONCE)
     return await _Retrieval(request, outbox, send, lambda: at_once, interval).perform(function)
@@ -141,12 +140,12 @@ async def perform_move(
     )
     silence: DeadlineExceeded | None = None
 
-    async def send(what: SubOperation) -> Status:
+    async def send(what: SubOperation) -> CStoreRSP:
         nonlocal silence
         if silence is not None:
             raise DeadlineExceeded(silence.what, silence.seconds)
         try:
-            response = await pool.c_store(
+            return await pool.c_store(
                 what.source,
                 priority=request.priority,
                 sop_class_uid=what.sop_class_uid,
@@ -158,7 +157,6 @@ async def perform_move(
             if not pool.open:
                 silence = error
             raise
-        return response.status
 
     async with pool:
         return await _Retrieval(request, outbox, send, lambda: pool.concurrency, interval).perform(function)
@@ -226,16 +224,10 @@ class _Retrieval:
             await self._one_ended()
         task = self._loop.create_task(self._perform(what))
         self._running.add(task)
-        task.add_done_callback(self._on_ended)
 
     async def _one_ended(self) -> None:
         self._wake = self._loop.create_future()
         await self._wake
-
-    def _on_ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
 
     async def _ended(self) -> None:
         while self._running:
@@ -243,7 +235,7 @@ class _Retrieval:
 
     async def _perform(self, what: SubOperation) -> None:
         try:
-            status = await self._send(what)
+            status = (await self._send(what)).status
         except Exception as error:  # whatever a source of the handler's raises
             association = self._request.association
             if not association.is_open:
@@ -262,6 +254,12 @@ class _Retrieval:
             self._warning += status.category is StatusCategory.WARNING
             if self._loop.time() - self._told >= self._interval:
                 self._tell()
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._running.discard(task)
+            if self._wake is not None and not self._wake.done():
+                self._wake.set_result(None)
 
     @property
     def _service(self) -> str:

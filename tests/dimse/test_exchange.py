@@ -157,3 +157,14 @@ def test_a_match_and_its_response_in_one_piece(pair: Pair, size: int) -> None:
     sent = protocol.take_outgoing()
     assert b"".join(sent) == expected
     assert len(sent) == 1 or size > 8192 or size % 2
+
+
+@pytest.mark.parametrize("data", [b"", b"da", b"odd", b"x" * 8192, memoryview(b"xy" * 4097), b"x" * 16384])
+def test_a_request_and_its_short_data_set_leave_in_one_piece(pair: Pair, data: bytes) -> None:
+    scu, request = pair.requestor.protocol, CStoreRQ(7, CT, "1.2.3")
+    scu.send_request(STORE, request, None, 0)
+    scu.send_data(STORE, data, is_last=True, now=0)
+    pieces = scu.take_outgoing()
+    said = encode_command_pdus(STORE, encode_command(request), scu.fragment_size)
+    assert b"".join(pieces) == said + b"".join(encode_data(STORE, data, scu.fragment_size, True))
+    assert (len(pieces) == 1) == (len(data) <= 8192 and len(data) % 2 == 0)
