@@ -466,6 +466,9 @@ cdef class Core:
     def _element(self, uint32_t tag):
         return self.element_at(tag)
 
+    def _put_missing(self, elements):
+        put_missing(self, elements)
+
     def _set(self, uint32_t tag, value):
         self.set_value(tag, value)
 
@@ -537,63 +540,11 @@ cdef class Core:
 
     def _copy_to(self, Core other not None):
         """Makes `other`, which is new, the same data set over the same bytes, without what was changed."""
-        self.ensure()
-        self.share_with(other)
-        if self.count:
-            other.elements = <Element*>malloc(self.count * sizeof(Element))
-            if other.elements == NULL:
-                raise MemoryError
-            memcpy(other.elements, self.elements, self.count * sizeof(Element))
-        other.count = self.count
-        other.tidy = self.tidy
-        other.selected = self.selected
-        other.inherited_charset = self.inherited_charset
+        copy_to(self, other)
 
     def _select_into(self, Core other not None, keys):
-        """Makes `other`, which is new, a data set of the elements with those tags, over the same bytes.
-
-        What was changed is taken over as it is now.
-        """
-        cdef const Element* element
-        cdef list tags = ascending([tag_of(key) for key in keys])
-        cdef dict changes = None
-        self.ensure()
-        if self.overlay is not None or self.cache is not None:
-            changes = self._changes()
-        self.share_with(other)
-        if self.source is not None:
-            other.inherited_charset = self.encoded_charset()
-        other.selected = True
-        if tags and self.count:
-            other.elements = <Element*>malloc(len(tags) * sizeof(Element))
-            if other.elements == NULL:
-                raise MemoryError
-        for tag in tags:
-            if changes is not None and tag in changes:
-                if changes[tag] is not None:
-                    other.put(changes[tag])
-                continue
-            element = find_element(self.elements, self.count, tag)
-            if element != NULL:
-                other.elements[other.count] = element[0]
-                other.count += 1
-
-    cdef int share_with(self, Core other) except -1:
-        """Gives `other` the bytes and the context, but no elements."""
-        other.source = self.source
-        other.start = self.start
-        other.end = self.end
-        other.stopped = self.stopped
-        other.implicit = self.implicit
-        other.big = self.big
-        other.to_the_end = self.to_the_end
-        other.item_undefined = self.item_undefined
-        other.stopped_early = self.stopped_early
-        other.depth = self.depth
-        other.inherited_representation = self.inherited_representation
-        other.where = self.where
-        other.number = self.number
-        other.trouble = self.trouble
+        """Makes `other`, which is new, a data set of the elements with those tags as they are now."""
+        select_into(self, other, keys)
 
     def _changes(self):
         """Everything that differs from the encoded bytes: tag to element, None for what was deleted."""
@@ -632,6 +583,7 @@ include "dataset_element.pxi"
 include "dataset_sequence.pxi"
 include "dataset_strict.pxi"
 include "dataset_set.pxi"
+include "dataset_select.pxi"
 include "dataset_encode.pxi"
 include "dataset_json.pxi"
 include "dataset_head.pxi"

@@ -16,17 +16,21 @@ from aiodicom.dimse.messages import (
     CGetRQ,
     CMoveRQ,
     CStoreRQ,
+    NCreateRQ,
+    NDeleteRQ,
     NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
     Request,
     Response,
     UnrecognizedRequest,
 )
 from aiodicom.dimse.operations import InvokedOperations, Operation
-from aiodicom.dimse.responses import response_to
+from aiodicom.dimse.responses import response_to, sop_class_of, sop_instance_of
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.uids import is_valid_uid
-from aiodicom.ul._pdu import Discard, ReceivedMessage, Receiver, encode_data
+from aiodicom.ul._pdu import Discard, ReceivedMessage, Receiver, encode_data, join_data
 from aiodicom.ul._pdu import encode_command as encode_command_pdus
 from aiodicom.ul.pdu import PduError
 
@@ -44,6 +48,12 @@ cdef enum:
 cdef tuple COMPOSITE_REQUESTS = (CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ)
 #: The operations that have pending responses.
 cdef tuple QUERY_RETRIEVE = (CFindRQ, CGetRQ, CMoveRQ)
+#: Whose responses say no more than the status, the SOP class and the SOP instance.
+cdef frozenset REPEATED_INSTANCE = frozenset((NGetRQ, NSetRQ, NCreateRQ, NDeleteRQ))
+#: Bytes of what is copied to be written together with a short data set.
+cdef enum:
+    MOST_AHEAD = 1024
+
 cdef object SUCCESS = Status.SUCCESS
 cdef object FAILURE = StatusCategory.FAILURE
 
@@ -79,6 +89,8 @@ cdef class Exchange:
     cdef readonly set performing
     #: The operations that we invoked.
     cdef readonly object invoked
+    #: The C-GET that we invoked, whose sub-operations are signs of the peer as its responses are (PS3.7 9.1.3).
+    cdef readonly object retrieval
     #: When the peer was last heard, or the association last did something.
     cdef public object last_activity
     cdef public object tracer
@@ -106,6 +118,8 @@ cdef class Exchange:
     def receive(self, buffer, Py_ssize_t size, now):
         """Lends the first `size` bytes of `buffer` until `next_event()` gives None."""
         self.last_activity = now
+        if self.retrieval is not None:
+            self.invoked.touch(self.retrieval, now)
         if self.tracer is not None:
             self.tracer.received(memoryview(buffer)[:size])
         self.receiver.receive(buffer, size)
@@ -158,6 +172,8 @@ cdef class Exchange:
         self.send(context_id, encode_command(request))
         operation = Operation(context_id, request, token, now)
         self.invoked.begin(operation)
+        if type(request) is CGetRQ:
+            self.retrieval = operation
         if request.has_data_set:
             self.sending = operation
 
@@ -182,12 +198,20 @@ cdef class Exchange:
                 kind.COMMAND_FIELD, request.message_id, status, request.affected_sop_class_uid, None
             )
         else:
-            command = encode_command(response_to(request, status))
+            command = None
+            if kind in REPEATED_INSTANCE:
+                sop_class, sop_instance = sop_class_of(request), sop_instance_of(request)
+                if sop_class is not None and sop_instance and is_valid_uid(sop_instance):
+                    command = encode_response(kind.COMMAND_FIELD, request.message_id, status, sop_class, sop_instance)
+            if command is None:
+                command = encode_command(response_to(request, status))
         self.send(context_id, command)
         self.answered(request.message_id, status, now)
 
     cdef int answered(self, message_id, status, now) except -1:
         self.last_activity = now
+        if self.retrieval is not None:
+            self.invoked.touch(self.retrieval, now)
         if not is_pending(status):
             self.performing.discard(message_id)
             self.counters.operations += 1
@@ -203,17 +227,37 @@ cdef class Exchange:
         """Sends a pending response that has been encoded, and its data set."""
         self.require_sending()
         self.last_activity = now
-        self.outgoing.append(encoded)
-        self.outgoing += encode_data(context_id, data, self.fragment_size, True)
+        joined = join_data(context_id, encoded, data, self.fragment_size)
+        if joined is not None:
+            self.outgoing.append(joined)
+        else:
+            self.outgoing.append(encoded)
+            self.outgoing += encode_data(context_id, data, self.fragment_size, True)
 
-    def send_cancel(self, int context_id, message_id):
-        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
+    def send_cancel(self, int context_id, message_id, now):
+        """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3), which has to end in the time for one response now."""
         self.send(context_id, encode_command(CCancelRQ(message_id)))
+        operation = self.invoked.find(message_id)
+        if operation is not None:
+            self.invoked.touch(operation, now)
+            operation.is_cancelled = True
+            if operation is self.retrieval:
+                self.retrieval = None
 
     def send_data(self, int context_id, data, *, bint is_last, now):
         """Sends bytes of the data set of the message begun; their number is a multiple of `fragment_size` unless `is_last`."""
         self.require_sending()
-        self.outgoing += encode_data(context_id, data, self.fragment_size, is_last)
+        cdef list outgoing = self.outgoing
+        cdef Py_ssize_t last = len(outgoing) - 1
+        joined = None
+        if is_last and last >= 0:
+            ahead = outgoing[last]  # the command set, as a rule
+            if type(ahead) is bytes and len(<bytes> ahead) <= MOST_AHEAD:
+                joined = join_data(context_id, ahead, data, self.fragment_size)
+        if joined is None:
+            outgoing += encode_data(context_id, data, self.fragment_size, is_last)
+        else:
+            outgoing[last] = joined
         if self.sending is not None:
             self.invoked.touch(self.sending, now)  # the peer can't answer before it has everything
             if is_last:
@@ -280,9 +324,11 @@ cdef class Exchange:
         cdef bint is_final = not is_pending(response.status)
         if is_final:
             self.invoked.end(operation)
+            if operation is self.retrieval:
+                self.retrieval = None
         elif not isinstance(operation.request, QUERY_RETRIEVE):
             return self.violated(unexpected(f"a pending response to a {response.SERVICE} request"), now)
-        else:
+        elif not operation.is_cancelled:
             self.invoked.touch(operation, now)
         return tuple.__new__(ResponseReceived, (operation, response, body, is_final))
 

@@ -39,6 +39,8 @@ cdef enum:
     MAXIMUM_COMMAND_LENGTH = 1 << 16
     #: A peer that states no maximum length gets PDUs of this size.
     UNLIMITED_LENGTH = 1 << 18
+    #: Copying so many bytes costs less than writing them from a place of their own.
+    JOINED = 1 << 13
 
 
 cdef inline uint32_t get_u32(const uint8_t* p) noexcept nogil:
@@ -519,3 +521,27 @@ def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
         offset += piece
         if offset >= size:
             return buffers
+
+
+def join_data(int context_id, bytes before, data, Py_ssize_t fragment):
+    """Returns `before` and the P-DATA-TF PDU of a whole data set behind it in one piece, to be written at once with many more;
+    None for a data set that is too long for that, or odd.
+    """
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        return joined_data(context_id, before, <const uint8_t*> view.buf, view.len, fragment)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef object joined_data(int context_id, bytes before, const uint8_t* data, Py_ssize_t size, Py_ssize_t fragment):
+    cdef Py_ssize_t ahead = len(before)
+    if size > JOINED or size > fragment or size & 1:
+        return None
+    joined = PyBytes_FromStringAndSize(NULL, ahead + 2 * HEADER + size)
+    cdef uint8_t* p = <uint8_t*> PyBytes_AS_STRING(joined)
+    memcpy(p, PyBytes_AS_STRING(before), ahead)
+    put_headers(p + ahead, size, context_id, IS_LAST)
+    memcpy(p + ahead + 2 * HEADER, data, size)
+    return joined

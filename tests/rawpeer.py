@@ -65,6 +65,16 @@ class Message(NamedTuple):
         """The value of a UI element."""
         return self.command[element].rstrip(b"\0 ").decode()
 
+    @property
+    def has_data_set(self) -> bool:
+        """Whether the command set says so."""
+        return self.command[0x0800] != us(0x0101)
+
+    @classmethod
+    def of(cls, context_id: int, command: bytes, data: bytes) -> Message:
+        """The message of an encoded command set."""
+        return cls(context_id, _elements(command), data)
+
 
 def pdu(pdu_type: int, body: bytes) -> bytes:
     """A PDU (PS3.8 9.3.1)."""
@@ -148,6 +158,16 @@ def p_data(context_id: int, command: dict[int, bytes] | bytes, data: bytes = b""
     if data:
         sent += pdu(P_DATA_TF, struct.pack(">IBB", len(data) + 2, context_id, 2) + data)
     return sent
+
+
+def fragments_of(body: bytes) -> list[tuple[int, int, bytes]]:
+    """Context ID, flags and fragment of each PDV in the body of a P-DATA-TF."""
+    found = []
+    while body:
+        length, context_id, flags = struct.unpack_from(">IBB", body)
+        found.append((context_id, flags, body[6 : 4 + length]))
+        body = body[4 + length :]
+    return found
 
 
 def us(number: int) -> bytes:
@@ -256,17 +276,15 @@ class Connection:
             if pdu_type == A_ABORT:
                 raise Gone
             assert pdu_type == P_DATA_TF, f"received a PDU of type {pdu_type}"
-            while body:
-                length, context_id, flags = struct.unpack_from(">IBB", body)
-                fragment, body = body[6 : 4 + length], body[4 + length :]
+            for context_id, flags, fragment in fragments_of(body):
                 if flags & 1:
                     command += fragment
                 else:
                     data += fragment
                 if flags & 2:
-                    elements = _elements(command)
-                    if not flags & 1 or elements[0x0800] == us(0x0101):
-                        return Message(context_id, elements, data)
+                    message = Message.of(context_id, command, data)
+                    if not flags & 1 or not message.has_data_set:
+                        return message
 
     def serve(self, status: Callable[[Message], int] = lambda _: 0) -> list[Message]:
         """Answers every request with this status until the association is released; what was received."""

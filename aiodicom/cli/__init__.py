@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiodicom
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from typer import Typer
 
@@ -64,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "aiodicom"
         message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
-        sys.stderr.write(f"{path}: {message.rstrip('.')}. See: {path} --help\n")
+        if not message.endswith(("?", ".")):
+            message += "."
+        sys.stderr.write(f"{path}: {message} See: {path} --help\n")
         sys.exit(2)
     except typer.Abort:
         sys.exit(1)
@@ -102,5 +104,11 @@ def make_app(commands: Sequence[str] = COMMANDS) -> Typer:
 
     app.callback()(root)
     for name in commands:
-        app.command(name, cls=Command)(getattr(import_module(f"aiodicom.cli.{name}"), name))
+        command = getattr(import_module(f"aiodicom.cli.{name}"), name)
+        app.command(name, cls=Command, help=_help_of(command))(command)
     return app
+
+
+def _help_of(command: Callable[..., Any]) -> str:
+    """What the docstring of a command says, each paragraph in one line: typer wraps no others than the first."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (command.__doc__ or "").split("\n\n"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +18,7 @@ from aiodicom.cli.listening import Bind, ListeningPort, TLSListener, listen_besi
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS, Identity
-from aiodicom.errors import AiodicomError, DeadlineExceeded
+from aiodicom.errors import AiodicomError, DeadlineExceeded, RemoteError
 from aiodicom.net.sources import KnownFile
 from aiodicom.services.scan import scan
 from aiodicom.services.stopping import Interrupted, unless_stopped
@@ -71,7 +72,7 @@ def commitscu(
         raise typer.BadParameter("this is of no use without --port", param_hint=f"'{name}'")
 
     async def work(stop: asyncio.Event) -> int:
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         listener = CommitmentListener()
         tally = _Tally(as_json=as_json)
         files = _files(paths, tally)
@@ -82,26 +83,25 @@ def commitscu(
             listener.attach(server)
         asking = _Asking(peer, listener, server, listening_port or 0, bind, security, tls_listener)
         try:
-            while some := {file.meta.sop_instance_uid: file for file in islice(files, _AT_ONCE)}:
-                commitment = await unless_stopped(
-                    stop, request_commitment(asking, some.values(), listener, timeout=timeout)
-                )
-                tally.add(some, commitment)
-        except DeadlineExceeded as error:
-            if error.what != "storage commitment report":
-                raise
-            todo = (
-                "the peer may report on an association of its own: listen for it with --port"
-                if server is None
-                else f"check that the peer knows this host and port for the AE title {peer.calling_aet}"
-            )
-            output.note(_COMMAND, f"{error} ({todo}; or wait longer: --timeout)")
-            return tally.report(1)
+            try:
+                while some := {file.meta.sop_instance_uid: file for file in islice(files, _AT_ONCE)}:
+                    commitment = await unless_stopped(
+                        stop, request_commitment(asking, some.values(), listener, timeout=timeout)
+                    )
+                    tally.add(some, commitment)
+            finally:
+                await asking.close()
         except (AiodicomError, OSError, Interrupted) as error:
-            output.note(_COMMAND, output.explain(error))
+            text = output.explain(error)
+            if isinstance(error, DeadlineExceeded) and error.what == "storage commitment report":
+                todo = (
+                    "the peer may report on an association of its own: listen for it with --port"
+                    if server is None
+                    else f"check that the peer knows this host and port for the AE title {peer.calling_aet}"
+                )
+                text = f"{error} ({todo}; or wait longer: --timeout)"
+            output.note(_COMMAND, text)
             return tally.report(1)
-        finally:
-            await asking.close()
         return tally.report(0)
 
     run(_COMMAND, work)
@@ -157,7 +157,8 @@ class _Asking:
             self._is_listening = True
         result = await association.n_action(sop_class_uid, sop_instance_uid, action_type_id, dataset)
         if self._server is not None:
-            await association.release()
+            with suppress(RemoteError):  # the report comes on another one, however this one ends
+                await association.release()
         return result
 
     async def close(self) -> None:

@@ -65,7 +65,7 @@ def echoscu(
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(associations)
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         begun = perf_counter()
         await asyncio.gather(*(one_association(stop, peer) for _ in range(associations)))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

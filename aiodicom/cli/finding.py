@@ -12,7 +12,7 @@ import typer
 from aiodicom.cli import output
 from aiodicom.cli.peer import Peer
 from aiodicom.cli.query import Query, hint
-from aiodicom.errors import StatusError
+from aiodicom.errors import AiodicomError, StatusError
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.standard.status import Status
 
@@ -50,30 +50,40 @@ async def find(
     shown = _JSON() if as_json else _Text(query, as_list=as_list)
     begun = perf_counter()
     code, how = 0, ""
-    async with association, association.c_find(query.identifier, query.model) as matches:
-        try:
-            await unless_stopped(stop, _show(matches, shown, limit))
-            if matches.response is None:
-                response = await matches.cancel()
-                how = ", cancelled" if response.status is Status.CANCEL else ""
-        except Interrupted:
-            await matches.cancel()
-            code, how = 1, ", interrupted"
-        except BrokenPipeError:
-            output.stdout_is_gone()
-            await matches.cancel()
-        except StatusError as error:
-            advice = hint(query.model, query.level, query.identifier)
-            output.note(command, output.explain(error) + (f"; {advice}" if advice else ""))
-            code, how = 1, ", failed"
+    matches: Matches | None = None
+    try:
+        async with association, association.c_find(query.identifier, query.model) as matches:
+            try:
+                await unless_stopped(stop, _show(matches, shown, limit))
+                if matches.response is None:
+                    response = await matches.cancel()
+                    how = ", cancelled" if response.status is Status.CANCEL else ""
+            except Interrupted:
+                code, how = 1, ", interrupted"
+                await matches.cancel()
+            except BrokenPipeError:
+                output.stdout_is_gone()
+                await matches.cancel()
+            except StatusError as error:
+                advice = hint(query.model, query.level, query.identifier)
+                output.note(command, output.explain(error) + (f"; {advice}" if advice else ""))
+                code, how = 1, ", failed"
+    except (AiodicomError, OSError) as error:
+        if matches is None:
+            raise
+        # What came before the association ended is shown all the same.
+        output.note(command, output.explain(error))
+        code, how = 1, how if matches.response is not None else ", failed"
     if matches.keys_unsupported:
         output.note(command, "the peer does not support all of the keys: it may have ignored some (FF01H)")
     summary = f"{output.count(shown.number, 'match', 'matches')} in {perf_counter() - begun:.2f} s{how}"
     try:
         shown.close()
-        if not as_json and (shown.number or not code):
+        if how == ", failed" and not shown.number:
+            pass  # why has been said
+        elif not as_json:
             output.result(summary)
-        elif as_json and how:
+        elif how:
             output.note(command, summary)
     except BrokenPipeError:
         output.stdout_is_gone()

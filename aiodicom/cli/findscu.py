@@ -52,7 +52,7 @@ def findscu(
 
     async def work(stop: asyncio.Event) -> int:
         query = find_query(models, worklist, level, keys)
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         return await find(_COMMAND, peer, query, limit=max_results, as_json=as_json, as_list=as_list, stop=stop)
 
     run(_COMMAND, work)

@@ -75,7 +75,7 @@ def getscu(
 
     async def work(stop: asyncio.Event) -> int:
         retrieval = retrieve_query(models, "get", level, keys)
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         check_folder(folder)
         store = FolderStorage(folder, durability=durability)
         tally = Tally(_COMMAND, folder=folder, as_json=as_json)
@@ -101,7 +101,7 @@ async def _sop_classes_of(peer: Peer, retrieval: Retrieval) -> list[str]:
     if model not in (PatientRoot, StudyRoot) or model.find is None:
         return []
     try:
-        async with peer.connect(contexts=[model.find]) as association:
+        async with await peer.connect(contexts=[model.find]) as association:
             for identifier in retrieval.identifiers:
                 query = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID=None, SOPClassesInStudy=None)
                 query.update(

@@ -89,7 +89,7 @@ def movescu(
 
     async def work(stop: asyncio.Event) -> int:
         retrieval = retrieve_query(models, "move", level, keys)
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         tally = Tally(_COMMAND, folder=folder or ".", as_json=as_json)
         server = None if listening_port is None else _make_server(folder or ".", durability, tally)
         assert retrieval.model.move is not None

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +30,9 @@ from aiodicom.services.performed import (
 from aiodicom.services.scan import scan
 from aiodicom.services.stopping import unless_stopped
 from aiodicom.standard.uids import MODALITY_PERFORMED_PROCEDURE_STEP, generate_uid, is_valid_uid
+
+if TYPE_CHECKING:
+    from aiodicom.net.results import Result
 
 __all__ = ["mpps"]
 
@@ -117,7 +120,7 @@ def mpps(
     _check(action, uid, paths, item, given, reason)
 
     async def work(stop: asyncio.Event) -> int:
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         if action is Action.START:
             step = _started(item, given, peer.calling_aet)
         else:
@@ -129,21 +132,8 @@ def mpps(
                 result = await association.n_create(MODALITY_PERFORMED_PROCEDURE_STEP, step, target)
             else:
                 result = await association.n_set(MODALITY_PERFORMED_PROCEDURE_STEP, target, step)
-        if result.status:
-            output.note(_COMMAND, f"warning status {output.status_text(result.status, result.message.error_comment)}")
-        target = (action is Action.START and result.sop_instance_uid) or target
-        series = step.get("PerformedSeriesSequence") or ()
-        if as_json:
-            output.result_json(
-                {
-                    "sop_instance_uid": target,
-                    "step_status": str(step.get("PerformedProcedureStepStatus") or "") or None,
-                    "series": len(series),
-                    "status": f"{result.status:04X}",
-                }
-            )
-        else:
-            output.result(target)
+            # Told before the release, which may fail: without its UID nobody could end the step.
+            _tell(step, (action is Action.START and result.sop_instance_uid) or target, result, as_json=as_json)
         return 0
 
     run(_COMMAND, work)
@@ -180,6 +170,23 @@ def _check(
 
 #: Performed Series Sequence
 _SERIES = 0x00400340
+
+
+def _tell(step: aiodicom.Dataset, uid: str, result: Result, *, as_json: bool) -> None:
+    """Says what came of it."""
+    if result.status:
+        output.note(_COMMAND, f"warning status {output.status_text(result.status, result.message.error_comment)}")
+    if not as_json:
+        output.result(uid)
+        return
+    output.result_json(
+        {
+            "sop_instance_uid": uid,
+            "step_status": str(step.get("PerformedProcedureStepStatus") or "") or None,
+            "series": len(step.get("PerformedSeriesSequence") or ()),
+            "status": f"{result.status:04X}",
+        }
+    )
 
 
 def _started(item: str | None, keys: Sequence[Key], calling_aet: str) -> aiodicom.Dataset:

@@ -100,7 +100,9 @@ def advice(error: BaseException) -> str:
         case AssociationRejected():
             return _REJECTED.get((error.source, error.reason), "the peer's log says why")
         case TLSHandshakeFailed():
-            return _TLS_REFUSED.get(error.alert or "", "check --ca, --cert, --server-name and --tls-profile")
+            return _TLS_REFUSED.get(
+                error.alert or "", "check that it is a port for TLS, --ca, --cert, --server-name, --tls-profile"
+            )
         case ConnectFailed():
             return "check host and port, and that the peer is running"
         case DeadlineExceeded():
@@ -117,10 +119,13 @@ def advice(error: BaseException) -> str:
 
 
 def status_text(status: int, comment: str | None = None) -> str:
-    """A status as the standard writes it, such as ``A700H (out of resources)``, and the peer's comment."""
+    """A status as the standard writes it, such as ``A700H (out of resources)``, and the peer's comment, unless that is
+    the same.
+    """
     name = getattr(status, "name", "")
-    words = "" if not name or name.startswith("UNKNOWN") else f" ({name.lower().replace('_', ' ')})"
-    return f"{status:04X}H{words}" + (f": {comment}" if comment else "")
+    words = "" if not name or name.startswith("UNKNOWN") else name.lower().replace("_", " ")
+    said = f": {comment}" if comment and comment != words else ""
+    return f"{status:04X}H{f' ({words})' if words else ''}{said}"
 
 
 def configure_logging(verbose: bool, debug: bool, default: int = logging.CRITICAL) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiodicom
-from aiodicom.cli import options
+from aiodicom.cli import options, output
 from aiodicom.cli.security import ClientTLS, Identity
-from aiodicom.net.connect import Connecting
 
 __all__ = ["AssociationOptions", "Peer"]
 
@@ -30,9 +29,16 @@ class Peer:
     """Whom a command talks to."""
 
     def __init__(
-        self, host: str, port: int, association: AssociationOptions, security: ClientTLS, identity: Identity
+        self,
+        command: str,
+        host: str,
+        port: int,
+        association: AssociationOptions,
+        security: ClientTLS,
+        identity: Identity,
     ) -> None:
         """Raises `LocalError` or `OSError` for the files that the options name."""
+        self._command = command
         self.calling_aet = association.calling_aet
         self.called_aet = association.called_aet
         self._where = (host, port)
@@ -51,7 +57,14 @@ class Peer:
             "user_identity": identity.user_identity(),
         }
 
-    def connect(self, **more: Any) -> Connecting:
+        #: Whether the peer is to say that it has accepted the user, and nobody has been told yet that it does not.
+        self._asks_for_response = identity.positive_response
+
+    async def connect(self, **more: Any) -> aiodicom.Association:
         """`aiodicom.connect` with these options, and more."""
         host, port = self._where
-        return aiodicom.connect(host, port, **self._options, **more)
+        association = await aiodicom.connect(host, port, **self._options, **more)
+        if self._asks_for_response and association.user_identity_response is None:
+            self._asks_for_response = False
+            output.note(self._command, "the peer does not say that it has accepted the user: it may not have looked")
+        return association

@@ -71,7 +71,7 @@ def storescu(
     outstanding = options.choice(window)
 
     async def work(stop: asyncio.Event) -> int:
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
 
         async def connect(contexts: Sequence[tuple[str, Sequence[str]]]) -> aiodicom.Association:
             return await peer.connect(contexts=contexts, window=MOST_WINDOW if outstanding == "auto" else outstanding)

@@ -70,7 +70,7 @@ def worklist(
 
     async def work(stop: asyncio.Event) -> int:
         query = worklist_query(keys, more)
-        peer = Peer(host, port, associating, security, identity)
+        peer = Peer(_COMMAND, host, port, associating, security, identity)
         return await find(_COMMAND, peer, query, limit=max_results, as_json=as_json, as_list=as_list, stop=stop)
 
     run(_COMMAND, work)

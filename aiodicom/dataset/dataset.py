@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
 from copy import deepcopy
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias
 
 from aiodicom.dataset._dataset import (
@@ -33,6 +34,15 @@ Key: TypeAlias = str | int | tuple[int | str, int | str]
 
 _EVERYTHING = 0xFFFFFFFF
 _WINDOW = 1 << 16
+
+
+@lru_cache(maxsize=64)
+def _named(transfer_syntax: str) -> tuple[TransferSyntax, bool, bool]:
+    """The encoding, implicit VR, and big endian."""
+    if transfer_syntax not in TRANSFER_SYNTAXES and not UID(transfer_syntax).is_valid:
+        raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {transfer_syntax!r}")
+    encoding = encoding_of(transfer_syntax)
+    return encoding, not encoding.explicit, not encoding.little_endian
 
 
 class Dataset(Core):
@@ -225,11 +235,7 @@ class Dataset(Core):
             if self._decoded:
                 return encoding, self._implicit, self._big, False
             return encoding, not encoding.explicit, not encoding.little_endian, False
-        if transfer_syntax not in TRANSFER_SYNTAXES and not UID(transfer_syntax).is_valid:
-            raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {transfer_syntax!r}")
-        encoding = encoding_of(transfer_syntax)
-        checked = transfer_syntax != self.transfer_syntax
-        return encoding, not encoding.explicit, not encoding.little_endian, checked
+        return *_named(transfer_syntax), transfer_syntax != self.transfer_syntax
 
     @property
     def is_implicit_VR(self) -> bool:

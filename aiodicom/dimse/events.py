@@ -39,7 +39,8 @@ class Timeouts:
     artim: float | None = 30.0
     #: For the answer to A-ASSOCIATE-RQ and A-RELEASE-RQ.
     acse: float | None = 30.0
-    #: For a response, and for the peer to take what is written to it.
+    #: For a response, and for the peer to take what is written to it. Of a C-GET, objects are responses too: each byte
+    #: of one counts.
     dimse: float | None = 60.0
     #: For the next byte while no operation runs or while a message is incomplete.
     idle: float | None = None

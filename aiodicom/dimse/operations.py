@@ -13,7 +13,7 @@ __all__ = ["InvokedOperations", "Operation"]
 class Operation:
     """A request that we sent and whose final response has not come."""
 
-    __slots__ = ("context_id", "request", "started", "token")
+    __slots__ = ("context_id", "is_cancelled", "request", "started", "token")
 
     def __init__(self, context_id: int, request: Request, token: Any, started: float) -> None:
         self.context_id = context_id
@@ -22,6 +22,8 @@ class Operation:
         self.token = token
         #: Since when we wait for the peer: from the end of sending, then from each pending response; in seconds.
         self.started = started
+        #: Whether C-CANCEL has been sent: then pending responses buy the peer no more time.
+        self.is_cancelled = False
 
 
 class InvokedOperations:
@@ -77,8 +79,9 @@ class InvokedOperations:
         for operation in self._operations.values():
             operation.started += seconds
 
-    def oldest(self) -> Operation | None:
-        """Returns the operation that has waited longest for a sign of the peer."""
+    def oldest(self, besides: Operation | None = None) -> Operation | None:
+        """Returns the operation that has waited longest for a sign of the peer, `besides` this one."""
         for operation in self._operations.values():
-            return operation
+            if operation is not besides:
+                return operation
         return None

@@ -222,7 +222,9 @@ class Protocol(Exchange):
         if timeouts.paused is not None and self.paused_since is not None:
             due.append((self.paused_since + timeouts.paused, "progress of a handler", timeouts.paused))
         if self.can_send:
-            oldest = self.invoked.oldest()
+            # While we have an object of a C-GET in hand, the peer waits for our answer to that.
+            is_ours_to_act = bool(self.performing) and not self.receiver.is_incomplete
+            oldest = self.invoked.oldest(besides=self.retrieval if is_ours_to_act else None)
             if oldest is not None:
                 # While we don't read, no response can come.
                 if timeouts.dimse is not None and self.blocked_since is None and self.paused_since is None:

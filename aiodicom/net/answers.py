@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiodicom.dimse.messages import NActionRQ, NCreateRQ, NEventReportRQ, NGetRQ, NSetRQ, Request, Response
@@ -10,6 +12,7 @@ from aiodicom.dimse.responses import response_to
 from aiodicom.errors import OperationRefused
 from aiodicom.net.requests import NCreateRequest, ServiceRequest
 from aiodicom.standard.status import Status, StatusCategory
+from aiodicom.standard.uids import is_valid_uid
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset as PydicomDataset
@@ -22,6 +25,8 @@ __all__ = ["Answer", "Reply", "encode_answer", "encode_identifier", "final_statu
 _WITH_DATA: tuple[type[Request], ...] = (NGetRQ, NSetRQ, NActionRQ, NCreateRQ, NEventReportRQ)
 #: The longest Error Comment (0000,0902), a VR of LO.
 _MOST_COMMENT = 64
+#: Of Offending Element (0000,0901), which a command set has room for.
+_MOST_OFFENDING = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Answer:
 
     `dataset`: the data set of the response, of the N services that have one. `sop_instance_uid`: the instance that was
     created, where that is another than the request's. `error_comment`: at most 64 characters, which the peer sees.
-    `offending_elements`: tags. `error_id`: a number that the service class, or the implementation, has for the error.
+    `offending_elements`: tags, 1,024 at most. `error_id`: a number that the service class, or the implementation, has
+    for the error.
     """
 
     status: int = Status.SUCCESS
@@ -54,6 +60,8 @@ def final_status(answer: Any) -> Status:
     """
     if answer is None:
         return Status.SUCCESS
+    if isinstance(answer, bool) or not isinstance(answer, int):
+        raise TypeError(f"{answer!r} is no status")  # false is 0, and that is success
     status = Status(answer)
     if status and status.category is StatusCategory.PENDING:
         raise ValueError(f"{status!r} answers nothing: the operation is over when its handler returns")
@@ -80,14 +88,24 @@ def encode_answer(request: ServiceRequest, answer: Any) -> Reply:
     if isinstance(request, NCreateRequest):
         uid = uid or request.sop_instance_uid
     if uid:
+        if answer.sop_instance_uid and not is_valid_uid(uid):
+            raise ValueError(f"{uid!r} is no UID of a SOP instance")
         fields["affected_sop_instance_uid"] = uid
     if answer.error_comment:
         fields["error_comment"] = answer.error_comment[:_MOST_COMMENT]
     if answer.offending_elements:
-        fields["offending_elements"] = tuple(answer.offending_elements)
+        tags = answer.offending_elements[:_MOST_OFFENDING]
+        fields["offending_elements"] = tuple(_in_range(tag, 0xFFFFFFFF, "a tag") for tag in tags)
     if answer.error_id is not None:
-        fields["error_id"] = answer.error_id
+        fields["error_id"] = _in_range(answer.error_id, 0xFFFF, "an error ID")
     return Reply(response_to(request.message, status, **fields), data)
+
+
+def _in_range(number: int, most: int, what: str) -> int:
+    """Returns what has to be encoded when its turn comes, and can't be refused then."""
+    if not 0 <= number <= most:
+        raise ValueError(f"{number!r} is no number of {what}: 0 to {most}")
+    return number
 
 
 def refusal(error: OperationRefused) -> Answer:
@@ -97,7 +115,13 @@ def refusal(error: OperationRefused) -> Answer:
 
 def encode_identifier(data_set: Any, transfer_syntax: str) -> bytes:
     """Returns a data set, ours or pydicom's, encoded for a message. Raises `LocalError` for what cannot be."""
+    return _encoder()(data_set, transfer_syntax)
+
+
+@cache
+def _encoder() -> Callable[[Any, str], bytes]:
+    """Imported when it is first needed, and not looked for again with each match."""
     from aiodicom.dataset.interop import ours
     from aiodicom.net.reencoding import encode_data_set
 
-    return encode_data_set(ours(data_set), transfer_syntax)
+    return lambda data_set, transfer_syntax: encode_data_set(ours(data_set), transfer_syntax)

@@ -130,7 +130,7 @@ class Handlers:
         self.cancel_handler: CancelHandler | None = None
         self.starter = TaskStarter()
 
-    def find(self, kind: type[Request]) -> Handler | None:
+    def handler_of(self, kind: type[Request]) -> Handler | None:
         """Returns the handler for this kind of request."""
         return self._handlers.get(kind)
 

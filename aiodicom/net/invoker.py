@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import Request
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Invoker"]
 
+#: How many presentation contexts are remembered by what was asked for.
+_MOST_FOUND: Final = 128
+
 
 class Invoker:
     """Invokes operations of the peer, as many at a time as were agreed on.
@@ -29,13 +32,15 @@ class Invoker:
     not anybody waits for that.
     """
 
-    __slots__ = ("_association", "_outbox", "_performer", "_streams", "turns")
+    __slots__ = ("_association", "_found", "_outbox", "_performer", "_streams", "turns")
 
     def __init__(self, association: Association, performer: Performer, outbox: Outbox) -> None:
         self._association = association
         self._performer = performer
         self._outbox = outbox
         self._streams: set[ResponseStream] | None = None
+        #: The context for what has been asked for before.
+        self._found: dict[tuple[str, tuple[str, ...] | None, bool], AcceptedContext] | None = None
         #: The asynchronous operations window of our side.
         self.turns = Window()
 
@@ -50,6 +55,20 @@ class Invoker:
         association = self._association
         if not association.is_open:
             raise association.why_closed()
+        wanted = (abstract_syntax, transfer_syntaxes, as_scp)
+        if self._found is None:
+            self._found = {}
+        found = self._found.get(wanted)
+        if found is None:
+            found = self._find_context(*wanted)
+            if len(self._found) < _MOST_FOUND:
+                self._found[wanted] = found
+        return found
+
+    def _find_context(
+        self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, as_scp: bool
+    ) -> AcceptedContext:
+        association = self._association
         accepted = association.accepted(abstract_syntax)
         candidates = [context for context in accepted if (context.as_scp if as_scp else context.as_scu)]
         if transfer_syntaxes is None and candidates:
@@ -104,10 +123,11 @@ class Invoker:
         Cancelled while a data set is being sent, the association is aborted.
         """
         if not self.turns.take_now():
-            if self._streams:
-                for stream in tuple(self._streams):
-                    stream.make_room()  # whoever reads it may be the one who waits here
-            await self.turns.take()
+            try:
+                await self._take_turn()
+            except BaseException:
+                token.cancel()
+                raise
         try:
             if isinstance(source, Encoded):
                 await source.encode()
@@ -132,6 +152,13 @@ class Invoker:
                 raise ended from None
             raise
         # From here the turn is held until the final response comes, also when nobody waits for that any more.
+
+    async def _take_turn(self) -> None:
+        if not self._association.is_open:
+            raise self._association.why_closed()  # what was in flight at the end gives no turn back
+        for stream in tuple(self._streams or ()):
+            stream.make_room()  # whoever reads it may be the one who waits here
+        await self.turns.take()
 
     def cancel(self, context: AcceptedContext, message_id: int) -> None:
         """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""

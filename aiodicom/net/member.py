@@ -26,7 +26,6 @@ class Member:
         "ends",
         "granted",
         "heard",
-        "is_checked",
         "is_leaving",
         "is_lent",
         "is_listed",
@@ -60,8 +59,6 @@ class Member:
         #: when it was opened, when its last turn was given back, when it was last known to live, when it is too old
         self.opened = self.used = self.heard = now
         self.ends = ends
-        #: one of its turns is the pool's own, which asks whether it lives
-        self.is_checked = False
         #: whether it has ever answered. Until then, while turns are taken: when the first began, the bytes of all,
         #: and how many operations the pool had completed at the first
         self.is_proven = False

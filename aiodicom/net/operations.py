@@ -55,8 +55,8 @@ class Operations(ABC):
     """What a service user can invoke on an association.
 
     A failure status raises `StatusError`; a warning is returned. All raise `ContextNotAccepted` when the peer accepted
-    no presentation context for the operation, `LocalError` for arguments that can't be, `AssociationClosed`, or the
-    `RemoteError` that ended the association.
+    no presentation context for the operation, `LocalError` for arguments that can't be, `DecodeError` for a response
+    whose data set is none, `AssociationClosed`, or the `RemoteError` that ended the association.
 
     Unless it says otherwise an operation that is cancelled leaves the association usable: nothing has happened while it
     waited for its turn; later, its response is dropped when it comes.
@@ -200,7 +200,7 @@ class Operations(ABC):
         `on_progress` is called with each pending response. Returns the numbers of the final response, also where some
         sub-operations have failed (B000H); the `StatusError` for a failure has them as its ``response``.
 
-        Cancelled, C-CANCEL is sent, and the association stays usable.
+        Cancelled, C-CANCEL is sent, and the association stays usable; the peer has `Timeouts.dimse` to end.
         """
         _check_priority(priority)
         context = self.context_for(sop_class_of(model, "move"), None)

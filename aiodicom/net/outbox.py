@@ -101,7 +101,7 @@ class Outbox:
 
     def send_cancel(self, context_id: int, message_id: int) -> None:
         """Sends C-CANCEL for an operation in flight, or has it follow the data set that is on its way."""
-        self._send(lambda: self._protocol.send_cancel(context_id, message_id))
+        self._send(lambda: self._protocol.send_cancel(context_id, message_id, self._loop.time()))
 
     # --- many pending responses -------------------------------------------------------------------------------------
 

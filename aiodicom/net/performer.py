@@ -82,7 +82,7 @@ class Performer:
         self._is_over = False
         self._is_released = False
         self._is_finishing = False
-        protocol.answers_verification = handlers.find(CEchoRQ) is None
+        protocol.answers_verification = handlers.handler_of(CEchoRQ) is None
 
     # --- what arrives -----------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Performer:
     def _handler_of(self, kind: type[Request]) -> Handler | None:
         if kind is CStoreRQ and self._retrieval is not None:
             return self._retrieval
-        return self._handlers.find(kind)
+        return self._handlers.handler_of(kind)
 
     def on_refused(self, event: RequestRefused) -> None:
         """A request was refused without a handler."""
@@ -303,6 +303,13 @@ class Performer:
             self._tasks.pop(request, None)
         if error is None:
             self._answer_with(request, answer)
+        elif (
+            isinstance(error, asyncio.CancelledError)
+            and isinstance(request, CancellableRequest)
+            and request.is_cancelled
+        ):
+            # By C-CANCEL, where nothing had been yielded yet or all had been.
+            self._answer(request.context, request.message, Status.CANCEL)
         elif not self._is_over or not isinstance(error, (asyncio.CancelledError, ConnectionLost)):
             # Cancelled while the association lives is the handler's own affair: the peer still wants an answer.
             self._answer_failure(request, error)
@@ -320,7 +327,7 @@ class Performer:
     def _answer_with(self, request: ServiceRequest, answer: Any) -> None:
         """Answers with what a handler has returned."""
         if answer is None or answer is _SUCCESS:
-            if not isinstance(request.message, NCreateRQ):
+            if not isinstance(request.message, NCreateRQ) or request.message.affected_sop_instance_uid:
                 self._answer(request.context, request.message, _SUCCESS)
                 return
         elif isinstance(answer, int):
@@ -343,7 +350,7 @@ class Performer:
         if isinstance(error, OperationRefused):
             try:
                 reply = encode_answer(request, refusal(error))
-            except (TypeError, ValueError) as wrong:
+            except Exception as wrong:
                 error = wrong
             else:
                 self._association.log(logging.INFO, "%s was refused: %s", request.message.SERVICE, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
@@ -155,29 +156,39 @@ class AssociationPool(Fleet):
         assert loop is not None
         if len(self._queue) >= self._max_waiting:
             raise LocalError(f"{len(self._queue):,} operations wait for the pool already: begin fewer at a time")
-        try:
-            async with asyncio.timeout(self._wait) as limit:
-                while True:
-                    if wish.need is not None and not self._is_common(wish.need):
-                        self._propose(wish.need)
-                    future: asyncio.Future[Member] = loop.create_future()
-                    waiter = self._queue.add(future, wish)
-                    try:
-                        self._adjust()
-                        member = await future
-                    except BaseException:
-                        if future.done() and not future.cancelled() and future.exception() is None:
-                            self.give(future.result())  # the turn came at the moment of the cancellation
-                        elif self._queue.discard(waiter):
-                            self._adjust()  # it may have been in the way of others
-                        raise
-                    if member.association.is_open:
-                        return member
-                    self.give(member)  # it ended at the moment when it was given
-        except TimeoutError:
-            if limit.expired() and self._wait is not None:
-                raise NoTurn("free association of the pool", self._wait) from None
-            raise
+        deadline = math.inf if self._wait is None else loop.time() + self._wait
+        while True:
+            if self._is_over:
+                raise pool_closed()
+            is_common = bool(self._members) if wish.need is None else self._is_common(wish.need)
+            if wish.need is not None and not is_common:
+                self._propose(wish.need)
+            future: asyncio.Future[Member] = loop.create_future()
+            waiter = self._queue.add(future, wish, deadline)
+            self._wake_at(deadline)
+            try:
+                # With no turn left, on as many associations as are wanted, one who waits more changes nothing.
+                if self._listed or not is_common or len(self._members) < self._tuner.associations(loop.time()):
+                    self._adjust()
+                member = await future
+            except BaseException:
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    self.give(future.result())  # the turn came at the moment of the cancellation
+                elif self._queue.discard(waiter):
+                    self._adjust()  # it may have been in the way of others
+                raise
+            if member.association.is_open:
+                return member
+            self.give(member)  # it ended at the moment when it was given
+
+    def _no_turn(self) -> NoTurn:
+        assert self._wait is not None
+        return NoTurn("free association of the pool", self._wait)
+
+    def _sweep(self) -> None:
+        waits_until = self._queue.expire(self._now(), self._no_turn)
+        super()._sweep()
+        self._wake_at(waits_until)
 
     def give(self, member: Member, error: BaseException | None = None) -> None:
         """Gives a turn back; `error` is what came of it."""
@@ -262,7 +273,7 @@ class AssociationPool(Fleet):
             if there >= wanted and not self._opening:
                 self._make_room()
         self._tuner.placed(now, is_complete=len(self._members) == wanted and not self._opening)
-        if self._timer is None and self._members:
+        if self._members:
             self._wake_at(now + self._upkeep.shortest)
 
     # --- associations, and what they propose ------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aiodicom.dimse.events import AcceptedContext
@@ -49,8 +50,17 @@ __all__ = [
     "RetrieveRequest",
     "ServiceRequest",
     "StoreRequest",
+    "dataset_type",
     "request_for",
 ]
+
+
+@cache
+def dataset_type() -> type[Dataset]:
+    """Returns `Dataset`, which is imported when it is first needed, and not looked for again with each message."""
+    from aiodicom.dataset import Dataset
+
+    return Dataset
 
 
 class ServiceRequest:
@@ -124,9 +134,7 @@ class _DataRequest(ServiceRequest):
 
     def _decoded(self) -> Dataset:
         if self._dataset is None:
-            from aiodicom.dataset import Dataset
-
-            self._dataset = Dataset.from_bytes(self.data, self.context.transfer_syntax)
+            self._dataset = dataset_type().from_bytes(self.data, self.context.transfer_syntax)
         return self._dataset
 
     @property

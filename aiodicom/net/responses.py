@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import CFindRSP, Request, Response
 from aiodicom.errors import DecodeError, LocalError, StatusError
+from aiodicom.net.requests import dataset_type
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body
@@ -69,15 +70,13 @@ def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:
     """
     if not event.message.has_data_set:
         return None
-    from aiodicom.dataset import Dataset
-
     body = event.body
     if not isinstance(body, Body):
         raise body.error or LocalError("the data set of the response was not kept")
     data: memoryview = body.spilled.map() if isinstance(body.spilled, SpoolFile) else memoryview(body)
     if isinstance(body.spilled, SpoolFile):
         body.spilled.file.close()  # the map stays
-    data_set = Dataset.from_bytes(data, transfer_syntax)
+    data_set = dataset_type().from_bytes(data, transfer_syntax)
     if data_set.truncated is not None:
         raise data_set.truncated
     return data_set
@@ -228,8 +227,8 @@ class Matches:
 
     The request is sent on entering, or when the first match is asked for. Left early (a ``break``, the end of the
     block, an exception, a cancellation), C-CANCEL is sent and the engine reads to the end: the association stays
-    usable. Without a block that happens as soon as nothing refers to this object any more. While matches are not
-    taken, the peer is held up.
+    usable, unless the peer has not ended within `Timeouts.dimse`; then it is aborted. Without a block that happens as
+    soon as nothing refers to this object any more. While matches are not taken, the peer is held up.
     """
 
     def __init__(

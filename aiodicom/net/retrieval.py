@@ -34,7 +34,7 @@ class Retrieved:
     To be iterated over, or entered first, as `Matches`. Each object's C-STORE is answered when the next one is asked
     for, with its `status` (Success unless you set another), so the peer sends no more than can be taken. Left early,
     the object in hand is answered so too, C-CANCEL is sent, and what still comes is refused with A700H and thrown
-    away: the association stays usable.
+    away: the association stays usable, as with `Matches`.
 
     One C-GET at a time can be on an association: nothing says which one an object belongs to.
     """

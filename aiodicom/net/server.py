@@ -193,9 +193,9 @@ class Server(Handlers):
         elif self._roles is not None:
             roles = self._roles
         else:
-            if self.find(CGetRQ) is not None:
-                roles = dict.fromkeys(storage_sop_classes(), (self.find(CStoreRQ) is not None, True))
-            if self.find(NEventReportRQ) is not None:
+            if self.handler_of(CGetRQ) is not None:
+                roles = dict.fromkeys(storage_sop_classes(), (self.handler_of(CStoreRQ) is not None, True))
+            if self.handler_of(NEventReportRQ) is not None:
                 other_roles = (True, True)
         return Offer(
             self._support(),

@@ -14,7 +14,7 @@ from aiodicom.net.codec_threads import codec_threads
 from aiodicom.net.reencoding import Reencoded
 from aiodicom.net.transcoding import NATIVE, Transcoding, sendable
 from aiodicom.part10.meta import FileMeta, read_file_meta
-from aiodicom.store._files import read_cached
+from aiodicom.store._files import file_stamp, read_cached
 from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ class FileStamp(NamedTuple):
 
 def stamp_of(descriptor: int) -> FileStamp:
     """Returns the stamp of an open file."""
-    status = os.fstat(descriptor)
-    return FileStamp(status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns)
+    return FileStamp(*file_stamp(descriptor))
 
 
 class FileSource(DataSource):
@@ -139,11 +138,11 @@ class FileSource(DataSource):
     def __init__(self, path: str | os.PathLike[str], known: KnownFile | None = None) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            stamp = stamp_of(descriptor)
+            stamp = file_stamp(descriptor)
             if known is None or known.stamp != stamp:
-                known = KnownFile(os.fspath(path), read_file_meta(descriptor), stamp)
+                known = KnownFile(os.fspath(path), read_file_meta(descriptor), FileStamp(*stamp))
             meta = known.meta
-            size = stamp.size - meta.data_offset
+            size = known.stamp.size - meta.data_offset
             super().__init__(meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax, size)
         except BaseException:
             os.close(descriptor)
@@ -307,6 +306,11 @@ def prepare(
     policy: Transcoding = Transcoding.LOSSLESS,
 ) -> Prepared:
     """Looks at what is to be stored: reads the head of a file, unless that is known. Raises as `open_source` does."""
+    is_said = sop_class_uid or sop_instance_uid or transfer_syntax
+    if isinstance(source, KnownFile) and not is_said and file_stamp(source.path) == source.stamp:
+        meta = source.meta
+        syntaxes = sendable(meta.transfer_syntax, policy)
+        return Prepared(source, meta.sop_class_uid, syntaxes, True, source.size - meta.data_offset)
     opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
     try:
         # What is in memory holds nothing that closing would give back, and can be sent again.

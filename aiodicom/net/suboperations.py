@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiodicom.dimse.events import Timeouts
+from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import AiodicomError, OperationRefused, StatusError
+from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, StatusError
 from aiodicom.net.answers import Reply, encode_identifier
-from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
+from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest, dataset_type
 from aiodicom.net.sources import KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.yielding import yielding
@@ -48,8 +49,7 @@ class MoveOriginator(NamedTuple):
     message_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class SubOperation:
+class SubOperation(NamedTuple):
     """What is to be sent, where it does not say itself what it is: the arguments of `Association.c_store`."""
 
     source: Storable
@@ -70,10 +70,10 @@ class Destination:
     host: str
     port: int = 104
     associations: int = 4
-    transcode: Transcoding | str | None = None
     ssl: tls.SSLContext | None = None
     server_hostname: str | None = None
     timeouts: Timeouts = Timeouts()  # noqa: RUF009 (immutable)
+    transcode: Transcoding | str | None = None
 
 
 #: The destinations by AE title, or a function of (AE title, association that asks) that knows; None is "unknown".
@@ -81,8 +81,8 @@ Destinations = (
     Mapping[str, Destination] | Callable[[str, "Association"], "Destination | Awaitable[Destination | None] | None"]
 )
 
-#: Sends one object, and returns the status of its C-STORE. Raises what `Association.c_store` raises.
-_Send = Callable[[SubOperation], Awaitable[Status]]
+#: Sends one object, and returns the response to its C-STORE. Raises what `Association.c_store` raises.
+_Send = Callable[[SubOperation], Awaitable[CStoreRSP]]
 
 
 async def perform_get(
@@ -98,9 +98,10 @@ async def perform_get(
     transfer syntaxes that the peer has not accepted.
     """
     association = request.association
+    association.transport.expect_objects()
 
-    async def send(what: SubOperation) -> Status:
-        response = await association.c_store(
+    def send(what: SubOperation) -> Awaitable[CStoreRSP]:
+        return association.c_store(
             what.source,
             priority=request.priority,
             sop_class_uid=what.sop_class_uid,
@@ -108,10 +109,9 @@ async def perform_get(
             transfer_syntax=what.transfer_syntax,
             transcode=transcoding,
         )
-        return response.status
 
     at_once = min(association.window or _MOST_AT_ONCE, _MOST_AT_ONCE)
-    return await _Retrieval(request, outbox, send, at_once, interval).perform(function)
+    return await _Retrieval(request, outbox, send, lambda: at_once, interval).perform(function)
 
 
 async def perform_move(
@@ -123,6 +123,9 @@ async def perform_move(
     destinations: Destinations,
 ) -> Reply:
     """Sends what the handler yields to the destination, and returns the final response; otherwise as `perform_get`.
+
+    Once the destination has let a timeout pass and no association with it is left, nothing more is tried: the rest has
+    failed, which would else take that time for each few.
 
     Raises `OperationRefused` for a destination that is unknown.
     """
@@ -137,6 +140,7 @@ async def perform_move(
         destination.host,
         destination.port,
         size=destination.associations,
+        window="auto",
         contexts=(),
         transcode=destination.transcode or transcoding,
         calling_aet=association.called_aet,
@@ -144,21 +148,30 @@ async def perform_move(
         ssl=destination.ssl,
         server_hostname=destination.server_hostname,
         timeouts=destination.timeouts,
+        wait=None,  # no more are begun than it has turns for, if the destination grants them
     )
+    silence: DeadlineExceeded | None = None
 
-    async def send(what: SubOperation) -> Status:
-        response = await pool.c_store(
-            what.source,
-            priority=request.priority,
-            sop_class_uid=what.sop_class_uid,
-            sop_instance_uid=what.sop_instance_uid,
-            transfer_syntax=what.transfer_syntax,
-            move_originator=originator,
-        )
-        return response.status
+    async def send(what: SubOperation) -> CStoreRSP:
+        nonlocal silence
+        if silence is not None:
+            raise DeadlineExceeded(silence.what, silence.seconds)
+        try:
+            return await pool.c_store(
+                what.source,
+                priority=request.priority,
+                sop_class_uid=what.sop_class_uid,
+                sop_instance_uid=what.sop_instance_uid,
+                transfer_syntax=what.transfer_syntax,
+                move_originator=originator,
+            )
+        except DeadlineExceeded as error:
+            if not pool.open:
+                silence = error
+            raise
 
     async with pool:
-        return await _Retrieval(request, outbox, send, destination.associations, interval).perform(function)
+        return await _Retrieval(request, outbox, send, lambda: pool.concurrency, interval).perform(function)
 
 
 async def find_destination(destinations: Destinations, title: str, association: Association) -> Destination | None:
@@ -170,13 +183,15 @@ async def find_destination(destinations: Destinations, title: str, association: 
 
 
 class _Retrieval:
-    """The sub-operations of one C-GET or C-MOVE, up to `at_once` at a time.
+    """The sub-operations of one C-GET or C-MOVE, up to `at_once()` at a time.
 
     Invariants: every sub-operation that has begun is in `_running`, or counted in exactly one of `completed`, `failed`,
     `warning`.
     """
 
-    def __init__(self, request: RetrieveRequest, outbox: Outbox, send: _Send, at_once: int, interval: float) -> None:
+    def __init__(
+        self, request: RetrieveRequest, outbox: Outbox, send: _Send, at_once: Callable[[], int], interval: float
+    ) -> None:
         self._request = request
         self._outbox = outbox
         self._send = send
@@ -184,6 +199,8 @@ class _Retrieval:
         self._interval = interval
         self._loop = request.association.loop
         self._running: set[asyncio.Task[None]] = set()
+        #: Who waits for one of them to end.
+        self._wake: asyncio.Future[None] | None = None
         self._completed = 0
         self._failed = 0
         self._warning = 0
@@ -197,14 +214,17 @@ class _Retrieval:
         """
         self._timer = self._loop.call_later(self._interval, self._tell)
         try:
-            try:
-                async with yielding(function, self._request) as things:
+            async with yielding(function, self._request) as things:
+                try:
                     async for thing in things:
                         await self._begin(thing if isinstance(thing, SubOperation) else SubOperation(thing))
-            finally:
-                # What has begun ends, whether or not the peer has cancelled: to stop in the middle of an object would
-                # be the end of its association.
+                except Exception:
+                    await self._ended()
+                    raise
                 await self._ended()
+            # What has begun ends also when the peer has cancelled: to stop in the middle of an object would be the end
+            # of its association.
+            await self._ended()
         finally:
             self._timer.cancel()
             for task in self._running:
@@ -212,33 +232,46 @@ class _Retrieval:
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
-        while len(self._running) >= self._at_once:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        while len(self._running) >= self._at_once():
+            await self._one_ended()
         task = self._loop.create_task(self._perform(what))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+
+    async def _one_ended(self) -> None:
+        self._wake = self._loop.create_future()
+        await self._wake
 
     async def _ended(self) -> None:
         while self._running:
-            await asyncio.wait(self._running)
+            await self._one_ended()
 
     async def _perform(self, what: SubOperation) -> None:
         try:
-            status = await self._send(what)
-        except (AiodicomError, OSError) as error:
-            if not self._request.association.is_open:
+            status = (await self._send(what)).status
+        except Exception as error:  # whatever a source of the handler's raises
+            association = self._request.association
+            if not association.is_open:
                 return  # there is nobody to count for
             self._failed += 1
             if len(self._failed_uids) < _MOST_FAILED:
                 self._failed_uids += _uid_of(what)
-            # A failure status is the destination's affair; the rest is ours, or on the way.
-            level = logging.INFO if isinstance(error, StatusError) else logging.WARNING
-            self._request.association.log(level, "a sub-operation of %s failed: %s", self._service, _told(error))
+            if isinstance(error, (AiodicomError, OSError)):
+                # A failure status is the destination's affair; the rest is ours, or on the way.
+                level = logging.INFO if isinstance(error, StatusError) else logging.WARNING
+                association.log(level, "a sub-operation of %s failed: %s", self._service, _told(error))
+            else:
+                association.log(logging.ERROR, "a sub-operation of %s failed", self._service, error=error)
         else:
             self._completed += status.category is StatusCategory.SUCCESS
             self._warning += status.category is StatusCategory.WARNING
             if self._loop.time() - self._told >= self._interval:
                 self._tell()
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._running.discard(task)
+            if self._wake is not None and not self._wake.done():
+                self._wake.set_result(None)
 
     @property
     def _service(self) -> str:
@@ -278,9 +311,7 @@ class _Retrieval:
             status = Status.UNABLE_TO_PERFORM_SUB_OPERATIONS
         data = None
         if self._failed_uids:
-            from aiodicom.dataset import Dataset
-
-            failed = Dataset(FailedSOPInstanceUIDList=self._failed_uids)
+            failed = dataset_type()(FailedSOPInstanceUIDList=self._failed_uids)
             data = encode_identifier(failed, self._request.context.transfer_syntax)
         counters = self._counters(is_final=True)
         return Reply(response_to(self._request.message, status, has_data_set=data is not None, **counters), data)
@@ -288,7 +319,9 @@ class _Retrieval:
 
 def _told(error: BaseException) -> str:
     """What may be logged of an error: which object it is would be in the name of its file."""
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and not isinstance(error, AiodicomError):
+        return error.strerror or type(error).__name__
+    return str(error)
 
 
 def _uid_of(what: SubOperation) -> list[str]:
@@ -299,8 +332,8 @@ def _uid_of(what: SubOperation) -> list[str]:
         return [what.source.meta.sop_instance_uid]
     try:
         opened = open_source(what.source)
-    except (AiodicomError, OSError):
-        return []
+    except Exception:
+        return []  # it may be what has failed
     try:
         return [opened.sop_instance_uid]
     finally:

@@ -114,8 +114,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             self.is_impatient = _QUICKACK is not None
             if not self.protocol.machine.acceptor:
                 be_prompt(connected)  # what is accepted has it from the listening socket
-                if (way := round_trip(connected)) is not None and way < _NEAR:
-                    set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, NEAR_SEND_BUFFER)
+                self.expect_objects()
         self.watch()
         self.owner.on_connected(self)
         self.flush()
@@ -177,6 +176,13 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         if isinstance(address, bytes):
             address = os.fsdecode(address)
         return address or ("unix socket" if name == "peername" else "")
+
+    def expect_objects(self) -> None:
+        """Objects are to be sent: to a peer that is near, by way of a short send buffer."""
+        if self._socket is None or self._socket.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        if (way := round_trip(self._socket)) is not None and way < _NEAR:
+            set_option(self._socket, socket.SOL_SOCKET, socket.SO_SNDBUF, NEAR_SEND_BUFFER)
 
     @property
     def is_blocked(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heapreplace
@@ -25,11 +26,13 @@ class Wish(NamedTuple):
 class Waiter:
     """Somebody who waits."""
 
-    __slots__ = ("future", "number", "wish")
+    __slots__ = ("deadline", "future", "number", "wish")
 
-    def __init__(self, future: asyncio.Future[Member], wish: Wish, number: int) -> None:
+    def __init__(self, future: asyncio.Future[Member], wish: Wish, deadline: float, number: int) -> None:
         self.future = future
         self.wish = wish
+        #: until when he waits
+        self.deadline = deadline
         #: those who came earlier have smaller ones
         self.number = number
 
@@ -48,9 +51,9 @@ class Queue:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, future: asyncio.Future[Member], wish: Wish) -> Waiter:
+    def add(self, future: asyncio.Future[Member], wish: Wish, deadline: float = math.inf) -> Waiter:
         """Somebody comes."""
-        waiter = Waiter(future, wish, next(self._numbers))
+        waiter = Waiter(future, wish, deadline, next(self._numbers))
         line = self._lines.get(wish)
         if line is None:
             line = self._lines[wish] = OrderedDict()
@@ -88,7 +91,8 @@ class Queue:
         Who gets nothing is passed over, unless his wish `holds_up` the others.
         """
         heads = [(next(iter(line)).number, wish) for wish, line in self._lines.items()]
-        heapify(heads)
+        if len(heads) > 1:
+            heapify(heads)
         while heads:
             wish = heads[0][1]
             line = self._lines[wish]
@@ -108,6 +112,22 @@ class Queue:
             else:
                 del self._lines[wish]
                 heappop(heads)
+
+    def expire(self, now: float, error: Callable[[], Exception]) -> float:
+        """Has everybody leave with an error whose deadline has come. Returns the first deadline of the others."""
+        first = math.inf
+        for wish, line in tuple(self._lines.items()):
+            for waiter in tuple(line):
+                if waiter.deadline > now:
+                    first = min(first, waiter.deadline)
+                    continue
+                del line[waiter]
+                self._count -= 1
+                if not waiter.future.done():
+                    waiter.future.set_exception(error())
+            if not line:
+                del self._lines[wish]
+        return first
 
     def wishes(self) -> Iterator[Wish]:
         """Iterates over what is waited for."""

@@ -57,7 +57,7 @@ def attach(
     for name, function in functions.items():
         kind = _KINDS[name]
         table = by_name.get(name)
-        before = handlers.find(kind)
+        before = handlers.handler_of(kind)
         if table is None:
             table = by_name[name] = {}
             fallback = None if before is None else before.function

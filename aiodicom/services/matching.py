@@ -22,7 +22,7 @@ What PS3.4 leaves to an implementation:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from unicodedata import normalize
@@ -92,8 +92,9 @@ class Keys:
         self.unsupported = len(asked) < len(keys)
         #: The tags of the keys, in order.
         self.tags: tuple[int, ...] = tuple(int(element.tag) for element in asked)
-        self._selected = tuple(sorted((*self.tags, _SPECIFIC_CHARACTER_SET, _TIMEZONE_OFFSET_FROM_UTC)))
-        self._empty = [(int(element.tag), DataElement(element.tag, element.vr)) for element in asked]
+        self._selected: tuple[int, ...] = ()
+        self._defaults: list[DataElement] = []
+        self.include([DataElement(element.tag, element.vr) for element in asked])
         paired = self._pair(identifier)
         for element in asked:
             if element.tag in paired:
@@ -157,6 +158,12 @@ class Keys:
                 paired |= {date, time}
         return paired
 
+    def include(self, elements: Iterable[DataElement]) -> None:
+        """Has every answer include these elements, or what the entity has in their place."""
+        self._defaults += elements
+        included = (int(element.tag) for element in self._defaults)
+        self._selected = tuple(sorted({*included, _SPECIFIC_CHARACTER_SET, _TIMEZONE_OFFSET_FROM_UTC}))
+
     # Matching
 
     def match(self, entity: Dataset) -> bool:
@@ -196,11 +203,7 @@ class Keys:
         has nothing, of a sequence the items that match, with what is asked for in them (PS3.4 C.2.2.2.6).
         """
         answer = entity.select(self._selected)
-        found = len(answer) - (_SPECIFIC_CHARACTER_SET in answer) - (_TIMEZONE_OFFSET_FROM_UTC in answer)
-        if found < len(self._empty):
-            for tag, empty in self._empty:
-                if tag not in answer:
-                    answer.add(empty)
+        answer._put_missing(self._defaults)
         for tag, keys in self._sequences:
             items = entity._value(tag, None)
             if keys.tags and isinstance(items, Sequence):

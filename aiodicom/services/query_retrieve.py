@@ -116,20 +116,14 @@ class QueryRetrieve:
         )
         assert query.keys is not None
         keys = query.keys
-        common = [DataElement(_LEVEL, "CS", query.level)]
         title = self.retrieve_ae_title or request.association.called_aet
-        special = [DataElement(_RETRIEVE_AE_TITLE, "AE", title)]
+        keys.include([DataElement(_LEVEL, "CS", query.level), DataElement(_RETRIEVE_AE_TITLE, "AE", title)])
         if self.instance_availability is not None:
-            special.append(DataElement(_INSTANCE_AVAILABILITY, "CS", self.instance_availability))
+            keys.include([DataElement(_INSTANCE_AVAILABILITY, "CS", self.instance_availability)])
         async for entity in self.index.find(query):
-            if not keys.match(entity):
-                continue
-            answer = keys.answer(entity)
-            for element in common:
-                answer.add(element)
-            for element in special:
-                answer.add(entity.get(element.tag, element))
-            yield (Status.PENDING_WARNING, answer) if keys.unsupported else answer
+            if keys.match(entity):
+                answer = keys.answer(entity)
+                yield (Status.PENDING_WARNING, answer) if keys.unsupported else answer
 
     async def get(self, request: GetRequest) -> AsyncIterator[Storable | SubOperation]:
         """Yields what to send for a C-GET (PS3.4 C.4.3.3), for a handler of your own. Raises `OperationRefused`."""

@@ -140,6 +140,8 @@ class StorageCommitment:
         self._handlers: Handlers | None = None
         self._reporter: Reporter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        #: requests that the archive has not begun yet
+        self._beginning = 0
 
     def attach(self, handlers: Handlers) -> None:
         """Has this perform what a server is asked in contexts of the Storage Commitment Push Model."""
@@ -167,14 +169,19 @@ class StorageCommitment:
             raise OperationRefused(
                 Status.INVALID_ARGUMENT_VALUE, "no instances, or unnamed ones", (_REFERENCED_SOP_SEQUENCE,)
             )
-        if len(self._tasks) >= self.max_transactions:
+        if len(self._tasks) + self._beginning >= self.max_transactions:
             raise OperationRefused(Status.RESOURCE_LIMITATION, "too many transactions in progress")
         association = request.association
         transaction = Transaction(uid, association.calling_aet, instances)
-        await self.archive.begin(transaction)
         assert self._handlers is not None
-        destination = await find_destination(self._handlers.destinations, transaction.ae_title, association)
-        self._begin(transaction, Target(association, transaction.ae_title, destination))
+        self._beginning += 1
+        try:
+            # First, so that nothing is kept that is then answered with a failure.
+            destination = await find_destination(self._handlers.destinations, transaction.ae_title, association)
+            await self.archive.begin(transaction)
+            self._begin(transaction, Target(association, transaction.ae_title, destination))
+        finally:
+            self._beginning -= 1
         return Status.SUCCESS
 
     async def resume(self, transactions: Iterable[Transaction]) -> None:

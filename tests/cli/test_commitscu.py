@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 import aiodicom
-from aiodicom import Destination
+from aiodicom import Dataset, Destination
 from aiodicom.services.storage_commitment import StorageCommitment, Transaction
+from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE
 from tests.cli.conftest import Invoke, Start
 from tests.cli.objects import CT, put, put_many
 from tests.cli.serving import serving
+from tests.rawpeer import A_ABORT, A_RELEASE_RQ, Connection, Message, RawPeer, p_data, pdu, response, ui, us
 
 
 class Archive:
@@ -126,6 +128,63 @@ def test_no_report(invoke: Invoke, tmp_path: Path, options: list[str], said: str
     line = outcome.errors[-1]
     assert "no storage commitment report within 0.2 s" in line
     assert said in line
+
+
+def answered(peer: Connection) -> tuple[Message, Dataset]:
+    """Answers a request, and returns it with the report that commits to everything."""
+    proposed = peer.accept()
+    request = peer.message()
+    assert request is not None
+    peer.send(response(request))
+    report = Dataset.from_bytes(request.data, proposed.contexts[0].transfer_syntaxes[0])
+    return request, report
+
+
+def test_a_peer_that_aborts_instead_of_releasing(invoke: Invoke, tmp_path: Path) -> None:
+    put_many(tmp_path, 1)
+
+    def script(peer: Connection) -> None:
+        request, report = answered(peer)
+        command = {
+            0x0002: ui(STORAGE_COMMITMENT_PUSH_MODEL),
+            0x0100: us(0x0100),
+            0x0110: us(1),
+            0x0800: us(0x0001),
+            0x1000: ui(STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE),
+            0x1002: us(1),
+        }
+        assert report.transfer_syntax is not None
+        peer.send(p_data(request.context_id, command, report.to_bytes(report.transfer_syntax)))
+        peer.message()
+        peer.expect(A_RELEASE_RQ)
+        peer.send(pdu(A_ABORT, bytes(4)))
+
+    with RawPeer(script) as peer:
+        outcome = invoke("commitscu", "127.0.0.1", peer.port, tmp_path)
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert "aborted" in line
+    assert "1 object committed, 0 failed" in outcome.out
+
+
+def test_a_peer_that_aborts_before_it_reports_to_a_port(invoke: Invoke, tmp_path: Path, port: int) -> None:
+    put_many(tmp_path, 1)
+
+    async def tell(report: Dataset) -> None:
+        uid = STORAGE_COMMITMENT_PUSH_MODEL
+        async with aiodicom.connect("127.0.0.1", port, contexts=[uid], roles={uid: (False, True)}) as association:
+            await association.n_event_report(uid, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE, 1, report)
+
+    def script(peer: Connection) -> None:
+        _, report = answered(peer)
+        peer.expect(A_RELEASE_RQ)
+        peer.send(pdu(A_ABORT, bytes(4)))
+        asyncio.run(tell(report))
+
+    with RawPeer(script) as peer:
+        outcome = invoke("commitscu", "127.0.0.1", peer.port, tmp_path, "--port", port)
+    assert (outcome.code, outcome.errors) == (0, [f"listening on 127.0.0.1:{port}"])
+    assert "1 object committed, 0 failed" in outcome.out
 
 
 def test_nothing_to_ask_for(invoke: Invoke, tmp_path: Path) -> None:

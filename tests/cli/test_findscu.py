@@ -22,7 +22,19 @@ from aiodicom.errors import OperationRefused
 from aiodicom.standard.models import ModalityWorklist, PatientRoot, StudyRoot, UPSPull
 from tests.cli.conftest import PATIENCE, Invoke, Start
 from tests.cli.serving import Asked, Served, serving
-from tests.rawpeer import A_ABORT, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, Connection, RawPeer, pdu
+from tests.rawpeer import (
+    A_ABORT,
+    A_ASSOCIATE_RJ,
+    A_ASSOCIATE_RQ,
+    A_RELEASE_RQ,
+    Connection,
+    Message,
+    RawPeer,
+    p_data,
+    pdu,
+    response,
+    us,
+)
 
 STUDIES = [
     Dataset(
@@ -319,6 +331,62 @@ def test_peers_that_do_not_behave(invoke: Invoke, script: Callable[[Connection],
     assert todo in line
 
 
+def one_match(peer: Connection) -> Message:
+    """Answers a C-FIND with one match, and returns the request."""
+    peer.accept()
+    request = peer.message()
+    assert request is not None
+    assert peer.request is not None
+    syntax = peer.request.contexts[0].transfer_syntaxes[0]
+    command = {
+        0x0100: us(0x8020),
+        0x0120: request.command[0x0110],
+        0x0800: us(0x0001),
+        0x0900: us(Status.PENDING),
+    }
+    peer.send(p_data(request.context_id, command, Dataset(PatientName="Doe^Jane").to_bytes(syntax)))
+    return request
+
+
+def abort_after_a_match(peer: Connection) -> None:
+    one_match(peer)
+    peer.send(pdu(A_ABORT, bytes((0, 0, 0, 0))))
+
+
+def no_end_of_matches(peer: Connection) -> None:
+    one_match(peer)
+    peer.stay_silent()
+
+
+def abort_instead_of_releasing(peer: Connection) -> None:
+    peer.send(response(one_match(peer)))
+    peer.expect(A_RELEASE_RQ)
+    peer.send(pdu(A_ABORT, bytes((0, 0, 0, 0))))
+
+
+@pytest.mark.usefixtures("short_grace")
+@pytest.mark.parametrize(
+    ("script", "said", "how"),
+    [
+        (abort_after_a_match, "aborted", ", failed"),
+        (no_end_of_matches, "no C-FIND response within 0.2 s", ", failed"),
+        (abort_instead_of_releasing, "aborted", ""),
+    ],
+)
+def test_what_came_before_the_association_ended(
+    invoke: Invoke, script: Callable[[Connection], None], said: str, how: str
+) -> None:
+    with RawPeer(script) as peer:
+        outcome = invoke("findscu", "127.0.0.1", peer.port, "--dimse-timeout", 0.2, "-k", "PatientName")
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert said in line
+    title, match, last = outcome.out.splitlines()
+    assert (title, match) == ("PatientName", "Doe, Jane")
+    assert last.startswith("1 match in ")
+    assert last.endswith(f" s{how}")
+
+
 # ------------------------------------------------------------------------------------------------------ ended early
 
 
@@ -328,6 +396,7 @@ class Endless(Finder):
     def __init__(self, first: int = 1 << 60) -> None:
         super().__init__()
         self.first = first
+        self.asked = threading.Event()
         self.cancelled = threading.Event()
 
     def __call__(self) -> aiodicom.Server:
@@ -336,6 +405,7 @@ class Endless(Finder):
         return server
 
     async def find(self, request: FindRequest) -> AsyncIterator[Any]:
+        self.asked.set()
         for _ in range(self.first):
             yield STUDIES[0]
         await asyncio.Event().wait()
@@ -373,6 +443,18 @@ def test_a_signal_cancels(start: Start) -> None:
     assert last.startswith("100 matches in ")
     assert last.endswith(", interrupted")
     assert "association released" in outcome.err
+
+
+def test_a_signal_before_the_first_match(start: Start) -> None:
+    endless = Endless(first=0)
+    with serving(endless) as served:
+        command = start("findscu", "127.0.0.1", served.port)
+        assert endless.asked.wait(PATIENCE)
+        command.send_signal(signal.SIGINT)
+        outcome = command.wait()
+    assert outcome.code == 1
+    assert outcome.out.startswith("0 matches in ")
+    assert outcome.out.endswith(", interrupted\n")
 
 
 def test_a_reader_that_has_seen_enough() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,17 @@ def test_the_help_of_a_command_has_an_example(invoke: Invoke, command: str) -> N
     assert f"Example: aiodicom {command} " in " ".join(outcome.out.split())
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_as_wide_as_the_terminal(command: str) -> None:
+    shown = CliRunner().invoke(make_app(), [command, "--help"], env={"COLUMNS": "80", "TERM": "dumb"}).stdout
+    lines = [line.strip() for line in shown.splitlines()]
+    prose = getattr(import_module(f"aiodicom.cli.{command}"), command).__doc__
+    for paragraph in prose.split("\n\n"):
+        wrapped = textwrap.wrap(" ".join(paragraph.split()), 78, break_long_words=False, break_on_hyphens=False)
+        first = lines.index(wrapped[0])
+        assert lines[first : first + len(wrapped)] == wrapped
+
+
 @pytest.mark.parametrize(
     ("command", "documented"),
     [
@@ -122,6 +135,11 @@ def test_usage_errors_are_one_line_and_exit_code_2(invoke: Invoke, arguments: li
     assert said in line
     assert line.startswith("aiodicom")
     assert line.endswith(" --help")
+
+
+def test_a_usage_error_that_asks(invoke: Invoke) -> None:
+    line = "aiodicom echoscu: Invalid value for '--password-file' without '--user': whose password? See: "
+    assert line in invoke("echoscu", "host", "104", "--password-file", "x").err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -118,7 +118,7 @@ def test_an_unknown_destination(invoke: Invoke, tmp_path: Path) -> None:
         outcome = invoke("movescu", "127.0.0.1", served.port, "--dest", "NOBODY", "-k", "StudyInstanceUID=1.2")
     assert (outcome.code, outcome.out) == (1, "")
     (line,) = outcome.errors
-    assert "status A801H" in line
+    assert "status A801H (move destination unknown) (the peer's log says why)" in line
     assert line.endswith("; check that the peer knows the AE title NOBODY, and reaches the address that it has for it")
 
 

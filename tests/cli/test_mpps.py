@@ -18,6 +18,7 @@ from aiodicom.standard.uids import is_valid_uid
 from tests.cli.conftest import Invoke
 from tests.cli.serving import serving
 from tests.cli.test_worklist import ITEMS
+from tests.rawpeer import A_ABORT, A_RELEASE_RQ, Connection, RawPeer, pdu, response
 
 
 class Steps:
@@ -208,3 +209,20 @@ def test_files_that_are_none(invoke: Invoke, tmp_path: Path, content: bytes | No
     outcome = invoke("mpps", "127.0.0.1", "104", "complete", "1.2.3", tmp_path)
     assert (outcome.code, outcome.out) == (1, "")
     assert said in outcome.errors[-1]
+
+
+def test_a_peer_that_aborts_instead_of_releasing(invoke: Invoke) -> None:
+    def script(peer: Connection) -> None:
+        peer.accept()
+        request = peer.message()
+        assert request is not None
+        peer.send(response(request))
+        peer.expect(A_RELEASE_RQ)
+        peer.send(pdu(A_ABORT, bytes(4)))
+
+    with RawPeer(script) as peer:
+        outcome = invoke("mpps", "127.0.0.1", peer.port, "start", "-k", "Modality=CT")
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert "aborted" in line
+    assert is_valid_uid(outcome.out.strip())  # without which nobody could end the step

@@ -16,7 +16,7 @@ from tests.cli.conftest import Invoke, Start
 from tests.cli.objects import put
 from tests.cli.test_storescp import names, port_of
 from tests.net.hostile import Requestor, proposal
-from tests.rawpeer import A_ASSOCIATE_RQ, Connection, RawPeer, accept_pdu, items
+from tests.rawpeer import A_ASSOCIATE_RQ, Connection, RawPeer, accept_pdu, item, items
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +212,21 @@ def test_user_identity(
         paths = [tmp_path / "in"] if command == "storescu" else []
         assert invoke(command, "127.0.0.1", peer.port, *paths, *options).code == 0
     assert seen == [expected]
+
+
+SILENT = "aiodicom echoscu: the peer does not say that it has accepted the user: it may not have looked"
+
+
+@pytest.mark.parametrize(("response", "errors"), [(item(0x59, b"\0\0"), []), (b"", [SILENT])])
+def test_whether_the_user_is_accepted(response: bytes, errors: list[str], invoke: Invoke) -> None:
+    def script(peer: Connection) -> None:
+        peer.accept(sub_items=response)
+        peer.serve()
+
+    with RawPeer(script) as peer:
+        arguments = ("--user", "me", "--positive-response", "--associations", 2)
+        outcome = invoke("echoscu", "127.0.0.1", peer.port, *arguments)
+    assert (outcome.code, outcome.errors) == (0, errors)
 
 
 # --- where from ------------------------------------------------------------------------------------------------------

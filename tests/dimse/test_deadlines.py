@@ -6,7 +6,7 @@ import pytest
 
 from aiodicom.dimse.command import encode_command
 from aiodicom.dimse.events import Timeouts
-from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CFindRQ, CFindRSP, CStoreRQ
+from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CFindRQ, CFindRSP, CGetRQ, CStoreRQ
 from aiodicom.errors import DeadlineExceeded, LocalError
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION
@@ -186,6 +186,39 @@ def test_dimse_counts_from_the_last_pending_response() -> None:
         scu.clock.now += 5
         scu.receive(p_data(pdv(VERIFY, 3, encode_command(CFindRSP(1, Status.PENDING)))))
     expires(scu, 7, "C-FIND response")
+
+
+def test_the_objects_of_a_c_get_put_it_off() -> None:
+    scu = open_requestor(timeouts=Timeouts(dimse=7))
+    scu.protocol.send_request(VERIFY, CGetRQ(1, VERIFICATION, has_data_set=False), None, scu.clock.now)
+    store = CStoreRQ(1, CT, "1.2.3")
+    for message in (pdv(STORE, 3, encode_command(store)), pdv(STORE, 0, b"data"), pdv(STORE, 0, b"data")):
+        scu.clock.now += 5
+        scu.receive(p_data(message))
+    assert scu.protocol.next_deadline() == scu.clock.now + 7  # an object that stops coming is none
+    scu.clock.now += 5
+    scu.receive(p_data(pdv(STORE, 2, b"data")))
+    assert scu.protocol.next_deadline() is None  # it is for us to answer
+    invoke(scu)
+    assert scu.protocol.next_deadline() == scu.clock.now + 7  # other operations have theirs
+    scu.receive(answer(scu.protocol.invoked.oldest(besides=scu.protocol.retrieval).request.message_id))
+    scu.clock.now += 100
+    scu.protocol.respond(STORE, store, Status.SUCCESS, scu.clock.now)
+    scu.clock.now += 5
+    scu.protocol.send_cancel(VERIFY, 1, scu.clock.now)
+    scu.clock.now += 5
+    scu.receive(p_data(pdv(STORE, 3, encode_command(CStoreRQ(2, CT, "1.2.4")))))
+    expires(scu, 2, "C-GET response")
+
+
+def test_after_c_cancel_pending_responses_put_it_off_no_longer() -> None:
+    scu = open_requestor(timeouts=Timeouts(dimse=7))
+    scu.protocol.send_request(VERIFY, CFindRQ(1, VERIFICATION, has_data_set=False), None, scu.clock.now)
+    scu.clock.now += 5
+    scu.protocol.send_cancel(VERIFY, 1, scu.clock.now)
+    scu.clock.now += 5
+    scu.receive(p_data(pdv(VERIFY, 3, encode_command(CFindRSP(1, Status.PENDING)))))
+    expires(scu, 2, "C-FIND response")
 
 
 def test_dimse_is_each_operations_own() -> None:

@@ -10,11 +10,24 @@ from hypothesis import strategies as st
 
 from aiodicom.dimse.command import decode_command, encode_command, encode_response
 from aiodicom.dimse.events import RequestReceived
-from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
+from aiodicom.dimse.messages import (
+    CEchoRQ,
+    CFindRSP,
+    CStoreRQ,
+    NActionRQ,
+    NCreateRQ,
+    NDeleteRQ,
+    NEventReportRQ,
+    NGetRQ,
+    NSetRQ,
+    Request,
+)
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AssociationClosed
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION
+from aiodicom.ul._pdu import encode_command as encode_command_pdus
+from aiodicom.ul._pdu import encode_data
 from aiodicom.ul.table import State
 from tests.dimse.sides import CT, STORE, VERIFY, Pair, Side, established
 
@@ -109,3 +122,49 @@ class TestVerification:
         scp.sent()
         assert self.send(pair, CEchoRQ(7, VERIFICATION)) == b""
         assert scp.protocol.state is State.Sta7
+
+
+@pytest.mark.parametrize("status", [0x0000, 0x0107, 0x0112])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        NGetRQ(7, CT, "1.2.3"),
+        NSetRQ(7, CT, "1.2.3"),
+        NCreateRQ(7, CT, "1.2.3"),
+        NCreateRQ(7, CT),
+        NDeleteRQ(7, CT, "1.2.3"),
+        NDeleteRQ(7, CT, "1..3"),
+        NDeleteRQ(7, "1." * 40 + "1", "1.2.3"),
+        NActionRQ(7, CT, "1.2.3", 4),
+        NEventReportRQ(7, CT, "1.2.3", 4),
+    ],
+    ids=str,
+)
+def test_n_services_are_answered_as_the_message_encoded(pair: Pair, request_: Any, status: int) -> None:
+    protocol = pair.acceptor.protocol
+    protocol.respond(STORE, request_, Status(status), pair.clock.now)
+    expected = encode_command(response_to(request_, Status(status)))
+    assert b"".join(protocol.take_outgoing()) == encode_command_pdus(STORE, expected, protocol.fragment_size)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 99, 100, 8190, 8192, 8194, 16372, 16374, 16378, 50_001])
+def test_a_match_and_its_response_in_one_piece(pair: Pair, size: int) -> None:
+    protocol, data = pair.acceptor.protocol, bytes(n % 251 for n in range(size))
+    response = CFindRSP(7, Status.PENDING, CT, has_data_set=True)
+    encoded = protocol.encode_response(STORE, response)
+    protocol.send_pending(STORE, encoded, data, pair.clock.now)
+    expected = encoded + b"".join(encode_data(STORE, data, protocol.fragment_size, True))
+    sent = protocol.take_outgoing()
+    assert b"".join(sent) == expected
+    assert len(sent) == 1 or size > 8192 or size % 2
+
+
+@pytest.mark.parametrize("data", [b"", b"da", b"odd", b"x" * 8192, memoryview(b"xy" * 4097), b"x" * 16384])
+def test_a_request_and_its_short_data_set_leave_in_one_piece(pair: Pair, data: bytes) -> None:
+    scu, request = pair.requestor.protocol, CStoreRQ(7, CT, "1.2.3")
+    scu.send_request(STORE, request, None, 0)
+    scu.send_data(STORE, data, is_last=True, now=0)
+    pieces = scu.take_outgoing()
+    said = encode_command_pdus(STORE, encode_command(request), scu.fragment_size)
+    assert b"".join(pieces) == said + b"".join(encode_data(STORE, data, scu.fragment_size, True))
+    assert (len(pieces) == 1) == (len(data) <= 8192 and len(data) % 2 == 0)

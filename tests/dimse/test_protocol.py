@@ -142,7 +142,7 @@ def test_pending_responses_leave_the_operation_in_flight(pair: Pair) -> None:
 
 
 def test_cancel(pair: Pair) -> None:
-    pair.requestor.protocol.send_cancel(VERIFY, 5)
+    pair.requestor.protocol.send_cancel(VERIFY, 5, 0.0)
     pair.pump()
     assert pair.acceptor.take_events() == [CancelReceived(5)]
 
@@ -395,7 +395,7 @@ def test_what_is_sent_after_the_end_is_refused_locally(pair: Pair) -> None:
         lambda: protocol.send_request(VERIFY, echo(), None, 0),
         lambda: protocol.send_response(VERIFY, CEchoRSP(1, SUCCESS), 0),
         lambda: protocol.send_data(STORE, b"", is_last=True, now=0),
-        lambda: protocol.send_cancel(VERIFY, 1),
+        lambda: protocol.send_cancel(VERIFY, 1, 0.0),
     ):
         with pytest.raises(AssociationClosed):
             call()

@@ -111,7 +111,10 @@ def _association_profile(storage: Collection[tuple[str, str]]) -> str:
     return (
         "[[TransferSyntaxes]]\n" + "".join(lists) + "[[PresentationContexts]]\n"
         + section("ACCEPTED", "PresentationContext", accepted) + section("PROPOSED", "PresentationContext", proposed)
-        + "[[Profiles]]\n[IN]\nPresentationContexts = ACCEPTED\n[OUT]\nPresentationContexts = PROPOSED\n"
+        # Both roles for what C-GET may send.
+        + "[[SCPSCURoleSelection]]\n" + section("ROLES", "Role", [f"{uid}\\BOTH" for uid in classes])
+        + "[[Profiles]]\n[IN]\nPresentationContexts = ACCEPTED\nSCPSCURoleSelection = ROLES\n"
+        + "[OUT]\nPresentationContexts = PROPOSED\n"
     )  # fmt: skip
 
 
@@ -280,6 +283,15 @@ def pynetdicom_scp(folder: Path, *options: str) -> Iterator[Running]:
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [*pynetdicom_script("pynetdicom_scp.py"), str(port), os.fspath(folder), *options]
     with running(arguments, port, log=folder.with_name(folder.name + ".log")) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def pynetdicom_archive(folder: Path, log: Path, destination: int = 0) -> Iterator[Running]:
+    """A pynetdicom archive of the files of a folder, AE title ARCHIVE; it moves to the AE title SINK at a port."""
+    port = free_port()
+    script = [*pynetdicom_script("pynetdicom_archive.py"), str(port), os.fspath(folder), str(destination)]
+    with running(script, port, log=log) as server:
         yield server
 
 

@@ -17,6 +17,7 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (
+    BasicFilmSession,
     InstanceAvailabilityNotification,
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepRetrieve,
@@ -25,6 +26,7 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
     UnifiedProcedureStepEvent,
     UnifiedProcedureStepPull,
     UnifiedProcedureStepPush,
@@ -152,6 +154,29 @@ def retrieve(port: int) -> dict[str, Any]:
     return {"statuses": [status(answers[-1])], "received": sorted(received)}
 
 
+def move(port: int) -> dict[str, Any]:
+    model = StudyRootQueryRetrieveInformationModelMove
+    association = associate(port, [model])
+    query = data_set(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.1")
+    statuses = []
+    for destination in ("STORE", "NOWHERE"):
+        *_, final = association.send_c_move(query, destination, model)
+        statuses.append(status(final))
+    association.release()
+    return {"statuses": statuses}
+
+
+def session(port: int) -> dict[str, Any]:
+    association = associate(port, [BasicFilmSession])
+    statuses = [
+        status(association.send_n_create(data_set(NumberOfCopies=1), BasicFilmSession, "1.2.3")),
+        status(association.send_n_delete(BasicFilmSession, "1.2.3")),
+        status(association.send_n_delete(BasicFilmSession, "1.2.3")),
+    ]
+    association.release()
+    return {"statuses": statuses}
+
+
 def ups(port: int) -> dict[str, Any]:
     events: list[Any] = []
     arrived = threading.Semaphore(0)
@@ -225,7 +250,7 @@ def availability(port: int) -> dict[str, Any]:
 
 
 SERVICES: dict[str, Callable[[int], dict[str, Any]]] = {
-    each.__name__: each for each in (mpps, commitment, worklist, studies, retrieve, ups, availability)
+    each.__name__: each for each in (mpps, commitment, worklist, studies, retrieve, move, session, ups, availability)
 }
 
 

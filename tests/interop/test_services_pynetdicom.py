@@ -40,9 +40,9 @@ from tests.ports import free_port
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
-async def scu(service: Any, name: str) -> dict[str, Any]:
+async def scu(service: Any, name: str, **options: Any) -> dict[str, Any]:
     """What pynetdicom's SCU finds at a server with a service."""
-    server = aiodicom.Server()
+    server = aiodicom.Server(**options)
     service.attach(server)
     async with server.listen("127.0.0.1", 0) as listening:
         script = [*peers.pynetdicom_script("pynetdicom_service_scu.py"), str(listening.port), name]
@@ -139,6 +139,40 @@ async def test_query() -> None:
 async def test_retrieve() -> None:
     outcome = await scu(QueryRetrieve(index()), "retrieve")
     assert outcome == {"statuses": [0], "received": ["1.2.1.1.1", "1.2.1.1.2"]}
+
+
+async def test_move() -> None:
+    received: list[str] = []
+    store = aiodicom.Server()
+    store.on_c_store(lambda request: received.append(request.affected_sop_instance_uid))
+    async with store.listen("127.0.0.1", 0) as listening:
+        destinations = {"STORE": aiodicom.Destination("127.0.0.1", listening.port)}
+        outcome = await scu(QueryRetrieve(index()), "move", destinations=destinations)
+    assert outcome == {"statuses": [0, 0xA801]}
+    assert sorted(received) == ["1.2.1.1.1", "1.2.1.1.2"]
+
+
+class Sessions:
+    """Film sessions that are made and deleted."""
+
+    def __init__(self) -> None:
+        self.there: set[str] = set()
+
+    def attach(self, server: aiodicom.Server) -> None:
+        @server.on_n_create
+        async def create(request: aiodicom.NCreateRequest) -> None:
+            self.there.add(request.sop_instance_uid)
+
+        @server.on_n_delete
+        async def delete(request: aiodicom.NDeleteRequest) -> aiodicom.Status:
+            if request.sop_instance_uid not in self.there:
+                return aiodicom.Status.NO_SUCH_SOP_INSTANCE
+            self.there.remove(request.sop_instance_uid)
+            return aiodicom.Status.SUCCESS
+
+
+async def test_instances_are_deleted() -> None:
+    assert await scu(Sessions(), "session") == {"statuses": [0, 0, 0x0112]}
 
 
 async def test_unified_procedure_steps() -> None:

@@ -75,11 +75,14 @@ def proposal(
     max_pdu: int = 16384,
     sub_items: bytes = b"",
     items: bytes | None = None,
+    called_aet: str = "ANY-SCP",
 ) -> bytes:
     """An A-ASSOCIATE-RQ (PS3.8 9.3.2) whose user information `sub_items` end; `items` in place of all of its items."""
     if items is None:
         items = item(0x10, application_context.encode()) + proposed(contexts) + user_information(max_pdu, sub_items)
-    return pdu(A_ASSOCIATE_RQ, struct.pack(">HH16s16s32x", version, 0, b"ANY-SCP".ljust(16), b"RAW".ljust(16)) + items)
+    return pdu(
+        A_ASSOCIATE_RQ, struct.pack(">HH16s16s32x", version, 0, called_aet.encode().ljust(16), b"RAW".ljust(16)) + items
+    )
 
 
 def pdv(context_id: int, flags: int, fragment: bytes = b"", length: int | None = None) -> bytes:

@@ -17,6 +17,11 @@ def peak(pid: int | str = "self") -> int:
     return _status(pid, "VmHWM")
 
 
+def forget_peak() -> None:
+    """Has `peak()` of this process begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def _status(pid: int | str, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):

@@ -167,6 +167,48 @@ async def test_failures(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        False,  # a 0, and so a success
+        0.0,
+        0x10000,
+        Answer(sop_instance_uid="no UID"),
+        Answer(error_id=0x10000),
+        Answer(0xC001, offending_elements=(0x1_0000_0000,)),
+        OperationRefused(0xC001, offending_elements=("PatientName",)),  # type: ignore[arg-type]
+        OperationRefused(Status.PENDING),
+    ],
+)
+async def test_what_is_no_answer_fails_and_the_association_goes_on(answer: Any) -> None:
+    server = Server()
+
+    @server.on_n_set
+    def modify(request: aiodicom.NSetRequest) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(StatusError) as caught:
+            await soon(association.n_set(MPPS, "1.2.3", PATIENT))
+        assert caught.value.status == Status.PROCESSING_FAILURE
+        await soon(association.c_echo())
+
+
+async def test_offending_elements_have_room_in_a_command_set() -> None:
+    server = Server()
+
+    @server.on_n_set
+    def modify(request: aiodicom.NSetRequest) -> None:
+        raise OperationRefused(Status.INVALID_ATTRIBUTE_VALUE, offending_elements=tuple(range(70_000)))
+
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(StatusError) as caught:
+            await soon(association.n_set(MPPS, "1.2.3", PATIENT))
+        assert caught.value.response.offending_elements == tuple(range(1024))  # type: ignore[attr-defined]
+
+
 async def test_what_can_not_be_asked() -> None:
     server = Server()
     server.on_n_get(lambda request: None)

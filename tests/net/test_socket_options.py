@@ -96,6 +96,29 @@ async def test_little_waits_in_the_system_for_a_near_peer(
 
 
 @on_linux
+@pytest.mark.parametrize(("seconds", "is_near"), [(0.00003, True), (0.025, False)])
+async def test_nor_of_what_a_server_sends_by_c_get(
+    seconds: float, is_near: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "round_trip", lambda _connected: seconds)
+    assert aiodicom.StudyRoot.get is not None
+    server, sizes = aiodicom.Server(), []
+
+    @server.on_c_get
+    async def get(request: aiodicom.GetRequest) -> list[Any]:
+        sizes.append(socket_of(request.association).getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
+        return []
+
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port, contexts=[aiodicom.StudyRoot.get]) as association,
+    ):
+        query = aiodicom.Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
+        assert [each async for each in association.c_get(query)] == []
+    assert [size == 2 * transport.NEAR_SEND_BUFFER for size in sizes] == [is_near]
+
+
+@on_linux
 async def test_the_system_tells_how_far_a_peer_is() -> None:
     async with (
         aiodicom.Server().listen("127.0.0.1", 0) as listening,

@@ -14,10 +14,10 @@ import pytest
 import aiodicom
 from aiodicom.errors import AssociationAborted, DecodeError, LocalError
 from aiodicom.net import sources
-from aiodicom.net.sources import CHUNK, KnownFile
+from aiodicom.net.sources import CHUNK, KnownFile, prepare
 from aiodicom.part10.meta import FileMeta, read_file_meta
 from aiodicom.services.scan import scan
-from tests.net.sides import CT_UIDS, DATA, LARGE, connect, part10, soon, until
+from tests.net.sides import CT_UIDS, DATA, EXPLICIT, LARGE, MR, connect, part10, soon, until
 from tests.rawpeer import P_DATA_TF, Connection, RawPeer, response
 
 
@@ -135,6 +135,23 @@ async def test_the_head_of_a_known_file_is_not_read_again(tmp_path: Path, monkey
         path.write_bytes(part10(LARGE[:24], instance="1.2.3.5"))
         await soon(association.c_store(known))
     assert [(instance, data) for instance, _, data in kept] == [("1.2.3.4", DATA)] * 5 + [("1.2.3.5", LARGE[:24])]
+
+
+def test_what_was_known_of_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    """What it needs of the peer is another presentation context then."""
+    path = tmp_path / "file.dcm"
+    path.write_bytes(part10())
+    (known,) = scan([os.fspath(path)])
+    assert isinstance(known, KnownFile)
+    assert prepare(known) == prepare(path)
+    path.write_bytes(part10(DATA + DATA, sop_class=MR, syntax=EXPLICIT))
+    prepared = prepare(known)
+    assert prepared.sop_class_uid == MR
+    assert prepared.transfer_syntaxes[0] == EXPLICIT
+    assert prepared.size == 2 * len(DATA)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        prepare(known)
 
 
 async def test_a_file_that_is_cut_short_while_it_is_sent(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -114,3 +115,20 @@ async def test_what_is_needed_by_those_who_wait() -> None:
     assert it.queue.needs(2) == [MR.need, CT.need]
     it.queue.discard(it.waiters[0])
     assert it.queue.needs(9) == [CT.need, MR.need, Need("1.2.3")]
+
+
+async def test_whose_time_is_over() -> None:
+    it = Waiting([])
+    loop = asyncio.get_running_loop()
+    it.waiters = [it.queue.add(loop.create_future(), wish, when) for wish, when in ((CT, 5.0), (MR, 3.0), (CT, 3.0))]
+    it.waiters.append(it.queue.add(loop.create_future(), ANY))
+    assert it.queue.expire(2.9, KeyError) == 3.0
+    assert it.served == []
+    assert it.queue.expire(3.0, KeyError) == 5.0
+    assert it.served == [1, 2]
+    assert isinstance(it.waiters[1].future.exception(), KeyError)
+    assert isinstance(it.waiters[2].future.exception(), KeyError)
+    assert (len(it.queue), list(it.queue.wishes())) == (2, [CT, ANY])
+    it.waiters[0].future.cancel()
+    assert it.queue.expire(6.0, KeyError) == math.inf
+    assert len(it.queue) == 1

@@ -387,3 +387,22 @@ def test_any_identifier_is_understood_or_refused(data: bytes) -> None:
     except OperationRefused:
         return
     keys.match(encoded(PatientID="1"))
+
+
+def test_what_every_answer_includes() -> None:
+    """What the entity has of it goes first, and nobody's answer is another's."""
+    keys = Keys(Dataset(PatientName="", PatientID="A"))
+    keys.include([DataElement(0x00080054, "AE", "HERE"), DataElement(0x00080056, "CS", "ONLINE")])
+    entities = [
+        Dataset(PatientID="A", PatientName="Doe", Modality="CT"),
+        Dataset(PatientID="A", InstanceAvailability="NEARLINE"),
+    ]
+    answers = [keys.answer(entity) for entity in entities if keys.match(entity)]
+    assert answers == [
+        Dataset(PatientID="A", PatientName="Doe", RetrieveAETitle="HERE", InstanceAvailability="ONLINE"),
+        Dataset(PatientID="A", PatientName=None, RetrieveAETitle="HERE", InstanceAvailability="NEARLINE"),
+    ]
+    answers[0].RetrieveAETitle = "THERE"
+    answers[0].InstanceAvailability = "OFFLINE"
+    assert keys.answer(entities[0]).RetrieveAETitle == "HERE"
+    assert keys.answer(entities[0]).InstanceAvailability == "ONLINE"

@@ -195,6 +195,41 @@ async def test_transactions_are_bounded_and_refused_by_the_archive() -> None:
         await until(lambda: len(shelf.ended) == 2)
 
 
+async def test_transactions_that_are_being_begun_count() -> None:
+    begun = asyncio.Event()
+
+    class Slow(Shelf):
+        async def begin(self, transaction: Transaction) -> None:
+            begun.set()
+            await self.gate.wait()
+            await super().begin(transaction)
+
+    shelf, listener = Slow("1.2.1"), CommitmentListener()
+    shelf.gate.clear()
+    service = StorageCommitment(shelf, max_transactions=1)
+    async with asked(service, listener, window=2) as (_, association):
+        first = asyncio.create_task(request_commitment(association, INSTANCES[:1], listener))
+        await begun.wait()
+        with pytest.raises(StatusError, match="0213"):
+            await request_commitment(association, INSTANCES, listener, timeout=5)
+        shelf.gate.set()
+        assert (await first).is_complete
+        await until(lambda: shelf.ended)
+
+
+async def test_destinations_that_fail_begin_nothing() -> None:
+    def destinations(title: str, association: aiodicom.Association) -> Destination | None:
+        raise RuntimeError("no directory")
+
+    shelf, listener = Shelf("1.2.1"), CommitmentListener()
+    service = StorageCommitment(shelf)
+    async with asked(service, listener) as (server, association):
+        server.destinations = destinations
+        with pytest.raises(StatusError, match="0110"):
+            await request_commitment(association, INSTANCES, listener)
+    assert not shelf.open
+
+
 class TestListener:
     async def test_a_report_that_does_not_come(self) -> None:
         shelf, heard = Shelf("1.2.1"), []

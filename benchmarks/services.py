@@ -1,0 +1,385 @@
+"""The services: C-FIND of 1,000 matches, C-MOVE and C-GET of 500 CTs, N-CREATE and N-SET beside C-ECHO."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiodicom
+from aiodicom import Dataset, Discarded
+from benchmarks import contenders as c
+from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
+from benchmarks.command import main
+from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
+from benchmarks.finding import FindClient, identifier
+from benchmarks.loads import PER_CPU, PER_SECOND
+from benchmarks.processes import usage
+from tests.interop import objects, peers
+from tests.interop.processes import Running, run_command, running
+from tests.ports import free_port
+from tests.rawpeer import ui
+
+OURS, DCMTK, PYNETDICOM = "aiodicom Server", "DCMTK dcmqrscp", "pynetdicom"
+#: CPU-seconds below this say nothing.
+_LEAST_CPU = 0.02
+_SERVED = (Metric(PER_SECOND), Metric(PER_CPU))
+_CT = [(objects.CT_IMAGE_STORAGE, objects.EXPLICIT_VR_LITTLE_ENDIAN)]
+_MPPS = "1.2.840.10008.3.1.2.3.3"
+
+#: Starts an archive of the files of a folder, that may write to the second and sends what is moved to the AE title SINK
+#: on this port.
+Archive = Callable[[Path, Path, int], AbstractContextManager[Running]]
+
+
+# ---- contenders
+
+
+def _aiodicom(files: Path, folder: Path, sink: int, *options: str) -> AbstractContextManager[Running]:
+    port = free_port()
+    arguments = [sys.executable, "-m", "benchmarks.archive_server", str(port), os.fspath(files), str(sink), *options]
+    return running(arguments, port, log=folder / "server.log", environment=c.environment(), directory=c.ROOT)
+
+
+@contextlib.contextmanager
+def _dcmqrscp(files: Path, folder: Path, sink: int) -> Iterator[Running]:
+    """DCMTK's archive, with the files in its index."""
+    with peers.dcmqrscp(folder / "dcmqrscp", _CT, destinations={"SINK": sink}) as server:
+        names = sorted(map(os.fspath, files.iterdir()))
+        run_command([peers.dcmtk("dcmqridx"), folder / "dcmqrscp" / "ARCHIVE", *names], timeout=120)
+        yield server
+
+
+def _pynetdicom(files: Path, folder: Path, sink: int) -> AbstractContextManager[Running]:
+    return peers.pynetdicom_archive(files, folder / "pynetdicom.log", sink)
+
+
+ARCHIVES: dict[str, Archive] = {OURS: _aiodicom, DCMTK: _dcmqrscp, PYNETDICOM: _pynetdicom}
+
+
+def _who(bench: Bench, names: tuple[str, ...], work: Callable[[Archive, Path], Metrics]) -> tuple[Contender, ...]:
+    def contender(name: str) -> Contender:
+        return Contender(name, bench.in_folder(lambda folder: work(ARCHIVES[name], folder)), ours=name == OURS)
+
+    return tuple(map(contender, names))
+
+
+def _measured(done: int, seconds: float, cpu_seconds: float) -> Metrics:
+    metrics = {PER_SECOND: done / seconds}
+    if cpu_seconds > _LEAST_CPU:
+        metrics[PER_CPU] = done / cpu_seconds
+    return metrics
+
+
+# ---- C-FIND
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Files of which a query has `count` matches: `studies` with one instance each, or the instances of one series."""
+
+    name: str
+    count: int
+    query: bytes
+
+    def files(self, bench: Bench) -> Path:
+        folder = bench.folder / f"{self.count} {self.name}"
+        if not folder.exists():
+            folder.mkdir()
+            for number in range(self.count):
+                study = number if self.name == "studies" else 0
+                aiodicom.dcmwrite(folder / f"{number:06}.dcm", _instance(study, number))
+        return folder
+
+
+def _instance(study: int, number: int) -> Dataset:
+    uid = f"{objects.ROOT}.5.{study}"
+    return Dataset(
+        SpecificCharacterSet="ISO_IR 100",
+        SOPClassUID=objects.CT_IMAGE_STORAGE,
+        SOPInstanceUID=f"{uid}.1.{number}",
+        StudyDate=f"2024{study % 12 + 1:02}{study % 28 + 1:02}",
+        StudyTime=f"{study % 24:02}3000",
+        AccessionNumber=f"A{study:06}",
+        Modality="CT",
+        ReferringPhysicianName="Referring^Physician",
+        StudyDescription="CT of the thorax",
+        PatientName=f"Patient^Number {study}",
+        PatientID=f"P{study:06}",
+        PatientBirthDate="19700101",
+        PatientSex="O",
+        StudyInstanceUID=uid,
+        SeriesInstanceUID=f"{uid}.1",
+        StudyID=f"S{study}",
+        SeriesNumber=1,
+        InstanceNumber=number,
+        Rows=512,
+        Columns=512,
+    )
+
+
+def studies(count: int) -> Answers:
+    tags = (0x00080020, 0x00080030, 0x00080050, 0x00080090, 0x00081030, 0x00100010, 0x00100020, 0x0020000D, 0x00200010)
+    return Answers("studies", count, identifier({0x00080052: b"STUDY "} | dict.fromkeys(tags, b"")))
+
+
+def instances(count: int) -> Answers:
+    uids = {0x0020000D: ui(f"{objects.ROOT}.5.0"), 0x0020000E: ui(f"{objects.ROOT}.5.0.1")}
+    keys = {0x00080052: b"IMAGE "} | dict.fromkeys((0x00080016, 0x00080018, 0x00200013), b"") | uids
+    return Answers("instances", count, identifier(keys))
+
+
+def found(answers: Answers, queries: int) -> Callable[[Archive, Path, Path], Metrics]:
+    """So many queries one after another on one association, after one that nobody counts."""
+
+    def work(start: Archive, files: Path, folder: Path) -> Metrics:
+        with start(files, folder, 1) as server, FindClient(server.port) as client:
+            client.find(answers.query)
+            before, began = usage(server.pid), time.perf_counter()
+            for _ in range(queries):
+                if (matches := client.find(answers.query)) != answers.count:
+                    raise RuntimeError(f"{matches:,} matches, not {answers.count:,}")
+            seconds, after = time.perf_counter() - began, usage(server.pid)
+        return _measured(answers.count * queries, seconds, after.cpu_seconds - before.cpu_seconds)
+
+    return work
+
+
+def find(bench: Bench, queries: int, answers: Answers, names: tuple[str, ...], *targets: Target) -> Planned:
+    few = "few: " if PYNETDICOM in names else ""
+    title = f"{few}C-FIND, {queries} x {answers.count:,} {answers.name} on one association"
+
+    def make() -> Row:
+        files, work = answers.files(bench), found(answers, queries)
+        who = _who(bench, names, lambda start, folder: work(start, files, folder))
+        return Row(title, _SERVED, who, names[1], targets)
+
+    return Planned(title, make)
+
+
+# ---- C-MOVE, C-GET
+
+_QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID=f"{objects.ROOT}.3")
+_FIND, _MOVE, _GET = (f"1.2.840.10008.5.1.4.1.2.2.{service}" for service in (1, 2, 3))
+
+
+async def _move(port: int, count: int) -> None:
+    async with aiodicom.connect("127.0.0.1", port, called_aet="ARCHIVE", contexts=[_MOVE]) as association:
+        result = await association.c_move(_QUERY, "SINK")
+    if result.status or result.completed != count:
+        raise RuntimeError(f"{result.completed} of {count} moved: {result}")
+
+
+async def _get(port: int, count: int) -> None:
+    async with aiodicom.connect(
+        "127.0.0.1",
+        port,
+        called_aet="ARCHIVE",
+        contexts=[_GET],
+        window=16,
+        receives=[(objects.CT_IMAGE_STORAGE, [objects.EXPLICIT_VR_LITTLE_ENDIAN])],
+    ) as association:
+        arrived = sum([1 async for _ in association.c_get(_QUERY, body=Discarded())])
+    if arrived != count:
+        raise RuntimeError(f"{arrived} of {count} arrived")
+
+
+def moved(sink: Path, count: int) -> Callable[[Archive, Path, Path], Metrics]:
+    """One C-MOVE of all files to dimsesink, after one that nobody counts."""
+
+    def work(start: Archive, files: Path, folder: Path) -> Metrics:
+        with c.sink(sink)(folder) as receiver, start(files, folder, receiver.port) as server:
+            metrics = _retrieved(_move, server, count)
+        counted = c.sink_count(folder)
+        if counted["stores"] != 2 * count:
+            raise RuntimeError(f"{counted['stores']} objects arrived, not {2 * count}")
+        return metrics
+
+    return work
+
+
+def got(count: int) -> Callable[[Archive, Path, Path], Metrics]:
+    """One C-GET of all files, after one that nobody counts."""
+
+    def work(start: Archive, files: Path, folder: Path) -> Metrics:
+        with start(files, folder, 1) as server:
+            return _retrieved(_get, server, count)
+
+    return work
+
+
+def _retrieved(retrieve: Callable[[int, int], Coroutine[Any, Any, None]], server: Running, count: int) -> Metrics:
+    aiodicom.run(retrieve(server.port, count))
+    before, began = usage(server.pid), time.perf_counter()
+    aiodicom.run(retrieve(server.port, count))
+    seconds, after = time.perf_counter() - began, usage(server.pid)
+    return _measured(count, seconds, after.cpu_seconds - before.cpu_seconds)
+
+
+def retrieval(
+    bench: Bench, service: str, count: int, image: Image, names: tuple[str, ...], *targets: Target
+) -> Planned:
+    few = "few: " if PYNETDICOM in names else ""
+    title = f"{few}{service} of {count} CTs of {image.name}"
+
+    def make() -> Row:
+        files = bench.files(count, image)
+        work = moved(bench.tools["dimsesink"], count) if service == "C-MOVE" else got(count)
+        who = _who(bench, names, lambda start, folder: work(start, files, folder))
+        return Row(title, _SERVED, who, names[1], targets)
+
+    return Planned(title, make, ("dimsesink",) if service == "C-MOVE" else ())
+
+
+# ---- N services
+
+#: An operation by its number.
+Operation = Callable[[Any, int], Coroutine[Any, Any, Any]]
+
+_STEP = Dataset(
+    PerformedProcedureStepStatus="IN PROGRESS",
+    PerformedProcedureStepID="S1",
+    PerformedProcedureStepStartDate="20260101",
+    PerformedProcedureStepStartTime="120000",
+    PatientName="Doe^Jane",
+    PatientID="P1",
+    Modality="CT",
+    PerformedStationAETitle="MODALITY",
+)
+_CHANGE = Dataset(PerformedProcedureStepStatus="COMPLETED", PerformedProcedureStepEndDate="20260101")
+
+
+def _uid(association: Any, number: int) -> str:
+    return f"{objects.ROOT}.6.{id(association) % 10**9}.{number}"
+
+
+OPERATIONS: dict[str, Operation] = {
+    "C-ECHO": lambda association, number: association.c_echo(),
+    "N-CREATE": lambda association, number: association.n_create(_MPPS, _STEP, _uid(association, number)),
+    "N-SET": lambda association, number: association.n_set(_MPPS, _uid(association, 0), _CHANGE),
+}
+
+
+def performed(operation: Operation, associations: int, each: int) -> Callable[[Archive, Path, Path], Metrics]:
+    """So many operations one after another on each of the associations."""
+
+    async def run(port: int) -> float:
+        async with contextlib.AsyncExitStack() as stack:
+            opened = [
+                await stack.enter_async_context(
+                    aiodicom.connect("127.0.0.1", port, called_aet="ARCHIVE", contexts=[_MPPS, aiodicom.VERIFICATION])
+                )
+                for _ in range(associations)
+            ]
+            await asyncio.gather(*(association.n_create(_MPPS, _STEP, _uid(association, 0)) for association in opened))
+
+            async def perform(association: Any) -> None:
+                for number in range(1, each + 1):
+                    await operation(association, number)
+
+            began = time.perf_counter()
+            await asyncio.gather(*map(perform, opened))
+            return time.perf_counter() - began
+
+    def work(start: Archive, files: Path, folder: Path) -> Metrics:
+        with start(files, folder, 1) as server:
+            before = usage(server.pid)
+            seconds = aiodicom.run(run(server.port))
+            after = usage(server.pid)
+        return _measured(associations * each, seconds, after.cpu_seconds - before.cpu_seconds)
+
+    return work
+
+
+def normalized(bench: Bench, associations: int, each: int) -> Planned:
+    title = f"round trips of ours, {associations} association{'s' if associations > 1 else ''} x {each:,}"
+
+    def make() -> Row:
+        empty = bench.folder / "empty"
+        empty.mkdir(exist_ok=True)
+
+        def contender(name: str, operation: Operation, *options: str) -> Contender:
+            start: Archive = partial(_with_options, options)
+            work = performed(operation, associations, each)
+            return Contender(name, bench.in_folder(lambda folder: work(start, empty, folder)), ours=True)
+
+        handled = "C-ECHO by a handler"
+        who = (*(contender(*named) for named in OPERATIONS.items()), contender(handled, OPERATIONS["C-ECHO"], "--echo"))
+        targets = [
+            Target(PER_SECOND, round(1 / 1.5, 3), of, of=name)
+            for of in ("C-ECHO", handled)
+            for name in ("N-CREATE", "N-SET")
+        ]
+        return Row(title, _SERVED, who, handled, tuple(targets))
+
+    return Planned(title, make)
+
+
+def _with_options(options: tuple[str, ...], files: Path, folder: Path, sink: int) -> AbstractContextManager[Running]:
+    return _aiodicom(files, folder, sink, *options)
+
+
+# ---- many associations
+
+
+async def _query_on_many(port: int, associations: int) -> float:
+    """Has each find all studies at the same time. Returns the seconds from when all are open."""
+    query = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="", StudyDate="", PatientName="", PatientID="")
+    async with contextlib.AsyncExitStack() as stack:
+        connecting = partial(aiodicom.connect, "127.0.0.1", port, called_aet="ARCHIVE", contexts=[_FIND])
+        opened = [await stack.enter_async_context(connecting()) for _ in range(associations)]
+
+        async def count(association: aiodicom.Association) -> int:
+            return sum([1 async for _ in association.c_find(query)])
+
+        began = time.perf_counter()
+        counted = await asyncio.gather(*map(count, opened))
+        seconds = time.perf_counter() - began
+    if set(counted) != {1000}:
+        raise RuntimeError(f"{min(counted):,} to {max(counted):,} matches, not 1,000")
+    return seconds
+
+
+def many(bench: Bench, associations: int) -> Planned:
+    title = f"C-FIND, {associations} associations at once x 1,000 studies, our client"
+
+    def work(files: Path, folder: Path) -> Metrics:
+        with _aiodicom(files, folder, 1) as server:
+            before = usage(server.pid)
+            seconds = aiodicom.run(_query_on_many(server.port, associations))
+            after = usage(server.pid)
+        return _measured(1000 * associations, seconds, after.cpu_seconds - before.cpu_seconds)
+
+    def make() -> Row:
+        files = studies(1000).files(bench)
+        who = Contender(OURS, bench.in_folder(lambda folder: work(files, folder)), ours=True)
+        return Row(title, _SERVED, (who,), OURS)
+
+    return Planned(title, make)
+
+
+def rows(bench: Bench) -> Iterator[Planned]:
+    size = bench.size
+    # dcmqrscp's index breaks at 500 studies.
+    for answers in (instances(1000), studies(400)):
+        yield find(bench, size(50, 5), answers, (OURS, DCMTK), Target(PER_SECOND, 2.0, DCMTK))
+    yield find(bench, size(5, 1), studies(1000), (OURS, PYNETDICOM), Target(PER_SECOND, 10.0, PYNETDICOM))
+    yield many(bench, size(500, 20))
+    for service in ("C-MOVE", "C-GET"):
+        for image in (LARGE, SMALL):
+            yield retrieval(bench, service, size(500, 60), image, (OURS, DCMTK), Target(PER_SECOND, 3.0, DCMTK))
+        yield retrieval(bench, service, size(60, 20), LARGE, (OURS, PYNETDICOM))
+    yield normalized(bench, 1, size(3000, 300))
+    yield normalized(bench, 100, size(100, 10))
+
+
+if __name__ == "__main__":
+    sys.exit(main("python -m benchmarks.services", __doc__, (rows,)))

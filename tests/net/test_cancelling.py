@@ -1,0 +1,169 @@
+"""What is cancelled at an awkward time: before its turn, before a handler has yielded, after it has yielded all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import aiodicom
+from aiodicom import Dataset, Destination, FindRequest, Server, Status, StudyRoot, SubOperation
+from aiodicom.errors import AssociationClosed, LocalError
+from tests.net.sides import CT, DATA, IMPLICIT, LARGE, soon, until
+
+assert StudyRoot.find is not None
+assert StudyRoot.get is not None
+assert StudyRoot.move is not None
+QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
+
+
+def connect(port: int, **options: Any) -> Any:
+    contexts = [StudyRoot.find, StudyRoot.get, StudyRoot.move, aiodicom.VERIFICATION]
+    return aiodicom.connect(
+        "127.0.0.1", port, **({"contexts": contexts, "receives": [(CT, [IMPLICIT])], "calling_aet": "ME"} | options)
+    )
+
+
+class Archive(Server):
+    """Has two objects, and two matches; C-ECHO is answered when it is allowed to be."""
+
+    def __init__(self, data: bytes = DATA, **options: Any) -> None:
+        super().__init__(**options)
+        self.data = data
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.on_c_echo(self.echo)
+        self.on_c_find(self.find)
+        self.on_c_get(self.retrieve)
+        self.on_c_move(self.retrieve)
+
+    async def echo(self, request: aiodicom.EchoRequest) -> None:
+        self.asked.set()
+        await self.may_answer.wait()
+
+    async def find(self, request: FindRequest) -> AsyncIterator[Dataset]:
+        yield QUERY
+        yield QUERY
+
+    async def retrieve(self, request: Any) -> AsyncIterator[SubOperation]:
+        yield SubOperation(self.data, CT, "1.2.1", IMPLICIT)
+
+
+async def consume(responses: Any) -> int:
+    return len([each async for each in responses])
+
+
+@pytest.mark.parametrize("service", ["c_find", "c_get"])
+async def test_cancelled_before_its_turn_nothing_is_asked(service: str) -> None:
+    archive = Archive()
+    async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        echo = asyncio.create_task(association.c_echo())
+        await soon(archive.asked.wait())
+        responses = getattr(association, service)(QUERY)
+        waiting = asyncio.create_task(consume(responses))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        archive.may_answer.set()
+        await soon(echo)
+        with pytest.raises(LocalError, match="not sent"):
+            await soon(anext(responses))
+        assert await soon(consume(getattr(association, service)(QUERY))) >= 1
+
+
+@pytest.mark.parametrize("service", ["c_find", "c_get"])
+async def test_begun_after_the_end_it_says_why(service: str) -> None:
+    archive = Archive()
+    async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        responses = getattr(association, service)(QUERY)
+        echo = asyncio.create_task(association.c_echo())
+        await soon(archive.asked.wait())
+        association.abort()
+        with pytest.raises(AssociationClosed):
+            await soon(echo)
+        with pytest.raises(AssociationClosed, match="aborted on this side"):
+            await soon(anext(responses))
+
+
+@pytest.mark.parametrize("data", [DATA, LARGE], ids=["small", "large"])
+async def test_c_cancel_while_the_last_object_is_on_its_way(data: bytes) -> None:
+    archive = Archive(data)
+    async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        retrieved = association.c_get(QUERY)
+        await soon(anext(retrieved))
+        result = await soon(retrieved.cancel())
+        assert (result.status, result.completed, result.failed, result.remaining) == (Status.CANCEL, 1, 0, 0)
+        archive.may_answer.set()
+        await soon(association.c_echo())
+
+
+async def test_c_cancel_within_the_last_object() -> None:
+    archive = Archive(LARGE * 4)
+    async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        begun = asyncio.Event()
+
+        def choose(request: aiodicom.StoreRequest) -> Any:
+            begun.set()
+            return aiodicom.Discarded()(request)
+
+        retrieved = association.c_get(QUERY, body=choose)
+        async with retrieved:
+            await soon(begun.wait())
+        archive.may_answer.set()
+        await soon(association.c_echo())
+
+
+async def test_c_cancel_while_a_destination_is_looked_for() -> None:
+    looked, ended = asyncio.Event(), []
+
+    async def look(title: str, association: Any) -> Destination | None:
+        looked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append(title)
+            raise
+        return None
+
+    archive = Archive(destinations=look)
+    async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        moving = asyncio.create_task(association.c_move(QUERY, "WS1"))
+        await soon(looked.wait())
+        moving.cancel()
+        await asyncio.wait([moving])
+        archive.may_answer.set()
+        await soon(association.c_echo())  # whose turn comes with the final response
+        assert ended == ["WS1"]
+        assert archive.counters.failures == 0
+
+
+async def test_the_end_of_the_association_ends_its_sub_operations() -> None:
+    receiver, arrived, ended = Server(), asyncio.Event(), asyncio.Event()
+
+    @receiver.on_c_store
+    async def store(request: aiodicom.StoreRequest) -> None:
+        arrived.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with receiver.listen("127.0.0.1", 0) as receiving:
+        archive = Archive(destinations={"WS1": Destination("127.0.0.1", receiving.port)})
+
+        @archive.on_c_move
+        async def retrieve(request: Any) -> AsyncIterator[SubOperation]:
+            yield SubOperation(DATA, CT, "1.2.1", IMPLICIT)
+            await asyncio.Event().wait()
+
+        async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+            moving = asyncio.create_task(association.c_move(QUERY, "WS1"))
+            await soon(arrived.wait())
+            association.abort()
+            with pytest.raises(AssociationClosed):
+                await soon(moving)
+            await soon(ended.wait())
+            await until(lambda: not receiver.associations)
