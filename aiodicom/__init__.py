@@ -50,10 +50,12 @@ if TYPE_CHECKING:
         tls_client_context,
         tls_server_context,
     )
+    from aiodicom.net.transcoding import Transcoding
     from aiodicom.part10.dicomdir import FileSet
     from aiodicom.part10.reader import dcmread
     from aiodicom.part10.writer import dcmwrite
     from aiodicom.pixels.frames import Frame, Frames
+    from aiodicom.pixels.transcode import transcode, transcode_file
     from aiodicom.services.finding import find_instances, find_series, find_studies
     from aiodicom.services.index import Index, MemoryIndex
     from aiodicom.services.instance_availability import InstanceAvailability
@@ -193,6 +195,7 @@ _MODULES = {
     "Tag": "aiodicom.dataset",
     "Timeouts": "aiodicom.dimse.events",
     "Transaction": "aiodicom.services.storage_commitment",
+    "Transcoding": "aiodicom.net.transcoding",
     "UNIFIED_PROCEDURE_STEP_EVENT": "aiodicom.standard.uids",
     "UNIFIED_PROCEDURE_STEP_PUSH": "aiodicom.standard.uids",
     "UPSPull": "aiodicom.standard.models",
@@ -225,6 +228,8 @@ _MODULES = {
     "tls_client_context": "aiodicom.net.tls",
     "tls_server_context": "aiodicom.net.tls",
     "to_pydicom": "aiodicom.dataset.interop",
+    "transcode": "aiodicom.pixels.transcode",
+    "transcode_file": "aiodicom.pixels.transcode",
 }
 
 __all__ = [
@@ -311,6 +316,7 @@ __all__ = [
     "Tag",
     "Timeouts",
     "Transaction",
+    "Transcoding",
     "UNIFIED_PROCEDURE_STEP_EVENT",
     "UNIFIED_PROCEDURE_STEP_PUSH",
     "UPSPull",
@@ -344,6 +350,8 @@ __all__ = [
     "tls_client_context",
     "tls_server_context",
     "to_pydicom",
+    "transcode",
+    "transcode_file",
 ]
 
 

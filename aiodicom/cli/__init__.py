@@ -33,6 +33,8 @@ COMMANDS = (
     "storescp",
     "dump",
     "dicomdir",
+    "transcode",
+    "render",
     "demo",
 )
 

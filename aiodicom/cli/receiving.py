@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import aiodicom
 from aiodicom.cli import output
+from aiodicom.services.ingest import Corrupt, Ingest
 from aiodicom.services.naming import FileTemplate
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.services.studies import Studies, StudyCommand, StudyEnds
@@ -36,6 +37,9 @@ class Settings(NamedTuple):
     study_end_after: float
     #: whether clients are admitted by their certificate
     verify_ae_title: bool
+    #: the name of the transfer syntax that objects are stored in, and whether corrupt ones are refused
+    transcode_to: str | None
+    corrupt: Corrupt
     verbose: bool
     debug: bool
     #: where to report objects for the end of their study, in a worker process
@@ -96,7 +100,8 @@ def _make_server(settings: Settings) -> aiodicom.Server:
     if settings.folder is not None:
         folder, template = folder_of(settings.folder)
         studies = _studies(settings)
-        store = FolderStorage(folder, durability=settings.durability, template=template, studies=studies)
+        ingest = None if settings.transcode_to is None else Ingest(settings.transcode_to, settings.corrupt)
+        store = FolderStorage(folder, durability=settings.durability, template=template, studies=studies, ingest=ingest)
         return StorageServer(store, settings.ae_title, **options)
     server = aiodicom.Server(settings.ae_title, **options)  # type: ignore[arg-type]
     server.on_c_store(_discard, body=aiodicom.Discarded())

@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from aiodicom.cli.security import ServerTLS
 from aiodicom.metrics import Counters
 from aiodicom.net.descriptors import allow_most_descriptors
 from aiodicom.net.serve import Serving, serve
+from aiodicom.services.ingest import Ingest
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.services.studies import StudyCommand
 from aiodicom.store.files import Durability
@@ -30,6 +32,11 @@ __all__ = ["storescp"]
 _COMMAND = "storescp"
 _FACTORY = "aiodicom.cli.receiving:make_server"
 _log = logging.getLogger("aiodicom.storescp")
+
+
+class CorruptPolicy(StrEnum):
+    FAIL = "fail"
+    FORWARD = "forward"
 
 
 @options.grouped
@@ -107,6 +114,20 @@ def storescp(
             help="Without an object, a study is complete.",
         ),
     ] = 30,
+    transcode_to: Annotated[
+        str | None,
+        typer.Option(
+            "--transcode-to",
+            metavar="NAME",
+            show_default=False,
+            help="Store in this transfer syntax, without loss: a UID, or a name that `aiodicom transcode` has. What "
+            "cannot be in it is stored as it came.",
+        ),
+    ] = None,
+    corrupt: Annotated[
+        CorruptPolicy,
+        typer.Option("--corrupt", help="With --transcode-to: refuse what cannot be decoded, or store it as it came."),
+    ] = CorruptPolicy.FAIL,
     security: ServerTLS = ServerTLS(),  # noqa: B008 (immutable)
     proxy_protocol: Annotated[
         bool,
@@ -145,6 +166,8 @@ def storescp(
         raise typer.BadParameter(str(error), param_hint="'-od'") from None
     if proxies and not proxy_protocol:
         raise typer.BadParameter("this is of no use without --proxy-protocol", param_hint="'--proxy-from'")
+    if transcode_to is not None:
+        _check_transcoding(transcode_to, discard)
     if study_command is not None:
         _check_study_command(study_command, discard)
     settings = Settings(
@@ -159,6 +182,8 @@ def storescp(
         study_command,
         study_end_after,
         security.verify_ae_title,
+        transcode_to,
+        corrupt.value,
         verbose,
         debug,
     )
@@ -232,6 +257,15 @@ def _on_hangup(reload: Callable[[], object] | None) -> Iterator[None]:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _check_transcoding(name: str, discard: bool) -> None:
+    try:
+        if discard:
+            raise ValueError("what is thrown away is not brought into another transfer syntax")
+        Ingest(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--transcode-to'") from None
 
 
 def _summarise(workers: Sequence[Counters], total: Counters) -> None:

@@ -19,6 +19,7 @@ from aiodicom.cli.security import ClientTLS, Identity
 from aiodicom.errors import StatusError
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.sources import KnownFile
+from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.tuning import MOST_ASSOCIATIONS, MOST_WINDOW
 from aiodicom.services.scan import scan
 from aiodicom.services.sending import StoreJob
@@ -39,6 +40,15 @@ def storescu(
     ],
     associations: options.AssociationsOrAuto = "1",
     window: options.WindowOrAuto = "auto",
+    transcode: Annotated[
+        Transcoding,
+        typer.Option(
+            "--transcode",
+            metavar="POLICY",
+            help="What may be done to files that the peer does not accept as they are: never, decompress-only, "
+            "lossless, lossy.",
+        ),
+    ] = Transcoding.LOSSLESS,
     associating: AssociationOptions = AssociationOptions(),  # noqa: B008 (immutable)
     security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
     identity: Identity = Identity(),  # noqa: B008 (immutable)
@@ -48,8 +58,9 @@ def storescu(
 ) -> None:
     """Send DICOM files to a peer, folders recursively.
 
-    Files go as they are, in their own transfer syntax where the peer accepts it; if not, those without compressed
-    pixels are encoded anew. Files that are no DICOM are named and skipped.
+    Files go as they are, in their own transfer syntax where the peer accepts it; if not, they are brought into one that
+    it accepts, as far as --transcode allows. Lossy compression makes other instances, with UIDs of their own, and only
+    where it is asked for. Files that are no DICOM are named and skipped.
 
     Example: aiodicom storescu pacs.example.org 104 -aec PACS study/ --associations auto
 
@@ -67,7 +78,14 @@ def storescu(
 
         allow_descriptors(MOST_ASSOCIATIONS if side_by_side == "auto" else side_by_side)
         tally = _Tally()
-        job = StoreJob(scan(map(str, paths)), connect, tally, associations=side_by_side, window=outstanding)
+        job = StoreJob(
+            scan(map(str, paths)),
+            connect,
+            tally,
+            associations=side_by_side,
+            window=outstanding,
+            transcode=transcode,
+        )
         if sys.stderr.isatty() and not (verbose or debug):
             from aiodicom.cli.progress import Progress
 

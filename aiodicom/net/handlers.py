@@ -40,6 +40,7 @@ from aiodicom.net.requests import (
 from aiodicom.net.sinks import BodyChoice, BodySink, Discarded, Spooled, Streamed
 from aiodicom.net.starting import TaskStarter
 from aiodicom.net.suboperations import Destinations, SubOperation, perform_get, perform_move
+from aiodicom.net.transcoding import Transcoding, policy_of
 from aiodicom.standard.models import normalized_sop_classes, operation_of
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
@@ -109,12 +110,21 @@ class Handlers:
     handler is cancelled when its association ends.
     """
 
-    def __init__(self, *, destinations: Destinations | None = None, pending_interval: float = 0.5) -> None:
+    def __init__(
+        self,
+        *,
+        destinations: Destinations | None = None,
+        pending_interval: float = 0.5,
+        transcode: Transcoding | str = Transcoding.LOSSLESS,
+    ) -> None:
         #: Where C-MOVE can send to: `Destination` by AE title, or a function, plain or ``async``, of the AE title and
         #: the association that asks, which returns one, or None for an unknown title.
         self.destinations: Destinations = {} if destinations is None else destinations
         #: The least time between two pending responses to a C-GET or C-MOVE, in seconds.
         self.pending_interval = pending_interval
+        #: What may be done to objects of C-GET and C-MOVE that the receiver does not accept as they are: `transcode` of
+        #: `Association.c_store`.
+        self.transcoding = policy_of(transcode)
         self._handlers: dict[type[Request], Handler] = {}
         self._reported: set[str] = set()
         self.cancel_handler: CancelHandler | None = None
@@ -229,10 +239,10 @@ class Handlers:
         return self._set(NEventReportRQ, function)
 
     async def _get(self, function: Callable[[Any], Any], request: GetRequest, outbox: Outbox) -> Reply:
-        return await perform_get(function, request, outbox, self.pending_interval)
+        return await perform_get(function, request, outbox, self.pending_interval, self.transcoding)
 
     async def _move(self, function: Callable[[Any], Any], request: MoveRequest, outbox: Outbox) -> Reply:
-        return await perform_move(function, request, outbox, self.pending_interval, self.destinations)
+        return await perform_move(function, request, outbox, self.pending_interval, self.transcoding, self.destinations)
 
     def _set(
         self,

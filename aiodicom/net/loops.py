@@ -1,4 +1,4 @@
-"""What all associations of one event loop share: the receive buffer, the timer wheel, turns to read."""
+"""What all associations of one event loop share: the receive buffer, timer wheel, turns to read, codec threads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from aiodicom.net.codec_threads import CodecThreads
 
 __all__ = ["LoopResources", "ReadingTurns", "Timed", "TimerWheel", "resources_of"]
 
@@ -123,7 +126,7 @@ class ReadingTurns:
 
 
 class LoopResources:
-    """The receive buffer, the timer wheel and the turns to read of one event loop."""
+    """The receive buffer, the timer wheel, the turns to read and the threads for codecs of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: Filled by a read and parsed before the next: no view of it outlives the callback. A memoryview, because TLS
@@ -131,6 +134,8 @@ class LoopResources:
         self.scratch = memoryview(bytearray(SCRATCH_SIZE))
         self.wheel = TimerWheel(loop)
         self.turns = ReadingTurns(loop)
+        #: Made by `codec_threads()` when they are first needed.
+        self.codecs: CodecThreads | None = None
 
 
 _resources: dict[asyncio.AbstractEventLoop, LoopResources] = {}

@@ -31,6 +31,7 @@ from aiodicom.net.results import Result, RetrieveResult, retrieve_result
 from aiodicom.net.sinks import BodyChoice, Spooled
 from aiodicom.net.sources import Encoded, MemorySource, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
+from aiodicom.net.transcoding import Transcoding, policy_of
 from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
 
@@ -101,6 +102,7 @@ class Operations(ABC):
         sop_class_uid: str | None = None,
         sop_instance_uid: str | None = None,
         transfer_syntax: str | None = None,
+        transcode: Transcoding | str = Transcoding.LOSSLESS,
         move_originator: MoveOriginator | None = None,
     ) -> CStoreRSP:
         """Has the peer store a composite SOP instance (C-STORE, PS3.7 9.1.1).
@@ -112,21 +114,21 @@ class Operations(ABC):
         is a sub-operation of.
 
         What is in a transfer syntax that the peer has accepted for its SOP class is sent as it stands, unparsed.
-        Otherwise a native data set (one without compressed pixels) is encoded anew, in a thread, as the peer accepted
-        it: explicit or implicit VR little endian, deflated, or explicit VR big endian. Encapsulated Pixel Data is
-        never touched.
+        Otherwise it is brought into one that the peer has accepted, in a thread and frame by frame, as far as
+        `transcode` allows: ``"never"``, ``"decompress-only"``, ``"lossless"``, or ``"lossy"`` as the last resort, which
+        makes another SOP instance of it (PS3.3 C.7.6.1.1.5): `aiodicom.transcode`.
 
         Raises `ContextNotAccepted` when the peer accepted no context for this SOP class and transfer syntax,
-        `DecodeError` for what is no DICOM file, `OSError` for a file that can't be read, `LocalError` for what can't
-        be encoded, `StatusError` for a failure status (a warning is returned), or the `RemoteError` that ended the
-        association. Cancelled before or after the data set is sent, the association stays usable; cancelled while it
-        is being sent, the association is aborted.
+        `DecodeError` for what is no DICOM file, and `PixelDataError`, which is one, for frames that can't be decoded,
+        `OSError` for a file that can't be read, `LocalError` for what can't be encoded, `StatusError` for a failure
+        status (a warning is returned), or the `RemoteError` that ended the association. Cancelled before or after the
+        data set is sent, the association stays usable; cancelled while it is being sent, the association is aborted.
         """
         _check_priority(priority)
         originator = (None, None) if move_originator is None else move_originator
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
-            context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes)
+            context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes(policy_of(transcode)))
             if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
                 opened = Encoded(opened, context.transfer_syntax)
             event = await self.invoker.invoke(

@@ -25,6 +25,7 @@ from aiodicom.net.retry import Retry
 from aiodicom.net.sinks import BodyChoice
 from aiodicom.net.sources import Storable, prepare
 from aiodicom.net.suboperations import MoveOriginator
+from aiodicom.net.transcoding import Transcoding, policy_of
 from aiodicom.net.tuning import MOST_WINDOW, Choice
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.standard.models import InformationModel, StudyRoot
@@ -97,7 +98,8 @@ class Pool(AssociationPool):
     they are idle. There are 128 at most; beyond, the one that was needed least recently is left out. For what the peer
     refuses, `ContextNotAccepted` is raised at once for the next 300 seconds, then the peer is asked again.
 
-    `retry` says whether and when what has failed is tried again; None: never.
+    `retry` says whether and when what has failed is tried again; None: never. `transcode` is what may be done to an
+    object whose transfer syntax the peer does not accept, as for `Association.c_store`; what it may become is proposed.
 
     `size` "auto" finds the number of associations by what gets done: more while that brings gain, fewer when the peer
     refuses them or when more bring none, from 32 up to 64. `window` "auto" does so for the operations outstanding on
@@ -121,6 +123,7 @@ class Pool(AssociationPool):
         check: float | None = 60.0,
         lifetime: float | None = 3600.0,
         retry: Retry | None = None,
+        transcode: Transcoding | str = Transcoding.LOSSLESS,
         path: str | os.PathLike[str] | None = None,
         calling_aet: str = "AIODICOM",
         called_aet: str = "ANY-SCP",
@@ -143,7 +146,8 @@ class Pool(AssociationPool):
         self._lent: set[Member] = set()
         upkeep = Upkeep(idle, check, lifetime)
         received = tuple(receives)
-        proposals = Proposals(contexts, reserved=len(received))
+        self._transcoding = policy_of(transcode)
+        proposals = Proposals(contexts, reserved=len(received), transcoding=self._transcoding)
         if upkeep.is_checking:
             proposals.need(_ECHO)
         opening = functools.partial(
@@ -196,11 +200,12 @@ class Pool(AssociationPool):
         context that it needs. Raises what that and `perform` raise. Cancelled while it waits for its turn, nothing has
         happened; cancelled later, its association is not used again, and aborted if the data set was still on its way.
         """
-        prepared = prepare(source, sop_class_uid, sop_instance_uid, transfer_syntax)
+        policy = self._transcoding
+        prepared = prepare(source, sop_class_uid, sop_instance_uid, transfer_syntax, policy)
         need = Need(prepared.sop_class_uid, prepared.transfer_syntaxes, prepared.is_encoded)
         return await self.perform(
             lambda association: association.c_store(
-                prepared.source, priority=priority, move_originator=move_originator
+                prepared.source, priority=priority, transcode=policy, move_originator=move_originator
             ),
             need=need,
             size=prepared.size,

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from aiodicom.errors import ContextNotAccepted, LocalError
 from aiodicom.net.connect import DEFAULT_TRANSFER_SYNTAXES, ContextProposal
-from aiodicom.net.reencoding import NATIVE
+from aiodicom.net.transcoding import NATIVE, Transcoding, alternatives
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.pdu import MOST_CONTEXTS
 
@@ -58,8 +58,14 @@ class Proposals:
     """
 
     def __init__(
-        self, given: Iterable[ContextProposal] = (), kinds: Sequence[tuple[str, str]] = (), *, reserved: int = 0
+        self,
+        given: Iterable[ContextProposal] = (),
+        kinds: Sequence[tuple[str, str]] = (),
+        *,
+        reserved: int = 0,
+        transcoding: Transcoding = Transcoding.LOSSLESS,
     ) -> None:
+        self._transcoding = transcoding
         #: of 128, without those that somebody else adds
         self._most = MOST_CONTEXTS - reserved
         self._given: list[Context] = [
@@ -75,7 +81,8 @@ class Proposals:
         """Returns what an association is to propose now: Verification where nothing is known."""
         plain: list[Context] = [(abstract, DEFAULT_TRANSFER_SYNTAXES) for abstract, own in self._learned if not own]
         contexts = self._given + plain
-        contexts += proposal([kind for kind in self._learned if kind[1]], self._most - len(contexts))
+        kinds = [kind for kind in self._learned if kind[1]]
+        contexts += proposal(kinds, self._most - len(contexts), self._transcoding)
         return contexts or [(VERIFICATION, DEFAULT_TRANSFER_SYNTAXES)]
 
     def need(self, need: Need) -> None:
@@ -124,22 +131,35 @@ def pairs(contexts: Iterable[Context]) -> frozenset[tuple[str, str]]:
     return frozenset((abstract_syntax, syntax) for abstract_syntax, syntaxes in contexts for syntax in syntaxes)
 
 
-def proposal(kinds: Sequence[tuple[str, str]], most: int = MOST_CONTEXTS) -> list[Context]:
+def proposal(
+    kinds: Sequence[tuple[str, str]], most: int = MOST_CONTEXTS, transcoding: Transcoding = Transcoding.LOSSLESS
+) -> list[Context]:
     """The presentation contexts, at most so many, for objects of no more kinds, pairs of SOP class and transfer syntax.
 
-    For native objects (without compressed pixels) the other native transfer syntaxes are proposed too: a peer that does
-    not accept theirs gets them encoded anew.
+    A peer that does not accept an object's transfer syntax gets it in another one: those that it may be brought into
+    are proposed too, the native ones in one context for a SOP class, and compressed ones in further contexts where
+    there is room.
     """
     contexts: list[Context] = [(sop_class, (syntax,)) for sop_class, syntax in kinds]
-    served: set[str] = set()
-    for number, (sop_class, own) in enumerate(kinds):
-        if own not in NATIVE or sop_class in served:
-            continue
-        served.add(sop_class)
-        others = tuple(syntax for syntax in NATIVE if syntax != own)
-        # Alone as long as there is room: together with the objects' own, the peer might choose another than that.
-        if len(contexts) < most:
-            contexts.append((sop_class, others))
-        else:
-            contexts[number] = (sop_class, (own, *others))
-    return contexts
+    numbers: dict[str, list[int]] = {}
+    for number, (sop_class, _) in enumerate(kinds):
+        numbers.setdefault(sop_class, []).append(number)
+    further: list[Context] = []
+    for sop_class, theirs in numbers.items():
+        own = [kinds[number][1] for number in theirs]
+        groups = [alternatives(syntax, transcoding) for syntax in own]
+        for level in range(max(map(len, groups))):
+            # A SOP class has one context of each level, whatever its objects are in.
+            wanted = dict.fromkeys(each for group in groups if len(group) > level for each in group[level])
+            others = tuple(each for each in wanted if each not in own)
+            if not others:
+                continue
+            if level:
+                further.append((sop_class, others))
+            # Alone as long as there is room: together with the objects' own, the peer might choose another than that.
+            elif len(contexts) < most:
+                contexts.append((sop_class, others))
+            else:
+                number = next((number for number in theirs if kinds[number][1] in NATIVE), theirs[0])
+                contexts[number] = (sop_class, (kinds[number][1], *others))
+    return contexts + further[: most - len(contexts)]

@@ -35,6 +35,7 @@ from aiodicom.net.offer import Offer, Roles
 from aiodicom.net.proxy_protocol import Trusted, trusted
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.suboperations import Destinations
+from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.transport import Transport, be_prompt
 from aiodicom.net.turns import Turns
 from aiodicom.standard.uids import storage_sop_classes
@@ -79,7 +80,7 @@ class Server(Handlers):
     `StorageExtended` or bytes as they are; of a `QueryRetrieveExtended` or `RetrieveExtended` what was asked for.
     `accept_specialized`: whether a SOP class that is not in `contexts` is accepted like a related general one that is,
     where the requestor relates the two (PS3.7 D.3.3.6).
-    `destinations`, `pending_interval`: see `Handlers`.
+    `destinations`, `pending_interval`, `transcode`: see `Handlers`.
     `timeouts`: see `Timeouts`; by default an association without a sign of the peer is aborted after 60 s.
     """
 
@@ -97,9 +98,10 @@ class Server(Handlers):
         accept_specialized: bool = False,
         destinations: Destinations | None = None,
         pending_interval: float = 0.5,
+        transcode: Transcoding | str = Transcoding.LOSSLESS,
         timeouts: Timeouts = _SERVER_TIMEOUTS,
     ) -> None:
-        super().__init__(destinations=destinations, pending_interval=pending_interval)
+        super().__init__(destinations=destinations, pending_interval=pending_interval, transcode=transcode)
         self.ae_title = None if ae_title is None else check_ae_title(ae_title)
         self.max_pdu = check_max_pdu(max_pdu)
         self.timeouts = timeouts

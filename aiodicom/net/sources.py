@@ -6,10 +6,13 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from aiodicom.errors import LocalError
 from aiodicom.net import reencoding
+from aiodicom.net.codec_threads import codec_threads
+from aiodicom.net.reencoding import Reencoded
+from aiodicom.net.transcoding import NATIVE, Transcoding, sendable
 from aiodicom.part10.meta import FileMeta, read_file_meta
 from aiodicom.store._files import file_stamp, read_cached
 from aiodicom.store.spool import SpoolFile
@@ -39,15 +42,6 @@ Storable: TypeAlias = (
     " | DataSource"
 )
 
-#: For each native transfer syntax, itself and then the others.
-_SENDABLE: Final = {
-    syntax: (syntax, *(other for other in reencoding.NATIVE if other != syntax)) for syntax in reencoding.NATIVE
-}
-
-
-def _sendable(transfer_syntax: str) -> tuple[str, ...]:
-    return _SENDABLE.get(transfer_syntax) or (transfer_syntax,)
-
 
 class DataSource:
     """An encoded data set with the UIDs that say what it is."""
@@ -64,12 +58,11 @@ class DataSource:
         #: Bytes of the encoded data set.
         self.size = size
 
-    @property
-    def transfer_syntaxes(self) -> tuple[str, ...]:
-        """The transfer syntaxes that it can be sent in: its own, and if that is native the other native ones."""
-        return _sendable(self.transfer_syntax)
+    def transfer_syntaxes(self, policy: Transcoding) -> tuple[str, ...]:
+        """The transfer syntaxes that it can be sent in: its own, and those that it may be brought into."""
+        return sendable(self.transfer_syntax, policy)
 
-    def encoder(self, transfer_syntax: str) -> Callable[[], bytes | SpoolFile]:
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
         """Returns what encodes the data set in another transfer syntax, in a thread, whatever becomes of the source."""
         raise LocalError("this source has no data")
 
@@ -94,7 +87,7 @@ class MemorySource(DataSource):
         super().__init__(sop_class_uid, sop_instance_uid, transfer_syntax, len(view))
         self._view = view
 
-    def encoder(self, transfer_syntax: str) -> Callable[[], bytes]:
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
         view, own = self._view, self.transfer_syntax
         return lambda: reencoding.encode_memory(view, own, transfer_syntax)
 
@@ -159,7 +152,7 @@ class FileSource(DataSource):
         #: what is known of the file, to open it again
         self.known = known
 
-    def encoder(self, transfer_syntax: str) -> Callable[[], bytes | SpoolFile]:
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
         # Of its own: the thread may still read when nobody waits for it and the source is closed.
         descriptor = os.dup(self._descriptor)
         offset, own = self._offset, self.transfer_syntax
@@ -195,7 +188,7 @@ class DataSetSource(DataSource):
             return str(found)
 
         syntax = transfer_syntax or (meta.get("TransferSyntaxUID") if meta is not None else None)
-        syntax = syntax or getattr(data_set, "transfer_syntax", None) or reencoding.NATIVE[0]
+        syntax = syntax or getattr(data_set, "transfer_syntax", None) or NATIVE[0]
         super().__init__(
             sop_class_uid or uid("SOPClassUID", "MediaStorageSOPClassUID"),
             sop_instance_uid or uid("SOPInstanceUID", "MediaStorageSOPInstanceUID"),
@@ -204,17 +197,22 @@ class DataSetSource(DataSource):
         )
         self._data_set = data_set
 
-    def encoder(self, transfer_syntax: str) -> Callable[[], bytes]:
-        data_set = self._data_set
+    def transfer_syntaxes(self, policy: Transcoding) -> tuple[str, ...]:
+        if policy is Transcoding.NEVER and self.transfer_syntax in NATIVE:
+            policy = Transcoding.DECOMPRESS_ONLY  # it has to be encoded in any case
+        return sendable(self.transfer_syntax, policy)
 
-        def encode() -> bytes:
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
+        data_set, asked = self._data_set, self.transfer_syntax
+
+        def encode() -> Reencoded:
             from aiodicom.dataset.interop import ours
 
             try:
                 own = ours(data_set)
             except Exception as error:  # whatever pydicom comes across in its values
                 raise LocalError(f"the data set cannot be encoded: {error}") from error
-            return reencoding.encode_data_set(own, transfer_syntax)
+            return reencoding.encode_object(own, transfer_syntax, _own_syntax(own, asked))
 
         return encode
 
@@ -231,19 +229,15 @@ class Encoded(DataSource):
         self._inner: MemorySource | None = None
 
     async def encode(self) -> None:
-        """Encodes the data set, in a thread. Cancelled, nothing is left behind."""
-        encode = self._source.encoder(self.transfer_syntax)
-        future = asyncio.get_running_loop().run_in_executor(None, encode)
-        try:
-            encoded = await asyncio.shield(future)
-        except asyncio.CancelledError:
-            future.add_done_callback(_drop)
-            raise
-        if isinstance(encoded, SpoolFile):
-            self._spool = encoded
-            self.size = encoded.size
+        """Encodes the data set, in the threads for codecs. Cancelled, nothing is left behind."""
+        encoded = await codec_threads().run(self._source.encoder(self.transfer_syntax), Reencoded.drop)
+        if encoded.sop_instance_uid is not None:
+            self.sop_instance_uid = encoded.sop_instance_uid
+        if isinstance(encoded.data, SpoolFile):
+            self._spool = encoded.data
+            self.size = encoded.data.size
         else:
-            view = memoryview(encoded)
+            view = memoryview(encoded.data)
             self._inner = MemorySource(view, self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
             self.size = len(view)
 
@@ -262,10 +256,15 @@ class Encoded(DataSource):
             self._spool.file.close()
 
 
-def _drop(future: asyncio.Future[bytes | SpoolFile]) -> None:
-    """Nobody waits for it any more."""
-    if not future.cancelled() and future.exception() is None and isinstance(encoded := future.result(), SpoolFile):
-        encoded.file.close()
+def _own_syntax(data_set: Dataset, asked: str) -> str:
+    """The transfer syntax that the pixel data of a data set are in, where `asked` is one to send it in."""
+    meta = data_set.file_meta
+    own = (meta.get("TransferSyntaxUID") if meta is not None else None) or data_set.transfer_syntax
+    if own:
+        return str(own)
+    pixels = data_set.data_element("PixelData")
+    is_encapsulated = pixels is not None and pixels.undefined_length
+    return asked if is_encapsulated or asked in NATIVE else NATIVE[0]
 
 
 async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[bytes | memoryview]:
@@ -304,18 +303,19 @@ def prepare(
     sop_class_uid: str | None = None,
     sop_instance_uid: str | None = None,
     transfer_syntax: str | None = None,
+    policy: Transcoding = Transcoding.LOSSLESS,
 ) -> Prepared:
     """Looks at what is to be stored: reads the head of a file, unless that is known. Raises as `open_source` does."""
     is_said = sop_class_uid or sop_instance_uid or transfer_syntax
     if isinstance(source, KnownFile) and not is_said and file_stamp(source.path) == source.stamp:
         meta = source.meta
-        syntaxes = _sendable(meta.transfer_syntax)
+        syntaxes = sendable(meta.transfer_syntax, policy)
         return Prepared(source, meta.sop_class_uid, syntaxes, True, source.size - meta.data_offset)
     opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
     try:
         # What is in memory holds nothing that closing would give back, and can be sent again.
         again = opened.known if isinstance(opened, FileSource) else opened
-        return Prepared(again, opened.sop_class_uid, opened.transfer_syntaxes, opened.is_encoded, opened.size)
+        return Prepared(again, opened.sop_class_uid, opened.transfer_syntaxes(policy), opened.is_encoded, opened.size)
     finally:
         opened.close()
 

@@ -16,6 +16,7 @@ from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, S
 from aiodicom.net.answers import Reply, encode_identifier
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest, dataset_type
 from aiodicom.net.sources import KnownFile, Storable, open_source
+from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status, StatusCategory
 
@@ -61,12 +62,15 @@ class SubOperation(NamedTuple):
 class Destination:
     """Where a C-MOVE can send to: the address of an AE, and how.
 
-    `associations`: how many at once at most. The other options are those of `connect()`.
+    `associations`: how many at once at most. `transcode`: what may be done to objects in transfer syntaxes that it does
+    not accept, as for `Association.c_store`; None: what the server's own says. The other options are those of
+    `connect()`.
     """
 
     host: str
     port: int = 104
     associations: int = 4
+    transcode: Transcoding | str | None = None
     ssl: tls.SSLContext | None = None
     server_hostname: str | None = None
     timeouts: Timeouts = Timeouts()  # noqa: RUF009 (immutable)
@@ -82,11 +86,16 @@ _Send = Callable[[SubOperation], Awaitable[CStoreRSP]]
 
 
 async def perform_get(
-    function: Callable[[GetRequest], Any], request: GetRequest, outbox: Outbox, interval: float
+    function: Callable[[GetRequest], Any],
+    request: GetRequest,
+    outbox: Outbox,
+    interval: float,
+    transcoding: Transcoding,
 ) -> Reply:
     """Sends what the handler yields on the association that asks for it, and returns the final response.
 
-    `interval`: the least time between two pending responses, in seconds.
+    `interval`: the least time between two pending responses, in seconds. `transcoding`: what may be done to objects in
+    transfer syntaxes that the peer has not accepted.
     """
     association = request.association
     association.transport.expect_objects()
@@ -98,6 +107,7 @@ async def perform_get(
             sop_class_uid=what.sop_class_uid,
             sop_instance_uid=what.sop_instance_uid,
             transfer_syntax=what.transfer_syntax,
+            transcode=transcoding,
         )
 
     at_once = min(association.window or _MOST_AT_ONCE, _MOST_AT_ONCE)
@@ -109,6 +119,7 @@ async def perform_move(
     request: MoveRequest,
     outbox: Outbox,
     interval: float,
+    transcoding: Transcoding,
     destinations: Destinations,
 ) -> Reply:
     """Sends what the handler yields to the destination, and returns the final response; otherwise as `perform_get`.
@@ -131,6 +142,7 @@ async def perform_move(
         size=destination.associations,
         window="auto",
         contexts=(),
+        transcode=destination.transcode or transcoding,
         calling_aet=association.called_aet,
         called_aet=request.move_destination,
         ssl=destination.ssl,

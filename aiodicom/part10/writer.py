@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from typing import Any, BinaryIO, Final
 
 from aiodicom.dataset import DataElement, Dataset
@@ -13,7 +15,7 @@ from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
-__all__ = ["dcmwrite", "encode_file"]
+__all__ = ["dcmwrite", "encode_file", "encode_head", "replacing"]
 
 _PREFIX = b"DICM"
 
@@ -65,9 +67,10 @@ def dcmwrite(
         for part in parts:
             target.write(part)
         return
-    path = os.path.realpath(target)
-    _detach(data_set, path)
-    _write_atomically(path, parts, fsync, overwrite)
+    _detach(data_set, os.path.realpath(target))
+    with replacing(target, fsync=fsync, overwrite=overwrite) as file:
+        for part in parts:
+            file.write(part)
 
 
 def encode_file(
@@ -79,15 +82,19 @@ def encode_file(
         transfer_syntax or given.get("TransferSyntaxUID") or data_set.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
     )
     _refuse_transfer_syntax(syntax, data_set)
-    _refuse_groups(data_set)
     pixels = data_set.data_element("PixelData")
     if pixels is not None and pixels.offset is not None and not pixels.is_empty:
         encapsulated = transfer_syntax_of(syntax).encapsulated
         if pixels.undefined_length != encapsulated:
             state = "not encapsulated" if encapsulated else "encapsulated"
             raise ValueError(f"Pixel Data is {state}, which does not fit the transfer syntax (PS3.5 A.4): {syntax}")
-    body = data_set.to_parts(syntax)
-    meta = _file_meta(data_set, syntax)
+    return [encode_head(data_set, syntax, strict=strict), *data_set.to_parts(syntax)]
+
+
+def encode_head(data_set: Dataset, transfer_syntax: str, *, strict: bool = False) -> bytes:
+    """What a file with `data_set` in `transfer_syntax` begins with: preamble, prefix, file meta information."""
+    _refuse_groups(data_set)
+    meta = _file_meta(data_set, transfer_syntax)
     if strict:
         for keyword in ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID"):
             if not meta.get(keyword):
@@ -97,10 +104,7 @@ def encode_file(
         preamble = bytes(128)
     encoded = meta.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
     length = len(encoded) - _GROUP_LENGTH_SIZE
-    return [
-        b"".join((preamble, _PREFIX, encoded[:8], length.to_bytes(4, "little"), encoded[_GROUP_LENGTH_SIZE:])),
-        *body,
-    ]
+    return b"".join((preamble, _PREFIX, encoded[:8], length.to_bytes(4, "little"), encoded[_GROUP_LENGTH_SIZE:]))
 
 
 def _refuse_transfer_syntax(syntax: str, data_set: Dataset) -> None:
@@ -157,7 +161,16 @@ def _detach(data_set: Dataset, path: str) -> None:
                     element.value = bytes(element.value)
 
 
-def _write_atomically(path: str, parts: list[bytes | memoryview], fsync: bool, overwrite: bool) -> None:
+@contextmanager
+def replacing(
+    target: str | os.PathLike[str], *, fsync: bool = False, overwrite: bool = True
+) -> Iterator[BufferedWriter]:
+    """A file to be written in the place of `target`, which it takes when the block is left, and not if by an exception.
+
+    It is written under a temporary name in the same folder; with `fsync`, bytes and name are on the disk then. Without
+    `overwrite`, a file that exists raises FileExistsError.
+    """
+    path = os.path.realpath(target)
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, f".aiodicom-{os.urandom(8).hex()}.part")
     try:
@@ -165,17 +178,13 @@ def _write_atomically(path: str, parts: list[bytes | memoryview], fsync: bool, o
     except OSError as error:  # which names a file that nobody asked for
         raise OSError(error.errno, error.strerror, path) from None
     try:
-        try:
+        with open(descriptor, "wb") as file:
             with suppress(FileNotFoundError):
                 os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-            for part in parts:
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+            yield file
+            file.flush()
             if fsync:
                 os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         if overwrite:
             os.replace(temporary, path)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from aiodicom.errors import PixelDataError
@@ -11,7 +11,16 @@ from aiodicom.errors import PixelDataError
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
 
-__all__ = ["Buffer", "Encapsulated", "FragmentTable", "Read", "encapsulate"]
+__all__ = [
+    "Buffer",
+    "Encapsulated",
+    "FragmentTable",
+    "Read",
+    "Table",
+    "encapsulate",
+    "fragments_of",
+    "offset_tables",
+]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -27,7 +36,10 @@ _OFFSET: Final = struct.Struct("<I")
 _LONG_OFFSET: Final = struct.Struct("<Q")
 
 #: Lengths of items are even, and have 32 bits; all ones would be an undefined one.
-_LONGEST_ITEM: Final = 0xFFFFFFFE
+LONGEST_FRAGMENT: Final = 0xFFFFFFFE
+
+#: An offset table: basic, extended, or a basic one that is empty.
+Table: TypeAlias = Literal["basic", "extended", "empty"]
 
 
 class FragmentTable:
@@ -181,10 +193,48 @@ class Encapsulated(NamedTuple):
         data_set["PixelData"].is_undefined_length = True
 
 
+def offset_tables(
+    lengths: Sequence[int], *, table: Table = "basic", longest: int = LONGEST_FRAGMENT
+) -> tuple[bytes, bytes | None, bytes | None]:
+    """The basic offset table for frames of these lengths, and the values of Extended Offset Table and its lengths.
+
+    Raises as `encapsulate` does.
+    """
+    offsets: list[int] = []
+    position = 0
+    for length in lengths:
+        if not length:
+            raise ValueError("an empty frame cannot be encapsulated")
+        if table == "extended" and length > longest:
+            raise ValueError("an extended offset table is for frames of one fragment each (PS3.3 C.7.6.3.1.8)")
+        offsets.append(position)
+        position += length + length % 2 + _HEADER.size * -(-length // longest)
+    if table == "extended":
+        return b"", struct.pack(f"<{len(offsets)}Q", *offsets), struct.pack(f"<{len(offsets)}Q", *lengths)
+    if table == "empty":
+        return b"", None, None
+    if offsets and offsets[-1] > 0xFFFFFFFF:
+        raise ValueError("the frames need an extended offset table: they have more than 4 GiB (PS3.5 A.4)")
+    return struct.pack(f"<{len(offsets)}I", *offsets), None, None
+
+
+def fragments_of(frame: Buffer, longest: int = LONGEST_FRAGMENT) -> Iterator[Buffer]:
+    """A frame, or the basic offset table, as fragments of at most `longest` bytes, in pieces."""
+    view = memoryview(frame)
+    # What is empty is an item too.
+    for start in range(0, len(view) or 1, longest):
+        fragment = view[start : start + longest]
+        padding = len(fragment) % 2
+        yield _HEADER.pack(*_ITEM, len(fragment) + padding)
+        yield fragment
+        if padding:
+            yield b"\0"
+
+
 def encapsulate(
     frames: Iterable[Buffer],
     *,
-    table: Literal["basic", "extended", "empty"] = "basic",
+    table: Table = "basic",
     max_fragment: int | None = None,
 ) -> Encapsulated:
     """Frames as a value of encapsulated Pixel Data (PS3.5 A.4).
@@ -197,31 +247,10 @@ def encapsulate(
     """
     if max_fragment is not None and (max_fragment < 2 or max_fragment % 2):
         raise ValueError("fragments have an even length (PS3.5 A.4)")
-    longest = min(max_fragment or _LONGEST_ITEM, _LONGEST_ITEM)
-    parts: list[Buffer] = []
-    offsets: list[int] = []
-    lengths: list[int] = []
-    position = 0
-    for frame in frames:
-        length = len(frame)
-        if not length:
-            raise ValueError("an empty frame cannot be encapsulated")
-        if table == "extended" and length > longest:
-            raise ValueError("an extended offset table is for frames of one fragment each (PS3.3 C.7.6.3.1.8)")
-        offsets.append(position)
-        lengths.append(length)
-        view = memoryview(frame)
-        for start in range(0, length, longest):
-            fragment = view[start : start + longest]
-            padding = len(fragment) % 2
-            parts += (_HEADER.pack(*_ITEM, len(fragment) + padding), fragment, b"\0"[:padding])
-            position += _HEADER.size + len(fragment) + padding
-    basic = b""
-    if table == "basic":
-        if offsets and offsets[-1] > 0xFFFFFFFF:
-            raise ValueError("the frames need an extended offset table: they have more than 4 GiB (PS3.5 A.4)")
-        basic = struct.pack(f"<{len(offsets)}I", *offsets)
-    value = b"".join((_HEADER.pack(*_ITEM, len(basic)), basic, *parts))
-    if table != "extended":
-        return Encapsulated(value)
-    return Encapsulated(value, struct.pack(f"<{len(offsets)}Q", *offsets), struct.pack(f"<{len(lengths)}Q", *lengths))
+    longest = min(max_fragment or LONGEST_FRAGMENT, LONGEST_FRAGMENT)
+    kept = list(frames)
+    basic, offsets, lengths = offset_tables([len(frame) for frame in kept], table=table, longest=longest)
+    parts = [*fragments_of(basic)]
+    for frame in kept:
+        parts += fragments_of(frame, longest)
+    return Encapsulated(b"".join(parts), offsets, lengths)

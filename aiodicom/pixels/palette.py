@@ -13,7 +13,7 @@ from ._pixels import interleave, swap
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
 
-__all__ = ["Palette"]
+__all__ = ["Palette", "table_words"]
 
 _COLOURS: Final = ("Red", "Green", "Blue")
 
@@ -71,7 +71,7 @@ def _descriptor(data_set: Dataset, colour: str, signed: bool) -> tuple[int, int,
     return count, first, bits
 
 
-def _words(value: object) -> bytes:
+def table_words(value: object) -> bytes:
     """A table as bytes in little endian, which some write with a VR of numbers."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -86,8 +86,8 @@ def _table(data_set: Dataset, colour: str, count: int, bits: int) -> bytes:
     """The entries of a colour, `bits` each, in the processor's byte order."""
     keyword = f"{colour}PaletteColorLookupTableData"
     try:
-        data = _words(data_set.get(keyword))
-        segments = b"" if data else _words(data_set.get(f"Segmented{keyword}"))
+        data = table_words(data_set.get(keyword))
+        segments = b"" if data else table_words(data_set.get(f"Segmented{keyword}"))
     except DecodeError as error:
         raise PixelDataError(f"{keyword}: {error.reason}") from error
     if segments:

@@ -19,6 +19,7 @@ from aiodicom.net.fleet import Connect
 from aiodicom.net.pooling import AssociationPool
 from aiodicom.net.proposing import Proposals
 from aiodicom.net.sources import KnownFile
+from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.tuning import Choice
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.services.scan import Unusable
@@ -70,7 +71,8 @@ class StoreJob:
     """Stores each of `files` once. `run()` raises nothing that concerns files or peers: the listener hears of it.
 
     `associations`: how many share the files of a group; `window`: how many requests each has outstanding at most.
-    Either may be "auto": it is then found by what gets done.
+    Either may be "auto": it is then found by what gets done. `transcode`: what may be done to files that the peer does
+    not accept as they are.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class StoreJob:
         *,
         associations: Choice = 1,
         window: Choice = 1,
+        transcode: Transcoding = Transcoding.LOSSLESS,
     ) -> None:
         #: files found so far, and whether those are all
         self.found = 0
@@ -91,6 +94,7 @@ class StoreJob:
         self._listener = listener
         self._associations = associations
         self._window = window
+        self._transcoding = transcode
         self._stop = asyncio.Event()
         self._groups: list[_Group] = []
         self._group_of: dict[tuple[str, str], _Group] = {}
@@ -183,7 +187,7 @@ class StoreJob:
         if group.pool is None:
             group.pool = AssociationPool(
                 self._connect,
-                Proposals(kinds=group.kinds),
+                Proposals(kinds=group.kinds, transcoding=self._transcoding),
                 size=self._associations,
                 window=self._window,
                 max_waiting=sys.maxsize,  # there are as many as are wanted at once
@@ -229,7 +233,7 @@ class StoreJob:
                 self._staff(group)
             self._look_for_end(group)
             try:
-                return await association.c_store(file)
+                return await association.c_store(file, transcode=self._transcoding)
             finally:
                 group.running -= 1
 

@@ -14,7 +14,7 @@ import asyncio
 import functools
 import logging
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiodicom.errors import DecodeError, LocalError
 from aiodicom.net.acceptor import check_ae_title
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from aiodicom.net.association import Association
     from aiodicom.net.requests import StoreRequest
+    from aiodicom.services.ingest import Ingest
     from aiodicom.services.naming import FileTemplate
     from aiodicom.services.studies import Studies
 
@@ -60,6 +61,14 @@ _TO_DISK: Final = 16
 _BACKLOG: Final = 128 * 1024 * 1024
 
 
+class _Filed(NamedTuple):
+    """What names an object, its path below the folder, and the file that it is."""
+
+    values: dict[str, str]
+    path: Path
+    file: PartialFile
+
+
 class FolderStorage:
     """Stores what arrives as FOLDER/SOPInstanceUID.dcm; the same instance again replaces the file atomically.
 
@@ -71,6 +80,9 @@ class FolderStorage:
     An object whose SOP Instance UID is no UID (PS3.5 9.1) is answered 0117H and names no file. What the file system
     raises goes to the engine, which answers A700H when the disk is full or another resource is used up, else 0110H. An
     object that does not arrive completely, or that fails, leaves nothing.
+
+    With `ingest`, each object is brought into another transfer syntax first, in the threads for codecs: see `Ingest`.
+    Then, too, `Durability.RECEIVED` is `WRITTEN`.
 
     `durability` says what a Success stands for. An object is gathered in memory, up to 1 MiB (`RECEIVED`: 8 MiB), and
     written by threads: from 64 KiB on to the disk itself, where the file system has a way past the operating system's
@@ -88,15 +100,17 @@ class FolderStorage:
         durability: Durability = Durability.WRITTEN,
         template: FileTemplate | None = None,
         studies: Studies | None = None,
+        ingest: Ingest | None = None,
     ) -> None:
         self.durability = durability
+        self._ingest = ingest
         self.studies = studies
         self._template = template
         keywords = (template.keywords if template else frozenset()) | (studies.command.keywords if studies else set())
         #: What has to be decoded of an object; its own UID is known before.
         self._keywords = keywords - {"SOPInstanceUID"}
         #: Whether objects are decoded at all.
-        self._is_decoding = template is not None or studies is not None
+        self._is_decoding = template is not None or studies is not None or ingest is not None
         #: Objects that have been answered with Success.
         self.stored = 0
         #: Objects that were answered with Success and then could not be written; `Durability.RECEIVED` alone has such.
@@ -108,7 +122,7 @@ class FolderStorage:
         self._threads: ThreadPoolExecutor | None = None
         self._committer = Committer(self._folder)
         self._keep = self._handler()
-        self._filing: set[asyncio.Task[tuple[dict[str, str], Path]]] = set()
+        self._filing: set[asyncio.Task[_Filed]] = set()
 
     def attach(self, server: Server) -> None:
         """Makes this the C-STORE handler of `server`."""
@@ -190,13 +204,13 @@ class FolderStorage:
 
     async def _file(self, request: StoreRequest) -> Status:
         file = self._file_of(request)
-        filing = asyncio.create_task(self._place(file, request.affected_sop_instance_uid))
+        filing = asyncio.create_task(self._place(file, request))
         self._filing.add(filing)
         # Whether or not somebody still waits for the answer.
         filing.add_done_callback(self._filed)
         try:
             # When the association ends meanwhile, nobody waits for the answer, but the object is whole: it stays.
-            await asyncio.shield(filing)
+            _, _, file = await asyncio.shield(filing)
         except asyncio.CancelledError:
             filing.add_done_callback(_log_failure)
             raise
@@ -206,10 +220,16 @@ class FolderStorage:
             return Status.CANNOT_UNDERSTAND
         return self._stored(request, file)
 
-    async def _place(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
-        values, path = await asyncio.get_running_loop().run_in_executor(self._executor(), self._decode, file, uid)
+    async def _place(self, file: PartialFile, request: StoreRequest) -> _Filed:
+        uid = request.affected_sop_instance_uid
+        if self._ingest is not None:
+            file = await self._ingest.transcode(file, self._create(uid), request.association)
+        values: dict[str, str] = {"SOPInstanceUID": uid}
+        path: Path = ()
+        if self._template is not None or self.studies is not None:
+            values, path = await asyncio.get_running_loop().run_in_executor(self._executor(), self._decode, file, uid)
         await self._committer.commit(file, path, sync=self.durability is Durability.SYNCED)
-        return values, path
+        return _Filed(values, path, file)
 
     def _decode(self, file: PartialFile, uid: str) -> tuple[dict[str, str], Path]:
         """Decodes what is needed of the object, and says what its path is to be. Runs in a thread."""
@@ -223,11 +243,11 @@ class FolderStorage:
             raise
         return values, path
 
-    def _filed(self, future: asyncio.Task[tuple[dict[str, str], Path]]) -> None:
+    def _filed(self, future: asyncio.Task[_Filed]) -> None:
         self._filing.remove(future)
         if self.studies is None or future.cancelled() or future.exception() is not None:
             return
-        values, path = future.result()
+        values, path, _ = future.result()
         study = values["StudyInstanceUID"]
         if study != EMPTY:
             below = self._template.study_folder(path) if self._template is not None else ()

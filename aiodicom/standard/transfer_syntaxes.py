@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiodicom.standard.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -11,7 +11,7 @@ from aiodicom.standard.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 
-__all__ = ["TRANSFER_SYNTAXES", "TransferSyntax", "transfer_syntax"]
+__all__ = ["SHORT_NAMES", "TRANSFER_SYNTAXES", "TransferSyntax", "named_transfer_syntax", "transfer_syntax"]
 
 
 class TransferSyntax(NamedTuple):
@@ -152,3 +152,43 @@ def transfer_syntax(uid: str) -> TransferSyntax:
     """
     known = TRANSFER_SYNTAXES.get(uid)
     return known or TransferSyntax(uid, uid, encapsulated=True, lossless=False, private=True)
+
+
+_JPEG: Final = "1.2.840.10008.1.2.4."
+
+#: What those are called that pixel data can be brought into: names for command lines and programs, each of one UID.
+SHORT_NAMES: Final[dict[str, str]] = {
+    "explicit-le": EXPLICIT_VR_LITTLE_ENDIAN,
+    "implicit-le": IMPLICIT_VR_LITTLE_ENDIAN,
+    "explicit-be": EXPLICIT_VR_BIG_ENDIAN,
+    "deflated-le": DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    "encapsulated": "1.2.840.10008.1.2.1.98",
+    "deflated-frames": "1.2.840.10008.1.2.8.1",
+    "rle-lossless": "1.2.840.10008.1.2.5",
+    "jpeg-baseline": f"{_JPEG}50",
+    "jpeg-extended": f"{_JPEG}51",
+    "jpeg-lossless": f"{_JPEG}70",
+    "jpeg-lossless-p14": f"{_JPEG}57",
+    "jpeg-ls-lossless": f"{_JPEG}80",
+    "jpeg-ls-lossy": f"{_JPEG}81",
+    "jpeg-2000-lossless": f"{_JPEG}90",
+    "jpeg-2000-lossy": f"{_JPEG}91",
+    "htj2k-lossless": f"{_JPEG}201",
+    "htj2k-rpcl-lossless": f"{_JPEG}202",
+    "htj2k-lossy": f"{_JPEG}203",
+    "jpeg-xl-lossless": f"{_JPEG}110",
+    "jpeg-xl-recompression": f"{_JPEG}111",
+    "jpeg-xl-lossy": f"{_JPEG}112",
+}
+
+
+def named_transfer_syntax(name: str) -> TransferSyntax:
+    """The transfer syntax of a UID, or of a name of `SHORT_NAMES`, where ``-lossless`` at the end may be left out.
+
+    Raises ValueError for what is neither.
+    """
+    uid = SHORT_NAMES.get(name) or SHORT_NAMES.get(f"{name}-lossless") or name
+    known = TRANSFER_SYNTAXES.get(uid)
+    if known is None:
+        raise ValueError(f"{name!r} is no transfer syntax: a UID, or one of {', '.join(SHORT_NAMES)}")
+    return known

@@ -169,6 +169,11 @@ class PartialFile:
         """Whether all of it is in memory."""
         return self._held is not None
 
+    @property
+    def held(self) -> memoryview | None:
+        """All of it, if that is in memory."""
+        return self._held
+
     def finish(self) -> None:
         """Nothing more will be written; `abandon` does nothing from here."""
         self._is_finished = True

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import aiodicom
+from aiodicom.net.transcoding import Transcoding, alternatives
 from tests.cli.conftest import PATIENCE, Invoke, Start
 from tests.cli.objects import BIG, CT, DEFLATED, EXPLICIT, IMPLICIT, put, put_many
 from tests.rawpeer import A_ABORT, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, Connection, Message, RawPeer, pdu, response
@@ -89,8 +90,10 @@ def test_contexts_are_what_the_files_hold(invoke: Invoke, tmp_path: Path) -> Non
         (CT, [IMPLICIT]),
         ("1.2.840.10008.5.1.4.1.1.4", [EXPLICIT]),
         # What a peer may accept in their place.
-        (CT, [IMPLICIT, DEFLATED, BIG]),
+        (CT, [DEFLATED, BIG]),
         ("1.2.840.10008.5.1.4.1.1.4", [IMPLICIT, DEFLATED, BIG]),
+        (CT, list(alternatives(EXPLICIT, Transcoding.LOSSLESS)[1])),
+        ("1.2.840.10008.5.1.4.1.1.4", list(alternatives(EXPLICIT, Transcoding.LOSSLESS)[1])),
     ]
     assert request.called_aet == "PACS"  # type: ignore[attr-defined]
     assert request.max_pdu == 65536  # type: ignore[attr-defined]
@@ -237,7 +240,7 @@ def test_a_context_that_is_not_accepted(invoke: Invoke, tmp_path: Path) -> None:
         assert len(peer.serve()) == 1
 
     with RawPeer(script) as peer:
-        outcome = invoke("storescu", "127.0.0.1", peer.port, tmp_path)
+        outcome = invoke("storescu", "127.0.0.1", peer.port, tmp_path, "--transcode", "never")
     assert outcome.code == 1
     (line,) = outcome.errors
     assert line.startswith(f"aiodicom storescu: {tmp_path}/b: the peer accepted no presentation context for CT Image")

@@ -78,6 +78,19 @@ def storescp(folder: Path, *options: str, nodelay: bool = True, log: Path | None
         yield server
 
 
+@contextlib.contextmanager
+def storescp_of(folder: Path, storage: Collection[tuple[str, str]], *options: str) -> Iterator[Running]:
+    """DCMTK's storescp that accepts these SOP classes, each in these transfer syntaxes and in no other."""
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    profile = folder.with_name(folder.name + ".cfg")
+    profile.write_text(_association_profile(storage))
+    arguments = [dcmtk("storescp"), "-xf", os.fspath(profile), "IN", "-od", os.fspath(folder), *options]
+    log = folder.with_name(folder.name + ".log")
+    with running([*arguments, str(port)], port, log=log, environment=environment(nodelay=True)) as server:
+        yield server
+
+
 VERIFICATION = "1.2.840.10008.1.1"
 _QUERY_RETRIEVE = [f"1.2.840.10008.5.1.4.1.2.{model}.{service}" for model in (1, 2) for service in (1, 2, 3)]
 

@@ -72,8 +72,9 @@ async def test_what_dcmtk_chooses_of_what_is_proposed(name: str, option: str, tm
     assert same(received, file)
 
 
-def test_compressed_pixels_stay_what_they_are(tmp_path: Path, start: Any) -> None:
+def test_compressed_pixels_stay_what_they_are_where_that_is_wanted(tmp_path: Path, start: Any) -> None:
     server = start(peers.storescp(tmp_path / "received", "+B", "+xi"))
-    done = ours.command("storescu", "127.0.0.1", str(server.port), file_of("JPEG-lossy.dcm"), exit_code=1)
+    arguments = "--transcode", "never", "127.0.0.1", str(server.port)
+    done = ours.command("storescu", *arguments, file_of("JPEG-lossy.dcm"), exit_code=1)
     assert "the peer accepted no presentation context" in done.stderr
     assert not list((tmp_path / "received").iterdir())

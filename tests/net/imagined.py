@@ -12,6 +12,7 @@ import pytest
 import aiodicom
 from aiodicom.errors import AssociationClosed, ContextNotAccepted
 from aiodicom.net import pool as pool_module
+from aiodicom.net.transcoding import Transcoding
 
 ROUND_TRIP = 0.05
 
@@ -49,8 +50,8 @@ class Imagined:
     async def c_echo(self) -> str:
         return await self._do("echo", aiodicom.VERIFICATION, None)
 
-    async def c_store(self, source: Any, *, priority: int, move_originator: object) -> str:
-        return await self._do("store", source.sop_class_uid, source.transfer_syntaxes)
+    async def c_store(self, source: Any, *, priority: int, transcode: Transcoding, move_originator: object) -> str:
+        return await self._do("store", source.sop_class_uid, source.transfer_syntaxes(transcode))
 
     async def _do(self, name: str, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> str:
         self.context_for(abstract_syntax, transfer_syntaxes)

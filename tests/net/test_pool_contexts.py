@@ -51,7 +51,7 @@ def test_what_is_needed_is_proposed_beside_what_is_known(monkeypatch: pytest.Mon
 def test_a_native_object_in_a_transfer_syntax_that_was_not_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         peer = Peer()
-        async with peer.pool(monkeypatch, contexts=[(CT, [EXPLICIT])], check=None) as it:
+        async with peer.pool(monkeypatch, contexts=[(CT, [EXPLICIT])], check=None, transcode="decompress-only") as it:
             await it.c_store(DATA, **uids(CT, EXPLICIT))
             await it.c_store(aiodicom.Dataset(), sop_class_uid=CT, sop_instance_uid="1.2")  # any native one will do
             assert len(peer.associations) == 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from aiodicom.errors import LocalError
 from aiodicom.net.proposing import Need, Proposals, pairs, proposal
+from aiodicom.net.transcoding import Transcoding, alternatives
 from aiodicom.standard.uids import VERIFICATION
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -14,6 +17,10 @@ IMPLICIT, DEFLATED, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.84
 #: What is proposed for a native object besides explicit VR little endian.
 OTHERS = (IMPLICIT, DEFLATED, BIG)
 JPEG = "1.2.840.10008.1.2.4.50"
+#: Compressed without loss: what is proposed for a native object, and for a JPEG one, which is in others as it stands.
+LOSSLESS = alternatives(EXPLICIT, Transcoding.LOSSLESS)[1]
+OF_JPEG = alternatives(JPEG, Transcoding.LOSSLESS)[1]
+NATIVE = (EXPLICIT, *OTHERS)
 
 
 def jpeg(number: int) -> Need:
@@ -24,10 +31,10 @@ def jpeg(number: int) -> Need:
     ("kinds", "contexts"),
     [
         ([], []),
-        ([(CT, JPEG)], [(CT, (JPEG,))]),
-        ([(CT, EXPLICIT)], [(CT, (EXPLICIT,)), (CT, OTHERS)]),
-        ([(CT, BIG)], [(CT, (BIG,)), (CT, (EXPLICIT, IMPLICIT, DEFLATED))]),
-        # One more context for a SOP class, however many native ones there are.
+        ([(CT, JPEG)], [(CT, (JPEG,)), (CT, NATIVE), (CT, OF_JPEG)]),
+        ([(CT, EXPLICIT)], [(CT, (EXPLICIT,)), (CT, OTHERS), (CT, LOSSLESS)]),
+        ([(CT, BIG)], [(CT, (BIG,)), (CT, (EXPLICIT, IMPLICIT, DEFLATED)), (CT, LOSSLESS)]),
+        # One more context of each sort for a SOP class, however many kinds there are.
         (
             [(CT, JPEG), (CT, IMPLICIT), (CT, EXPLICIT), ("1.2", EXPLICIT)],
             [
@@ -35,8 +42,10 @@ def jpeg(number: int) -> Need:
                 (CT, (IMPLICIT,)),
                 (CT, (EXPLICIT,)),
                 ("1.2", (EXPLICIT,)),
-                (CT, (EXPLICIT, DEFLATED, BIG)),
+                (CT, (DEFLATED, BIG)),
                 ("1.2", OTHERS),
+                (CT, OF_JPEG),
+                ("1.2", LOSSLESS),
             ],
         ),
     ],
@@ -52,6 +61,25 @@ def test_what_is_proposed_where_there_is_no_room_for_more() -> None:
     assert contexts[0] == ("1.2.0", (EXPLICIT,))
     assert contexts[1:127] == [(sop_class, (EXPLICIT, *OTHERS)) for sop_class, _ in kinds[1:]]
     assert contexts[127] == ("1.2.0", OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("policy", "native", "jpeg"),
+    [
+        (Transcoding.NEVER, [], []),
+        (Transcoding.DECOMPRESS_ONLY, [OTHERS], [NATIVE]),
+        (Transcoding.LOSSLESS, [OTHERS, LOSSLESS], [NATIVE, OF_JPEG]),
+        (Transcoding.LOSSY, [OTHERS, LOSSLESS, ...], [NATIVE, OF_JPEG, ...]),
+    ],
+)
+def test_what_is_proposed_by_each_policy(policy: Transcoding, native: list[Any], jpeg: list[Any]) -> None:
+    for own, others in ((EXPLICIT, native), (JPEG, jpeg)):
+        contexts = proposal([(CT, own)], transcoding=policy)
+        assert contexts[0] == (CT, (own,))
+        assert len(contexts) == 1 + len(others)
+        for (_, proposed), wanted in zip(contexts[1:], others, strict=True):
+            assert wanted in (proposed, ...)
+            assert own not in proposed
 
 
 # --- what is needed --------------------------------------------------------------------------------------------------
@@ -87,6 +115,8 @@ def test_what_is_given_and_what_is_learned() -> None:
         (CT, (IMPLICIT,)),
         ("1.2.3", (EXPLICIT, IMPLICIT)),
         ("1.2.4", (JPEG,)),
+        ("1.2.4", NATIVE),
+        ("1.2.4", OF_JPEG),
     ]
 
 
@@ -94,7 +124,7 @@ def test_where_nothing_is_known_verification_is_proposed() -> None:
     proposals = Proposals()
     assert proposals.contexts() == [(VERIFICATION, (EXPLICIT, IMPLICIT))]
     proposals.need(jpeg(1))
-    assert proposals.contexts() == [("1.2.1", (JPEG,))]
+    assert proposals.contexts() == [("1.2.1", (JPEG,)), ("1.2.1", NATIVE), ("1.2.1", OF_JPEG)]
 
 
 def test_what_was_needed_least_recently_makes_room() -> None:

@@ -64,6 +64,16 @@ def test_lossless(uid: str) -> None:
 
 
 @pytest.mark.parametrize("uid", LOSSLESS)
+def test_what_cannot_be_compressed(uid: str) -> None:
+    random = numpy.random.default_rng(1)
+    for bits in (8, 16):
+        cells = random.integers(0, 1 << bits, (512, 300)).astype(f"u{bits // 8}")
+        described = Description(512, 300, bits_allocated=bits, bits_stored=bits, high_bit=bits - 1)
+        encoded = codec_for(uid).encode(cells, described)
+        assert numpy.array_equal(codec_for(uid).decode(encoded.data, described).cells, cells)
+
+
+@pytest.mark.parametrize("uid", LOSSLESS)
 def test_lossless_keeps_bits_that_are_not_stored(uid: str) -> None:
     for described, cells in (
         (describe("12 of 16"), image("12 of 16") | 0x8000),

@@ -18,6 +18,7 @@ from aiodicom.errors import (
     StatusError,
 )
 from aiodicom.net.sources import FileStamp, KnownFile
+from aiodicom.net.transcoding import Transcoding, alternatives
 from aiodicom.part10.meta import FileMeta
 from aiodicom.services import sending
 from aiodicom.services.scan import Unusable
@@ -30,6 +31,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT, DEFLATED, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 #: What is proposed for a native object besides explicit VR little endian.
 OTHERS = (IMPLICIT, DEFLATED, BIG)
+LOSSLESS = alternatives(EXPLICIT, Transcoding.LOSSLESS)[1]
 JPEG = "1.2.840.10008.1.2.4.50"
 STAMP = FileStamp(device=1, inode=1, size=1000, changed=0)
 
@@ -64,7 +66,7 @@ class FakeAssociation:
         self.ended = asyncio.Event()
         self._answer = answer
 
-    async def c_store(self, file: KnownFile) -> Any:
+    async def c_store(self, file: KnownFile, *, transcode: str) -> Any:
         assert self.is_open
         self.outstanding += 1
         self.most_outstanding = max(self.most_outstanding, self.outstanding)
@@ -168,7 +170,7 @@ async def test_every_file_once_and_in_order() -> None:
     (association,) = peer.associations
     assert association.stored == [f"file{number}" for number in range(1000)]
     assert association.end == "released"
-    assert association.contexts == [(f"{CT}.0", EXPLICIT), (f"{CT}.0", *OTHERS)]
+    assert association.contexts == [(f"{CT}.0", EXPLICIT), (f"{CT}.0", *OTHERS), (f"{CT}.0", *LOSSLESS)]
     assert set(heard.stored.values()) == {Status.SUCCESS}
 
 
@@ -245,8 +247,8 @@ async def test_a_pair_that_turns_up_later(monkeypatch: pytest.MonkeyPatch) -> No
     entries = [*files(50), KnownFile("other", FileMeta("1.2.3", "1.2.4", EXPLICIT, 300), STAMP), *files(99)[50:]]
     heard = await job(peer, entries)
     assert [association.contexts for association in peer.associations] == [
-        [(f"{CT}.0", EXPLICIT), (f"{CT}.0", *OTHERS)],
-        [("1.2.3", EXPLICIT), ("1.2.3", *OTHERS)],
+        [(f"{CT}.0", EXPLICIT), (f"{CT}.0", *OTHERS), (f"{CT}.0", *LOSSLESS)],
+        [("1.2.3", EXPLICIT), ("1.2.3", *OTHERS), ("1.2.3", *LOSSLESS)],
     ]
     assert len(heard.stored) == 100
 

@@ -65,7 +65,9 @@ class JPEGLS(Codec):
             cells = for_loss(cells, description)
             near = _room(cells, description, near)
         encode = library(self.transfer_syntax).jpegls_encode
-        data = library_encodes("JPEG-LS", encode, cells.view(f"u{description.width}"), near)
+        # No sample takes more than four times its bits (ISO/IEC 14495-1 A.2.1, LIMIT); the library has room for less.
+        room = 4 * cells.nbytes + 4096
+        data = library_encodes("JPEG-LS", encode, cells.view(f"u{description.width}"), near, out=room)
         bits = description.bits_stored
         moved = not self.lossless and description.high_bit != bits - 1
         return Encoded(data, upright(description.photometric_interpretation), bits if moved else None)

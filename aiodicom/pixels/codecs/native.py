@@ -84,7 +84,7 @@ class Deflated(Native):
         return super().decode(inflated, description)
 
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
-        native, interpretation, _ = super().encode(cells, description)
+        native, interpretation, *_ = super().encode(cells, description)
         level = self.default_quality if quality is None else quality
         if level not in range(10):
             raise ValueError(f"the level of deflating is from 0 to 9, not {level}")
