@@ -273,7 +273,7 @@ class AssociationPool(Fleet):
             if there >= wanted and not self._opening:
                 self._make_room()
         self._tuner.placed(now, is_complete=len(self._members) == wanted and not self._opening)
-        if self._timer is None and self._members:
+        if self._members:
             self._wake_at(now + self._upkeep.shortest)
 
     # --- associations, and what they propose ------------------------------------------------------------------------

@@ -48,6 +48,23 @@ def test_one_that_is_used_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     run_virtually(main())
 
 
+@pytest.mark.parametrize("lifetime", [3600.0, None])
+def test_one_that_was_used_when_it_was_looked_at_is_idle_later(
+    monkeypatch: pytest.MonkeyPatch, lifetime: float | None
+) -> None:
+    async def main() -> None:
+        peer = Peer()
+        async with peer.pool(monkeypatch, idle=30.0, check=None, lifetime=lifetime, wait=500.0, size=1) as it:
+            peer.seconds = 40.0
+            await asyncio.gather(it.c_echo(), it.c_echo())
+            await asyncio.sleep(29.0)
+            assert it.open == 1
+            await asyncio.sleep(32.0)
+            assert not it.open
+
+    run_virtually(main())
+
+
 @pytest.mark.parametrize("error", [DeadlineExceeded("C-ECHO response", 60), StatusError(0x0110, "failed")])
 def test_one_that_does_not_answer_is_dropped(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     async def main() -> None:

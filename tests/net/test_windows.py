@@ -50,8 +50,8 @@ async def test_requests_of_one_turn_of_the_loop_leave_together() -> None:
             tasks.create_task(soon(association.c_echo()))
             tasks.create_task(soon(association.c_store(DATA, **CT_UIDS)))
             await until(lambda: len(held.running) == 4)
-            # Commands alone, then with data sets: of several fragments, of one.
-            assert [len(buffers) for buffers in writes] == [1, 3 + 2 * len(range(0, 100_000, 131_066)), 1 + 1 + 2]
+            # Commands alone, then with data sets: a large one in pieces of its own, a short one in that of its command.
+            assert [len(buffers) for buffers in writes] == [1, 3 + 2 * len(range(0, 100_000, 131_066)), 1 + 1]
             for waiting in held.running.values():
                 waiting.set_result(None)
 
