@@ -55,9 +55,11 @@ if TYPE_CHECKING:
     from aiodicom.part10.reader import dcmread
     from aiodicom.part10.writer import dcmwrite
     from aiodicom.pixels.frames import Frame, Frames
+    from aiodicom.pixels.rendering import render
     from aiodicom.pixels.transcode import transcode, transcode_file
     from aiodicom.services.finding import find_instances, find_series, find_studies
     from aiodicom.services.index import Index, MemoryIndex
+    from aiodicom.services.ingest import Ingest
     from aiodicom.services.instance_availability import InstanceAvailability
     from aiodicom.services.instances import Instances, MemoryInstances
     from aiodicom.services.levels import Query
@@ -139,6 +141,7 @@ _MODULES = {
     "INSTANCE_AVAILABILITY_NOTIFICATION": "aiodicom.standard.uids",
     "Index": "aiodicom.services.index",
     "InformationModel": "aiodicom.standard.models",
+    "Ingest": "aiodicom.services.ingest",
     "InstanceAvailability": "aiodicom.services.instance_availability",
     "Instances": "aiodicom.services.instances",
     "Keys": "aiodicom.services.matching",
@@ -221,6 +224,7 @@ _MODULES = {
     "mpps": "aiodicom.services.mpps",
     "performed_series": "aiodicom.services.performed",
     "receiving_contexts": "aiodicom.services.receiving",
+    "render": "aiodicom.pixels.rendering",
     "request_commitment": "aiodicom.services.storage_commitment",
     "run": "aiodicom.net.run",
     "scheduled_step": "aiodicom.services.performed",
@@ -260,6 +264,7 @@ __all__ = [
     "INSTANCE_AVAILABILITY_NOTIFICATION",
     "Index",
     "InformationModel",
+    "Ingest",
     "InstanceAvailability",
     "Instances",
     "Keys",
@@ -343,6 +348,7 @@ __all__ = [
     "mpps",
     "performed_series",
     "receiving_contexts",
+    "render",
     "request_commitment",
     "run",
     "scheduled_step",

@@ -1,4 +1,4 @@
-"""Pixel data: RLE against pylibjpeg-rle and imagecodecs, what a frame costs besides its codec, kernels and memcpy."""
+"""Pixel data: RLE against pylibjpeg-rle and imagecodecs, frames beside their codec, kernels, transcoding."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from aiodicom.pixels import _pixels
 from aiodicom.pixels.codecs import codec_for
 from aiodicom.pixels.description import Description
 from aiodicom.pixels.encapsulation import encapsulate
+from benchmarks import transcoding
 from benchmarks.bench import Bench, Planned
 from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
@@ -225,4 +226,4 @@ def rows(bench: Bench) -> Iterator[Planned]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("python -m benchmarks.pixels", __doc__ or "", (rows,)))
+    sys.exit(main("python -m benchmarks.pixels", __doc__ or "", (rows, transcoding.rows)))
