@@ -102,7 +102,7 @@ class Operations(ABC):
         sop_class_uid: str | None = None,
         sop_instance_uid: str | None = None,
         transfer_syntax: str | None = None,
-        transcode: Transcoding | str = Transcoding.LOSSLESS,
+        transcode: Transcoding | str | None = None,
         move_originator: MoveOriginator | None = None,
     ) -> CStoreRSP:
         """Has the peer store a composite SOP instance (C-STORE, PS3.7 9.1.1).
@@ -115,8 +115,8 @@ class Operations(ABC):
 
         What is in a transfer syntax that the peer has accepted for its SOP class is sent as it stands, unparsed.
         Otherwise it is brought into one that the peer has accepted, in a thread and frame by frame, as far as
-        `transcode` allows: ``"never"``, ``"decompress-only"``, ``"lossless"``, or ``"lossy"`` as the last resort, which
-        makes another SOP instance of it (PS3.3 C.7.6.1.1.5): `aiodicom.transcode`.
+        `transcode` allows: ``"never"``, ``"decompress-only"``, ``"lossless"`` (by default), or ``"lossy"`` as the last
+        resort, which makes another SOP instance of it (PS3.3 C.7.6.1.1.5): `aiodicom.transcode`.
 
         Raises `ContextNotAccepted` when the peer accepted no context for this SOP class and transfer syntax,
         `DecodeError` for what is no DICOM file, and `PixelDataError`, which is one, for frames that can't be decoded,
@@ -128,7 +128,8 @@ class Operations(ABC):
         originator = (None, None) if move_originator is None else move_originator
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
-            context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes(policy_of(transcode)))
+            policy = policy_of(transcode or Transcoding.LOSSLESS)
+            context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes(policy))
             if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
                 opened = Encoded(opened, context.transfer_syntax)
             event = await self.invoker.invoke(

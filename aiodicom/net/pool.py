@@ -192,15 +192,17 @@ class Pool(AssociationPool):
         sop_class_uid: str | None = None,
         sop_instance_uid: str | None = None,
         transfer_syntax: str | None = None,
+        transcode: Transcoding | str | None = None,
         move_originator: MoveOriginator | None = None,
     ) -> CStoreRSP:
         """Has the peer store a composite SOP instance (C-STORE, PS3.7 9.1.1).
 
         `Association.c_store` on one of the associations; the head of a file is read at once, to know the presentation
-        context that it needs. Raises what that and `perform` raise. Cancelled while it waits for its turn, nothing has
-        happened; cancelled later, its association is not used again, and aborted if the data set was still on its way.
+        context that it needs. `transcode` is by default that of the pool, by which contexts are proposed. Raises what
+        that and `perform` raise. Cancelled while it waits for its turn, nothing has happened; cancelled later, its
+        association is not used again, and aborted if the data set was still on its way.
         """
-        policy = self._transcoding
+        policy = policy_of(transcode or self._transcoding)
         prepared = prepare(source, sop_class_uid, sop_instance_uid, transfer_syntax, policy)
         need = Need(prepared.sop_class_uid, prepared.transfer_syntaxes, prepared.is_encoded)
         return await self.perform(

@@ -172,6 +172,12 @@ def test_big_endian(kind: str) -> None:
     assert aiodicom.transcode(big, "explicit-le").to_bytes() == made.to_bytes()
 
 
+def test_pixel_data_in_big_endian_behind_a_private_label() -> None:
+    made = data_set(describe("16"), image("16").byteswap().tobytes(), "1.2.840.113619.5.2", SOPInstanceUID="1.2.3")
+    for to in ("explicit-le", "implicit-le", "explicit-be", "jpeg-ls"):
+        assert numpy.array_equal(aiodicom.transcode(made, to).frames[0].to_numpy(), image("16")), to
+
+
 def test_an_icon_is_left_alone_unless_nobody_could_decode_it() -> None:
     icon = native("8", SOPInstanceUID="")
     made = native("8", IconImageSequence=[icon])
