@@ -201,6 +201,7 @@ class _Retrieval:
         self._running: set[asyncio.Task[None]] = set()
         #: Who waits for one of them to end.
         self._wake: asyncio.Future[None] | None = None
+        self._begun = 0
         self._completed = 0
         self._failed = 0
         self._warning = 0
@@ -236,6 +237,7 @@ class _Retrieval:
             await self._one_ended()
         task = self._loop.create_task(self._perform(what))
         self._running.add(task)
+        self._begun += 1
 
     async def _one_ended(self) -> None:
         self._wake = self._loop.create_future()
@@ -279,7 +281,7 @@ class _Retrieval:
 
     def _counters(self, *, is_final: bool) -> dict[str, int]:
         ended = self._completed + self._failed + self._warning
-        remaining = max((self._request.total or 0) - ended, len(self._running))
+        remaining = max(self._request.total or 0, self._begun) - ended
         counters = {
             "number_of_completed_suboperations": min(self._completed, 0xFFFF),
             "number_of_failed_suboperations": min(self._failed, 0xFFFF),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .codec import (
@@ -85,6 +86,32 @@ class JPEG2000Part2(JPEG2000):
         raise ValueError("JPEG 2000 Part 2 is decoded only")
 
 
+#: Held while OpenJPH encodes for the first time, and whether it has.
+_first = Lock()
+_has_encoded = False
+
+
+def _htj2k_encode(transfer_syntax: str) -> Any:
+    """The library's encoder.
+
+    OpenJPH 0.26 makes its tables when it first encodes, and threads that begin meanwhile encode with half of them: a
+    frame that nobody can decode. So something small is encoded first, by one thread, without and with loss.
+    """
+    global _has_encoded
+    encode = library(transfer_syntax).htj2k_encode
+    if not _has_encoded:
+        with _first:
+            if not _has_encoded:
+                import numpy
+
+                for kind in ("u1", "u2"):
+                    cells = numpy.arange(256, dtype=kind).reshape(16, 16)
+                    encode(cells, reversible=True)
+                    encode(cells, 1 / 512, reversible=False)
+                _has_encoded = True
+    return encode
+
+
 class HTJ2K(JPEG2000):
     """`quality` of the lossy one is the quantization step, as a part of the range of stored values: less is better.
 
@@ -100,7 +127,7 @@ class HTJ2K(JPEG2000):
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
         refuse_widths("HTJ2K", description, 8, 16)
         transformed = description.photometric_interpretation == "RGB"
-        encode = library(self.transfer_syntax).htj2k_encode
+        encode = _htj2k_encode(self.transfer_syntax)
         options: dict[str, Any] = {"rgb": transformed, "tlm": True, "resolutions": _levels(description)}
         if self.rpcl:
             options["tilepart"] = library(self.transfer_syntax).HTJ2K.TILEPART.RESOLUTIONS
