@@ -81,9 +81,9 @@ class Command:
         """The first line on stderr that begins so."""
         return self._wait_for_error(lambda line: line.startswith(start))
 
-    def wait_for_words(self, words: str) -> str:
-        """The first line on stderr that has these words in it."""
-        return self._wait_for_error(lambda line: words in line)
+    def wait_for_words(self, words: str, times: int = 1) -> str:
+        """The first line on stderr that has these words in it, or the one that makes it so many."""
+        return self._wait_for_error(lambda line: words in line, times)
 
     def wait_for_result(self, start: str) -> str:
         """The first line on stdout that begins so."""
@@ -92,9 +92,9 @@ class Command:
         line, self._seen_on_stdout = _wait_for(descriptor, self._seen_on_stdout, lambda line: line.startswith(start))
         return line
 
-    def _wait_for_error(self, is_it: Callable[[str], bool]) -> str:
+    def _wait_for_error(self, is_it: Callable[[str], bool], times: int = 1) -> str:
         assert self._process.stderr is not None
-        line, self._seen = _wait_for(self._process.stderr.fileno(), self._seen, is_it)
+        line, self._seen = _wait_for(self._process.stderr.fileno(), self._seen, is_it, times)
         return line
 
     def send_signal(self, number: int) -> None:
@@ -121,13 +121,13 @@ class Command:
             self._process.kill()
 
 
-def _wait_for(descriptor: int, seen: str, is_it: Callable[[str], bool]) -> tuple[str, str]:
-    """The first line that it is, and all that has been seen until then."""
+def _wait_for(descriptor: int, seen: str, is_it: Callable[[str], bool], times: int = 1) -> tuple[str, str]:
+    """The first line that it is, or that makes it so many, and all that has been seen until then."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        for line in seen.splitlines(keepends=True):
-            if is_it(line) and line.endswith("\n"):
-                return line.rstrip("\n"), seen
+        found = [line for line in seen.splitlines(keepends=True) if is_it(line) and line.endswith("\n")]
+        if len(found) >= times:
+            return found[times - 1].rstrip("\n"), seen
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         assert ready, f"no such line: {seen}"
         some = os.read(descriptor, 65536).decode()

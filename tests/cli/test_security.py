@@ -102,7 +102,9 @@ def test_hanging_up_reads_certificates_anew(
     command = start("storescp", 0, "--discard", *tls(files), "--workers", workers, "-v")
     port_of(command)
     command.send_signal(signal.SIGHUP)
-    command.wait_for_words(f"{files.cert} was read anew")
+    command.wait_for_words(
+        f"{files.cert} was read anew", workers
+    )  # before the key is taken away from one that reads it
     files.key.write_bytes(b"")
     command.send_signal(signal.SIGHUP)
     line = command.wait_for_words("can't be used, those before stay: ")
