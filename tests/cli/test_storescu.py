@@ -112,7 +112,13 @@ def test_more_contexts_than_an_association_takes(invoke: Invoke, tmp_path: Path)
 def test_associations(invoke: Invoke, tmp_path: Path) -> None:
     sent = put_many(tmp_path, 40)
     archive = Archive()
-    with RawPeer(archive) as peer:
+    all_are_there = threading.Barrier(4)
+
+    def script(peer: Connection) -> None:
+        all_are_there.wait(10)  # otherwise the first may have sent everything before the last is there
+        archive(peer)
+
+    with RawPeer(script) as peer:
         assert invoke("storescu", "127.0.0.1", peer.port, tmp_path, "--associations", 4).code == 0
         assert peer.connections == 4
     assert archive.data == sent
