@@ -26,6 +26,7 @@ from aiodicom.standard.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from aiodicom.store.spool import SpoolFile
+from tests.net.sides import until
 from tests.oracle import meaning, read_data_set
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -310,17 +311,16 @@ async def test_a_large_file_needs_little_memory(tmp_path: Path) -> None:
 async def test_cancelled_while_it_is_encoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The association stays usable, and what the thread makes is dropped."""
     loop = asyncio.get_running_loop()
-    encoding, may_go_on, done = asyncio.Event(), threading.Event(), asyncio.Event()
+    encoding, may_go_on = asyncio.Event(), threading.Event()
+    made: list[Any] = []
     encode = reencoding.encode_file
     monkeypatch.setattr(reencoding, "IN_MEMORY", 1000)
 
     def held_up(*arguments: Any) -> Any:
         loop.call_soon_threadsafe(encoding.set)
         assert may_go_on.wait(60)
-        try:
-            return encode(*arguments)
-        finally:
-            loop.call_soon_threadsafe(done.set)
+        made.append(encode(*arguments))
+        return made[-1]
 
     monkeypatch.setattr(reencoding, "encode_file", held_up)
     path = file_of("CT_small.dcm")
@@ -331,7 +331,7 @@ async def test_cancelled_while_it_is_encoded(monkeypatch: pytest.MonkeyPatch, tm
         with pytest.raises(asyncio.CancelledError):
             await storing
         may_go_on.set()
-        await done.wait()
+        await until(lambda: made and made[0].data.file.closed)
         assert association.is_open
         await association.c_store(path)
     assert len(archive.objects) == 1
