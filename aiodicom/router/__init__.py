@@ -1,0 +1,1 @@
+"""The router: receives, keeps, and forwards by rules."""
