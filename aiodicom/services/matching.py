@@ -247,8 +247,10 @@ def _range_test(ranges: list[tuple[str, str]], form: Callable[[str], str]) -> Te
 
 @lru_cache(maxsize=256)
 def wild_cards(text: str) -> re.Pattern[str]:
-    """What matches a whole value that ``*`` and ``?`` stand in. Each part between two asterisks is looked for once, where it comes first, so that no
-    key and no value together take more time than the product of their lengths.
+    """What matches a whole value that a text with ``*`` and ``?`` stands for.
+
+    Each part between two asterisks is looked for once, where it comes first, so that no key and no value together take
+    more time than the product of their lengths. Raises ValueError for a text that is too long.
     """
     if len(text) > _LONGEST_PATTERN:
         raise ValueError(f"more than {_LONGEST_PATTERN} characters with wild cards")
