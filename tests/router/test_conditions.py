@@ -344,6 +344,7 @@ EVERYTHING = compile_condition(
 )
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of character sets that there are not
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_no_data_set_does_anything_but_be_looked_at(data: st.DataObject) -> None:
