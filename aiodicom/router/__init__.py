@@ -1,0 +1,1 @@
+"""The router: rules, a durable queue, senders."""
