@@ -49,6 +49,11 @@ _GROUP: Final = 16 << 20
 _OBJECT: Final = 32 << 10
 #: Bytes that are copied out of sparse segments in one round of maintenance.
 _COPIED: Final = 16 << 20
+#: Objects that are looked at in one step to be forgotten, and steps of a round.
+_FORGET: Final = 500
+_FORGET_STEPS: Final = 20
+#: Seconds after which objects are looked at again that were old and still pending.
+_LOOK_AGAIN: Final = 3600.0
 #: Bytes of SQLite's log from which on it is worth while to bring them into its file.
 _CHECKPOINT: Final = 4 << 20
 #: Seconds for which nobody delays a delivery: what seems to be is the clock's fault.
@@ -111,6 +116,7 @@ class LocalQueue:
         self._is_settling = False
         self._is_closed = False
         self._forgotten = 0
+        self._look_again = 0.0
         self._copying: tuple[int, list[int]] | None = None
         self._writer = BatchThread[_Arriving | _Copying]("aiodicom-segments", self._write, _weight, _GROUP)
         self._rows = BatchThread[Callable[[], object]]("aiodicom-rows", _run_all, lambda _: 1, 1)
@@ -377,12 +383,24 @@ class LocalQueue:
         rows = self._shard.rows
         self._wake(await self._call(functools.partial(upkeep.wake, rows, now, _LONGEST_DELAY)))
         await self._call(functools.partial(upkeep.expire, rows, now))
-        forget = functools.partial(upkeep.forget, rows, now - self._settings.history, self._forgotten)
-        _, self._forgotten = await self._call(forget)
-        await self._call(self._shard.reclaim)
+        await self._forget(now)
+        unneeded = await self._call(self._shard.begin_removing)
+        if unneeded:
+            await self._loop.run_in_executor(None, self._shard.remove, unneeded)
+            await self._call(functools.partial(self._shard.end_removing, unneeded))
         await self._copy_sparse()
         await self._call(functools.partial(rows.remember, "clock", now))
         await self._loop.run_in_executor(None, checkpoint, f"{self._shard.path}/index.db", _CHECKPOINT)
+
+    async def _forget(self, now: float) -> None:
+        if now >= self._look_again:  # for what was pending when it was passed over
+            self._forgotten, self._look_again = 0, now + _LOOK_AGAIN
+        rows, before = self._shard.rows, now - self._settings.history
+        for _ in range(_FORGET_STEPS):  # others have their turns between
+            step = functools.partial(upkeep.forget, rows, before, self._forgotten, _FORGET)
+            self._forgotten, seen = await self._call(step)
+            if seen < _FORGET:
+                break
 
     async def _copy_sparse(self) -> None:
         copying = self._copying or await self._call(self._shard.sparse)

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from typing import Final
 
-__all__ = ["checkpoint", "open_index"]
+__all__ = ["checkpoint", "open_index", "sync_index"]
 
 _VERSION: Final = 1
 
@@ -120,3 +120,13 @@ def checkpoint(path: str | os.PathLike[str], least: int = 0) -> None:
             connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
     finally:
         connection.close()
+
+
+def sync_index(path: str | os.PathLike[str]) -> None:
+    """Has everything on the disk that has been committed. For any thread; commits go on meanwhile. Raises OSError."""
+    for name in (f"{os.fspath(path)}-wal", os.path.dirname(path)):
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

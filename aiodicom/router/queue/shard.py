@@ -8,7 +8,8 @@ it loses for good is that something was delivered: it is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 
-For two threads at most: `write` and `copy` are for one, everything else for one. Nothing here asks what time it is.
+For two threads: `write` and `copy` are for one, everything else for the other, but `remove`. Nothing here asks what
+time it is.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import msgspec
 from aiodicom.router.queue.objects import Duplicates, Failure, Incoming, Lease
 from aiodicom.router.queue.ownership import Ownership
 from aiodicom.router.queue.rows import Rows, Stored
+from aiodicom.router.queue.schema import sync_index
 from aiodicom.router.queue.upkeep import (
     begin_removing,
     forget_segments,
@@ -187,8 +189,11 @@ class Shard:
 
     # Segments that are not needed.
 
-    def reclaim(self) -> int:
-        """Deletes segments of which nothing is needed; returns how many. Raises OSError, sqlite3.Error."""
+    def begin_removing(self) -> list[int]:
+        """Notes which segments are to be deleted, those of which nothing is needed, and returns them.
+
+        Raises sqlite3.Error.
+        """
         in_use = {lease.place.segment for lease in self.leases.values()}
         numbers = [
             segment.number
@@ -197,16 +202,21 @@ class Shard:
             if segment.live <= 0 and segment.number < self._committed and segment.number not in in_use
         ]
         if not numbers:
-            return 0
+            return []
         with self.noticing_damage():
-            numbers = begin_removing(self.rows, numbers)
-        self._remove(numbers)
-        return len(numbers)
+            return begin_removing(self.rows, numbers)
 
-    def _remove(self, numbers: Sequence[int]) -> None:
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Deletes segments, once it is on the disk that nothing in them is needed: or else a crash could bring back
+        rows whose bytes are gone. For any thread. Raises OSError.
+        """
+        sync_index(self._index)
         for number in numbers:
             with suppress(FileNotFoundError, KeyError):  # a crash has come between this and the next
                 self.log.remove(number)
+
+    def end_removing(self, numbers: Sequence[int]) -> None:
+        """Forgets segments that have been deleted. Raises sqlite3.Error."""
         forget_segments(self.rows, numbers)
 
     def sparse(self) -> tuple[int, list[int]] | None:
@@ -293,7 +303,10 @@ class Shard:
 
     def _recover(self, now: float) -> None:
         known = segments_of(self.rows)
-        self._remove([segment.number for segment in known.values() if segment.is_removed])
+        removed = [segment.number for segment in known.values() if segment.is_removed]
+        if removed:
+            self.remove(removed)
+            self.end_removing(removed)
         there = self.log.segments
         for segment in known.values():
             if segment.live and not segment.is_removed and segment.number not in there:

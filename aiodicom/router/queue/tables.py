@@ -70,10 +70,10 @@ class Tables:
         self.connection.close()
 
     @contextmanager
-    def transaction(self, *, is_synced: bool = False) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """All of it or nothing: see `bulk.transaction`."""
         try:
-            with transaction(self.connection, is_synced=is_synced):
+            with transaction(self.connection):
                 yield
         except BaseException:
             self.remember_words()  # those that it gave are gone

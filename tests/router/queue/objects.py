@@ -34,3 +34,11 @@ def numbers(shard: Shard, destination: str = "pacs", limit: int = 1000, *, newes
     """Claims, and returns the numbers of the objects."""
     leases = shard.claim(destination, limit, newest=newest)
     return [int(lease.sop_instance_uid.rpartition(".")[2]) for lease in leases]
+
+
+def reclaim(shard: Shard) -> int:
+    """Deletes the segments that nobody needs; returns how many."""
+    unneeded = shard.begin_removing()
+    shard.remove(unneeded)
+    shard.end_removing(unneeded)
+    return len(unneeded)

@@ -12,7 +12,7 @@ import pytest
 from aiodicom.router.queue import search, upkeep
 from aiodicom.router.queue.objects import Delivery, Duplicates, Failure, Selection, State
 from aiodicom.router.queue.shard import Shard
-from tests.router.queue.objects import arrival, incoming, numbers, put
+from tests.router.queue.objects import arrival, incoming, numbers, put, reclaim
 
 
 @pytest.fixture
@@ -226,12 +226,20 @@ def test_listing_goes_on_where_it_ended(shard: Shard) -> None:
     assert search.listed(shard.rows.connection, Selection("cloud")) == []
 
 
+def numbers_left(shard: Shard) -> int:
+    return int(shard.rows.connection.execute("SELECT count(*) FROM objects").fetchone()[0])
+
+
 def test_what_is_old_and_done_is_forgotten(shard: Shard) -> None:
     put(shard, *[incoming(number, study=number, received=float(number)) for number in range(6)])
     shard.settle(shard.claim("pacs", 4), [], 5.0)
     # In steps, from where the last one ended.
-    assert upkeep.forget(shard.rows, 3.0, 0, limit=4)[0] == 3
-    assert upkeep.forget(shard.rows, 100.0, 0, limit=100) == (1, 0)
+    after, seen = upkeep.forget(shard.rows, 3.0, 0, limit=2)
+    assert (seen, numbers_left(shard)) == (2, 4)
+    assert upkeep.forget(shard.rows, 3.0, after, limit=4)[1] == 1
+    after, seen = upkeep.forget(shard.rows, 100.0, 0, limit=100)
+    assert (seen, numbers_left(shard)) == (3, 2)
+    assert upkeep.forget(shard.rows, 100.0, after) == (after, 0)
     assert shard.rows.counts() == {"pacs": {State.WAITING: 2}}
     assert numbers(shard) == [4, 5]
     assert shard.rows.connection.execute("SELECT count(*) FROM studies").fetchone() == (2,)
@@ -297,7 +305,7 @@ def test_whatever_is_done_the_numbers_agree(tmp_path: Path, seed: int) -> None:
                 upkeep.expire(shard.rows, now)
             case 7:
                 upkeep.forget(shard.rows, now - 30, 0)
-                shard.reclaim()
+                reclaim(shard)
             case 8:
                 found = shard.sparse()
                 if found is not None:
