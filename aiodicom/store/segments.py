@@ -85,10 +85,11 @@ class SegmentLog:
     in `_keys` have a file each.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, segment_size: int = 256 << 20) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, segment_size: int = 64 << 20) -> None:
         self.path = os.fspath(directory)
         os.makedirs(self.path, exist_ok=True)
-        #: Bytes from which on a segment is not appended to any more.
+        #: Bytes from which on a segment is not appended to any more. Deleting a larger one may hold up the disk for as
+        #: long as many syncs.
         self.segment_size = segment_size
         self._keys = {
             int(match[1], 16): int(match[2], 16) for name in os.listdir(self.path) if (match := _NAME.fullmatch(name))

@@ -54,8 +54,11 @@ _FORGET: Final = 500
 _FORGET_STEPS: Final = 20
 #: Seconds after which objects are looked at again that were old and still pending.
 _LOOK_AGAIN: Final = 3600.0
-#: Bytes of SQLite's log from which on it is worth while to bring them into its file.
-_CHECKPOINT: Final = 4 << 20
+#: Bytes of SQLite's log from which on it is worth while to bring them into its file. Many would keep the disk from
+#: syncing objects meanwhile.
+_CHECKPOINT: Final = 1 << 20
+#: Seconds between notes of the queue's clock.
+_CLOCK_NOTED: Final = 10.0
 #: Seconds for which nobody delays a delivery: what seems to be is the clock's fault.
 _LONGEST_DELAY: Final = 7 * 86400.0
 
@@ -72,7 +75,7 @@ class QueueSettings(NamedTuple):
     #: Seconds for which the ways of objects are remembered that have been delivered.
     history: float = 7 * 86400.0
     #: Seconds between rounds of maintenance; 0: whoever has the queue calls `maintain`.
-    interval: float = 1.0
+    interval: float = 0.25
 
 
 _DEFAULT: Final = QueueSettings()
@@ -116,7 +119,7 @@ class LocalQueue:
         self._is_settling = False
         self._is_closed = False
         self._forgotten = 0
-        self._look_again = 0.0
+        self._look_again = self._clock_noted = 0.0
         self._copying: tuple[int, list[int]] | None = None
         self._writer = BatchThread[_Arriving | _Copying]("aiodicom-segments", self._write, _weight, _GROUP)
         self._rows = BatchThread[Callable[[], object]]("aiodicom-rows", _run_all, lambda _: 1, 1)
@@ -389,7 +392,9 @@ class LocalQueue:
             await self._loop.run_in_executor(None, self._shard.remove, unneeded)
             await self._call(functools.partial(self._shard.end_removing, unneeded))
         await self._copy_sparse()
-        await self._call(functools.partial(rows.remember, "clock", now))
+        if now >= self._clock_noted + _CLOCK_NOTED:
+            self._clock_noted = now
+            await self._call(functools.partial(rows.remember, "clock", now))
         await self._loop.run_in_executor(None, checkpoint, f"{self._shard.path}/index.db", _CHECKPOINT)
 
     async def _forget(self, now: float) -> None:

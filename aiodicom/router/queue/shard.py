@@ -101,7 +101,7 @@ class Shard:
         path: str | os.PathLike[str],
         *,
         duplicates: Duplicates = Duplicates.DROP_WAITING,
-        segment_size: int = 256 << 20,
+        segment_size: int = 64 << 20,
         now: float = 0.0,
     ) -> None:
         self._owner = Ownership(path)

@@ -35,9 +35,10 @@ def wake(tables: Tables, now: float, longest: float) -> set[str]:
     asked for: the clock was set back. At most 5,000 at a time; returns their destinations.
     """
     delayed = f"SELECT {DELIVERY} FROM deliveries WHERE state = 1 AND due"
-    with tables.transaction():
-        found = tables.select(f"{delayed} <= ? UNION ALL {delayed} > ? LIMIT {MOST}", None, now, now + longest)
-        tables.change(found, State.WAITING, now)
+    found = tables.select(f"{delayed} <= ? UNION ALL {delayed} > ? LIMIT {MOST}", None, now, now + longest)
+    if found:
+        with tables.transaction():
+            tables.change(found, State.WAITING, now)
     return {tables.texts[row.destination] for row in found}
 
 
@@ -45,9 +46,10 @@ def expire(tables: Tables, now: float) -> int:
     """Gives up what has not been delivered in time, at most 5,000 at a time; returns how many."""
     # As the index has it.
     late = f"SELECT {DELIVERY} FROM deliveries WHERE expires IS NOT NULL AND state < 4 AND expires <= ? LIMIT {MOST}"
-    with tables.transaction():
-        found = tables.select(late, None, now)
-        tables.change(found, State.EXPIRED, now)
+    found = tables.select(late, None, now)
+    if found:
+        with tables.transaction():
+            tables.change(found, State.EXPIRED, now)
     return len(found)
 
 
