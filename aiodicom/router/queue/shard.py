@@ -8,8 +8,8 @@ it loses for good is that something was delivered: it is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 
-For two threads: `write` and `copy` are for one, everything else for the other, but `remove`. Nothing here asks what
-time it is.
+For two threads: `write` and `copy` are for one, everything else for the other, but `remove` and `positions`. Nothing
+here asks what time it is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
@@ -32,7 +33,6 @@ from aiodicom.router.queue.upkeep import (
     begin_removing,
     forget_segments,
     give_up,
-    live_in,
     move,
     segments_of,
 )
@@ -187,6 +187,12 @@ class Shard:
         for lease in leases:
             self.leases.pop((lease.object, lease.number), None)
 
+    def sync(self) -> None:
+        """Has on the disk what was committed, which otherwise waits for the next checkpoint. For any thread. Raises
+        OSError.
+        """
+        sync_index(self._index)
+
     # Segments that are not needed.
 
     def begin_removing(self) -> list[int]:
@@ -210,7 +216,7 @@ class Shard:
         """Deletes segments, once it is on the disk that nothing in them is needed: or else a crash could bring back
         rows whose bytes are gone. For any thread. Raises OSError.
         """
-        sync_index(self._index)
+        self.sync()
         for number in numbers:
             with suppress(FileNotFoundError, KeyError):  # a crash has come between this and the next
                 self.log.remove(number)
@@ -219,11 +225,9 @@ class Shard:
         """Forgets segments that have been deleted. Raises sqlite3.Error."""
         forget_segments(self.rows, numbers)
 
-    def sparse(self) -> tuple[int, list[int]] | None:
-        """Returns the segment that holds least of what is needed, of those that hold less than half, and where in it
-        that is.
-        """
-        there = set(self.log.segments)
+    def sparsest(self, skipped: AbstractSet[int] = frozenset()) -> int | None:
+        """Returns the segment that holds least of what is needed, of those that hold less than half."""
+        there = set(self.log.segments) - skipped
         sparse = [
             segment
             for segment in segments_of(self.rows).values()
@@ -232,12 +236,11 @@ class Shard:
             and segment.number < self._committed
             and segment.number in there
         ]
-        if not sparse:
-            return None
-        least = min(sparse, key=lambda segment: segment.live_bytes)
-        records = [(found.id, found.at) for found in self.log.headers(least.number) if isinstance(found, Record)]
-        live = live_in(self.rows, least.number, [id for id, _ in records])
-        return least.number, [at for id, at in records if id in live]
+        return min(sparse, key=lambda segment: segment.live_bytes).number if sparse else None
+
+    def positions(self, segment: int) -> list[tuple[int, int]]:
+        """Returns the objects in a segment and where their records are. For any thread. Raises OSError."""
+        return [(found.id, found.at) for found in self.log.headers(segment) if isinstance(found, Record)]
 
     def copy(self, segment: int, positions: Sequence[int], most: int) -> Copied:
         """Copies records of a segment to the end of the log, about `most` bytes. Raises OSError; then nothing has

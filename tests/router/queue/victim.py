@@ -12,7 +12,7 @@ import random
 import sys
 
 from aiodicom.router.queue.shard import Shard
-from tests.router.queue.objects import arrival, incoming, reclaim
+from tests.router.queue.objects import arrival, incoming, reclaim, sparse
 
 
 def content(number: int) -> bytes:
@@ -37,7 +37,7 @@ def main() -> None:
         os.write(1, b"".join(b"- %s\n" % lease.sop_instance_uid.rpartition(".")[2].encode() for lease in leases))
         shard.settle(leases, [], 0.0)
         reclaim(shard)
-        found = shard.sparse()
+        found = sparse(shard)
         if found is not None:
             shard.commit_copy(shard.copy(*found, 100_000), 0.0)
 
