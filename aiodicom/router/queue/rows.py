@@ -37,8 +37,10 @@ _LEASE: Final = (
     "object, number, route, rank, attempts, expires, study, sop_class, sop_instance, transfer_syntax, calling, called,"
     " received, segment, offset, size, digest"
 )
-_WAITING: Final = (
-    f"SELECT {_LEASE.replace('study', 'd.study')} FROM deliveries d CROSS JOIN objects o ON o.id = d.object"
+#: Those deliveries are chosen and sorted first, and then have their objects looked up.
+_CLAIM: Final = (
+    f"SELECT {_LEASE.replace('study', 'd.study')} FROM (SELECT object, number, route, rank, attempts, expires, study"
+    " FROM deliveries WHERE {where} ORDER BY {order} LIMIT ?) d CROSS JOIN objects o ON o.id = d.object"
 )
 
 
@@ -149,21 +151,22 @@ class Rows(Tables):
         word = self.words.get(destination)
         if word is None or destination in self.on_hold or limit < 1:
             return []
-        waiting = f"d.destination = ? AND d.state = 0 AND d.object NOT IN ({','.join(map(str, leased))})"
-        order = "d.rank, d.study, d.object"
-        parameters = [word]
+        where = "destination = ? AND state = 0 AND object NOT IN (SELECT value FROM json_each(?))"
+        order = "rank, study, object"
+        parameters: list[Any] = [word, f"[{','.join(map(str, leased))}]"]
         if newest:
-            ranks = f"SELECT d.rank FROM deliveries d WHERE {waiting} ORDER BY d.rank LIMIT 1"
+            ranks = f"SELECT rank FROM deliveries WHERE {where} ORDER BY rank LIMIT 1"
             first = self.connection.execute(ranks, parameters).fetchone()
             if first is None:
                 return []
-            waiting += " AND d.rank = ?"
-            order = "d.study DESC, d.object"
+            where += " AND rank = ?"
+            order = "study DESC, object"
             parameters += first
-        template = f"{_WAITING} WHERE {waiting} ORDER BY {order} LIMIT {limit:d}"
-        return [
-            self._lease(destination, row) for row in select_all(self.connection, _LEASE, template, None, *parameters)
-        ]
+        template = _CLAIM.format(where=where, order=order)
+        found = select_all(self.connection, _LEASE, template, None, *parameters, limit)
+        leases = [self._lease(destination, row) for row in found]
+        leases.sort(key=_newest_first if newest else _in_order)
+        return leases
 
     def _lease(self, destination: str, row: Sequence[Any]) -> Lease:
         id, number, route, rank, attempts, expires, study, sop_class, uid, syntax, calling, called, received = row[:13]
@@ -265,3 +268,11 @@ class Rows(Tables):
         for destination, state, number in rows:
             found.setdefault(self.texts[destination], {})[State(state)] = number
         return found
+
+
+def _in_order(lease: Lease) -> tuple[int, int, int]:
+    return -lease.priority, lease.study, lease.object
+
+
+def _newest_first(lease: Lease) -> tuple[int, int]:
+    return -lease.study, lease.object
