@@ -11,6 +11,8 @@ import os
 import sqlite3
 from typing import Final
 
+from aiodicom.store.files import sync_folder
+
 __all__ = ["checkpoint", "open_index", "sync_index"]
 
 _VERSION: Final = 1
@@ -124,9 +126,9 @@ def checkpoint(path: str | os.PathLike[str], least: int = 0) -> None:
 
 def sync_index(path: str | os.PathLike[str]) -> None:
     """Has everything on the disk that has been committed. For any thread; commits go on meanwhile. Raises OSError."""
-    for name in (f"{os.fspath(path)}-wal", os.path.dirname(path)):
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(f"{os.fspath(path)}-wal", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(os.path.dirname(path))

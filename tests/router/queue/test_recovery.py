@@ -386,3 +386,11 @@ def test_small_segments_that_are_full_hide_none_that_holds_little(tmp_path: Path
     assert shard.sparsest() in (1, 2)  # the second has one object of eight bytes on its page
     assert shard.sparsest({1, 2}) is None
     shard.close()
+
+
+def test_nobody_else_may_look_at_what_tells_of_patients(tmp_path: Path) -> None:
+    shard = Shard(tmp_path / "queue" / "shard-000")
+    put(shard, incoming(0))
+    assert (tmp_path / "queue" / "shard-000").stat().st_mode & 0o077 == 0
+    assert segment_path(tmp_path / "queue" / "shard-000", 1).stat().st_mode & 0o077 == 0
+    shard.close()
