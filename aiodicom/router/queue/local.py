@@ -357,11 +357,11 @@ class LocalQueue:
 
     async def find(self, **wanted: Any) -> list[Way]:
         """Looks for objects: see `search.find`."""
-        return await self._call(functools.partial(search.find, self._shard.rows.connection, **wanted))
+        return await self._call(functools.partial(search.find, self._shard.rows, **wanted))
 
     async def pending(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
         """Lists what is pending: see `search.listed`."""
-        return await self._call(functools.partial(search.listed, self._shard.rows.connection, meant, after, limit))
+        return await self._call(functools.partial(search.listed, self._shard.rows, meant, after, limit))
 
     # What has to be done from time to time.
 

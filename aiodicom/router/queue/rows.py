@@ -228,24 +228,11 @@ class Rows(Tables):
         return len(found)
 
     def _selected(self, meant: Selection, other_than: State) -> list[Found]:
-        conditions: list[str] = []
-        parameters: list[Any] = []
-        for condition, value in (
-            ("object = ?", meant.object),
-            ("number = ?", meant.number),
-            ("destination = ?", None if meant.destination is None else self.words.get(meant.destination, -1)),
-            (
-                "object IN (SELECT id FROM objects WHERE study = (SELECT id FROM studies WHERE uid = ?))",
-                meant.study_instance_uid,
-            ),
-        ):
-            if value is not None:
-                conditions.append(f" AND {condition}")
-                parameters.append(value)
+        conditions, parameters = self.conditions(meant)
         found: list[Found] = []
         for state in PENDING:  # each has an index of its own
             if state is not other_than and meant.state in (None, state):
-                template = f"SELECT {DELIVERY} FROM deliveries WHERE state = {state:d}{''.join(conditions)}"
+                template = f"SELECT {DELIVERY} FROM deliveries WHERE state = {state:d}{conditions}"
                 found += self.select(f"{template} LIMIT {MOST - len(found)}", None, *parameters)
         return found
 

@@ -83,8 +83,8 @@ def open_index(path: str | os.PathLike[str]) -> sqlite3.Connection:
     A commit does not wait for the disk: the segments alone have to last. A checkpoint does, so that what is there after
     a crash is some earlier state, and whole. Checkpoints are made by whoever runs them, never by a commit.
     """
-    if sqlite3.sqlite_version_info < (3, 35):
-        raise sqlite3.NotSupportedError(f"SQLite {sqlite3.sqlite_version} is too old for the queue: it needs 3.35")
+    if sqlite3.sqlite_version_info < (3, 38):
+        raise sqlite3.NotSupportedError(f"SQLite {sqlite3.sqlite_version} is too old for the queue: it needs 3.38")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

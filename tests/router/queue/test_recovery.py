@@ -167,7 +167,7 @@ def test_damage_amid_what_has_no_rows_is_a_dead_letter(tmp_path: Path) -> None:
     shard = Shard(tmp_path)
     assert shard.findings == ["an object of 5000 bytes in segment 1 is damaged"]
     assert numbers(shard) == [0, 2]
-    (way,) = search.listed(shard.rows.connection, Selection(state=State.DEAD))
+    (way,) = search.listed(shard.rows, Selection(state=State.DEAD))
     assert way.steps[0].reason == "its bytes in the queue are damaged"
     with pytest.raises(DamagedRecord):
         shard.log.read(way.place)
