@@ -49,6 +49,9 @@ _PSEUDONYMOUS: Final = frozenset((0x00080050, 0x00100010, 0x00100020))
 #: Encrypted Attributes Sequence: what was de-identified before, for those who have another key than ours.
 _ENCRYPTED_ATTRIBUTES: Final = 0x04000500
 
+#: Coding Scheme Designator, without which a code is none.
+_CODING_SCHEME_DESIGNATOR: Final = 0x00080102
+
 #: Words in the keywords of UIDs that name kinds of things.
 _KINDS: Final = ("SOPClass", "TransferSyntax", "CodingScheme", "Context", "MappingResource", "PrivateRecord", "Version")
 
@@ -193,7 +196,7 @@ class Rules:
         if entry is None:
             return Action.REMOVE
         if entry.vr in TEXTS:
-            return Action.TEXT
+            return Action.KEEP if tag == _CODING_SCHEME_DESIGNATOR else Action.TEXT
         if entry.vr == "PN":
             return Action.EMPTY
         if entry.vr in DATES:

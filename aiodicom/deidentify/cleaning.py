@@ -39,6 +39,9 @@ _BINARY: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 #: Elements of a curve that are sound (PS3.3 C.10.3, retired).
 _AUDIO: Final = range(0x2000, 0x2600)
 
+#: VRs of what may hold anything, also where it is kept.
+_LOOKED_INTO: Final = frozenset((*TEXTS, "PN", "SQ", "UN"))
+
 _LONGEST_AE: Final = 16
 
 
@@ -117,7 +120,7 @@ class Cleaning:
                 graphics.append(element)
             elif is_dummy and (action is keep or action is others):
                 self._note(changes, element, self._instead(element))
-            elif action is not keep or element.vr == "SQ":
+            elif action is not keep or element.vr in _LOOKED_INTO:
                 self._note(changes, element, self._perform[action](element, manner))
         if private:
             self._retain_private(source, private, changes)
@@ -145,6 +148,8 @@ class Cleaning:
         place = Place(None, element.tag)
         for item in items:
             manner = manner_of(item)
+            if manner is Manner.CLEAN and _is_code(item):  # whose numbers say nothing about anybody
+                manner = Manner.NORMAL
             if manner is None:
                 is_same = False
                 continue
@@ -174,7 +179,10 @@ class Cleaning:
     # --- the actions ------------------------------------------------------------------------------------------------
 
     def _keep(self, element: DataElement, manner: Manner) -> DataElement | None:
-        return self._items(element, lambda _: manner) if element.vr == "SQ" or _is_sequence(element.tag) else element
+        if element.vr == "SQ" or _is_sequence(element.tag):
+            return self._items(element, lambda _: manner)
+        # A text where the dictionary has none.
+        return self._text(element, manner) if self._tables.rules.code(element.tag) is None else element
 
     def _remove(self, _element: DataElement, _manner: Manner) -> DataElement | None:
         return None

@@ -6,18 +6,19 @@ from typing import Any, Final
 
 from .dates import DUMMY_DATE
 
-__all__ = ["DATES", "TEXTS", "dummy"]
+__all__ = ["DATES", "TEXTS", "WORD", "dummy"]
 
-_WORD: Final = "ANONYMIZED"
+#: What stands for texts.
+WORD: Final = "ANONYMIZED"
 
 #: VRs of free text, which may have anything in it.
 TEXTS: Final = frozenset(("LO", "LT", "SH", "ST", "UC", "UR", "UT"))
 DATES: Final = frozenset(("DA", "DT", "TM"))
 
 _DUMMIES: Final[dict[str, Any]] = {
-    "AE": _WORD,
+    "AE": WORD,
     "AS": "000Y",
-    "CS": _WORD,
+    "CS": WORD,
     "DA": DUMMY_DATE,
     "DS": "0",
     "DT": f"{DUMMY_DATE}000000",
@@ -34,7 +35,7 @@ _DUMMIES: Final[dict[str, Any]] = {
     "UV": 0,
     "FD": 0.0,
     "FL": 0.0,
-    **dict.fromkeys(("LO", "LT", "SH", "ST", "UC", "UT"), _WORD),
+    **dict.fromkeys(("LO", "LT", "SH", "ST", "UC", "UT"), WORD),
     **dict.fromkeys(("OB", "OW", "UN"), bytes(2)),
     **dict.fromkeys(("OF", "OL"), bytes(4)),
     **dict.fromkeys(("OD", "OV"), bytes(8)),

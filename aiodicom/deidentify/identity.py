@@ -6,7 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import permutations
 from typing import TYPE_CHECKING, Final
+
+from .dummies import WORD
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -49,6 +52,9 @@ _WORD: Final = re.compile(r"[^\W_]+")
 #: Shorter ones are only looked for as whole words; single letters not at all.
 _SAFELY_FOUND: Final = 4
 
+#: Parts of a value that are looked for without a space between two of them.
+_PARTS: Final = 6
+
 #: What may say more than it seems: addresses, numbers of four digits or more, dates, and who has a title.
 _TELLING: Final = re.compile(
     r"""
@@ -56,7 +62,7 @@ _TELLING: Final = re.compile(
     | \b\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b
     | [+(]?\d[\d\s()/.-]*\d{3,}[\d\s()/.-]*(?<=\d)
     | \b\w*\d{4,}\w*
-    | \b(?:dr|mr|mrs|ms|miss|prof|herr|frau|mme|sig)\b\.?\s*[\w'-]+(?:\s+[A-Z][\w'-]+)*
+    | \b(?:dr|mr|mrs|ms|miss|prof|herr|frau|mme|sig)\b\.?\s*[\w'-]+(?-i:\s+[A-Z][\w'-]+)*
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -89,7 +95,9 @@ class Identity:
             if not value:
                 continue
             folded = _folded(value)
-            for each in (folded, *_WORD.findall(folded), *re.split(r"[\\=^\s]+", folded)):
+            parts = _WORD.findall(folded)
+            together = [one + other for one, other in permutations(parts[:_PARTS], 2)]
+            for each in (folded, *parts, *together, *re.split(r"[\\=^\s]+", folded)):
                 if len(each) > 1 and each not in _TITLES:
                     words.add(each)
         #: Longest first: parts of one would keep it from being found.
@@ -118,17 +126,21 @@ class Identity:
         cleaned = pattern.sub("", text)
         if not text.isascii() and self.occurs_in(cleaned) and pattern.search(_folded(cleaned)):
             cleaned = pattern.sub("", _folded(cleaned))  # composed otherwise, or of another case
-        return text if cleaned == text else _SPACES.sub(" ", cleaned).strip(" ^")
+        return text if cleaned == text else _tidied(cleaned)
 
     def cleaned(self, text: str) -> str:
         """A text without the words that identify, and without what looks as if it could: PS3.15 E.3.5."""
-        without = self.without(text)
-        cleaned = _TELLING.sub("", without)
-        return without if cleaned == without else _SPACES.sub(" ", cleaned).strip(" ^")
+        cleaned = _TELLING.sub("", text)
+        return self.without(text if cleaned == text else _tidied(cleaned))
 
     def occurs_in_bytes(self, data: bytes) -> bool:
         """Whether any of the words is in bytes that nobody knows the meaning of."""
         return self.occurs_in(data.decode("latin-1")) or self.occurs_in(data.decode("utf-8", "replace"))
+
+
+def _tidied(text: str) -> str:
+    """What is left of a text; a dummy where that is nothing."""
+    return _SPACES.sub(" ", text).strip(" ^=,;:") or WORD
 
 
 def _folded(text: str) -> str:

@@ -109,8 +109,11 @@ def _suspect(source: Dataset) -> bool:
 def _refusal(said: str, is_features: bool) -> str:
     if is_features:
         return (
-            "the pixels have recognizable visual features, and no rule says which to blank: give device rules with "
-            "visual_features for the Clean Recognizable Visual Features Option, or keep what is burned in"
+            "its pixels have recognizable visual features: blank them by device rules and the Clean Recognizable Visual "
+            "Features Option, or allow what is burned in"
         )
-    what = "the pixels have burned in annotation" if said else "the pixels may have burned in annotation"
-    return f"{what}, and no rule says which to blank: give device rules for the Clean Pixel Data Option, or keep it"
+    has = "have" if said else "may have"
+    return (
+        f"its pixels {has} burned in annotation: blank it by device rules and the Clean Pixel Data Option, or allow what "
+        "is burned in"
+    )
