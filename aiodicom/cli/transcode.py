@@ -75,7 +75,7 @@ async def _transcode(
     stop: asyncio.Event, source: Path, target: Path, to: str, quality: float | None, jobs: int, as_json: bool
 ) -> int:
     """Returns the exit code."""
-    is_folder = source.is_dir()
+    is_folder = os.path.isdir(source)
 
     def place(path: str) -> Path:
         if is_folder:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from aiodicom.part10.reader import dcmread
 from aiodicom.part10.writer import replacing
-from aiodicom.pixels.transcode import transcode_data_set
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
@@ -37,9 +36,13 @@ def deidentify_file(
 
     Raises OSError, and what `Deidentifier.apply` raises.
     """
+    from aiodicom.pixels.transcode import transcode_data_set
+
     result = deidentifier.apply(dcmread(source))
     meta = result.file_meta
-    own = str((meta is not None and meta.get("TransferSyntaxUID")) or result.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN)
+    own = str(
+        (meta is not None and meta.get("TransferSyntaxUID")) or result.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
+    )
     transcoded = transcode_data_set(result, own)
     path = target(result) if callable(target) else target
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)

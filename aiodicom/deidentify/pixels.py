@@ -9,7 +9,7 @@ from aiodicom.standard.sop_classes import sop_class
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
-    from aiodicom.pixels.blanking import Rectangle
+    from aiodicom.pixels.rectangle import Rectangle
 
     from .options import Options
     from .regions import DeviceRules
@@ -109,11 +109,11 @@ def _suspect(source: Dataset) -> bool:
 def _refusal(said: str, is_features: bool) -> str:
     if is_features:
         return (
-            "its pixels have recognizable visual features: blank them by device rules and the Clean Recognizable Visual "
-            "Features Option, or allow what is burned in"
+            "its pixels have recognizable visual features: blank them by device rules and the Clean Recognizable "
+            "Visual Features Option, or allow what is burned in"
         )
     has = "have" if said else "may have"
     return (
-        f"its pixels {has} burned in annotation: blank it by device rules and the Clean Pixel Data Option, or allow what "
-        "is burned in"
+        f"its pixels {has} burned in annotation: blank it by device rules and the Clean Pixel Data Option, or allow "
+        "what is burned in"
     )

@@ -21,7 +21,8 @@ HOLOGIC, Inc.|7E01|01-02 10-12
 NQHeader|0099|01-02 04-05 10 20-21
 NQLeft|0199|01-16
 NQRight|0299|01-16
-Philips Imaging DD 001|2001|01-0C 0E-1F 21-51 53-5A 5D-6B 6D-6F 71-77 79-8C 90-94 9A-9B 9D 9F A1-A5 C0-C3 C5-C7 CA-CB D0-DF E9 F1-F7 F9 FB-FD FF
+Philips Imaging DD 001|2001|01-0C 0E-1F 21-51 53-5A 5D-6B 6D-6F 71-77 79-8C
+Philips Imaging DD 001|2001|90-94 9A-9B 9D 9F A1-A5 C0-C3 C5-C7 CA-CB D0-DF E9 F1-F7 F9 FB-FD FF
 Philips Imaging DD 002|2001|01-40 50 52-53 57-58 5A 5C-5F 63-68 6B 71-75
 Philips Imaging DD 097|2001|01-08 0A-0B 0D-0F 12 17-1F 21-28 2A-32 36-3E 40-42 44-47 49-4C A1-A6 A8-AB
 Philips Imaging DD 129|2001|00-09
@@ -40,14 +41,15 @@ SIEMENS Ultrasound SC2000|7FD1|01 09 10-11
 
 @cache
 def _safe() -> dict[tuple[str, int], frozenset[int]]:
-    found = {}
+    found: dict[tuple[str, int], frozenset[int]] = {}
     for line in _SAFE.splitlines():
         creator, group, elements = line.split("|")
         offsets: set[int] = set()
         for part in elements.split():
             first, _, last = part.partition("-")
             offsets.update(range(int(first, 16), int(last or first, 16) + 1))
-        found[creator, int(group, 16)] = frozenset(offsets)
+        block = creator, int(group, 16)
+        found[block] = found.get(block, frozenset()) | offsets
     return found
 
 

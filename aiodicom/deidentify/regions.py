@@ -6,10 +6,11 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodicom.errors import LocalError
-from aiodicom.pixels.blanking import Rectangle
+from aiodicom.pixels.rectangle import Rectangle
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -123,7 +124,7 @@ def _outside(data_set: Dataset) -> list[Rectangle]:
     # In bands between the edges of regions, each band has the same gaps.
     edges_down = sorted({0, rows, *(min(max(edge, 0), rows) for region in regions for edge in (region[1], region[3]))})
     found = []
-    for top, bottom in zip(edges_down, edges_down[1:], strict=False):
+    for top, bottom in pairwise(edges_down):
         across = sorted((left, right) for left, upper, right, lower in regions if upper <= top and lower >= bottom)
         start = 0
         for left, right in [*across, (columns, columns)]:

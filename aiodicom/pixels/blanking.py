@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy
 
@@ -19,17 +19,9 @@ from .transcode import describe
 
 if TYPE_CHECKING:
     from .codecs.codec import Array
+    from .rectangle import Rectangle
 
-__all__ = ["Rectangle", "blank"]
-
-
-class Rectangle(NamedTuple):
-    """A part of each frame, in pixels; what is beyond the frame's edges counts for nothing."""
-
-    column: int
-    row: int
-    width: int
-    height: int
+__all__ = ["blank"]
 
 
 def blank(data_set: Dataset, rectangles: Iterable[Rectangle], *, bits: Iterable[int] = ()) -> Dataset:
@@ -74,10 +66,12 @@ def _tell_of_loss(header: Dataset, frames: Frames, made: EncodedFrames) -> None:
     """As `tell_of_loss`, of an image that takes the place of the other: it keeps the UID, and has no other source."""
     uid, sources = header.get("SOPInstanceUID"), header.data_element("SourceImageSequence")
     keep_history(header, frames.transfer_syntax, frames)
-    del header.SOPInstanceUID
+    header.SOPInstanceUID = None
     tell_of_loss(header, transfer_syntax_of(frames.transfer_syntax), None, made.ratio)
     if uid is not None:
         header.SOPInstanceUID = uid
+    else:
+        del header.SOPInstanceUID
     if sources is None and "SourceImageSequence" in header:
         del header.SourceImageSequence
 

@@ -15,7 +15,7 @@ from aiodicom.standard.dictionary import entry_for_tag
 NAMES = (
     ("Zwackelmann^Petrosilius", "ISO_IR 6"),
     ("Müßiggang^Zoë", "ISO_IR 100"),
-    ("Люкceмбypг^Изольда", "ISO_IR 144"),
+    ("Люкceмбypг^Изольда", "ISO_IR 144"),  # noqa: RUF001
     ("Διονυσιος^Ξενια", "ISO_IR 126"),
     ("Yamada^Tarou=山田^太郎=やまだ^たろう", ["", "ISO 2022 IR 87"]),
     ("Kim^Huijung=金正^喜中=김정^희중", ["", "ISO 2022 IR 149"]),

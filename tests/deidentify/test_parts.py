@@ -17,7 +17,7 @@ from aiodicom.deidentify.mapping import Mapping
 from aiodicom.deidentify.options import Options
 from aiodicom.deidentify.private import _safe, is_safe
 from aiodicom.errors import LocalError
-from aiodicom.pixels.blanking import Rectangle
+from aiodicom.pixels.rectangle import Rectangle
 from aiodicom.standard.dictionary import entry_for_tag
 from aiodicom.standard.uids import is_valid_uid
 
@@ -130,7 +130,9 @@ def test_device_rules() -> None:
                 assert not covered[y][x]
                 covered[y][x] = True
     within = [(y, x) for y in range(100) for x in range(200) if not covered[y][x]]
-    regions = {(y, x) for y in range(20, 70) for x in range(10, 60)} | {(y, x) for y in range(50, 80) for x in range(100, 150)}
+    regions = {(y, x) for y in range(20, 70) for x in range(10, 60)} | {
+        (y, x) for y in range(50, 80) for x in range(100, 150)
+    }
     assert set(within) == regions
 
 

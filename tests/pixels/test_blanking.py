@@ -8,7 +8,8 @@ import pytest
 import aiodicom
 from aiodicom.dataset import Dataset
 from aiodicom.errors import LocalError
-from aiodicom.pixels.blanking import Rectangle, blank
+from aiodicom.pixels.blanking import blank
+from aiodicom.pixels.rectangle import Rectangle
 from aiodicom.standard.transfer_syntaxes import SHORT_NAMES
 from tests.pixels.images import COLUMNS, ROWS, data_set, describe, image
 
@@ -71,6 +72,8 @@ def test_with_loss(name: str) -> None:
     assert blanked.SOPInstanceUID == source.SOPInstanceUID
     assert len(blanked.LossyImageCompressionRatio) == 2
     assert len(blanked.SourceImageSequence) == len(source.SourceImageSequence)
+    del source.SOPInstanceUID, source.SourceImageSequence
+    assert {"SOPInstanceUID", "SourceImageSequence"}.isdisjoint(blank(source, PARTS).dir())
 
 
 def test_colour_is_without_colour() -> None:
