@@ -68,30 +68,27 @@ def transcode(
     """
     if source.is_dir() and not recursive:
         raise typer.BadParameter(f"{source} is a folder: say --recursive for the files in it", param_hint="'IN'")
-    run(_COMMAND, lambda stop: _transcode(stop, source, target, to, quality, jobs or os.cpu_count() or 1, as_json))
-
-
-async def _transcode(
-    stop: asyncio.Event, source: Path, target: Path, to: str, quality: float | None, jobs: int, as_json: bool
-) -> int:
-    """Returns the exit code."""
-    is_folder = os.path.isdir(source)
-
-    def place(path: str) -> Path:
-        if is_folder:
-            return target / os.path.relpath(path, source)
-        return target / os.path.basename(path) if target.is_dir() else target
+    threads = jobs or os.cpu_count() or 1
+    is_folder = source.is_dir()
 
     def work(path: str) -> int:
         from aiodicom.pixels.transcode import transcode_file
 
-        made = place(path)
+        made = target
         if is_folder:
+            made = target / os.path.relpath(path, source)
             made.parent.mkdir(parents=True, exist_ok=True)
-        transcode_file(path, made, to, quality=quality, threads=1 if is_folder else jobs)
+        elif target.is_dir():
+            made = target / os.path.basename(path)
+        transcode_file(path, made, to, quality=quality, threads=1 if is_folder else threads)
         return made.stat().st_size
 
-    job = Conversion(_COMMAND, "transcoded", [str(source)], work, jobs=jobs)
+    job = Conversion(_COMMAND, "transcoded", [str(source)], work, jobs=threads)
+    run(_COMMAND, lambda stop: _transcode(stop, job, to, as_json))
+
+
+async def _transcode(stop: asyncio.Event, job: Conversion, to: str, as_json: bool) -> int:
+    """Returns the exit code."""
     code = await job.run(stop)
     if as_json:
         output.result_json(job.counts())
