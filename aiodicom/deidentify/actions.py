@@ -13,7 +13,7 @@ from .dummies import DATES, TEXTS
 if TYPE_CHECKING:
     from .options import Options
 
-__all__ = ["Action", "Actions", "Place", "Rules", "content_rules", "iod_of"]
+__all__ = ["Action", "Actions", "Place", "Rules", "content_rules", "iod_of", "typed_sequences"]
 
 
 class Action(IntEnum):
@@ -55,8 +55,8 @@ _CODING_SCHEME_DESIGNATOR: Final = 0x00080102
 #: Words in the keywords of UIDs that name kinds of things.
 _KINDS: Final = ("SOPClass", "TransferSyntax", "CodingScheme", "Context", "MappingResource", "PrivateRecord", "Version")
 
-#: Tags that are remembered: more than the standard has, fewer than somebody could make up.
-_REMEMBERED: Final = 10_000
+#: Tags that are remembered in a place: more than objects have, fewer than somebody could make up.
+_REMEMBERED: Final = 2048
 
 
 @cache
@@ -97,6 +97,12 @@ def _inner_types() -> dict[tuple[int, int], str]:
     from ._types import INNER
 
     return {(int(sequence, 16), int(tag, 16)): kind for sequence, tag, kind in map(str.split, INNER.splitlines())}
+
+
+@cache
+def typed_sequences() -> frozenset[int]:
+    """Sequences within which types are known; places in all others are alike."""
+    return frozenset(sequence for sequence, _ in _inner_types())
 
 
 def iod_of(sop_class_uid: object) -> int | None:

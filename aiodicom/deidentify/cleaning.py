@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from aiodicom.dataset import DataElement, Dataset, Sequence
 from aiodicom.standard.dictionary import entry_for_tag, private_entry
 
-from .actions import Action, Actions, Place, Rules
+from .actions import Action, Actions, Place, Rules, typed_sequences
 from .dates import earlier
 from .dummies import DATES, TEXTS, dummy
-from .private import is_safe
+from .private import declared_safe, is_safe
 
 if TYPE_CHECKING:
     from .identity import Identity
@@ -45,6 +45,10 @@ _LOOKED_INTO: Final = frozenset((*TEXTS, "PN", "SQ", "UN"))
 _LONGEST_AE: Final = 16
 
 
+#: In any sequence within which no types are known.
+_ELSEWHERE: Final = Place(None, 0)
+
+
 class Manner(Enum):
     """How what the table does not have is gone through."""
 
@@ -64,14 +68,15 @@ class Tables:
         self.options = rules.options
         self.mapping = mapping
         self.content = content
+        self._typed = typed_sequences()
         self._actions: dict[Place, Actions] = {}
 
     def actions(self, place: Place) -> Actions:
-        """The actions in a place; those of sequences that nobody knows are the same everywhere."""
+        """The actions in a place."""
+        if place.sequence and place.sequence not in self._typed:
+            place = _ELSEWHERE
         found = self._actions.get(place)
         if found is None:
-            if place.sequence and entry_for_tag(place.sequence) is None:
-                place = Place(None, 0)
             found = self._actions.setdefault(place, Actions(self.rules, place))
         return found
 
@@ -107,6 +112,8 @@ class Cleaning:
         changes: dict[int, DataElement | None] = {}
         private: list[DataElement] = []
         graphics: list[DataElement] = []
+        texts: list[DataElement] = []
+        looks_through = manner is Manner.NORMAL
         retains_private = self._options.retain_safe_private
         for element in source:
             tag = element.tag
@@ -118,10 +125,16 @@ class Cleaning:
             elif action is is_graphic:
                 changes[tag] = None
                 graphics.append(element)
+            elif action is others and looks_through and element.vr in TEXTS:
+                texts.append(element)
             elif is_dummy and (action is keep or action is others):
                 self._note(changes, element, self._instead(element))
             elif action is not keep or element.vr in _LOOKED_INTO:
                 self._note(changes, element, self._perform[action](element, manner))
+        # Mostly no text has any of the words: all are looked through at once.
+        if texts and self._identity.occurs_in("\n".join([element.text or "" for element in texts])):
+            for element in texts:
+                self._note(changes, element, self._text(element, manner))
         if private:
             self._retain_private(source, private, changes)
         if graphics and self._options.clean_graphics:
@@ -284,6 +297,7 @@ class Cleaning:
         self, source: Dataset, elements: list[DataElement], changes: dict[int, DataElement | None]
     ) -> None:
         """Takes safe private elements out of what is removed, with the creators of their blocks (PS3.15 E.3.10)."""
+        is_declared = declared_safe(source)
         creators: dict[int, object] = {}
         for element in elements:
             tag = element.tag
@@ -293,7 +307,7 @@ class Cleaning:
             if creator_tag not in creators:
                 creators[creator_tag] = source._value(creator_tag, None)
             creator = creators[creator_tag]
-            if not isinstance(creator, str) or not is_safe(creator, tag):
+            if not isinstance(creator, str) or not (is_safe(creator, tag) or is_declared(creator, tag)):
                 continue
             made = self._safe(element, creator)
             if made is not None:

@@ -1,13 +1,17 @@
-"""Private attributes that are known to be safe (PS3.15 table E.3.10-1)."""
+"""Private attributes that are known to be safe (PS3.15 E.3.10)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["is_safe"]
+if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
 
-#: Creator, group, and elements of the block: two digits each, or the first and last of several.
+__all__ = ["declared_safe", "is_safe"]
+
+#: PS3.15 table E.3.10-1: creator, group, and elements of the block: two digits each, or the first and last of several.
 _SAFE: Final = """\
 ELSCINT1|00E1|21 50
 ELSCINT1|01E1|26
@@ -56,3 +60,21 @@ def _safe() -> dict[tuple[str, int], frozenset[int]]:
 def is_safe(creator: str, tag: int) -> bool:
     """Whether the private attribute `tag`, in a block of `creator`, is in the table."""
     return tag & 0xFF in _safe().get((creator.strip(), tag >> 16), ())
+
+
+def declared_safe(data_set: Dataset) -> Callable[[str, int], bool]:
+    """Whether the data set itself says that a private attribute of a creator does not identify (PS3.3 C.12.1.1.7)."""
+    found: dict[tuple[str, int], list[int] | None] = {}
+    for item in data_set.get("PrivateDataElementCharacteristicsSequence") or ():
+        group, creator = item.get("PrivateGroupReference"), item.get("PrivateCreatorReference")
+        status = item.get("BlockIdentifyingInformationStatus")
+        if isinstance(group, int) and isinstance(creator, str):
+            elements = item.get("NonidentifyingPrivateElements")
+            listed = elements if isinstance(elements, list) else [elements]
+            found[creator.strip(), group] = None if status == "SAFE" else [each for each in listed if each is not None]
+
+    def is_declared(creator: str, tag: int) -> bool:
+        elements = found.get((creator.strip(), tag >> 16), ())
+        return elements is None or tag & 0xFF in elements
+
+    return is_declared

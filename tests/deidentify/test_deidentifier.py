@@ -162,6 +162,37 @@ def test_private_attributes() -> None:
     assert "Doe" not in str(inner)
 
 
+def test_private_attributes_that_say_that_they_are_safe() -> None:
+    source = ct(
+        PrivateDataElementCharacteristicsSequence=Sequence(
+            [
+                Dataset(
+                    PrivateGroupReference=0x0029,
+                    PrivateCreatorReference="ALL SAFE",
+                    BlockIdentifyingInformationStatus="SAFE",
+                ),
+                Dataset(
+                    PrivateGroupReference=0x0029,
+                    PrivateCreatorReference="SOME",
+                    BlockIdentifyingInformationStatus="MIXED",
+                    NonidentifyingPrivateElements=[1, 2],
+                ),
+            ]
+        )
+    )
+    for creator in ("ALL SAFE", "SOME", "NONE"):
+        block = source.private_block(0x0029, creator, create=True)
+        for offset in (1, 2, 3):
+            block.add_new(offset, "LO", f"{creator} of Doe")
+    result = apply(source, "safe-private")
+    assert {f"{each.tag:08X}": each.value for each in result if each.is_private} == {
+        "00290010": "ALL SAFE",
+        "00290011": "SOME",
+        **{f"0029100{offset}": "ALL SAFE of" for offset in (1, 2, 3)},
+        **{f"0029110{offset}": "SOME of" for offset in (1, 2)},
+    }
+
+
 def test_overlays_and_curves() -> None:
     source = ct(OverlayRows=2, OverlayColumns=8, OverlayType="G", OverlayComments="Doe", OverlayData=b"\1\2")
     for offset, value in ((0x10, 2), (0x40, "R"), (0x1500, "Doe 7"), (0x3000, b"\3\4")):
