@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiodicom.deidentify import write_new_key
 from aiodicom.errors import ConfigurationError
 from aiodicom.router.config.destinations import (
     DimseDestination,
@@ -82,9 +83,9 @@ def test_the_least(tmp_path: Path) -> None:
 def test_everything(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.issue("router", "localhost")
+    write_new_key(tmp_path / "key")
     for name, content in (
         ("token", "secret\n"),
-        ("key", "0123456789abcdef\n"),
         ("rooms.csv", "aet,room\nCT1,Room 1\n"),
     ):
         (tmp_path / name).write_text(content)
@@ -175,6 +176,12 @@ def test_everything(tmp_path: Path) -> None:
         file = "rooms.csv"
         [tables.names]
         values = { A = "B" }
+
+        [deidentify.research]
+        key_file = "key"
+        retain = ["uids", "modified-dates"]
+        clean = ["descriptors"]
+        burned_in = "keep"
 
         [[routes]]
         name = "research"
@@ -334,7 +341,7 @@ STEP = '[[routes.transformations]]\ntype = "{}"\n{}'
         (("remove", ""), ": nothing is removed"),
         (("remove", "tags = ['A[0].B']"), "tags[0]: column 1: A is no keyword"),
         (("remove", "tags = ['ContentSequence[0].CodeValue']\neverywhere = true"), ": ContentSequence[0].CodeValue leads"),
-        (("hash", "tags = ['PatientID']\nkey_file = 'short'"), ": the first line of "),
+        (("hash", "tags = ['PatientID']\nkey_file = 'short'"), "short: too short for a key"),
         (("hash", "tags = ['StudyDate']\nkey_file = 'key'"), ": StudyDate (DA) has no values that a hash could stand in"),
         (("hash", "tags = ['AccessionNumber']\nkey_file = 'key'\nlength = 20"), ": AccessionNumber (SH) has 16 characters"),
         (("hash", "tags = []\nkey_file = 'key'"), ": nothing is hashed"),
@@ -355,8 +362,9 @@ STEP = '[[routes.transformations]]\ntype = "{}"\n{}'
     ],
 )  # fmt: skip
 def test_transformations_that_are_wrong(step: tuple[str, str], problem: str, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("0123456789abcdef\n")
+    write_new_key(tmp_path / "key")
     (tmp_path / "short").write_text("0123456789\n")
+    (tmp_path / "short").chmod(0o600)
     found = problems(f"{MINIMAL}{STEP.format(*step)}\n[tables.rooms]\nvalues = {{ A = 'B' }}\n", tmp_path)
     assert any(line.startswith("routes[0].transformations[0]") and problem in line for line in found), found
 
@@ -374,6 +382,7 @@ def test_transformations_that_are_wrong(step: tuple[str, str], problem: str, tmp
         ("[tables.x]\nfile = 'one.csv'", "one.csv: the first line has the names of two columns or more"),
         ("[tables.x]\nfile = 'latin.csv'", "latin.csv is no CSV in UTF-8"),
         ("[deidentify.x]", "deidentify.x.key_file: is missing"),
+        ("[deidentify.x]\nkey_file = 'one.csv'", "deidentify.x: "),
         ("[deidentify.x]\nkey_file = 'one.csv'\nretain = ['dates', 'modified-dates']", "deidentify.x: dates are retained"),
         ("[deidentify.x]\nkey_file = 'one.csv'\nretain = ['date']", "deidentify.x.retain[0]: there is no 'date' (did you me"),
         ("[pass_through]\nqueries = 'pax'", "pass_through.queries: there is no destination 'pax' (did you mean pacs?)"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aiodicom.deidentify import write_new_key
 from aiodicom.router.conditions.compiler import compile_condition
 from aiodicom.router.config.reading import from_values
 from tests.certificates import Authority
@@ -33,7 +34,7 @@ def test_a_configuration(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     Authority(tmp_path).issue("router", "localhost")
     (tmp_path / "rooms.csv").write_text("aet,room\nCT1,Room 1\n")
     (tmp_path / "token").write_text("secret\n")
-    (tmp_path / "research.key").write_text("ab" * 32)
+    write_new_key(tmp_path / "research.key")
     values: dict[str, Any] = tomllib.loads(MINIMAL)
     values["destinations"]["research"] = {"type": "folder", "path": "{SOPInstanceUID}"}
     for key, value in tomllib.loads(block).items():

@@ -6,30 +6,18 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from aiodicom.dataset import Dataset
 from aiodicom.router.conditions.kinds import vr_of
 from aiodicom.router.conditions.reading import find_tag
 from aiodicom.router.conditions.syntax import Path
-from aiodicom.router.config.secrets import first_line
 from aiodicom.router.origin import Origin
 from aiodicom.router.transformations.attributes import LONGEST, check_everywhere, holders_of, replace_values
 from aiodicom.router.transformations.pipeline import Change
 from aiodicom.standard.uids import standard_uids
 
-__all__ = ["hashing", "read_key"]
-
-#: A shorter key is one that can be guessed.
-_SHORTEST_KEY: Final = 16
-
-
-def read_key(path: str) -> bytes:
-    """The key in the first line of a file. Raises ValueError for one that is too short, OSError."""
-    key = first_line(path).encode()
-    if len(key) < _SHORTEST_KEY:
-        raise ValueError(f"the first line of {path} is the key, which has {_SHORTEST_KEY} characters or more")
-    return key
+__all__ = ["hashing"]
 
 
 def hashing(paths: Sequence[Path], key: bytes, length: int, everywhere: bool) -> Change:
