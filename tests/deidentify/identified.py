@@ -151,5 +151,7 @@ def identified(draw: Any) -> Identified:
     free = separator.join(("seen", *words, "again"))
     data_set.SoftwareVersions = [free[:60], f"v1 {data_set.PatientID}"]
     data_set.ImageComments = free
+    if name.isascii():
+        data_set.add_new(0x00180060, "DS", words[0])
     data_set.AnatomicRegionSequence = Sequence([Dataset(CodeValue="1", CodingSchemeDesignator="X", CodeMeaning=free)])
     return made
