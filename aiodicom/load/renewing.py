@@ -102,6 +102,11 @@ class Renewed:
             raise ValueError(f"{len(kinds)} kinds of objects are more than {MOST_CONTEXTS - 1}, and C-ECHO, of a run")
         self.contexts = tuple((sop_class, (syntax,)) for sop_class, syntax in sorted(kinds))
 
+    @property
+    def round(self) -> int:
+        """Studies of a round."""
+        return len(self._studies)
+
     def next(self) -> Instance:
         """The next instance: study after study, in the order of their series."""
         return next(self._instances)
@@ -113,7 +118,7 @@ class Renewed:
 
     def study(self, number: int) -> Study:
         """The study of this number, from 0 on, whether or not it has been given."""
-        round_, index = divmod(number, len(self._studies))
+        round_, index = divmod(number, self.round)
         templates = self._studies[index]
         first = templates[0][0]
         patient = round_ * len(self._patients) + self._patients[first.patient_id]

@@ -97,19 +97,22 @@ class Shape:
 def synthetic(shape: Shape, *, seed: int | str | None = None, identity: Identity = MADE_UP) -> Renewed:
     """Studies of that shape, without end: one is made and encoded, and all are copies of it (`Renewed`).
 
-    Takes the time to make and encode `shape.distinct` pixel data of each kind, in as many threads as there are cores.
-    Raises ValueError for a shape that cannot be, and LocalError where it cannot be encoded.
+    Another shape has other UIDs, patients and numbers for the same seed. Takes the time to make and encode
+    `shape.distinct` pixel data of each kind, with as many threads as there are cores. Raises ValueError for a shape that
+    cannot be, and LocalError where it cannot be encoded.
     """
-    return Renewed(_templates(shape, seed, identity), seed=seed, identity=identity)
+    profiles = shape.profiles()
+    seed = None if seed is None else f"{seed} {shape}"
+    return Renewed(_templates(shape, profiles, seed, identity), seed=seed, identity=identity)
 
 
-def _templates(shape: Shape, seed: int | str | None, identity: Identity) -> Iterator[Template]:
+def _templates(shape: Shape, profiles: list[Profile], seed: str | None, identity: Identity) -> Iterator[Template]:
     asked = named_transfer_syntax(shape.transfer_syntax)
     random = numpy.random.default_rng(list(blake2b(str(seed).encode(), digest_size=16).digest()))
     images: list[Reference] = []
     study = "2.25.1"
     series = 0
-    for kind, profile in enumerate(shape.profiles()):
+    for kind, profile in enumerate(profiles):
         count, size = shape.images_of(profile), shape.size_of(profile)
         # What encapsulates pixels is for what has some (PS3.5 A.4).
         has_pixels = profile.size is not None
