@@ -31,7 +31,7 @@ def _noise(random: Generator, rows: int, columns: int, smoothing: int = 0) -> Pl
     for _ in range(smoothing):
         plane = plane + numpy.roll(plane, 1, 0)
         plane = plane + numpy.roll(plane, 1, 1)
-        plane /= max(float(plane.std()), 1e-6)
+        plane /= plane.std() or 1
     return plane
 
 

@@ -98,15 +98,15 @@ def synthetic(shape: Shape, *, seed: int | str | None = None, identity: Identity
     """Studies of that shape, without end: one is made and encoded, and all are copies of it (`Renewed`).
 
     Another shape has other UIDs, patients and numbers for the same seed. Takes the time to make and encode
-    `shape.distinct` pixel data of each kind, with as many threads as there are cores. Raises ValueError for a shape that
+    `shape.distinct` pixel data of each kind, in as many threads as there are cores. Raises ValueError for a shape that
     cannot be, and LocalError where it cannot be encoded.
     """
     profiles = shape.profiles()
-    seed = None if seed is None else f"{seed} {shape}"
-    return Renewed(_templates(shape, profiles, seed, identity), seed=seed, identity=identity)
+    templates = _templates(shape, profiles, seed, identity)
+    return Renewed(templates, seed=None if seed is None else f"{seed} {shape}", identity=identity)
 
 
-def _templates(shape: Shape, profiles: list[Profile], seed: str | None, identity: Identity) -> Iterator[Template]:
+def _templates(shape: Shape, profiles: list[Profile], seed: int | str | None, identity: Identity) -> Iterator[Template]:
     asked = named_transfer_syntax(shape.transfer_syntax)
     random = numpy.random.default_rng(list(blake2b(str(seed).encode(), digest_size=16).digest()))
     images: list[Reference] = []
