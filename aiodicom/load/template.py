@@ -37,9 +37,12 @@ TEXTS: Final = {
     0x00080021: Text("SeriesDate", 8),
     0x00080022: Text("AcquisitionDate", 8),
     0x00080023: Text("ContentDate", 8),
+    0x0008002A: Text("AcquisitionDateTime", 8),
     0x00080050: Text("AccessionNumber", 16, True),
     0x00100010: Text("PatientName", 14, True),
     0x00100020: Text("PatientID", 16, True),
+    0x00189074: Text("FrameAcquisitionDateTime", 8),
+    0x00189151: Text("FrameReferenceDateTime", 8),
     0x00200010: Text("StudyID", 10, True),
 }
 

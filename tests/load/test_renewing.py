@@ -53,6 +53,7 @@ def image(patient: str, study: int, number: int, pixels: int = 20_000) -> Datase
         RelatedGeneralSOPClassUID=[PRIVATE_CLASS, "1.2.7"],
         StudyDate="20200202",
         ContentDate="20200203",
+        AcquisitionDateTime="20200203101112.5",
         AccessionNumber="A",
         Modality="CT",
         FailedSOPInstanceUIDList=[own, TALAIRACH, f"1.9.{study}.1.{number + 1}"],
@@ -228,7 +229,7 @@ def test_an_identity_of_ones_own() -> None:
         assert (study.patient_id, study.patient_name) == ("MINE", "Doe^Jane")
         [copy, _] = map(decoded, instances(study))
         assert (copy.PatientID, copy.PatientName) == ("MINE", "Doe^Jane")
-        assert copy.ContentDate == copy.StudyDate
+        assert copy.ContentDate == copy.StudyDate == copy.AcquisitionDateTime
         said.append(copy.StudyDate)
     assert said == ["20260130", "20260131", "20260201", "20260130"]
 
