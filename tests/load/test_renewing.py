@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import tracemalloc
+import warnings
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -18,7 +20,9 @@ from aiodicom.errors import LocalError
 from aiodicom.load.renewing import MADE_UP, Identity, Renewed, read_objects, template_of
 from aiodicom.load.supply import Instance, Study
 from aiodicom.load.template import TEXTS
+from aiodicom.net.sources import KnownFile
 from aiodicom.part10.meta import encode_file_meta
+from aiodicom.services.scan import scan
 from aiodicom.standard.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -265,6 +269,36 @@ def test_files(tmp_path: Path) -> None:
     bare = copies[-1]
     assert bare.SOPClassUID == CT
     assert len({bare.SOPInstanceUID, bare.StudyInstanceUID, bare.SeriesInstanceUID}) == 3
+
+
+def test_files_of_many_makers() -> None:
+    """pydicom's, of all kinds, encodings and faults: everything else in them stays what it is."""
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    templates = read_objects([folder], most_bytes=1 << 30).templates
+    assert len(templates) > 50
+    by_uid = {template.sop_instance_uid: template for template in templates}
+    for entry in scan([str(folder)]):
+        template = by_uid.pop(entry.meta.sop_instance_uid, None) if isinstance(entry, KnownFile) else None
+        if template is None or os.path.getsize(entry.path) > 100_000:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is wrong with some
+            old = {place: element for place, element in placed(pydicom.dcmread(entry.path)) if place[-1] & 0xFFFF}
+            new = dict(placed(decoded(Renewed([template]).next())))
+            assert old.keys() <= new.keys(), entry.path
+            for place, element in old.items():
+                if element.VR != "UI" and place[-1] not in TEXTS:
+                    assert repr(element.value) == repr(new[place].value), (entry.path, place)
+
+
+def placed(data_set: pydicom.Dataset, *at: int) -> Iterator[tuple[tuple[int, ...], pydicom.DataElement]]:
+    """Elements but sequences, each with the tags and numbers of items that lead to it."""
+    for element in data_set:
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value):
+                yield from placed(item, *at, int(element.tag), number)
+        else:
+            yield (*at, int(element.tag)), element
 
 
 def test_what_cannot_be_sent(tmp_path: Path) -> None:
