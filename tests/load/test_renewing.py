@@ -301,6 +301,15 @@ def placed(data_set: pydicom.Dataset, *at: int) -> Iterator[tuple[tuple[int, ...
             yield (*at, int(element.tag)), element
 
 
+def test_its_own_uids_are_new_whatever_they_are() -> None:
+    """As those of the standard's colour palettes are, when they are sent (PS3.6 annex B)."""
+    data_set = image("P", 1, 1)
+    data_set.SOPInstanceUID = "1.2.840.10008.1.5.1"
+    instance = Renewed([template_of(data_set, EXPLICIT_VR_LITTLE_ENDIAN, MADE_UP)]).next()
+    assert decoded(instance).SOPInstanceUID == instance.sop_instance_uid
+    assert instance.sop_instance_uid.startswith("2.25.")
+
+
 def test_what_cannot_be_sent(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no DICOM files"):
         Renewed(read_objects([tmp_path]).templates)
