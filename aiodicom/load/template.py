@@ -106,6 +106,7 @@ class Template:
         "modality",
         "patient_id",
         "series_instance_uid",
+        "size",
         "sop_class_uid",
         "sop_instance_uid",
         "study_instance_uid",
@@ -134,6 +135,8 @@ class Template:
         self._deflates = transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
         syntax = EXPLICIT_VR_LITTLE_ENDIAN if self._deflates else transfer_syntax
         parts = data_set.to_parts(syntax)
+        #: Bytes of each copy, unless deflated.
+        self.size = sum(map(len, parts))
         # In the order of their bytes: what a data set has copied need not have the order of tags.
         self._divide(parts, sorted(marks.places(Dataset.from_bytes(b"".join(parts), syntax), texts)))
 
