@@ -1,0 +1,1 @@
+"""`aiodicom load`: subcommands, one a module."""
