@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from time import perf_counter
 
 from aiodicom.load.recording.observing import Keep, Observation
 from aiodicom.load.recording.trace import AssociationRecord, OperationRecord, Record
@@ -69,13 +70,11 @@ class RecordingProxy:
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun = 0.0
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def listen(self, host: str | None, port: int) -> list[tuple[str, int]]:
         """Begins, and the time of the records with it; returns where. Raises `OSError`, `LocalError` for a port that is
         none."""
-        self._loop = loop = asyncio.get_running_loop()
-        self._begun = loop.time()
+        self._begun = perf_counter()
         sockets = await bind(host, port)
         for sock in sockets:
             be_prompt(sock)
@@ -103,8 +102,8 @@ class RecordingProxy:
     # --- a connection ------------------------------------------------------------------------------------------------
 
     def _elapsed(self) -> float:
-        assert self._loop is not None
-        return self._loop.time() - self._begun
+        # uvloop's own clock stands still within a turn of the loop, and has whole milliseconds.
+        return perf_counter() - self._begun
 
     def _emit(self, record: Record) -> None:
         self.counts.associations += isinstance(record, AssociationRecord)
@@ -112,8 +111,7 @@ class RecordingProxy:
         self._write(record)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert self._loop is not None
-        task = self._loop.create_task(self._connect(reader, writer))
+        task = asyncio.get_running_loop().create_task(self._connect(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

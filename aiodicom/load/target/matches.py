@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from uuid import NAMESPACE_OID, uuid5
+
 from aiodicom.dataset import DataElement, Dataset
 from aiodicom.load.synthetic import CT_IMAGE_STORAGE
-from aiodicom.standard.uids import generate_uid
 
 __all__ = ["match"]
 
@@ -25,10 +26,10 @@ def match(query: Dataset, number: int) -> Dataset:
     """Returns the match of this number: the keys of the query, with values where it asks for any (PS3.4 C.2.2.2)."""
     found = Dataset()
     for element in query:
-        if element.VR == "SQ":
-            continue
         value = element.value
-        if not _is_single(element.VR, value):
+        if element.VR == "SQ":
+            value = [match(item, number) for item in value or ()]
+        elif not _is_single(element.VR, value):
             value = _value(element, number)
         found.add_new(element.tag, element.VR, value)
     return found
@@ -38,7 +39,8 @@ def _value(element: DataElement, number: int) -> str:
     if element.keyword in _BY_KEYWORD:
         return _BY_KEYWORD[element.keyword]
     if element.VR == "UI":
-        return generate_uid()
+        # The same for the same question (PS3.5 B.2).
+        return f"2.25.{uuid5(NAMESPACE_OID, f'{element.keyword}.{number}').int}"
     return f"MATCH{number}" if element.VR in _TEXTS else _BY_VR.get(element.VR, "")
 
 

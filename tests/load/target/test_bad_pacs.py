@@ -102,6 +102,21 @@ async def test_without_a_scenario_it_is_a_good_one() -> None:
         assert not bad.counts.faults
 
 
+async def test_a_worklist_has_items() -> None:
+    step = aiodicom.Dataset(Modality="", ScheduledStationAETitle="CT1", ScheduledProcedureStepStartDate="20260101-")
+    async with target() as bad, bad.connect() as association:
+        query = aiodicom.Dataset(PatientName="DOE*", ScheduledProcedureStepSequence=[step])
+        first = [match async for match in association.c_find(query, ModalityWorklist)]
+        again = [match async for match in association.c_find(query, ModalityWorklist)]
+    assert first == again
+    (item,) = first[0].ScheduledProcedureStepSequence
+    assert (item.Modality, item.ScheduledStationAETitle, item.ScheduledProcedureStepStartDate) == (
+        "CT",
+        "CT1",
+        "20260101",
+    )
+
+
 async def test_statuses_by_kind() -> None:
     operations = {"store": {"statuses": {"A700": "100%"}}, "find": {"statuses": {"A700": 1}}, "all": {"latency": "1ms"}}
     async with target(operations=operations) as bad:
