@@ -175,10 +175,7 @@ class BadPACS:
     def _next_instance(self) -> SubOperation:
         if self._series is None:
             self._series = SyntheticCT()
-        instance = self._series.next()
-        return SubOperation(
-            b"".join(instance.buffers), instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax
-        )
+        return SubOperation(self._series.next().source)
 
     async def _stall(self) -> None:
         """Holds up all associations when it is time."""

@@ -43,7 +43,7 @@ class Distribution:
             self._quantile = _constant(*_durations(text, words if name == "constant" else [name, *words], "DURATION"))
             return
         if name not in _NAMED:
-            raise ValueError(f"{text!r} is no distribution: wanted a duration, or {', '.join(_NAMED)}, percentiles")
+            raise ValueError(f"{text!r} is no distribution: wanted a duration, or {', '.join(_NAMED)}")
         if name == "percentiles":
             self._quantile = _percentiles(text, words)
         else:

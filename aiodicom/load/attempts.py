@@ -1,0 +1,173 @@
+"""Operations from their beginning to their end, and what is counted of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from aiodicom.errors import AiodicomError, LocalError
+from aiodicom.load.recorder import Recorder
+from aiodicom.load.scu import Scu
+from aiodicom.net.responses import check
+
+if TYPE_CHECKING:
+    from aiodicom.dimse.events import ResponseReceived
+    from aiodicom.load.operations.operation import Operation
+    from aiodicom.net.association import Association
+    from aiodicom.net.sources import DataSource
+
+__all__ = ["Attempt", "Attempts", "Unfinished"]
+
+
+class Unfinished(LocalError):
+    """An operation that the end of the run came before."""
+
+
+class Attempt:
+    """One operation: what it is performed with, and the token of its response where it runs without a task."""
+
+    __slots__ = ("_attempts", "operation", "planned", "scu", "sent", "source", "started")
+
+    def __init__(self, attempts: Attempts, scu: Scu, operation: Operation, planned: float, started: float) -> None:
+        self._attempts = attempts
+        self.scu = scu
+        self.operation = operation
+        self.planned = planned
+        self.started = started
+        #: Bytes of data sets that have been sent, or were to be.
+        self.sent = 0
+        #: What it sends, once that is chosen.
+        self.source: DataSource | None = None
+
+    async def associate(self) -> Association:
+        """Returns the SCU's association, opening one where there is none. Raises what `aiodicom.connect` does."""
+        return await self.scu.associate()
+
+    # --- the token ----------------------------------------------------------------------------------------------------
+
+    def done(self) -> bool:
+        """It always wants to know."""
+        return False
+
+    def cancel(self) -> None:
+        """Nothing was sent: who began it knows."""
+
+    def exception(self) -> None:
+        """It keeps none."""
+
+    def set_result(self, event: ResponseReceived) -> None:
+        """The response has come."""
+        self._attempts.answered(self, event)
+
+    def set_exception(self, error: BaseException) -> None:
+        """No response will come."""
+        self._attempts.failed(self, error)
+
+
+class Attempts:
+    """Begins operations and counts how they end; `on_free` is told when an SCU could do another."""
+
+    def __init__(self, recorder: Recorder, on_free: Callable[[Scu, float], None]) -> None:
+        self.recorder = recorder
+        self._on_free = on_free
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
+        self._idle: asyncio.Future[None] | None = None
+        #: Operations that have begun and not ended.
+        self.running = 0
+
+    def begin(self, scu: Scu, operation: Operation, planned: float, now: float) -> None:
+        """Begins an operation that should have begun at `planned`."""
+        scu.begin()
+        self.running += 1
+        attempt = Attempt(self, scu, operation, planned, now)
+        association = scu.association
+        if association is not None and association.is_open:
+            try:
+                if operation.begin(association, attempt):
+                    return
+            except AiodicomError as error:
+                # Later: who is told that the SCU is free begins the next.
+                self._loop.call_soon(self.failed, attempt, error)
+                return
+        self._run(self._perform(attempt))
+
+    def answered(self, attempt: Attempt, event: ResponseReceived) -> None:
+        """The response has come."""
+        now = perf_counter()
+        status = event.message.status
+        tally = self.recorder.tally(attempt.operation.name)
+        if status:
+            try:
+                check(event.message)
+            except AiodicomError as error:
+                self.failed(attempt, error)
+                return
+            tally.warned(attempt.planned, status)
+        tally.ended(attempt.planned, attempt.started, now, attempt.sent)
+        self._over(attempt, now)
+
+    def failed(self, attempt: Attempt, error: BaseException) -> None:
+        """There was no success."""
+        now = perf_counter()
+        if self._is_ending:
+            error = Unfinished("the run ended before the operation did")
+        self.recorder.failed(attempt.operation.name, attempt.planned, attempt.started, now, error, attempt.sent)
+        self._over(attempt, now)
+
+    async def _perform(self, attempt: Attempt) -> None:
+        try:
+            outcome = await attempt.operation(attempt)
+        except (AiodicomError, OSError, asyncio.CancelledError) as error:
+            self.failed(attempt, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return
+        now = perf_counter()
+        tally = self.recorder.tally(attempt.operation.name)
+        if outcome.status:
+            tally.warned(attempt.planned, outcome.status)
+        if outcome.first_response is not None:
+            tally.responded(attempt.planned, outcome.first_response)
+        tally.ended(attempt.planned, attempt.started, now, outcome.sent, outcome.received)
+        self._over(attempt, now)
+
+    def _over(self, attempt: Attempt, now: float) -> None:
+        scu = attempt.scu
+        scu.end()
+        self.running -= 1
+        if self.running == 0 and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+        if not scu.is_used_up:
+            self._on_free(scu, now)
+            return
+        scu.parked += 1
+        if scu.running == 0 and not self._is_ending:
+            self._run(self._renew(scu))
+
+    async def _renew(self, scu: Scu) -> None:
+        for _ in range(await scu.renew()):
+            self._on_free(scu, perf_counter())
+
+    def _run(self, work: object) -> None:
+        task = self._loop.create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, seconds: float) -> None:
+        """Waits so long at most until all that has begun has ended."""
+        if self.running:
+            self._idle = self._loop.create_future()
+            await asyncio.wait((self._idle,), timeout=seconds)
+
+    async def end(self) -> None:
+        """Ends what still runs in tasks; what runs without ends with its association, and is counted as unfinished."""
+        self._is_ending = True
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)

@@ -1,0 +1,104 @@
+"""What went wrong, as the short name that it is counted by."""
+
+from __future__ import annotations
+
+import errno
+
+from aiodicom.errors import (
+    ABORT_REASONS,
+    REJECT_REASONS,
+    AssociationAborted,
+    AssociationClosed,
+    AssociationRejected,
+    ConnectFailed,
+    ConnectionLost,
+    ContextNotAccepted,
+    DeadlineExceeded,
+    DecodeError,
+    IdentityNotConfirmed,
+    LocalError,
+    ProtocolViolation,
+    StatusError,
+    TLSHandshakeFailed,
+)
+
+__all__ = ["cause_of", "is_abort", "is_rejection"]
+
+_CONNECT = {
+    errno.ECONNREFUSED: "refused",
+    errno.ETIMEDOUT: "timeout: connect",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.EADDRNOTAVAIL: "no local port left",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files",
+    errno.ECONNRESET: "connection reset",
+}
+
+#: Whose wait a deadline ended, by the word that says what was waited for.
+_TIMEOUTS = (("connection", "connect"), ("A-ASSOCIATE", "acse"), ("A-RELEASE", "acse"), ("decision", "acse"))
+
+
+def cause_of(error: BaseException) -> str:
+    """Returns what an exception is counted as, such as ``"rejected: called AE title not recognized"``."""
+    match error:
+        case StatusError():
+            return f"status {error.status:04X}H"
+        case DeadlineExceeded():
+            return f"timeout: {next((name for word, name in _TIMEOUTS if word in error.what), 'dimse')}"
+        case AssociationRejected():
+            known = REJECT_REASONS.get((error.source, error.reason))
+            return f"rejected: {known or f'source {error.source}, reason {error.reason}'}"
+        case AssociationAborted(source=0):
+            return "aborted by peer"
+        case AssociationAborted():
+            return f"aborted by provider: {ABORT_REASONS.get(error.reason, f'reason {error.reason}')}"
+        case TLSHandshakeFailed():
+            return f"TLS: {error.alert or 'handshake failed'}"
+        case ConnectFailed():
+            return _of_system(error.__cause__)
+        case IdentityNotConfirmed():
+            return "user identity not confirmed"
+        case ConnectionLost():
+            return "connection lost"
+        case ProtocolViolation():
+            return _of_violation(str(error))
+        case ContextNotAccepted():
+            return "context not accepted"
+        case AssociationClosed() if error.__cause__ is not None:
+            return cause_of(error.__cause__)
+        case AssociationClosed():
+            return "association closed"
+        case DecodeError():
+            return "malformed response"
+        case LocalError():
+            return "local error"
+        case OSError():
+            return _of_system(error)
+    return type(error).__name__
+
+
+def is_rejection(error: BaseException) -> bool:
+    """Whether the peer has answered A-ASSOCIATE-RJ."""
+    return isinstance(error, AssociationRejected)
+
+
+def is_abort(error: BaseException) -> bool:
+    """Whether an association that was open has ended without a release, or has not been opened but aborted."""
+    if isinstance(error, AssociationClosed) and error.__cause__ is not None:
+        error = error.__cause__  # type: ignore[assignment]
+    return isinstance(error, (AssociationAborted, AssociationClosed, ConnectionLost, ProtocolViolation, DeadlineExceeded))
+
+
+def _of_system(error: BaseException | None) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return _CONNECT.get(error.errno) or errno.errorcode.get(error.errno, "not connected")
+    return "name not found" if type(error).__name__ == "gaierror" else "not connected"
+
+
+def _of_violation(text: str) -> str:
+    if "message ID" in text and "not in flight" in text:
+        return "wrong message ID"
+    if "presentation context" in text:
+        return "wrong presentation context"
+    return "protocol violation"
