@@ -108,7 +108,7 @@ class Attempts:
                 # Later: who is told that the SCU is free begins the next.
                 self._loop.call_soon(self.failed, attempt, error)
                 return
-        self._run(self._perform(attempt))
+        self.spawn(self._perform(attempt))
 
     def succeeded(self, attempt: Attempt, now: float, received: int = 0) -> None:
         """It has ended with success."""
@@ -150,7 +150,7 @@ class Attempts:
             return
         scu.parked += 1
         if scu.running == 0 and not self._is_ending:
-            self._run(self._renew(scu))
+            self.spawn(self._renew(scu))
 
     async def _perform(self, attempt: Attempt) -> None:
         try:
@@ -172,7 +172,8 @@ class Attempts:
         for _ in range(await scu.renew()):
             self.on_free(scu, perf_counter())
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something beside the operations, which ends with them."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, count, repeat
+from pathlib import Path
 from random import Random
 from time import perf_counter, process_time
 from typing import Any, Final
@@ -21,8 +23,11 @@ from aiodicom.load.operations.catalogue import catalogue
 from aiodicom.load.operations.operation import Operation
 from aiodicom.load.pacing import Arrivals, Leg, Ramp, legs_of
 from aiodicom.load.recorder import Recorder
+from aiodicom.load.replaying.model import ReplayModel
+from aiodicom.load.replaying.operations import Replayer
+from aiodicom.load.replaying.plan import Opening, Plan, read_plan
 from aiodicom.load.results import Result
-from aiodicom.load.scenario import Executor, Scenario
+from aiodicom.load.scenario import Executor, Scenario, ScenarioError
 from aiodicom.load.scu import Associating, Scu
 from aiodicom.load.supply import Supply
 
@@ -40,11 +45,13 @@ _CHOICES: Final = 1024
 class Run:
     """One run of a scenario in this process.
 
-    `supply` gives what is stored; None for synthetic CT images.
+    `supply` gives what is stored; None for synthetic CT images. Raises `ScenarioError`, and OSError, for a trace that
+    cannot be read.
     """
 
     def __init__(self, scenario: Scenario, supply: Supply | None = None) -> None:
         self._scenario = scenario
+        self._plan = _plan(scenario)
         self._operations = catalogue(scenario, supply)
         self._recorder: Recorder | None = None
         self._now = 0.0
@@ -53,6 +60,16 @@ class Run:
     def recorder(self) -> Recorder | None:
         """What has been counted so far; None before the run has begun."""
         return self._recorder
+
+    @property
+    def most_associations(self) -> int:
+        """How many associations are open at a time, at most."""
+        return self._scenario.most_associations if self._plan is None else self._plan.most_associations
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Operations of a trace that are not replayed, by service."""
+        return {} if self._plan is None else self._plan.skipped
 
     async def run(self, stop: asyncio.Event, on_interval: Callable[[Recorder], object] | None = None) -> Result:
         """Runs until its end, or until `stop` is set, and returns what came of it.
@@ -63,11 +80,13 @@ class Run:
         scenario = self._scenario
         recorder = self._recorder = Recorder(scenario, perf_counter(), process_time)
         associating = Associating(recorder, asyncio.Semaphore(_GATE), self._options())
-        scus = [Scu(number, scenario, associating) for number in range(scenario.most_associations)]
+        scus: list[Scu] = []
+        if self._plan is None:
+            scus = [Scu(number, scenario, associating) for number in range(scenario.most_associations)]
         try:
-            if scenario.executor is not Executor.RAMPING_ASSOCIATIONS and scus[0].lasting is None:
+            if scus and scenario.executor is not Executor.RAMPING_ASSOCIATIONS and scus[0].lasting is None:
                 await _all((scu.associate for scu in scus), stop)
-            interrupted = stop.is_set() or await self._load(scus, recorder, stop, on_interval)
+            interrupted = stop.is_set() or await self._load(scus, associating, recorder, stop, on_interval)
             await _all((scu.release for scu in scus), None)
         finally:
             for scu in scus:
@@ -92,6 +111,7 @@ class Run:
     async def _load(
         self,
         scus: list[Scu],
+        associating: Associating,
         recorder: Recorder,
         stop: asyncio.Event,
         on_interval: Callable[[Recorder], object] | None,
@@ -105,7 +125,10 @@ class Run:
         gc.freeze()
         origin = perf_counter()
         recorder.begin(origin)
-        model = self._model(recorder, attempts, origin, lambda scu: None)
+        if self._plan is None:
+            model = self._model(recorder, attempts, origin, lambda scu: None)
+        else:
+            model = self._replay(self._plan, scus, associating, attempts, origin)
         attempts.on_free = model.free
         driver = Driver(loop, model)
         end = math.inf if scenario.seconds is None else origin + scenario.seconds
@@ -205,6 +228,29 @@ class Run:
             retire=retire,
         )
 
+    def _replay(
+        self, plan: Plan, scus: list[Scu], associating: Associating, attempts: Attempts, origin: float
+    ) -> Model:
+        scenario = self._scenario
+
+        def make(opening: Opening) -> Scu:
+            options = {"contexts": opening.contexts, "receives": opening.receives, "window": opening.window}
+            scu = Scu(opening.association, scenario, replace(associating, options={**associating.options, **options}))
+            scu.slots = opening.window
+            scus.append(scu)
+            return scu
+
+        return ReplayModel(
+            plan,
+            Replayer(scenario),
+            attempts.begin,
+            attempts.recorder,
+            origin=origin,
+            make=make,
+            retire=scus.remove,
+            spawn=attempts.spawn,
+        )
+
     def _chooser(self) -> Iterator[Operation]:
         """Operations at random in the proportions of the mix, the same for the same seed."""
         names = [name for name, weight in self._scenario.mix.items() if weight > 0]
@@ -214,6 +260,15 @@ class Run:
             return repeat(operations[0])
         random = Random(f"mix {self._scenario.seed}")
         return chain.from_iterable(random.choices(operations, weights, k=_CHOICES) for _ in count())
+
+
+def _plan(scenario: Scenario) -> Plan | None:
+    if scenario.trace is None:
+        return None
+    try:
+        return read_plan(Path(scenario.trace), scenario.speed)
+    except ValueError as error:
+        raise ScenarioError(str(error)) from None
 
 
 class Driver:

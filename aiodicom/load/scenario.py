@@ -10,7 +10,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from aiodicom.load.units import Bytes, PerSecond, Seconds, parse_bytes, parse_rate, parse_seconds
+from aiodicom.load.units import (
+    Bytes,
+    Factor,
+    PerSecond,
+    Seconds,
+    parse_bytes,
+    parse_factor,
+    parse_rate,
+    parse_seconds,
+)
 from aiodicom.load.wording import in_words
 from aiodicom.standard.ae_titles import ae_title
 
@@ -45,11 +54,12 @@ class Executor(StrEnum):
     CONSTANT_ASSOCIATIONS = "constant-associations"
     RAMPING_ASSOCIATIONS = "ramping-associations"
     COUNT = "count"
+    REPLAY = "replay"
 
     @property
     def is_open(self) -> bool:
         """Whether operations begin when it is their time, however the others do."""
-        return self in (Executor.CONSTANT_RATE, Executor.RAMPING_RATE)
+        return self in (Executor.CONSTANT_RATE, Executor.RAMPING_RATE, Executor.REPLAY)
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,6 +170,10 @@ class Scenario(_Table):
     stages: tuple[Stage, ...] = ()
     #: How many operations to do.
     operations: int | None = None
+    #: What `aiodicom load record` has recorded, to be done again; relative to the scenario's file.
+    trace: str | None = None
+    #: How many times as fast as it was recorded.
+    speed: Factor = Factor(1)
     #: At the beginning of the run, not in its figures.
     warm_up: Seconds = Seconds(0)
     #: Between the end of an operation and the beginning of the next on the same association, in a closed model.
@@ -188,6 +202,8 @@ class Scenario(_Table):
     @property
     def executor(self) -> Executor:
         """What begins the operations."""
+        if self.trace is not None:
+            return Executor.REPLAY
         if self.operations is not None:
             return Executor.COUNT
         if self.stages:
@@ -224,7 +240,7 @@ def _plain(value: Any) -> object:
     return int(value) if isinstance(value, Bytes) else float(value)
 
 
-_PARSERS = {Seconds: parse_seconds, PerSecond: parse_rate, Bytes: parse_bytes}
+_PARSERS = {Seconds: parse_seconds, PerSecond: parse_rate, Bytes: parse_bytes, Factor: parse_factor}
 
 
 def _decode(kind: type, value: object) -> object:
@@ -254,6 +270,8 @@ def read_scenario(path: Path, overrides: Mapping[str, object] | None = None) -> 
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: no TOML: {error}") from None
+    if isinstance(trace := values.get("trace"), str):
+        values["trace"] = str(path.parent / trace)
     return scenario_from({**values, **(overrides or {})}, str(path))
 
 
@@ -302,7 +320,10 @@ def _time_faults(scenario: Scenario, unless: Any) -> None:
     )
     if scenario.operations is not None:
         unless(scenario.rate is None and not scenario.stages, "operations", "not with a rate or stages")
-    if scenario.stages:
+    if scenario.trace is not None:
+        alone = scenario.rate is None and not scenario.stages and scenario.operations is None
+        unless(alone and scenario.duration is None, "trace", "not with a rate, stages, operations or a duration")
+    elif scenario.stages:
         unless(scenario.duration is None, "duration", "not with stages: the run lasts as long as they do")
         by_rate = scenario.stages[0].rate is not None
         for number, stage in enumerate(scenario.stages):

@@ -67,3 +67,15 @@ async def test_dcmtk_to_dcmtk(tmp_path: Path, start: Any, ct: Part10) -> None:
     assert [(service, status) for service, _, status in summary(records)] == [("C-ECHO", "0000"), ("C-STORE", "0000")]
     titles = [(record.calling, record.called) for record in records if isinstance(record, AssociationRecord)]
     assert titles == [("AE1", "AE2"), ("AE3", "AE2")]
+
+
+async def test_nobody_waits_for_the_acknowledgement_of_the_proxy(tmp_path: Path, start: Any) -> None:
+    server = start(peers.storescp(tmp_path / "received", nodelay=False))
+    async with recorded(server.port) as (records, port):
+        await asyncio.to_thread(
+            lambda: peers.dcmtk_command("echoscu", "--repeat", "20", "127.0.0.1", str(port), nodelay=False)
+        )
+    echoes = [record for record in records if isinstance(record, OperationRecord)]
+    assert len(echoes) == 20
+    # 40 ms for each otherwise, on either side.
+    assert echoes[-1].at_s - echoes[0].at_s < 0.6

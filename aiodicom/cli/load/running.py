@@ -17,6 +17,7 @@ from aiodicom.net.descriptors import allow_descriptors
 
 if TYPE_CHECKING:
     from aiodicom.load.results import Result
+    from aiodicom.load.run import Run
     from aiodicom.load.scenario import Scenario
 
 __all__ = ["load"]
@@ -64,16 +65,16 @@ def load(
     output.configure_logging(verbose, debug)
     try:
         from aiodicom.load.results import write_result
-        from aiodicom.load.run import Run
     except ModuleNotFoundError:
         output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[load]'")
         raise typer.Exit(1) from None
     told = _scenario(host, port, scenario.values(), called_aets, security)
     confirm(_COMMAND, told.targets, yes)
+    load_run = _run_of(told)
 
     async def work(stop: asyncio.Event) -> int:
-        allow_descriptors(told.most_associations)
-        result = await Run(told).run(stop)
+        allow_descriptors(load_run.most_associations)
+        result = await load_run.run(stop)
         _print(result)
         if json_file is not None:
             write_result(result, json_file)
@@ -105,6 +106,23 @@ def _scenario(
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror}") from None
+
+
+def _run_of(scenario: Scenario) -> Run:
+    """The run of a scenario; says what of a trace it leaves out."""
+    from aiodicom.load.run import Run
+    from aiodicom.load.scenario import ScenarioError
+
+    try:
+        found = Run(scenario)
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error)) from None
+    except OSError as error:
+        raise typer.BadParameter(f"{error.filename}: {error.strerror}") from None
+    if found.skipped:
+        what = ", ".join(f"{number:,} {service}" for service, number in found.skipped.items())
+        output.note(_COMMAND, f"not replayed: {what}")
+    return found
 
 
 def _print(result: Result) -> None:

@@ -18,11 +18,14 @@ from typing import Final
 from aiodicom.dataset import Dataset
 from aiodicom.dataset.transfer import TransferSyntax, encoding_of
 from aiodicom.load.supply import Instance
-from aiodicom.load.template import Template
+from aiodicom.load.template import Slot, Template
 from aiodicom.net.sources import Buffer
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, uid_name
 
-__all__ = ["ReplayObjects"]
+__all__ = ["PATIENT_ID", "ReplayObjects"]
+
+#: Whose all of it is.
+PATIENT_ID: Final = "REPLAY"
 
 #: Noise compresses as little as what a detector has seen; every object is made of the same.
 _NOISE: Final = memoryview(Random(0).randbytes(1 << 20))
@@ -60,12 +63,20 @@ class ReplayObjects:
             head = _head(sop_class, syntax, side)
             room = size // 2 * 2 - head.size
         study_uid, series_uid = self._study(study)
-        values = {_INSTANCE: self._uid(), _STUDY: study_uid, _SERIES: series_uid}
+        values: dict[Slot, bytes] = {_INSTANCE: self.uid().encode(), _STUDY: study_uid, _SERIES: series_uid}
         copy = head.copy(values)
         buffers: tuple[Buffer, ...] = (*copy.buffers, *_bulk(room, side, encoding))
         if encoding.deflated:
             buffers = (_stored(b"".join(buffers)),)
         return Instance(sop_class, copy.sop_instance_uid, transfer_syntax, buffers, sum(map(len, buffers)))
+
+    def study_instance_uid(self, study: int) -> str:
+        """The UID of the study of this number."""
+        return self._study(study)[0].decode()
+
+    def uid(self) -> str:
+        """Returns a new UID."""
+        return f"2.25.{self._base + next(self._numbers)}"
 
     def forget(self, study: int) -> None:
         """Nothing more of this study is wanted."""
@@ -73,11 +84,8 @@ class ReplayObjects:
 
     def _study(self, number: int) -> tuple[bytes, bytes]:
         if number not in self._studies:
-            self._studies[number] = self._uid(), self._uid()
+            self._studies[number] = self.uid().encode(), self.uid().encode()
         return self._studies[number]
-
-    def _uid(self) -> bytes:
-        return b"2.25.%d" % (self._base + next(self._numbers))
 
 
 @lru_cache(maxsize=256)
@@ -92,7 +100,7 @@ def _head(sop_class: str, transfer_syntax: str, side: int) -> Template:
         AccessionNumber="",
         Modality="OT",
         PatientName="Replay^Load",
-        PatientID="REPLAY",
+        PatientID=PATIENT_ID,
         PatientBirthDate="",
         PatientSex="O",
         StudyInstanceUID=_STUDY,
