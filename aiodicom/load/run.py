@@ -186,7 +186,7 @@ class Run:
                     if on_interval is not None:
                         on_interval(recorder)
                 due = min(following, end, measured if recorder.is_warm_up else math.inf)
-                if model.is_over:
+                if model.is_over or self._plan is not None:  # how long a replay takes is not known
                     due = min(due, now + 0.02)
                 await asyncio.wait((stopped,), timeout=max(due - perf_counter(), 0.0))
         finally:

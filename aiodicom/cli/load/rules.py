@@ -90,12 +90,12 @@ def _split(text: str) -> tuple[str, str]:
 def _with_share(text: str, option: str) -> tuple[str, str, str]:
     kind, rest = _split(text)
     what, colon, share = rest.rpartition(":")
+    if not colon:
+        what, share = rest, "100%"
     if "=" in what:
         raise typer.BadParameter(
             f"{what.partition('=')[0]!r} is no kind of operations: wanted one of {', '.join(_KINDS)}", param_hint=option
         )
-    if not colon:
-        what, share = rest, "100%"
     _understood(parse_share, share, option)
     return kind, what, share
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -274,7 +273,7 @@ def _destinations(given: list[str] | tuple[str, ...]) -> dict[str, str]:
 def _report(counts: Counts, as_json: bool) -> None:
     """Says what it has done."""
     if as_json:
-        output.result_json(asdict(counts))
+        output.result_json(counts.to_dict())
         return
     output.result(
         f"associations: {counts.asked:,} asked, {counts.accepted:,} accepted, {counts.rejected:,} rejected, "

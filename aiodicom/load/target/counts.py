@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 __all__ = ["Counts"]
 
@@ -29,3 +29,9 @@ class Counts:
     stalls: int = 0
     #: Of storage commitment transactions.
     reports: Counter[str] = field(default_factory=Counter)
+
+    def to_dict(self) -> dict[str, object]:
+        """All of them by their names, for JSON."""
+        # Not dataclasses.asdict, which makes a Counter of a Counter's pairs.
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()}

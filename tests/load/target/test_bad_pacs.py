@@ -229,9 +229,8 @@ async def test_rejections_over_so_many_associations() -> None:
         ("ignore", DeadlineExceeded, "ignored"),
     ],
 )
-@pytest.mark.parametrize("delay", ["0s", "5ms"])
-async def test_a_fate(fate: str, error: type[Exception], count: str, delay: str) -> None:
-    async with target(associations={fate: "100%", "delay": delay}) as bad:
+async def test_a_fate(fate: str, error: type[Exception], count: str) -> None:
+    async with target(associations={fate: "100%", "delay": "2ms"}) as bad:
         with pytest.raises(error):
             await bad.connect(acse=0.1)
         assert getattr(bad.counts, count) == bad.counts.asked == 1
