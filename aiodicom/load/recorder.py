@@ -72,7 +72,9 @@ class Recorder:
         """Something was begun so late that could have begun in time."""
         self._lags.append(seconds)
 
-    def failed(self, name: str, planned: float, started: float, now: float, error: BaseException, sent: int = 0) -> None:
+    def failed(
+        self, name: str, planned: float, started: float, now: float, error: BaseException, sent: int = 0
+    ) -> None:
         """An operation has failed for this error."""
         cause = cause_of(error)
         status = getattr(error, "status", None)
@@ -196,6 +198,10 @@ class Recorder:
             examples=list(self._examples.values()),
         )
 
+    def so_far(self) -> Result:
+        """All up to the end of the last interval, without what takes long: encoded histograms."""
+        return self.result(self._closed, with_histograms=False)
+
     def _generator(self, seconds: float) -> Generator:
         percent = (self._cpu() - self._cpu_began) / seconds * 100 if seconds > 0 else 0.0
         lag = self._lag.percentile(99) / 1000
@@ -208,7 +214,8 @@ class Recorder:
             lag_p99_ms=lag,
             lag_max_ms=self._lag.longest / 1000,
             cpu_percent=percent,
-            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            * (1 if sys.platform == "darwin" else 1024),
             limited=bool(reasons),
             reason=" and ".join(reasons),
         )

@@ -17,10 +17,11 @@ from aiodicom.load.operations.catalogue import catalogue
 from aiodicom.load.operations.operation import Operation
 from aiodicom.load.pacing import Arrivals, Leg, Ramp, legs_of
 from aiodicom.load.recorder import Recorder
-from aiodicom.load.results import Result
+from aiodicom.load.results import Result, Threshold
 from aiodicom.load.scenario import Executor, Scenario
 from aiodicom.load.scu import Associating, Scu
 from aiodicom.load.supply import Supply
+from aiodicom.load.thresholds import AbortOnFail, judge, parse
 
 __all__ = ["Run"]
 
@@ -44,6 +45,8 @@ class Run:
         self._operations = catalogue(scenario, supply)
         self._recorder: Recorder | None = None
         self._now = 0.0
+        self._conditions = [parse(expression) for expression in scenario.thresholds]
+        self._abort = AbortOnFail(self._conditions) if scenario.abort_on_fail else None
 
     @property
     def recorder(self) -> Recorder | None:
@@ -68,7 +71,14 @@ class Run:
         finally:
             for scu in scus:
                 scu.abort()
-        return recorder.result(self._now or perf_counter(), interrupted=interrupted)
+        result = recorder.result(self._now or perf_counter(), interrupted=interrupted or self._failed is not None)
+        result.thresholds = judge(self._conditions, result, self._failed)
+        return result
+
+    @property
+    def _failed(self) -> Threshold | None:
+        """The threshold for which the run ends before its time."""
+        return None if self._abort is None else self._abort.failed
 
     def _options(self) -> dict[str, Any]:
         scenario = self._scenario
@@ -110,7 +120,8 @@ class Run:
             await self._pass_time(model, attempts, scus, recorder, stop, origin, end, on_interval)
             model.stop()
             self._now = perf_counter()
-            await attempts.drain(scenario.grace if not stop.is_set() else min(scenario.grace, 1.0))
+            is_over = stop.is_set() or self._failed is not None
+            await attempts.drain(min(scenario.grace, 1.0) if is_over else scenario.grace)
         finally:
             driver.stop()
             model.stop()
@@ -153,6 +164,8 @@ class Run:
                     following += math.floor(now - following) + 1.0
                     if on_interval is not None:
                         on_interval(recorder)
+                    if self._abort is not None and not recorder.is_warm_up and self._abort.ask(recorder.so_far(), now):
+                        return
                 due = min(following, end, measured if recorder.is_warm_up else math.inf)
                 if model.is_over:
                     due = min(due, now + 0.02)
