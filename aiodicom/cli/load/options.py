@@ -47,7 +47,10 @@ class ScenarioOptions:
     poisson: Annotated[
         bool | None,
         typer.Option(
-            "--poisson", rich_help_panel=_PACE, help="Begin them at random at that rate instead of evenly.", show_default=False
+            "--poisson",
+            rich_help_panel=_PACE,
+            help="Begin them at random at that rate instead of evenly.",
+            show_default=False,
         ),
     ] = None
     duration: Annotated[
@@ -62,9 +65,7 @@ class ScenarioOptions:
             "Reach a rate (500/s:1m) or a number of associations (200:1m) in that time; again for further stages.",
         ),
     ] = None
-    operations: Annotated[
-        int | None, _option("--operations", "N", _PACE, "Do so many operations, then end.")
-    ] = None
+    operations: Annotated[int | None, _option("--operations", "N", _PACE, "Do so many operations, then end.")] = None
     warm_up: Annotated[
         str | None, _option("--warm-up", "TIME", _PACE, "At the beginning, not in the figures.", "0s")
     ] = None
@@ -87,6 +88,25 @@ class ScenarioOptions:
     ] = None
     seed: Annotated[
         int | None, _option("--seed", "N", _PACE, "For what is chosen at random; the same seed chooses the same.", "0")
+    ] = None
+    thresholds: Annotated[
+        list[str] | None,
+        _option(
+            "--threshold",
+            "WHAT",
+            _LOAD,
+            'What has to hold, such as "store.p99<200ms", "errors<0.1%" or "rate>400/s" (repeatable); exit code 99 '
+            "where it does not.",
+        ),
+    ] = None
+    abort_on_fail: Annotated[
+        bool | None,
+        typer.Option(
+            "--abort-on-fail",
+            rich_help_panel=_LOAD,
+            help="End the run when a threshold is crossed for good: see docs/load.md.",
+            show_default=False,
+        ),
     ] = None
     associations: Annotated[
         int | None, _option("--associations", "N", _ASSOCIATIONS, "How many are used side by side.", "1")
@@ -116,7 +136,9 @@ class ScenarioOptions:
     ] = None
     calling_aets: Annotated[
         list[str] | None,
-        _option("-aet", "TITLE", _ASSOCIATIONS, "AE title that we call ourselves; several are used in turn.", "AIODICOM"),
+        _option(
+            "-aet", "TITLE", _ASSOCIATIONS, "AE title that we call ourselves; several are used in turn.", "AIODICOM"
+        ),
     ] = None
     input: Annotated[
         str | None,
