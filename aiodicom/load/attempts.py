@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aiodicom.errors import AiodicomError, LocalError
+from aiodicom.errors import AiodicomError, AssociationClosed, LocalError
 from aiodicom.load.recorder import Recorder
 from aiodicom.load.scu import Scu
 from aiodicom.net.responses import check
 
 if TYPE_CHECKING:
     from aiodicom.dimse.events import ResponseReceived
+    from aiodicom.dimse.messages import Response
     from aiodicom.load.operations.operation import Operation
     from aiodicom.net.association import Association
     from aiodicom.net.sources import DataSource
@@ -59,7 +60,10 @@ class Attempt:
 
     def set_result(self, event: ResponseReceived) -> None:
         """The response has come."""
-        self._attempts.answered(self, event)
+        if event.message.status:
+            self._attempts.answered(self, event.message)
+        else:
+            self._attempts.succeeded(self, perf_counter())
 
     def set_exception(self, error: BaseException) -> None:
         """No response will come."""
@@ -67,11 +71,17 @@ class Attempt:
 
 
 class Attempts:
-    """Begins operations and counts how they end; `on_free` is told when an SCU could do another."""
+    """Begins operations and counts how they end.
 
-    def __init__(self, recorder: Recorder, on_free: Callable[[Scu, float], None]) -> None:
+    What happens for every operation of tens of thousands a second is written out here instead of asked of others.
+
+    Invariants: `running` is the sum of what is running on each SCU.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self._on_free = on_free
+        #: Told when an SCU could do another operation, and the time.
+        self.on_free: Callable[[Scu, float], None] = _nobody
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
@@ -81,34 +91,45 @@ class Attempts:
 
     def begin(self, scu: Scu, operation: Operation, planned: float, now: float) -> None:
         """Begins an operation that should have begun at `planned`."""
-        scu.begin()
         self.running += 1
+        scu.running += 1
+        scu.begun += 1
+        if scu.begun == scu.lasting:
+            scu.is_used_up = True
         attempt = Attempt(self, scu, operation, planned, now)
         association = scu.association
-        if association is not None and association.is_open:
+        if association is not None:
             try:
                 if operation.begin(association, attempt):
                     return
+            except AssociationClosed:
+                pass  # it is opened anew
             except AiodicomError as error:
                 # Later: who is told that the SCU is free begins the next.
                 self._loop.call_soon(self.failed, attempt, error)
                 return
         self._run(self._perform(attempt))
 
-    def answered(self, attempt: Attempt, event: ResponseReceived) -> None:
-        """The response has come."""
-        now = perf_counter()
-        status = event.message.status
-        tally = self.recorder.tally(attempt.operation.name)
-        if status:
-            try:
-                check(event.message)
-            except AiodicomError as error:
-                self.failed(attempt, error)
-                return
-            tally.warned(attempt.planned, status)
-        tally.ended(attempt.planned, attempt.started, now, attempt.sent)
-        self._over(attempt, now)
+    def succeeded(self, attempt: Attempt, now: float, received: int = 0) -> None:
+        """It has ended with success."""
+        self.recorder.tally(attempt.operation.name).ended(attempt.planned, attempt.started, now, attempt.sent, received)
+        scu = attempt.scu
+        scu.running -= 1
+        self.running -= 1
+        if scu.is_used_up or not self.running:
+            self._over(scu, now)
+        else:
+            self.on_free(scu, now)
+
+    def answered(self, attempt: Attempt, response: Response) -> None:
+        """The response has come with another status than success."""
+        try:
+            check(response)
+        except AiodicomError as error:
+            self.failed(attempt, error)
+        else:
+            self.recorder.tally(attempt.operation.name).warned(attempt.planned, response.status)
+            self.succeeded(attempt, perf_counter())
 
     def failed(self, attempt: Attempt, error: BaseException) -> None:
         """There was no success."""
@@ -116,7 +137,20 @@ class Attempts:
         if self._is_ending:
             error = Unfinished("the run ended before the operation did")
         self.recorder.failed(attempt.operation.name, attempt.planned, attempt.started, now, error, attempt.sent)
-        self._over(attempt, now)
+        attempt.scu.running -= 1
+        self.running -= 1
+        self._over(attempt.scu, now)
+
+    def _over(self, scu: Scu, now: float) -> None:
+        """One has ended, and with it perhaps an association, or all that was to be done."""
+        if self.running == 0 and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+        if not scu.is_used_up:
+            self.on_free(scu, now)
+            return
+        scu.parked += 1
+        if scu.running == 0 and not self._is_ending:
+            self._run(self._renew(scu))
 
     async def _perform(self, attempt: Attempt) -> None:
         try:
@@ -126,34 +160,20 @@ class Attempts:
             if isinstance(error, asyncio.CancelledError):
                 raise
             return
-        now = perf_counter()
         tally = self.recorder.tally(attempt.operation.name)
         if outcome.status:
             tally.warned(attempt.planned, outcome.status)
         if outcome.first_response is not None:
             tally.responded(attempt.planned, outcome.first_response)
-        tally.ended(attempt.planned, attempt.started, now, outcome.sent, outcome.received)
-        self._over(attempt, now)
-
-    def _over(self, attempt: Attempt, now: float) -> None:
-        scu = attempt.scu
-        scu.end()
-        self.running -= 1
-        if self.running == 0 and self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-        if not scu.is_used_up:
-            self._on_free(scu, now)
-            return
-        scu.parked += 1
-        if scu.running == 0 and not self._is_ending:
-            self._run(self._renew(scu))
+        attempt.sent = outcome.sent
+        self.succeeded(attempt, perf_counter(), outcome.received)
 
     async def _renew(self, scu: Scu) -> None:
         for _ in range(await scu.renew()):
-            self._on_free(scu, perf_counter())
+            self.on_free(scu, perf_counter())
 
-    def _run(self, work: object) -> None:
-        task = self._loop.create_task(work)  # type: ignore[arg-type]
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -171,3 +191,7 @@ class Attempts:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+
+def _nobody(_scu: Scu, _now: float) -> None:
+    """Wants to know nothing."""

@@ -49,7 +49,10 @@ class OpenModel:
     One that finds no SCU free waits up to `max_wait` seconds for it, with at most `max_waiting` others; then it is
     dropped, which is counted. Its latency counts from its planned start in any case.
 
-    Invariants: while one waits, no SCU is free.
+    Associations are used in turn. What begins at the same moment goes to one of them as far as its window allows: it
+    leaves in one write, as it would from an SCU that has so many operations outstanding.
+
+    Invariants: while an operation waits, no SCU is free; those in `_free` have `free` slots, all others none.
     """
 
     def __init__(
@@ -59,20 +62,21 @@ class OpenModel:
         begin: Begin,
         recorder: Recorder,
         *,
-        origin: float,
         max_wait: float,
         max_waiting: int,
     ) -> None:
         self._arrivals = arrivals
+        self._next_start = arrivals.next
         self._choose = choose
         self._begin = begin
         self._recorder = recorder
-        self._origin = origin
         self._max_wait = max_wait
         self._max_waiting = max_waiting
         self._free: deque[Scu] = deque()
+        #: Whether the first of them has some slots in use.
+        self._is_head_used = False
         self._waiting: deque[tuple[float, Operation]] = deque()
-        self._next = origin + arrivals.next()
+        self._next = arrivals.next()
         self.is_over = False
 
     def free(self, scu: Scu, now: float) -> None:
@@ -85,7 +89,9 @@ class OpenModel:
                 break
             self._recorder.dropped += 1
         else:
-            self._free.append(scu)
+            scu.free += 1
+            if scu.free == 1:
+                self._free.append(scu)
         if self._next <= now:
             self.advance(now)
 
@@ -96,7 +102,7 @@ class OpenModel:
             waiting.popleft()
             self._recorder.dropped += 1
         while (planned := self._next) <= now:
-            self._next = self._origin + self._arrivals.next()
+            self._next = self._next_start()
             operation = self._choose()
             scu = self._take()
             if scu is not None:
@@ -106,20 +112,31 @@ class OpenModel:
                 waiting.append((planned, operation))
             else:
                 self._recorder.dropped += 1
+        if self._is_head_used:
+            self._is_head_used = False
+            self._free.rotate(-1)
         return min(self._next, waiting[0][0] + self._max_wait if waiting else math.inf)
 
     def _take(self) -> Scu | None:
         free = self._free
         while free:
-            scu = free.popleft()
-            if not scu.is_used_up:
-                return scu
-            scu.parked += 1
+            scu = free[0]
+            if scu.is_used_up:
+                scu.parked += scu.free
+                scu.free = 0
+                free.popleft()
+                continue
+            scu.free -= 1
+            self._is_head_used = scu.free > 0
+            if not scu.free:
+                free.popleft()
+            return scu
+        self._is_head_used = False
         return None
 
     def planned_per_s(self, now: float) -> float:
         """The rate that is wanted."""
-        return 0.0 if self.is_over else self._arrivals.ramp.value(now - self._origin)
+        return 0.0 if self.is_over else self._arrivals.rate(now)
 
     def stop(self) -> None:
         """Drops what waits, and begins nothing more."""

@@ -6,11 +6,19 @@ Decides alone: it is told the time, in seconds since the run began, and has no c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from random import Random
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = ["Arrivals", "Leg", "Ramp", "legs_of"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+#: Starts that are computed at a time.
+_BATCH: Final = 1024
 
 
 class Leg(NamedTuple):
@@ -61,38 +69,62 @@ class Ramp:
 class Arrivals:
     """Planned starts at a rate that is given by legs, from their exact integral: nothing drifts.
 
-    The n-th start is when the integral of the rate reaches n; of random arrivals, a Poisson process of that rate, when it
-    reaches the sum of n exponentially distributed numbers of mean 1.
+    The n-th start, from 0 on, is when the integral of the rate reaches n. Of random ones, a Poisson process of that rate,
+    it is when the integral reaches the sum of n + 1 exponentially distributed numbers of mean 1. `origin` is added to
+    each; after the last one comes infinity.
     """
 
-    def __init__(self, legs: Sequence[Leg], random: Random | None = None) -> None:
-        self._legs = [leg for leg in legs if leg.seconds > 0]
-        self._random = random
-        self._leg = 0
-        #: Of the legs before the present one.
-        self._before = 0.0
-        self._count = 0.0
-        self.ramp = Ramp(legs)
+    def __init__(self, legs: Sequence[Leg], origin: float = 0.0, random: np.random.Generator | None = None) -> None:
+        self._ramp = Ramp(legs)
+        self._origin = origin
+        starts = _starts([leg for leg in legs if leg.seconds > 0], random)
+        #: Returns the next planned start.
+        self.next: Callable[[], float] = chain.from_iterable(
+            chain(((origin + batch).tolist() for batch in starts), repeat((math.inf,)))
+        ).__next__
 
-    def next(self) -> float:
-        """Returns the next planned start, in seconds since the run began; infinity when there is none any more."""
-        wanted = self._count
-        while self._leg < len(self._legs):
-            leg = self._legs[self._leg]
-            area = (leg.first + leg.last) / 2 * leg.seconds
-            if wanted < self._before + area:
-                self._count += 1.0 if self._random is None else self._random.expovariate(1.0)
-                return leg.begin + _when(leg, wanted - self._before)
-            self._before += area
-            self._leg += 1
-        return math.inf
+    def rate(self, now: float) -> float:
+        """The rate that is wanted at a time."""
+        return self._ramp.value(now - self._origin)
 
 
-def _when(leg: Leg, area: float) -> float:
-    """How long after the beginning of a leg the integral of its rate reaches `area`."""
+def _starts(legs: Sequence[Leg], random: np.random.Generator | None) -> Iterator[Floats]:
+    """The starts in seconds since the first leg began, many at a time: one alone would cost as much as an operation."""
+    levels = _levels(random)
+    batch = next(levels)
+    before = 0.0
+    for leg in legs:
+        after = before + (leg.first + leg.last) / 2 * leg.seconds
+        while True:
+            within = int(np.searchsorted(batch, after, side="left"))
+            if within:
+                yield leg.begin + _when(leg, batch[:within] - before)
+            if within < len(batch):
+                batch = batch[within:]
+                break
+            batch = next(levels)
+        before = after
+
+
+def _levels(random: np.random.Generator | None) -> Iterator[Floats]:
+    """What the integral of the rate is at each start."""
+    last = 0.0
+    while True:
+        if random is None:
+            yield last + np.arange(_BATCH)
+            last += _BATCH
+        else:
+            levels = last + np.cumsum(random.exponential(size=_BATCH))
+            yield levels
+            last = float(levels[-1])
+
+
+def _when(leg: Leg, areas: Floats) -> Floats:
+    """How long after the beginning of a leg the integral of its rate reaches each of these."""
     slope = (leg.last - leg.first) / leg.seconds
     if slope == 0:
-        return area / leg.first
+        return areas / leg.first
     # first * t + slope / 2 * t**2 = area, in the form that loses no digits where the slope is small.
-    root = math.sqrt(max(leg.first * leg.first + 2 * slope * area, 0.0))
-    return min(2 * area / (leg.first + root), leg.seconds) if leg.first + root else 0.0
+    roots = np.sqrt(np.maximum(leg.first * leg.first + 2 * slope * areas, 0.0))
+    sums = leg.first + roots
+    return np.minimum(2 * areas / np.where(sums > 0, sums, 1.0), leg.seconds)

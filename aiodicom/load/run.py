@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 from collections.abc import Callable, Iterator
+from itertools import chain, count, repeat
 from random import Random
 from time import perf_counter, process_time
 from typing import Any, Final
+
+import numpy as np
 
 import aiodicom
 from aiodicom.errors import AiodicomError
@@ -105,10 +109,14 @@ class Run:
         """The loaded part of the run; returns whether it was interrupted."""
         scenario = self._scenario
         loop = asyncio.get_running_loop()
-        attempts = Attempts(recorder, lambda scu, now: model.free(scu, now))
+        attempts = Attempts(recorder)
+        # What is there now stays: the collector would look at all of thousands of associations, again and again.
+        gc.collect()
+        gc.freeze()
         origin = perf_counter()
         recorder.begin(origin)
         model = self._model(recorder, attempts, origin, lambda scu: None)
+        attempts.on_free = model.free
         driver = Driver(loop, model)
         end = math.inf if scenario.seconds is None else origin + scenario.seconds
         try:
@@ -123,6 +131,7 @@ class Run:
             is_over = stop.is_set() or self._failed is not None
             await attempts.drain(min(scenario.grace, 1.0) if is_over else scenario.grace)
         finally:
+            gc.unfreeze()
             driver.stop()
             model.stop()
             await attempts.end()
@@ -178,7 +187,7 @@ class Run:
     ) -> Model:
         scenario = self._scenario
         choose = self._chooser().__next__
-        random = Random(f"arrivals {scenario.seed}") if scenario.poisson else None
+        random = np.random.default_rng(scenario.seed) if scenario.poisson else None
         if scenario.executor.is_open:
             if scenario.stages:
                 stages = [(float(stage.duration), float(stage.rate or 0)) for stage in scenario.stages]
@@ -187,11 +196,10 @@ class Run:
                 rate = float(scenario.rate or 0)
                 legs = [Leg(0.0, float(scenario.duration or 0), rate, rate)]
             return OpenModel(
-                Arrivals(legs, random),
+                Arrivals(legs, origin, random),
                 choose,
                 attempts.begin,
                 recorder,
-                origin=origin,
                 max_wait=scenario.max_wait,
                 max_waiting=scenario.max_waiting,
             )
@@ -215,9 +223,10 @@ class Run:
         names = [name for name, weight in self._scenario.mix.items() if weight > 0]
         operations = [self._operations[name] for name in names]
         weights = [self._scenario.mix[name] for name in names]
+        if len(operations) == 1:
+            return repeat(operations[0])
         random = Random(f"mix {self._scenario.seed}")
-        while True:
-            yield from random.choices(operations, weights, k=_CHOICES)
+        return chain.from_iterable(random.choices(operations, weights, k=_CHOICES) for _ in count())
 
 
 class Driver:

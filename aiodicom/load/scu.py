@@ -82,6 +82,7 @@ class Scu:
         "_port",
         "association",
         "begun",
+        "free",
         "is_used_up",
         "lasting",
         "number",
@@ -105,21 +106,12 @@ class Scu:
         self.running = 0
         self.begun = 0
         self.is_used_up = False
+        #: Slots that an open model may begin operations on.
+        self.free = 0
         self.parked = 0
         self._opening: asyncio.Lock | None = None
         self._back_off = 0.0
         self._not_before = 0.0
-
-    def begin(self) -> None:
-        """An operation begins."""
-        self.running += 1
-        self.begun += 1
-        if self.begun == self.lasting:
-            self.is_used_up = True
-
-    def end(self) -> None:
-        """An operation has ended."""
-        self.running -= 1
 
     async def renew(self) -> int:
         """Releases the association that is used up; returns how many slots have waited for that."""
@@ -145,13 +137,16 @@ class Scu:
             if (wait := self._not_before - perf_counter()) > 0:
                 await asyncio.sleep(wait)
             try:
-                self.association = await self.open_another()
+                association = self.association = await self.open_another()
             except (AiodicomError, OSError):
                 self._back_off = min(max(2 * self._back_off, _FIRST_BACK_OFF), _MOST_BACK_OFF)
                 self._not_before = perf_counter() + self._back_off
                 raise
             self._back_off = 0.0
-            return self.association
+            if association.window:
+                # Of those that are given out before, what the peer has not agreed to waits for its turn.
+                self.slots = min(self.slots, association.window)
+            return association
 
     async def open_another(self) -> Association:
         """Opens an association that is not the SCU's own: the caller gives it back to `release_another`."""
