@@ -56,6 +56,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Row]
     #: What the scenarios differ in: a change of load is no change of the peer.
     differences: list[Difference]
+    #: What else to know before a change is laid to the peer.
+    warnings: list[str]
     better: int
     worse: int
 
@@ -112,6 +114,7 @@ def compare(before: Result, after: Result, within: float = WITHIN) -> Comparison
     return Comparison(
         rows=rows,
         differences=_differences(before, after),
+        warnings=[*_warnings("before", before), *_warnings("after", after)],
         better=verdicts.count(Verdict.BETTER),
         worse=verdicts.count(Verdict.WORSE),
     )
@@ -159,6 +162,13 @@ def _differences(before: Result, after: Result) -> list[Difference]:
         for key in old | new
         if _text(old, key) != _text(new, key)
     ]
+
+
+def _warnings(which: str, result: Result) -> Iterator[str]:
+    if result.generator.limited:
+        yield f"{which}: the load generator was the limit: {result.generator.reason or 'not the peer'}"
+    if result.interrupted:
+        yield f"{which}: the run ended before its time"
 
 
 def _text(values: dict[str, object], key: str) -> str:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from aiodicom.load.comparison import Row, Verdict, change_text, compare, value_text
-from aiodicom.load.results import Operation, Percentiles, Result
+from aiodicom.load.results import Generator, Operation, Percentiles, Result
 
 
 def result(p99: float = 100.0, *, errors: int = 0, rate: float = 50.0, **more: object) -> Result:
@@ -89,3 +89,11 @@ def test_counts_and_json() -> None:
 )
 def test_changes_in_words(before: float, after: float, text: str) -> None:
     assert change_text(row(result(before), result(after), "p99")) == text
+
+
+def test_what_else_to_know() -> None:
+    limited = result(generator=Generator(limited=True, reason="its process used 99% of a core"))
+    assert compare(limited, result(interrupted=True)).warnings == [
+        "before: the load generator was the limit: its process used 99% of a core",
+        "after: the run ended before its time",
+    ]

@@ -64,5 +64,7 @@ def _show(compared: comparison.Comparison) -> None:
     for difference in compared.differences:
         change = f"{difference.before or 'not there'} -> {difference.after or 'not there'}"
         output.result(output.printable(f"scenario: {difference.key}: {change}"))
+    for warning in compared.warnings:
+        output.result(output.printable(f"warning: {warning}"))
     better = output.count(compared.better, "figure")
     output.result(f"{better} better, {compared.worse:,} worse")

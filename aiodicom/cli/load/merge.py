@@ -10,7 +10,7 @@ import typer
 from aiodicom.cli import output
 from aiodicom.cli.load.judging import Thresholds, conditions_of, crossed_code
 from aiodicom.cli.load.reading import read_results
-from aiodicom.cli.load.report_files import CsvFile, HtmlFile, ReportFiles, writable
+from aiodicom.cli.load.report_files import CsvFile, HtmlFile, ReportFiles, writable_or_stdout
 from aiodicom.cli.load.summary import show_summary
 from aiodicom.load import merging, thresholds
 
@@ -29,7 +29,7 @@ def merge(
             "-o",
             "--json",
             metavar="FILE",
-            callback=writable,
+            callback=writable_or_stdout,
             show_default=False,
             help="Write the sum as JSON; - is stdout.",
         ),

@@ -13,18 +13,25 @@ import typer
 from aiodicom.cli import output
 from aiodicom.load.results import Result, write_result
 
-__all__ = ["CsvFile", "HtmlFile", "JsonFile", "ReportFiles", "is_stdout", "writable", "write_json"]
+__all__ = ["CsvFile", "HtmlFile", "JsonFile", "ReportFiles", "is_stdout", "writable_or_stdout", "write_json"]
 
 
 def writable(path: Path | None) -> Path | None:
     """Refuses a file that cannot be written, before anything is measured for it."""
-    if path is None or is_stdout(path):
-        return path
+    if path is None:
+        return None
+    if is_stdout(path):
+        raise typer.BadParameter("only JSON goes to stdout: give a file")
     if path.is_dir():
         raise typer.BadParameter(f"{path} is a folder: give a file")
     if not path.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {path.parent}")
     return path
+
+
+def writable_or_stdout(path: Path | None) -> Path | None:
+    """The same, where ``-`` may be given for stdout."""
+    return path if is_stdout(path) else writable(path)
 
 
 def is_stdout(path: Path | None) -> bool:
@@ -35,7 +42,11 @@ def is_stdout(path: Path | None) -> bool:
 JsonFile = Annotated[
     Path | None,
     typer.Option(
-        "--json", metavar="FILE", callback=writable, show_default=False, help="Write the result as JSON; - is stdout."
+        "--json",
+        metavar="FILE",
+        callback=writable_or_stdout,
+        show_default=False,
+        help="Write the result as JSON; - is stdout.",
     ),
 ]
 CsvFile = Annotated[

@@ -14,29 +14,30 @@ __all__ = ["show_summary"]
 
 _COLUMNS = (
     Column("operation", "operation"),
-    *(Column(name, name, is_right=True, is_elastic=False) for name in ("count", "rate", "errors")),
-    *(Column(name, name, is_right=True, is_elastic=False) for name in figures.PERCENTILES.values()),
-    Column("p99 begun", "p99 from the actual start", is_right=True, is_elastic=False),
+    Column("count", "count", is_right=True, is_elastic=False),
+    Column("per s", "operations a second", is_right=True, is_elastic=False),
+    Column("errors", "errors", is_right=True, is_elastic=False),
+    *(Column(name, f"{name}, ms", is_right=True, is_elastic=False) for name in figures.PERCENTILES.values()),
 )
 #: Causes that are named; the JSON file has all.
 _MOST_CAUSES = 10
+#: Where the latency from the actual start is less than this part of that from the planned one, operations waited.
+_WAITED = 0.9
 
 
 def show_summary(result: Result) -> None:
     """Writes the figures of a run to stdout, and its verdict last."""
+    output.result("Latencies are in milliseconds, from the planned start.")
     table = Table.on_stdout(_COLUMNS)
     for name, operation in figures.ordered(result).items():
+        latency = operation.planned_latency_ms
         table.add(
             (
                 name,
                 f"{operation.count:,}",
-                formatting.per_second(operation.rate_per_s),
+                formatting.number(operation.rate_per_s),
                 f"{operation.errors:,}",
-                *(
-                    formatting.milliseconds(getattr(operation.planned_latency_ms, field))
-                    for field in figures.PERCENTILES
-                ),
-                formatting.milliseconds(operation.actual_latency_ms.p99),
+                *(formatting.number(getattr(latency, field)) for field in figures.PERCENTILES),
             )
         )
     table.flush()
@@ -52,6 +53,13 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     if result.warm_up_s:
         measured += f" after {formatting.seconds(result.warm_up_s)} of warm-up"
     yield "measured", measured
+    actual = [
+        f"{name} {formatting.milliseconds(each.actual_latency_ms.p99)}"
+        for name, each in figures.mix(result).items()
+        if each.actual_latency_ms.p99 < _WAITED * each.planned_latency_ms.p99
+    ]
+    if actual:
+        yield "actual start", f"p99 from there: {', '.join(actual)}"
     if total.bytes_per_s:
         yield "data", f"{formatting.size(total.bytes_per_s)}/s"
     associations = result.associations

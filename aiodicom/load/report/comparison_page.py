@@ -59,6 +59,7 @@ def _head(before: Result, after: Result, comparison: Comparison, names: tuple[st
         "header",
         element("h1", f"{names[0]} → {names[1]}"),
         element("div", element("strong", word), element("span", counted), class_=f"verdict{kind}"),
+        *(element("p", warning, class_="warning") for warning in comparison.warnings),
         table("Runs", ["run", "title", "started", "targets"], runs, texts=4),
     )
 

@@ -124,14 +124,12 @@ def _names(series: Iterable[Interval]) -> list[str]:
 def rate(result: Result) -> Plot:
     """Operations a second."""
     times, names = _times(result), figures.ordered(result)
+    shortest = max(interval.seconds for interval in result.series) / 5
     data = [
         _line(
             name,
             times,
-            [
-                round(operation.count / interval.seconds, 3) if (operation := interval.operations.get(name)) else 0
-                for interval in result.series
-            ],
+            [_rate(interval, name, shortest) for interval in result.series],
             colour(index),
             line={"dash": _DASHES[index // len(COLOURS) % len(_DASHES)]},
         )
@@ -155,6 +153,14 @@ def rate(result: Result) -> Plot:
         _over_time(result, "operations a second"),
         _HEIGHT,
     )
+
+
+def _rate(interval: Interval, name: str, shortest: float) -> float | None:
+    """Operations a second; unknown in what is left at the end, where a single one would make hundreds a second."""
+    if interval.seconds < shortest:
+        return None
+    operation = interval.operations.get(name)
+    return round(operation.count / interval.seconds, 3) if operation else 0.0
 
 
 def _grey(result: Result) -> str:
