@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 __all__ = ["milliseconds", "number", "per_second", "percent", "seconds", "size"]
@@ -13,9 +14,9 @@ def number(value: float) -> str:
     """A number with three significant digits or more, such as ``0.0123``, ``12.3`` or ``12,345``."""
     if value == 0:
         return "0"
-    if abs(value) >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 9.995 else f"{value:.2f}" if abs(value) >= 0.9995 else f"{value:.3g}"
+    # Of what rounding makes of it: 9.996 is 10.0.
+    exponent = math.floor(math.log10(float(f"{abs(value):.2e}")))
+    return f"{value:,.{max(2 - exponent, 0)}f}"
 
 
 def milliseconds(value: float) -> str:
