@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Final
 
-from aiodicom.load.results import Operation, Result
+from aiodicom.load.results import Interval, Operation, Result
 
 __all__ = [
     "ASSOCIATION_STEPS",
@@ -17,6 +18,7 @@ __all__ = [
     "causes",
     "dropped_share",
     "flattened",
+    "interval_seconds",
     "mix",
     "ordered",
     "share",
@@ -93,6 +95,11 @@ def causes(result: Result) -> dict[str, int]:
         if times > failed.get(cause, 0):
             counted[f"association: {cause}"] = times - failed.get(cause, 0)
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def interval_seconds(series: Sequence[Interval]) -> float:
+    """How long intervals of a series are: the median, since the last may be a rest, or all that came after the end."""
+    return median(interval.seconds for interval in series) if series else 1.0
 
 
 def flattened(values: object, path: str = "") -> dict[str, Any]:

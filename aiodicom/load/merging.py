@@ -157,14 +157,14 @@ def _generator(parts: Sequence[Generator]) -> Generator:
 
 
 def _series(results: Sequence[Result], starts: Sequence[float]) -> list[Interval]:
-    """All parts on one axis of time, in intervals as wide as the widest that they have."""
-    # Intervals are about a second, or several: the clock's fractions are not to add up.
-    width = max((round(interval.seconds) for result in results for interval in result.series), default=0) or 1
+    """All parts on one axis of time, in intervals as wide as the wider ones that they have."""
+    # About a second, or several: the clock's fractions are not to add up.
+    width = max(round(figures.interval_seconds(result.series)) for result in results) or 1
     slots: dict[int, dict[int, Interval]] = {}
     for number, (result, start) in enumerate(zip(results, starts, strict=True)):
         offset = round(start / width) * width
         for interval in result.series:
-            # By the middle, since neither starts nor ends are whole.
+            # By a point within, since neither starts nor ends are whole; what is longer begins there.
             slot = int((offset + interval.start_s + min(interval.seconds, width) / 2) // width)
             parts = slots.setdefault(slot, {})
             parts[number] = joined(parts[number], interval) if number in parts else interval

@@ -127,6 +127,14 @@ def test_series_of_several_widths() -> None:
     assert [each.operations["store"].count for each in merged.series] == [12, 11]
 
 
+def test_a_long_rest_at_the_end_leaves_the_seconds_as_they_are() -> None:
+    one = part([], series=[interval(0, count=1), interval(1, count=1), interval(2, 5.9, count=1)])
+    two = part([], series=[interval(0, count=1), interval(1, count=1), interval(2, count=1), interval(3, 0.1, count=1)])
+    merged = merge([one, two])
+    assert [(each.start_s, each.seconds) for each in merged.series] == [(0, 1), (1, 1), (2, 5.9), (3, 0.1)]
+    assert [each.operations["store"].count for each in merged.series] == [2, 2, 2, 1]
+
+
 @pytest.mark.parametrize(
     ("parts", "words"),
     [

@@ -16,7 +16,7 @@ from aiodicom.load.comparison import compare
 from aiodicom.load.report.comparison_page import comparison_page
 from aiodicom.load.report.page import write
 from aiodicom.load.report.run_page import run_page
-from aiodicom.load.results import Generator, Interval, IntervalOperation, Result
+from aiodicom.load.results import Generator, Interval, IntervalOperation, Operation, Result
 from tests.chromium import dumped
 from tests.load.made import run
 
@@ -144,6 +144,14 @@ def test_the_plots() -> None:
     curve = figures["percentiles"]["data"][0]
     assert curve["y"] == sorted(curve["y"])
     assert curve["y"][-1] == pytest.approx(run().operations["store"].planned_latency_ms.max, rel=0.002)
+
+
+def test_the_rest_of_a_second_has_no_rate() -> None:
+    one = {"store": IntervalOperation(count=1)}
+    lengths = (1.0, 1.0, 1.0, 0.01)
+    series = [Interval(start_s=float(start), seconds=length, operations=one) for start, length in enumerate(lengths)]
+    result = Result(series=series, operations={"store": Operation(count=4)})
+    assert Page(run_page(result)).figures["rate"]["data"][0]["y"] == [1.0, 1.0, 1.0, None]
 
 
 def test_people_who_see_otherwise() -> None:

@@ -45,16 +45,25 @@ class _Axis(NamedTuple):
 
     divisor: float
     title: str
+    #: Seconds.
+    end: float
 
     def at(self, seconds: float) -> float:
         return round(seconds / self.divisor, 4)
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """The axis as plotly.js takes it."""
+        return axis(self.title, range=[0, self.at(self.end)])
 
 
 def _axis(result: Result) -> _Axis:
     end = max((interval.start_s + interval.seconds for interval in result.series), default=0.0)
     if end <= 600:
-        return _Axis(1.0, "seconds since the start")
-    return _Axis(60.0, "minutes since the start") if end <= 36_000 else _Axis(3600.0, "hours since the start")
+        return _Axis(1.0, "seconds since the start", end)
+    if end <= 36_000:
+        return _Axis(60.0, "minutes since the start", end)
+    return _Axis(3600.0, "hours since the start", end)
 
 
 def label(text: str) -> str:
@@ -94,8 +103,9 @@ def logarithmic(title: str, values: Sequence[float], **more: Any) -> dict[str, A
 
 
 def _times(result: Result) -> list[float]:
+    """The middle of each interval."""
     unit = _axis(result)
-    return [unit.at(interval.start_s) for interval in result.series]
+    return [unit.at(interval.start_s + interval.seconds / 2) for interval in result.series]
 
 
 def _line(name: str, x: Sequence[float], y: Sequence[float | None], colour_: str, **more: Any) -> dict[str, Any]:
@@ -113,8 +123,7 @@ def _warm_up(result: Result) -> dict[str, Any]:
 
 
 def _over_time(result: Result, title: str, **more: Any) -> dict[str, Any]:
-    x = axis(_axis(result).title, rangemode="tozero")
-    return layout(xaxis=x, yaxis=axis(title, rangemode="tozero"), **_warm_up(result), **more)
+    return layout(xaxis=_axis(result).layout, yaxis=axis(title, rangemode="tozero"), **_warm_up(result), **more)
 
 
 def _names(series: Iterable[Interval]) -> list[str]:
@@ -124,7 +133,7 @@ def _names(series: Iterable[Interval]) -> list[str]:
 def rate(result: Result) -> Plot:
     """Operations a second."""
     times, names = _times(result), figures.ordered(result)
-    shortest = max(interval.seconds for interval in result.series) / 5
+    shortest = figures.interval_seconds(result.series) / 5
     data = [
         _line(
             name,
@@ -145,7 +154,7 @@ def rate(result: Result) -> Plot:
     return Plot(
         "rate",
         "Rate",
-        "Operations that ended in each second, by operation"
+        f"Operations that ended in {_each(result)}, by operation"
         + ("; dashed, how many were planned to begin" if data and data[0]["name"] == "planned" else "")
         + ("; dotted, those that could not begin in time" if result.dropped else "")
         + _grey(result),
@@ -161,6 +170,12 @@ def _rate(interval: Interval, name: str, shortest: float) -> float | None:
         return None
     operation = interval.operations.get(name)
     return round(operation.count / interval.seconds, 3) if operation else 0.0
+
+
+def _each(result: Result) -> str:
+    """What the points of a plot stand for."""
+    length = round(figures.interval_seconds(result.series))
+    return "each second" if length <= 1 else f"each {length} s"
 
 
 def _grey(result: Result) -> str:
@@ -182,12 +197,12 @@ def latency(result: Result) -> Plot:
             line = _line(percentile, times, values, colour_, line={"dash": dash})
             data.append(line | {"legendgroup": percentile, "showlegend": not index, "yaxis": _nth("y", index)})
         shown |= _stacked(name, index, len(names), drawn)
-    x = axis(_axis(result).title, rangemode="tozero", anchor=_nth("y", len(names) - 1))
+    x = _axis(result).layout | {"anchor": _nth("y", len(names) - 1)}
     return Plot(
         "latency",
         "Latency over time",
-        "Latency of the operations that ended in each second, from their planned start: median, 99th percentile and "
-        "maximum, on a logarithmic scale" + _grey(result),
+        f"Latency of the operations that ended in {_each(result)}, from their planned start: median, 99th percentile "
+        "and maximum, on a logarithmic scale" + _grey(result),
         data,
         shown | {"xaxis": x},
         95 + 150 * max(len(names), 1),
@@ -224,20 +239,20 @@ def errors(result: Result) -> Plot | None:
     ]
     if any(others):
         bars["others"] = others
-    times, unit = _times(result), _axis(result)
+    unit = _axis(result)
+    starts = [unit.at(interval.start_s) for interval in result.series]
     widths = [unit.at(interval.seconds) for interval in result.series]
     data = [
-        {"type": "bar", "name": label(cause), "x": times, "y": values, "width": widths, "offset": 0}
+        {"type": "bar", "name": label(cause), "x": starts, "y": values, "width": widths, "offset": 0}
         | {"marker": {"color": colour((index + 1) % len(COLOURS)), "line": {"width": 0}}}
         for index, (cause, values) in enumerate(bars.items())
     ]
-    title = "errors" if all(interval.seconds == 1 for interval in result.series) else "errors an interval"
     return Plot(
         "errors",
         "Errors over time",
-        "Operations that failed in each second, by cause" + _grey(result),
+        f"Operations that failed in {_each(result)}, by cause" + _grey(result),
         data,
-        _over_time(result, title, barmode="stack"),
+        _over_time(result, f"errors in {_each(result)}", barmode="stack"),
         _HEIGHT,
     )
 
@@ -271,8 +286,8 @@ def generator(result: Result) -> Plot:
     return Plot(
         "generator",
         "Generator",
-        "How late the load generator began operations that could have begun in time (99th percentile of each second), "
-        "and its use of a core" + _grey(result),
+        f"How late the load generator began operations that could have begun in time (99th percentile of "
+        f"{_each(result)}), and its use of a core" + _grey(result),
         data,
         _over_time(result, "lag p99, ms", yaxis2=right) | {"margin": {"l": 70, "r": 70, "t": 10, "b": 52}},
         260,

@@ -131,7 +131,7 @@ def _figures(result: Result) -> list[Markup]:
             formatting.per_second(each.rate_per_s),
             f"{each.errors:,}",
             formatting.percent(figures.share(each.errors, each.count)),
-            f"{formatting.size(figures.bytes_per_s(each, result.seconds))}/s",
+            f"{formatting.size(moved)}/s" if (moved := figures.bytes_per_s(each, result.seconds)) else "",
         )
         for name, each in operations.items()
     ]
