@@ -1,5 +1,7 @@
 from typing import Any
 
+def links_unnamed(folder: int, temporary: bytes) -> bool: ...
+
 class Job:
     context: Any
     def run(self) -> None: ...
@@ -13,6 +15,7 @@ class FileJob(Job):
         *,
         data: memoryview | bytes | None = None,
         file: int = -1,
+        unnamed: bool = False,
         past_cache: bool = False,
         sync: bool = False,
     ) -> None: ...
