@@ -1,13 +1,38 @@
 # Memory for data sets, for the module that includes this.  A large block that goes back to the system has to be faulted in
 # again page by page for the next object, which costs more than receiving it, and as much as sending it; so blocks from 64 KiB
 # to 8 MiB are kept for reuse, up to POOL_LIMIT bytes in all.  A block's first bytes link it to the next of its size.  They lie on
-# whole pages, so that a disk can take them from there.
-cdef extern from "<stdlib.h>":
-    int posix_memalign(void** block, size_t alignment, size_t size) nogil
+# whole pages, so that a disk can take them from there; from 1 MiB on in huge ones, where the system has these to give: to copy
+# to them and to hand them to a disk costs less by a quarter.  The halves of a huge page go back to the system together.
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <stdlib.h>
+    #include <sys/mman.h>
+
+    #define HUGE_PAGE (2 << 20)
+
+    static void* allocate(size_t alignment, size_t size) {
+        void* block;
+        if (posix_memalign(&block, alignment, size)) return NULL;
+    #ifdef MADV_HUGEPAGE
+        if (alignment == HUGE_PAGE) madvise(block, size, MADV_HUGEPAGE);
+    #endif
+        return block;
+    }
+
+    static void* other_half(void* half) { return (void*)((uintptr_t)half ^ HUGE_PAGE / 2); }
+    static void* whole_page(void* half) { return (void*)((uintptr_t)half & ~(uintptr_t)(HUGE_PAGE / 2)); }
+    """
+    enum:
+        HUGE_PAGE
+    void* allocate(size_t alignment, size_t size) nogil
+    void* other_half(void* half) nogil
+    void* whole_page(void* half) nogil
 
 cdef enum:
     PAGE_SIZE = 4096
     SMALLEST_POOLED = 1 << 16
+    HALF_INDEX = 4
     POOLED_SIZES = 8
     POOL_LIMIT = 32 << 20
 
@@ -25,6 +50,26 @@ cdef int pool_index(Py_ssize_t capacity) noexcept:
     return index if index < POOLED_SIZES else -1
 
 
+cdef void keep_block(void* block, int index) noexcept:
+    global pool_size
+    (<void**> block)[0] = pool[index]
+    pool[index] = block
+    pool_size += <Py_ssize_t> SMALLEST_POOLED << index
+
+
+cdef bint unkeep_half(void* half) noexcept:
+    """Takes this half of a huge page out of the pool; false when it is in use."""
+    global pool_size
+    cdef void** link = &pool[HALF_INDEX]
+    while link[0] != NULL:
+        if link[0] == half:
+            link[0] = (<void**> half)[0]
+            pool_size -= HUGE_PAGE // 2
+            return True
+        link = <void**> link[0]
+    return False
+
+
 cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
     """Returns a block of at least `capacity` bytes, and writes there how many it has."""
     global pool_size
@@ -37,8 +82,12 @@ cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
             pool[index] = (<void**> block)[0]
             pool_size -= capacity[0]
             return <uint8_t*> block
-        if posix_memalign(&block, PAGE_SIZE, capacity[0]):
-            block = NULL
+        if index < HALF_INDEX:
+            block = allocate(PAGE_SIZE, capacity[0])
+        else:
+            block = allocate(HUGE_PAGE, max(capacity[0], HUGE_PAGE))
+            if block != NULL and index == HALF_INDEX:
+                keep_block(other_half(block), index)
     else:
         block = malloc(capacity[0])
     if block == NULL:
@@ -47,11 +96,14 @@ cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
 
 
 cdef void give_block(uint8_t* block, Py_ssize_t capacity) noexcept:
-    global pool_size
     cdef int index = pool_index(capacity)
-    if block == NULL or index < 0 or pool_size + capacity > POOL_LIMIT:
+    if block == NULL or index < 0:
         free(block)
-        return
-    (<void**> block)[0] = pool[index]
-    pool[index] = block
-    pool_size += capacity
+    elif pool_size + capacity <= POOL_LIMIT:
+        keep_block(block, index)
+    elif index != HALF_INDEX:
+        free(block)
+    elif unkeep_half(other_half(block)):
+        free(whole_page(block))
+    else:
+        keep_block(block, index)
