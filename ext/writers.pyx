@@ -20,6 +20,7 @@ cdef extern from *:
     #include <stdint.h>
     #include <stdio.h>
     #include <sys/stat.h>
+    #include <time.h>
     #include <unistd.h>
 
     #define ENTER_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -45,6 +46,7 @@ cdef extern from *:
         size_t size;
         const char** path;      // the sub-folders, below one another, that the name goes to
         int result;             // errno
+        double seconds;         // that writing took
         // Descriptors: of the sub-folders as they are opened; or of the folders to be synced, and then the errno of each.
         int* folders;
         int count, opened;
@@ -129,13 +131,21 @@ cdef extern from *:
         return renameat(work->folder, work->temporary, into, work->name) ? errno : 0;
     }
 
+    static double now(void) {
+        struct timespec time;
+        clock_gettime(CLOCK_MONOTONIC, &time);
+        return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    }
+
     static int keep_file(Work* work) {
         int error = 0;
         if (work->file < 0) {
             int named = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
             work->file = work->unnamed ? make_unnamed(work->folder) : openat(work->folder, work->temporary, named, 0666);
             if (work->file < 0) return errno;
+            double began = now();
             error = write_data(work->file, work->data, work->size, work->past_cache);
+            work->seconds = now() - began;
         } else work->unnamed = 0;
         if (!error && work->sync && sync_data(work->file)) error = errno;
         if (!error && work->unnamed) error = give_name(work);
@@ -272,6 +282,7 @@ cdef extern from *:
         size_t size
         const char** path
         int result
+        double seconds
         int* folders
         int count
         int opened
@@ -333,10 +344,11 @@ cdef class FileJob(Job):
 
     The file is made and has `data` written to it; or it is `file`, a descriptor of the job's from here on, with nothing more to be written.
     `unnamed`: it is made without a name (`links_unnamed`), and has `temporary` at most while it replaces another.
-    `past_cache`: large data that lies on pages goes to the disk past the page cache, if the file system has it so. `sync`: the
+    `past_cache`: data that lies on pages goes to the disk past the page cache, if the file system has it so. `sync`: the
     file's bytes are on the disk before it gets its name. Sub-folders are made on demand; a symbolic link is none.
 
-    When it is done, `result` is 0, or the errno of what went wrong: then there is no such file, under neither name.
+    When it is done, `result` is 0, or the errno of what went wrong: then there is no such file, under neither name. `seconds` is how
+    long it took to write `data`.
     """
 
     cdef Py_buffer data
@@ -380,8 +392,20 @@ cdef class FileJob(Job):
             PyBuffer_Release(&self.data)
 
     @property
+    def past_cache(self):
+        return bool(self.work.past_cache)
+
+    @past_cache.setter
+    def past_cache(self, bint past_cache):
+        self.work.past_cache = past_cache
+
+    @property
     def result(self):
         return self.work.result
+
+    @property
+    def seconds(self):
+        return self.work.seconds
 
     @property
     def folders(self):

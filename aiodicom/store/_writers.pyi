@@ -7,6 +7,7 @@ class Job:
     def run(self) -> None: ...
 
 class FileJob(Job):
+    past_cache: bool
     def __init__(
         self,
         folder: int,
@@ -21,6 +22,8 @@ class FileJob(Job):
     ) -> None: ...
     @property
     def result(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
     @property
     def folders(self) -> list[int]: ...
 

@@ -206,13 +206,12 @@ class PartialFile:
         if job.result:
             raise OSError(job.result, os.strerror(job.result))
 
-    def job(self, path: Path = (), *, past_cache: bool = False, sync: bool = False) -> FileJob:
+    def job(self, path: Path = (), *, sync: bool = False) -> FileJob:
         """What has to be done to give the file its name. From here on the file is the job's, which fails as `commit`.
 
         `path`: in place of the name that it was created for, a path below the folder, the name last. Sub-folders are
-        made on demand; a symbolic link in the place of one is an error. `past_cache`: what is held, if it is large,
-        goes to the disk at once. `sync`: the bytes are on the disk before they have their name; the names of the file
-        and of sub-folders are not.
+        made on demand; a symbolic link in the place of one is an error. `sync`: the bytes are on the disk before they
+        have their name; the names of the file and of sub-folders are not.
 
         Raises ValueError for a path that is none; the file is discarded then.
         """
@@ -225,7 +224,6 @@ class PartialFile:
                 data=self._held,
                 file=self._descriptor,
                 unnamed=self._folder._allows_unnamed,
-                past_cache=past_cache,
                 sync=sync,
             )
         except BaseException:
