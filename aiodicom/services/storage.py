@@ -298,10 +298,16 @@ class StorageServer(Server):
 
 
 def _source_of(request: StoreRequest) -> str | None:
-    """The peer's AE title, unless it is none: an association with such a one is accepted, but no file can say it."""
+    """The peer's AE title, unless it is none."""
     association = request.association
+    return _ae_title(association.calling_aet if association.is_acceptor else association.called_aet)
+
+
+@functools.lru_cache
+def _ae_title(name: str) -> str | None:
+    """The AE title; None for what is none: an association with such a one is accepted, but no file can say it."""
     try:
-        return check_ae_title(association.calling_aet if association.is_acceptor else association.called_aet)
+        return check_ae_title(name)
     except LocalError:
         return None
 
