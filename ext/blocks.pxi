@@ -11,13 +11,17 @@ cdef extern from *:
 
     #define HUGE_PAGE (2 << 20)
 
-    static void* allocate(size_t alignment, size_t size) {
-        void* block;
-        if (posix_memalign(&block, alignment, size)) return NULL;
+    static void* allocate_huge(size_t size) {
+        // Not by malloc, which keeps what lies between others, and loses as much as it aligns.
+        char* room = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (room == MAP_FAILED) return NULL;
+        size_t before = -(uintptr_t)room % HUGE_PAGE;
+        if (before) munmap(room, before);
+        munmap(room + before + size, HUGE_PAGE - before);
     #ifdef MADV_HUGEPAGE
-        if (alignment == HUGE_PAGE) madvise(block, size, MADV_HUGEPAGE);
+        madvise(room + before, size, MADV_HUGEPAGE);
     #endif
-        return block;
+        return room + before;
     }
 
     static void* other_half(void* half) { return (void*)((uintptr_t)half ^ HUGE_PAGE / 2); }
@@ -25,9 +29,13 @@ cdef extern from *:
     """
     enum:
         HUGE_PAGE
-    void* allocate(size_t alignment, size_t size) nogil
+    void* allocate_huge(size_t size) nogil
+    int munmap(void* block, size_t size) nogil
     void* other_half(void* half) nogil
     void* whole_page(void* half) nogil
+
+cdef extern from "<stdlib.h>":
+    int posix_memalign(void** block, size_t alignment, size_t size) nogil
 
 cdef enum:
     PAGE_SIZE = 4096
@@ -82,12 +90,12 @@ cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
             pool[index] = (<void**> block)[0]
             pool_size -= capacity[0]
             return <uint8_t*> block
-        if index < HALF_INDEX:
-            block = allocate(PAGE_SIZE, capacity[0])
-        else:
-            block = allocate(HUGE_PAGE, max(capacity[0], HUGE_PAGE))
+        if index >= HALF_INDEX:
+            block = allocate_huge(max(capacity[0], HUGE_PAGE))
             if block != NULL and index == HALF_INDEX:
                 keep_block(other_half(block), index)
+        elif posix_memalign(&block, PAGE_SIZE, capacity[0]):
+            block = NULL
     else:
         block = malloc(capacity[0])
     if block == NULL:
@@ -95,15 +103,22 @@ cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
     return <uint8_t*> block
 
 
+cdef bint free_block(void* block, int index) noexcept:
+    """Gives a pooled block back to the system; false for a half whose other half is in use."""
+    if index < HALF_INDEX:
+        free(block)
+    elif index > HALF_INDEX:
+        munmap(block, <size_t> SMALLEST_POOLED << index)
+    elif unkeep_half(other_half(block)):
+        munmap(whole_page(block), HUGE_PAGE)
+    else:
+        return False
+    return True
+
+
 cdef void give_block(uint8_t* block, Py_ssize_t capacity) noexcept:
     cdef int index = pool_index(capacity)
     if block == NULL or index < 0:
         free(block)
-    elif pool_size + capacity <= POOL_LIMIT:
-        keep_block(block, index)
-    elif index != HALF_INDEX:
-        free(block)
-    elif unkeep_half(other_half(block)):
-        free(whole_page(block))
-    else:
+    elif pool_size + capacity <= POOL_LIMIT or not free_block(block, index):
         keep_block(block, index)

@@ -15,11 +15,7 @@ cdef void empty_pool() noexcept:
             block = pool[index]
             pool[index] = (<void**> block)[0]
             pool_size -= <Py_ssize_t> SMALLEST_POOLED << index
-            if index != HALF_INDEX:
-                free(block)
-            elif unkeep_half(other_half(block)):
-                free(whole_page(block))
-            else:
+            if not free_block(block, index):
                 (<void**> block)[0] = halves
                 halves = block
     while halves != NULL:
