@@ -36,6 +36,7 @@ COMMANDS = (
     "transcode",
     "deidentify",
     "render",
+    "generate",
     "demo",
 )
 
