@@ -96,13 +96,15 @@ class QueuedSource(DataSource):
         finally:
             spool.abandon()
 
-    def whole(self) -> memoryview | None:
+    def at_once(self) -> tuple[bytes | memoryview, ...] | None:
         if self.size > CHUNK:
             return None
         data = read_cached(self._descriptor, self.size, self._offset)
-        if data is not None and digest_of(data) != self._digest:
+        if data is None:
+            return None
+        if digest_of(data) != self._digest:
             raise _damaged(self)
-        return data
+        return (data,)
 
     async def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
         step = max(CHUNK // multiple, 1) * multiple
