@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from aiodicom.router.config.routes import Completion as Settings
     from aiodicom.router.queue.objects import Incoming
 
-__all__ = ["Completions", "expected_of", "made_by"]
+__all__ = ["Completions", "Steps", "expected_of"]
 
 _log = logging.getLogger("aiodicom.router")
 
 #: How many instances a series, or a study, has, where an object says so.
 _COUNTS: Final = {"series": "NumberOfSeriesRelatedInstances", "study": "NumberOfStudyRelatedInstances"}
+#: Performed procedure steps in progress that are remembered; of those before them only what is quiet is complete.
+_STEPS: Final = 10_000
 
 
 class Gathering(Protocol):
@@ -45,6 +48,7 @@ class Completions(Observer):
         self._queue = queue
         self._settings: dict[str, Settings] = {}
         self._watched: dict[str, Completion] = {}
+        self._steps = Steps()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -91,10 +95,11 @@ class Completions(Observer):
             self._watch(route).arrived(group, incoming.sop_instance_uid, now, expected)
             self._wake.set()
 
-    def performed(self, step: Dataset) -> None:
-        """A performed procedure step has ended, and says what it has made (PS3.4 F.7.2.2)."""
-        for route, group, instances in made_by(step, self._settings):
-            self._watch(route).performed(group, instances)
+    def performed(self, uid: str, step: Dataset) -> None:
+        """A performed procedure step was created or set (PS3.4 F.7.2)."""
+        now = time.monotonic()
+        for route, group, instances in self._steps.made(uid, step, self._settings):
+            self._watch(route).performed(group, instances, now)
         self._wake.set()
 
     async def _work(self) -> None:
@@ -116,7 +121,7 @@ class Completions(Observer):
             await self._queue.complete(route, group)
         except Exception:
             _log.exception("%s: %s is complete, which could not be noted: it waits for its quiet time", route, group)
-            self._watch(route).arrived(group, "", time.monotonic())
+            self._watch(route).again(group, time.monotonic())
 
     async def close(self) -> None:
         """Watches no more; what waits goes on waiting in the queue."""
@@ -126,23 +131,34 @@ class Completions(Observer):
                 await self._task
 
 
-def made_by(step: Dataset, settings: Mapping[str, Settings]) -> Iterator[tuple[str, str, list[str]]]:
-    """The groups of a performed procedure step that has ended, with the instances that it says it has made: route,
-    group, SOP Instance UIDs; of those routes that go by it.
+class Steps:
+    """Performed procedure steps in progress, of which some thousands are remembered: to which studies one belongs it
+    says at its beginning alone.
     """
-    if step.get("PerformedProcedureStepStatus") not in ("COMPLETED", "DISCONTINUED"):
-        return
-    by_series = dict(_series_of(step))
-    for route, each in settings.items():
-        if not each.mpps:
-            continue
-        if each.level == "series":
-            for uid, instances in by_series.items():
-                yield route, uid, instances
-        else:
-            made = [uid for instances in by_series.values() for uid in instances]
-            for study in _studies_of(step):
-                yield route, study, made
+
+    def __init__(self) -> None:
+        #: The studies, by SOP Instance UID.
+        self._studies: OrderedDict[str, set[str]] = OrderedDict()
+
+    def made(
+        self, uid: str, step: Dataset, settings: Mapping[str, Settings]
+    ) -> Iterator[tuple[str, str, Sequence[str]]]:
+        """A step was created or set: gives, when it has ended, the groups of the routes that go by it, with the
+        instances that it says it has made: route, group, SOP Instance UIDs.
+        """
+        if studies := _studies_of(step):
+            self._studies[uid] = studies
+            if len(self._studies) > _STEPS:
+                self._studies.popitem(last=False)
+        if step.get("PerformedProcedureStepStatus") not in ("COMPLETED", "DISCONTINUED"):
+            return
+        studies = self._studies.pop(uid, set())
+        by_series = dict(_series_of(step))
+        made = [each for instances in by_series.values() for each in instances]
+        for route, each in settings.items():
+            if each.mpps:
+                groups = by_series if each.level == "series" else dict.fromkeys(studies, made)
+                yield from ((route, group, instances) for group, instances in groups.items())
 
 
 def expected_of(header: Dataset, settings: Settings) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-from aiodicom.router.completing import expected_of, made_by
+from aiodicom.router.completing import Steps, expected_of
 from aiodicom.router.observing import Observer
 from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.queue.postgres.groups import DueGroup, Waiting
@@ -49,7 +49,8 @@ class SharedCompletions(Observer):
         self._interval = interval
         self._settings: dict[str, Settings] = {}
         self._expected: dict[tuple[str, str], int] = {}
-        self._performed: list[tuple[str, str, list[str]]] = []
+        self._steps = Steps()
+        self._performed: list[tuple[str, str, Sequence[str]]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, routes: Mapping[str, Settings]) -> None:
@@ -69,9 +70,9 @@ class SharedCompletions(Observer):
             if expected:
                 self._expected[route, group] = max(expected, self._expected.get((route, group), 0))
 
-    def performed(self, step: Dataset) -> None:
-        """A performed procedure step has ended, and says what it has made (PS3.4 F.7.2.2)."""
-        self._performed.extend(made_by(step, self._settings))
+    def performed(self, uid: str, step: Dataset) -> None:
+        """A performed procedure step was created or set (PS3.4 F.7.2)."""
+        self._performed.extend(self._steps.made(uid, step, self._settings))
 
     async def _work(self) -> None:
         while True:

@@ -109,7 +109,7 @@ async def test_when_the_performed_procedure_step_says_so(shared: Shared) -> None
             [Dataset(SeriesInstanceUID="1.2.1.0", ReferencedImageSequence=Sequence(made))]
         )
         step.ScheduledStepAttributesSequence = Sequence([Dataset(StudyInstanceUID="1.2.1")])
-        second.completions.performed(step)
+        second.completions.performed("1.9", step)
         await second.completions.look()
         assert await numbers(one) == []
         await second.take(2)

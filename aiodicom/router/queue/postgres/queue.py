@@ -258,11 +258,14 @@ class PostgresQueue:
         view = memoryview(data).cast("B").toreadonly()
         return MemorySource(view, lease.sop_class_uid, lease.sop_instance_uid, lease.transfer_syntax)
 
-    def delivered(self, *leases: Lease) -> None:
-        """The destination has them."""
+    def delivered(self, *leases: Lease, warning: str = "") -> None:
+        """The destination has them; its `warning` is kept with them."""
         for lease in leases:
             self._recent.delivered(lease.object)
-        self._settling.delivered(leases)
+            if warning:
+                self._settling.failed(Failure(lease, warning, None, ends_as=State.DELIVERED))
+        if not warning:
+            self._settling.delivered(leases)
 
     def failed(self, lease: Lease, reason: str, retry_at: float | None, *, counts: bool = True) -> None:
         """A delivery is tried again, not before `retry_at` of the queue's clock; None: it is dead, and kept with the
@@ -275,11 +278,11 @@ class PostgresQueue:
     def dropped(self, lease: Lease, reason: str) -> None:
         """A delivery is not made at all: its route says so."""
         self._recent.delivered(lease.object)
-        self._settling.failed(Failure(lease, reason, None, is_dropped=True))
+        self._settling.failed(Failure(lease, reason, None, ends_as=State.DROPPED))
 
-    async def forwarded(self, object: int, number: int) -> None:
-        """A delivery that waited for its group was made otherwise."""
-        await self._change(Selection(object=object, number=number), State.DELIVERED, "")
+    async def forwarded(self, object: int, number: int, warning: str = "") -> None:
+        """A delivery that waited for its group was made otherwise; the destination's `warning` is kept with it."""
+        await self._change(Selection(object=object, number=number), State.DELIVERED, warning)
 
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete: what waits for the rest of it, by a route, goes."""

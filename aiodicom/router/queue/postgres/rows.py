@@ -278,12 +278,12 @@ async def settle(
             (
                 lease.object,
                 lease.number,
-                State.DROPPED if is_dropped else State.DEAD if retry_at is None else State.DELAYED,
+                ends_as or (State.DEAD if retry_at is None else State.DELAYED),
                 text_of(reason)[:_LONGEST],
                 retry_at,
                 int(counts),
             )
-            for lease, reason, retry_at, counts, is_dropped in failed
+            for lease, reason, retry_at, counts, ends_as in failed
         ]
         await connection.execute(
             "UPDATE deliveries d SET state = k.state, node = NULL, reason = k.reason, due = k.due, changed = clock(),"
