@@ -32,6 +32,9 @@ _log = logging.getLogger("aiodicom.router")
 
 _DUPLICATES: Final = {Duplicates.DROP: QueueDuplicates.DROP, Duplicates.KEEP: QueueDuplicates.FORWARD}
 
+#: Bytes of the disk that objects never get: without some, nobody could note that any is delivered, and nothing would
+#: ever be deleted.
+_RESERVE: Final = 4 << 20
 #: Seconds between looks for what nobody has, and at what was taken over.
 _LOOK: Final = 10.0
 
@@ -61,7 +64,9 @@ async def _open_postgres(settings: Settings, *, is_shared: bool) -> Queue:
     if settings.objects.startswith("file:"):
         place = unquote(urlsplit(settings.objects).path)
         options["watermarks"] = Watermarks(
-            lambda: space_of(place), refuse=settings.refuse_below, resume=settings.resume_above
+            lambda: space_of(place),
+            refuse=None if settings.refuse_below is None else max(settings.refuse_below, _RESERVE),
+            resume=settings.resume_above,
         )
     folder = first_free(settings.directory) if is_shared else Ownership(shard_path(settings.directory, 0))
     return await PostgresQueue.open(
@@ -89,7 +94,9 @@ def _options(settings: Settings) -> dict[str, Any]:
     return {
         "settings": QueueSettings(history=settings.remember),
         "watermarks": Watermarks(
-            lambda: space_of(settings.directory), refuse=settings.refuse_below, resume=settings.resume_above
+            lambda: space_of(settings.directory),
+            refuse=None if settings.refuse_below is None else max(settings.refuse_below, _RESERVE),
+            resume=settings.resume_above,
         ),
         "duplicates": _DUPLICATES[settings.duplicates],
         "segment_size": settings.segment_size,

@@ -172,8 +172,12 @@ class LocalQueue:
     def _end(self) -> None:
         self._writer.close()  # it gives to the other
         self._rows.close()
-        self._shard.rows.remember("clock", self.now())
-        self._shard.close()
+        try:
+            self._shard.rows.remember("clock", self.now())
+        except sqlite3.Error as error:  # the next owner believes the time of day
+            _log.warning("%s: the time could not be noted: %s", self.path, error)
+        finally:
+            self._shard.close()
 
     # In.
 
