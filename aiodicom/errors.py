@@ -4,7 +4,9 @@ AiodicomError
 ├── LocalError                      the caller's mistake; nothing was sent
 │   ├── ContextNotAccepted          no accepted presentation context fits the operation
 │   ├── AssociationClosed           the association had ended before the call
-│   └── CodecMissing                nothing here decodes or encodes that transfer syntax: what to install
+│   ├── CodecMissing                nothing here decodes or encodes that transfer syntax: what to install
+│   ├── ConditionError              a condition of a route that is none: column, reason
+│   └── ConfigurationError          a configuration that cannot be used: problems
 ├── RemoteError                     what the peer, or the way to it, did
 │   ├── ConnectFailed               no transport connection
 │   │   └── TLSHandshakeFailed      no TLS on it, or the peer refused our certificate: alert
@@ -16,6 +18,8 @@ AiodicomError
 │   ├── StatusError                 a response with a failure status
 │   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
 ├── OperationRefused                raised by a handler: the status to answer with
+├── RoutingFailed                   a router cannot tell where an object goes: route, reason
+├── TransformationFailed            a router cannot make of an object what its route asks for: step, reason
 └── DecodeError                     malformed DICOM data: offset, tag path, reason
     └── PixelDataError              pixel data that cannot be what the data set says: frame, reason
 """
@@ -28,6 +32,8 @@ __all__ = [
     "AssociationClosed",
     "AssociationRejected",
     "CodecMissing",
+    "ConditionError",
+    "ConfigurationError",
     "ConnectFailed",
     "ConnectionLost",
     "ContextNotAccepted",
@@ -39,8 +45,10 @@ __all__ = [
     "PixelDataError",
     "ProtocolViolation",
     "RemoteError",
+    "RoutingFailed",
     "StatusError",
     "TLSHandshakeFailed",
+    "TransformationFailed",
 ]
 
 
@@ -79,6 +87,32 @@ class CodecMissing(LocalError):
         super().__init__(message)
         self.transfer_syntax = transfer_syntax
         self.extra = extra
+
+
+class ConditionError(LocalError):
+    """A condition that cannot be understood.
+
+    Attributes: ``column`` (of the character that is wrong, from 1), ``reason``.
+    """
+
+    def __init__(self, column: int, reason: str) -> None:
+        super().__init__(f"column {column}: {reason}")
+        self.column = column
+        self.reason = reason
+
+
+class ConfigurationError(LocalError):
+    """A configuration that cannot be used.
+
+    Attribute: ``problems``, all that is wrong with it, a line each that begins with the path of the key.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
 
 
 class RemoteError(AiodicomError):
@@ -213,6 +247,30 @@ class OperationRefused(AiodicomError):
         self.status = status
         self.error_comment = error_comment
         self.offending_elements = offending_elements
+
+
+class RoutingFailed(AiodicomError):
+    """The condition of a route came to nothing with an object: its header is malformed, or a plug-in raised something.
+
+    Attributes: ``route`` (its name), ``reason``.
+    """
+
+    def __init__(self, route: str, reason: str) -> None:
+        super().__init__(f"route {route}: {reason}")
+        self.route = route
+        self.reason = reason
+
+
+class TransformationFailed(AiodicomError):
+    """A transformation of a route could not be applied to an object, which must not go on without it.
+
+    Attributes: ``step`` (which one, such as ``hash PatientID``), ``reason``.
+    """
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason
 
 
 class DecodeError(AiodicomError):

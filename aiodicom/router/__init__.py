@@ -1,1 +1,1 @@
-"""The router: receives, keeps, and forwards by rules."""
+"""The router: what it is configured to do, and which way objects go."""

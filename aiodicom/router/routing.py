@@ -1,0 +1,120 @@
+"""Which way objects go: `Routing`. Does no IO, and knows no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiodicom.dataset import Dataset
+from aiodicom.errors import AiodicomError, ConfigurationError, LocalError, RoutingFailed
+from aiodicom.router.conditions.compiler import Condition
+from aiodicom.router.config.root import Config, name_of
+from aiodicom.router.config.routes import Completion, DeidentifyProfile, Route
+from aiodicom.router.origin import Origin
+from aiodicom.router.transformations.deidentifying import Deidentifies, deidentifier_of
+from aiodicom.router.transformations.making import Maker
+from aiodicom.router.transformations.pipeline import Pipeline
+
+__all__ = ["CompiledRoute", "Plan", "Routing", "compile_route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One way that an object goes."""
+
+    #: The name of the route.
+    route: str
+    #: Names of destinations.
+    destinations: tuple[str, ...]
+    #: What is made of the object before; None where it goes as it came.
+    pipeline: Pipeline | None = None
+    #: Larger ones go first.
+    priority: int = 0
+    #: What it waits for, together with the rest of its series or study.
+    completion: Completion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """A route, and what it has in store for the objects that it means."""
+
+    plan: Plan
+    when: Condition | None
+    unless: Condition | None
+    #: Whether no further route is asked.
+    final: bool
+
+
+def compile_route(route: Route, number: int, maker: Maker, problem: Callable[[str, str], None]) -> CompiledRoute:
+    """A route made ready. `problem` is told what is wrong: the path of the key below the route, and a reason."""
+    conditions: dict[str, Condition | None] = {}
+    for key in ("when", "unless"):
+        conditions[key] = None
+        try:
+            conditions[key] = maker.condition(getattr(route, key))
+        except LocalError as error:
+            problem(key, str(error))
+    pipeline = maker.pipeline(route.transformations, problem)
+    plan = Plan(name_of(route, number), route.to, pipeline, route.priority, route.completion)
+    return CompiledRoute(plan, conditions["when"], conditions["unless"], route.final)
+
+
+class Routing:
+    """The routes of a configuration, compiled once.
+
+    `deidentifier` makes what de-identifies by a profile; `functions` and `transformations` are plug-ins by name, those
+    that are installed without. Raises `ConfigurationError` where files that the routes need, or plug-ins, have gone
+    since the configuration was loaded.
+    """
+
+    __slots__ = ("_routes",)
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        deidentifier: Callable[[DeidentifyProfile], Deidentifies] = deidentifier_of,
+        functions: Mapping[str, Any] | None = None,
+        transformations: Mapping[str, Any] | None = None,
+    ) -> None:
+        maker = Maker(
+            config.tables,
+            config.deidentify,
+            deidentifier=deidentifier,
+            functions=functions,
+            transformations=transformations,
+        )
+        problems: list[str] = []
+        self._routes: Sequence[CompiledRoute] = tuple(
+            compile_route(
+                route,
+                number,
+                maker,
+                lambda path, reason, number=number: problems.append(f"routes[{number}].{path}: {reason}"),  # type: ignore[misc]
+            )
+            for number, route in enumerate(config.routes)
+        )
+        if problems:
+            raise ConfigurationError(tuple(problems))
+
+    def plan(self, header: Dataset, origin: Origin) -> list[Plan]:
+        """Returns the ways that an object goes, in the order of the routes; none where no route means it.
+
+        `header` is the data set, of which nothing from pixel data on is looked at. Raises `RoutingFailed` where a
+        condition came to nothing: the object must not go on, for nobody knows where.
+        """
+        plans: list[Plan] = []
+        for route in self._routes:
+            try:
+                if route.when is not None and not route.when(header, origin):
+                    continue
+                if route.unless is not None and route.unless(header, origin):
+                    continue
+            except Exception as error:
+                reason = str(error) if isinstance(error, AiodicomError) else f"{type(error).__name__}: {error}"
+                raise RoutingFailed(route.plan.route, " ".join(reason.split())) from error
+            plans.append(route.plan)
+            if route.final:
+                break
+        return plans
