@@ -77,6 +77,10 @@ class Breaker:
 
     def succeeded(self) -> None:
         """A delivery has come to an end that shows that the destination works, if only by refusing an object."""
+        self.close()
+
+    def close(self) -> None:
+        """Lets everything through again."""
         self.state = State.CLOSED
         self._failures = self._openings = 0
         self.reason = ""

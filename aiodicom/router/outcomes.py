@@ -18,6 +18,7 @@ from aiodicom.errors import (
     LocalError,
     ProtocolViolation,
     StatusError,
+    TransformationFailed,
 )
 
 __all__ = ["Fault", "Outcome", "outcome_of", "outcome_of_status"]
@@ -28,7 +29,7 @@ class Fault(Enum):
 
     #: nobody's: it is delivered
     NONE = "none"
-    #: This object is not taken; another may be. It is tried again, later, as often as the policy says.
+    #: This object is not taken; another may be. Whether it is tried again is for the retry policy to say.
     OBJECT = "object"
     #: This object never will be: it cannot even be sent.
     HOPELESS = "hopeless"
@@ -46,6 +47,8 @@ class Outcome(NamedTuple):
     reason: str = ""
     #: Seconds that the destination wants to be left alone.
     pause: float | None = None
+    #: What it has answered with, where that is what failed.
+    status: int | None = None
 
     @property
     def is_delivered(self) -> bool:
@@ -60,8 +63,8 @@ def outcome_of_status(status: int) -> Outcome:
         return Outcome(Fault.NONE, shown if status else "")
     # Out of resources, and 0213H, resource limitation (PS3.7 C.5.18): it may have some again for any object.
     if status >> 8 == 0xA7 or status == 0x0213:
-        return Outcome(Fault.DESTINATION, shown)
-    return Outcome(Fault.OBJECT, shown)
+        return Outcome(Fault.DESTINATION, shown, status=status)
+    return Outcome(Fault.OBJECT, shown, status=status)
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -76,7 +79,7 @@ def outcome_of(error: Exception) -> Outcome:
         return Outcome(Fault.DESTINATION, reason)
     if isinstance(error, ConnectionLost | AssociationAborted | DeadlineExceeded | ProtocolViolation):
         return Outcome(Fault.EITHER, reason)
-    if isinstance(error, DecodeError | CodecMissing):
+    if isinstance(error, DecodeError | CodecMissing | TransformationFailed):
         return Outcome(Fault.HOPELESS, reason)
     # The peer accepts no context for it, which it may do once it has been configured.
     if isinstance(error, LocalError):
