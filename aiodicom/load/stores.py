@@ -34,13 +34,8 @@ class SyntheticStore:
 
     async def __call__(self, association: Association) -> int:
         instance = self._series.next()
-        await association.c_store(
-            b"".join(instance.buffers),
-            sop_class_uid=instance.sop_class_uid,
-            sop_instance_uid=instance.sop_instance_uid,
-            transfer_syntax=instance.transfer_syntax,
-        )
-        return self._series.size
+        await association.c_store(instance.source)
+        return instance.size
 
 
 class FileStore:

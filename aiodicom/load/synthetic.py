@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import itertools
 from array import array
+from collections.abc import Iterator
 from math import isqrt
 from struct import pack
-from typing import NamedTuple
 
+from aiodicom.load.supply import Instance, Series, Study
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, generate_uid
 
-__all__ = ["CT_IMAGE_STORAGE", "Instance", "SyntheticCT"]
+__all__ = ["CT_IMAGE_STORAGE", "SyntheticCT"]
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 #: The digits of an instance's number: its UID has the same length for each of them.
 _DIGITS = 10
-
-
-class Instance(NamedTuple):
-    """One synthetic object."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax: str
-    #: the encoded data set, in order
-    buffers: tuple[bytes, bytes, bytes]
 
 
 class SyntheticCT:
@@ -54,6 +45,8 @@ class SyntheticCT:
         self._tail = tail
         #: bytes of an encoded data set
         self.size = len(self._head) + uid_length + len(self._padding) + len(tail)
+        self.contexts = ((CT_IMAGE_STORAGE, (EXPLICIT_VR_LITTLE_ENDIAN,)),)
+        self._root = root
 
     def next(self) -> Instance:
         """The next instance."""
@@ -63,7 +56,14 @@ class SyntheticCT:
             uid,
             EXPLICIT_VR_LITTLE_ENDIAN,
             (self._head, uid.encode() + self._padding, self._tail),
+            self.size,
         )
+
+    def studies(self) -> Iterator[Study]:
+        """The one study that all instances belong to, one instance at a time."""
+        while True:
+            series = Series(f"{self._root}.2", "CT", [self.next()])
+            yield Study(f"{self._root}.1", "SYNTHETIC", "Synthetic^Load", "", [series])
 
 
 def _data_set(root: str, rows: int, columns: int) -> tuple[bytes, bytes]:

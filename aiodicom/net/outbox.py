@@ -70,19 +70,21 @@ class Outbox:
 
         Raises what the source raises. If that, or cancellation, leaves a data set incomplete, the outbox `is_broken`.
         """
-        whole = None if source is None else source.whole()
+        pieces = None if source is None else source.at_once()
         protocol = self._protocol
         request = build(protocol.next_message_id())
         now = self._loop.time()
         protocol.send_request(context_id, request, token, now)
-        if whole is not None:
-            protocol.send_data(context_id, whole, is_last=True, now=now)
+        if pieces is not None:
+            for piece in pieces[:-1]:
+                protocol.send_data(context_id, piece, is_last=False, now=now)
+            protocol.send_data(context_id, pieces[-1], is_last=True, now=now)
         elif source is not None:
             self._is_busy = self.is_broken = True
             return self._send_pieces(context_id, source)
         if len(protocol.invoked) > 1:
             # The peer has something to do: what others ask for in this turn of the event loop goes with it.
-            self._transport.flush_soon(0 if whole is None else len(whole))
+            self._transport.flush_soon(0 if source is None else source.size)
         else:
             self._transport.flush()
         return None
