@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from aiodicom.net.sources import Buffer
 
 __all__ = ["Part", "Related"]
 
@@ -16,7 +19,7 @@ class Part(NamedTuple):
     #: Bytes of the content.
     size: int
     #: Gives the content, each time it is called from its beginning: a request may have to be sent again.
-    content: Callable[[], AsyncIterator[bytes | memoryview]]
+    content: Callable[[], AsyncIterator[Buffer]]
 
 
 class Related:
@@ -42,7 +45,7 @@ class Related:
             f"{before}--{self._boundary}\r\nContent-Type: {part.media_type}\r\nContent-Length: {part.size}\r\n\r\n"
         ).encode("ascii")
 
-    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+    async def __aiter__(self) -> AsyncIterator[Buffer]:
         for head, part in self._parts:
             yield head
             async for piece in part.content():

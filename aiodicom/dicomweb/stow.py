@@ -19,6 +19,8 @@ from aiodicom.errors import ConnectFailed, ConnectionLost, DeadlineExceeded, Loc
 if TYPE_CHECKING:
     from yarl import URL
 
+    from aiodicom.net.sources import Buffer
+
 __all__ = ["StoreResponse", "StowClient", "StowRefused", "WebInstance"]
 
 _DICOM: Final = "application/dicom"
@@ -59,7 +61,7 @@ class WebInstance(NamedTuple):
     sop_instance_uid: str
     #: Bytes of the whole file, preamble and file meta information included.
     size: int
-    content: Callable[[], AsyncIterator[bytes | memoryview]]
+    content: Callable[[], AsyncIterator[Buffer]]
 
 
 @dataclass(frozen=True, slots=True)

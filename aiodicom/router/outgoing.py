@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiodicom.dataset import Dataset
 from aiodicom.errors import TransformationFailed
 from aiodicom.net.codec_threads import codec_threads
-from aiodicom.net.sources import FileSource, GatheredSource
+from aiodicom.net.sources import GatheredSource, SpooledSource
 from aiodicom.part10.meta import encode_file_meta
 from aiodicom.router.origin import Origin
 from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
-    from aiodicom.net.sources import DataSource
+    from aiodicom.net.sources import Buffer, DataSource
     from aiodicom.router.queue.objects import Lease
     from aiodicom.router.transformations.pipeline import Pipeline, Transformed
-
-    Buffer = bytes | bytearray | memoryview
 
 __all__ = ["Outgoing", "file_pieces", "header_of", "prepare"]
 
@@ -102,7 +100,7 @@ def _source(transformed: Transformed, made: list[Buffer] | SpoolFile) -> DataSou
     if not all(uids):
         raise TransformationFailed("the route", "leaves an object without SOP Class UID or SOP Instance UID")
     if isinstance(made, SpoolFile):
-        return FileSource.of_data_set(made, *uids, syntax)
+        return SpooledSource(made, *uids, syntax)
     parts = made
     if any(len(part) % _STEP for part in parts[:-1]):
         parts = [b"".join(parts)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aiodicom.dimse.events import Timeouts
@@ -11,13 +11,15 @@ from aiodicom.net.proposing import Need
 from aiodicom.net.sources import DataSource, Encoded
 from aiodicom.router.outcomes import Outcome, outcome_of_status
 from aiodicom.router.outgoing import Outgoing
-from aiodicom.standard.transfer_syntaxes import find_transfer_syntax
 
 if TYPE_CHECKING:
     import ssl as tls
 
     from aiodicom.dimse.messages import CStoreRSP
     from aiodicom.net.association import Association
+    from aiodicom.net.reencoding import Reencoded
+    from aiodicom.net.sources import Buffer
+    from aiodicom.net.transcoding import Transcoding
     from aiodicom.router.config.destinations import DimseDestination
 
 __all__ = ["DimseSender", "pool_of"]
@@ -71,12 +73,18 @@ class DimseSender:
         return [outcome_of_status((await self._store(outgoing.source)).status) for outgoing in objects]
 
     async def _store(self, source: DataSource) -> CStoreRSP:
-        if not self._syntaxes or source.transfer_syntax in self._syntaxes:
-            return await self.pool.c_store(source, transcode=self._transcode)
-        need = Need(source.sop_class_uid, self._syntaxes)
-        return await self.pool.perform(
-            lambda association: self._store_in(association, source), need=need, size=source.size, is_repeatable=True
-        )
+        is_wanted = not self._syntaxes or source.transfer_syntax in self._syntaxes
+        syntaxes = source.transfer_syntaxes(self._transcode) if is_wanted else self._syntaxes
+        need = Need(source.sop_class_uid, syntaxes, is_wanted)
+
+        def store(association: Association) -> Awaitable[CStoreRSP]:
+            # May be called again with another association, so the source is not its to close.
+            borrowed = _Borrowed(source)
+            if is_wanted:
+                return association.c_store(borrowed, transcode=self._transcode)
+            return self._store_in(association, borrowed)
+
+        return await self.pool.perform(store, need=need, size=source.size, is_repeatable=True)
 
     async def _store_in(self, association: Association, source: DataSource) -> CStoreRSP:
         """In the first of the wanted transfer syntaxes that the destination has accepted."""
@@ -91,3 +99,25 @@ class DimseSender:
     async def close(self) -> None:
         """Releases the associations."""
         await self.pool.close()
+
+
+class _Borrowed(DataSource):
+    """A source that somebody else closes."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: DataSource) -> None:
+        super().__init__(source.sop_class_uid, source.sop_instance_uid, source.transfer_syntax, source.size)
+        self._source = source
+
+    def transfer_syntaxes(self, policy: Transcoding) -> tuple[str, ...]:
+        return self._source.transfer_syntaxes(policy)
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
+        return self._source.encoder(transfer_syntax)
+
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        return self._source.at_once()
+
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        return self._source.chunks(multiple)
