@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl as tls
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -237,7 +236,3 @@ def _number(item: Any, tag: str) -> int:
     value = item.get(tag, {}).get("Value") or (0,)
     return int(value[0])
 
-
-async def bearer(token: Callable[[], str]) -> str:
-    """The header field for a token that a function reads, in a thread, such as from a file that somebody renews."""
-    return f"Bearer {(await asyncio.to_thread(token)).strip()}"

@@ -1,0 +1,158 @@
+"""The listeners of a configuration, as servers: who may send, and what is done with what comes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl as tls
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiodicom.dimse.events import Timeouts
+from aiodicom.net.acceptor import Rejection
+from aiodicom.net.server import Server
+from aiodicom.net.tls import ServerContext, check_certificate_ae_title, tls_server_context
+from aiodicom.router.config.checking import TLS_PROFILES, first_line
+from aiodicom.router.config.listening import Verify
+
+if TYPE_CHECKING:
+    from aiodicom.net.association import Association
+    from aiodicom.net.server import Listening
+    from aiodicom.router.config.listening import Listener, ServerTLS
+    from aiodicom.router.observing import Observer
+
+__all__ = ["Listeners", "address_of", "server_context"]
+
+_log = logging.getLogger("aiodicom.router")
+
+_VERIFY: Final = {
+    Verify.REQUIRED: tls.CERT_REQUIRED,
+    Verify.OPTIONAL: tls.CERT_OPTIONAL,
+    Verify.NO: tls.CERT_NONE,
+}
+
+#: Called, or calling, AE title not recognized (PS3.8 table 9-21).
+_NOT_CALLED: Final = Rejection(1, 1, 7)
+_NOT_KNOWN: Final = Rejection(1, 1, 3)
+
+
+class _Open(NamedTuple):
+    settings: Listener
+    server: Server
+    listening: Listening
+
+
+class Listeners:
+    """Opens and closes listeners as configurations come and go. `equip` gives a server its services.
+
+    `sockets`: those that are bound already, in the order of the first configuration, such as by a supervisor.
+    """
+
+    def __init__(
+        self, equip: Callable[[Server], None], observer: Observer, sockets: Mapping[tuple[str, int], socket.socket]
+    ) -> None:
+        self._equip = equip
+        self._observer = observer
+        self._sockets = dict(sockets)
+        self._open: dict[tuple[str, int], _Open] = {}
+        #: Servers that listen no more, and whose associations go on.
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    @property
+    def servers(self) -> list[Server]:
+        """Those that listen."""
+        return [each.server for each in self._open.values()]
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where is listened."""
+        return [address[:2] for each in self._open.values() for address in each.listening.addresses]
+
+    async def apply(self, wanted: tuple[Listener, ...], drain: float) -> None:
+        """Opens, closes and changes listeners so that these are there; those that are as they were are left alone, and
+        associations of the others go on for `drain` seconds. Raises LocalError, OSError: those that are open then stay.
+        """
+        by_place = {(settings.host, settings.port): settings for settings in wanted}
+        for place, each in list(self._open.items()):
+            if by_place.get(place) != each.settings:
+                del self._open[place]
+                each.listening.stop()
+                self._see_out(each.server, drain)
+        for place, settings in by_place.items():
+            if place not in self._open:
+                self._open[place] = await self._listen(settings)
+
+    async def _listen(self, settings: Listener) -> _Open:
+        titles = settings.ae_titles
+        server = Server(
+            titles[0] if len(titles) == 1 else None,
+            max_associations=settings.max_associations,
+            max_pdu=settings.max_pdu,
+            window=settings.window,
+            timeouts=Timeouts(artim=settings.artim or None, idle=settings.idle or None),
+        )
+        self._equip(server)
+        server.on_association(lambda association: self._decide(settings, association))
+        sock = self._sockets.pop((settings.host, settings.port), None)
+        where = {"sock": sock} if sock is not None else {"host": settings.host, "port": settings.port}
+        listening = await server.listen(
+            **where,  # type: ignore[arg-type]
+            ssl=server_context(settings.tls),
+            proxy_protocol=settings.proxies,
+        )
+        return _Open(settings, server, listening)
+
+    def _decide(self, settings: Listener, association: Association) -> Rejection | None:
+        titles = settings.ae_titles
+        if titles and association.called_aet not in titles:
+            return self._refuse(association, _NOT_CALLED, f"{association.called_aet} is not called here")
+        senders = settings.admits(association.calling_aet, address_of(association))
+        if senders is None:
+            return self._refuse(association, _NOT_KNOWN, "not among the senders")
+        if senders and all(
+            sender.certificate and not check_certificate_ae_title(association.certificate, association.calling_aet)
+            for sender in senders
+        ):
+            return self._refuse(association, _NOT_KNOWN, "the certificate is not for this AE title")
+        self._observer.admitted(association)
+        return None
+
+    def _refuse(self, association: Association, rejection: Rejection, reason: str) -> Rejection:
+        _log.warning("%s at %s is not let in: %s", association.calling_aet, association.peer, reason)
+        self._observer.not_admitted(association.calling_aet, address_of(association), reason)
+        return rejection
+
+    def _see_out(self, server: Server, drain: float) -> None:
+        task = asyncio.get_running_loop().create_task(server.drain(drain))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def close(self, drain: float) -> None:
+        """Listens no more, and returns when the associations have ended, after `drain` seconds at most."""
+        for each in self._open.values():
+            self._see_out(each.server, drain)
+        self._open.clear()
+        while self._leaving:
+            with suppress(OSError):
+                await asyncio.gather(*self._leaving)
+
+
+def address_of(association: Association) -> str:
+    """The address of a peer, without its port."""
+    return association.peer.rpartition(":")[0].strip("[]")
+
+
+def server_context(settings: ServerTLS | None) -> ServerContext | None:
+    """The TLS context of a listener; None without TLS. Raises LocalError, OSError, ValueError."""
+    if settings is None:
+        return None
+    return tls_server_context(
+        TLS_PROFILES[settings.profile],
+        cert=settings.cert,
+        key=settings.key,
+        key_password=None if settings.key_password_file is None else first_line(settings.key_password_file),
+        ca=settings.ca,
+        verify=None if settings.verify is None else _VERIFY[settings.verify],
+    )

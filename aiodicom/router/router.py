@@ -1,0 +1,147 @@
+"""One process of a router: what it listens on, its part of the queue, what it delivers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from aiodicom.deidentify.profiles import deidentifier_of
+from aiodicom.router.config.queueing import Duplicates
+from aiodicom.router.config.reloading import reload
+from aiodicom.router.destinations import Destinations
+from aiodicom.router.forwarded import Forwarding
+from aiodicom.router.intake import Intake
+from aiodicom.router.listening import Listeners
+from aiodicom.router.observing import Observer, Observers
+from aiodicom.router.queue.local import LocalQueue, QueueSettings
+from aiodicom.router.queue.objects import Duplicates as QueueDuplicates
+from aiodicom.router.queue.space import Watermarks, space_of
+from aiodicom.router.routing import Routing
+
+if TYPE_CHECKING:
+    from aiodicom.net.server import Server
+    from aiodicom.router.config.root import Config
+    from aiodicom.router.transformations.pipeline import Pipeline
+
+__all__ = ["Router"]
+
+_log = logging.getLogger("aiodicom.router")
+
+#: Seconds that associations and deliveries have to come to their end.
+_DRAIN: Final = 30.0
+
+
+class Router:
+    """To be entered, which opens its queue and listens; leaving it drains.
+
+    `shard`: the folder of its part of the queue, below the queue's directory. `sockets`: those that are bound already.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        shard: str = "shard-000",
+        sockets: Mapping[tuple[str, int], socket.socket] | None = None,
+    ) -> None:
+        self.config = config
+        self._path = path
+        self._shard = shard
+        self._sockets = sockets or {}
+        self._routing = Routing(config)
+        self._pipelines = _pipelines_of(self._routing)
+        #: Why the configuration that was read last is not used, a line each.
+        self.problems: tuple[str, ...] = ()
+        self.observers = Observers()
+        self.queue: LocalQueue
+        self.intake: Intake
+        self.destinations: Destinations
+        self.listeners: Listeners
+
+    async def __aenter__(self) -> Self:
+        settings = self.config.queue
+        directory = os.path.join(settings.directory, self._shard)
+        os.makedirs(directory, exist_ok=True)
+        watermarks = Watermarks(
+            lambda: space_of(directory), refuse=settings.refuse_below, resume=settings.resume_above
+        )
+        self.queue = await LocalQueue.open(
+            directory,
+            QueueSettings(history=settings.remember),
+            watermarks,
+            duplicates=_DUPLICATES[settings.duplicates],
+            segment_size=settings.segment_size,
+        )
+        forwarding = Forwarding()
+        self.observers.add(forwarding)
+        self.intake = Intake(
+            self.queue,
+            lambda: self._routing,
+            settings,
+            self.observers,
+            forwarding,
+            drops_unrouted=lambda: self.config.unrouted == "drop",
+        )
+        self.destinations = Destinations(self.queue, self.pipeline_of, self.observers)
+        self.listeners = Listeners(self._equip, self.observers, self._sockets)
+        try:
+            await self._apply(self.config)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def pipeline_of(self, route: str) -> Pipeline | None:
+        """What a route makes of objects. Raises KeyError where there is no such route any more."""
+        return self._pipelines[route]
+
+    def _equip(self, server: Server) -> None:
+        self.intake.attach(server)
+
+    async def _apply(self, config: Config) -> None:
+        await self.destinations.apply(config.destinations, config.calling_aet)
+        for name, destination in config.destinations.items():
+            await self._hold(name, destination.hold)
+        await self.listeners.apply(config.listeners, _DRAIN)
+
+    async def reload(self) -> tuple[str, ...]:
+        """Reads the configuration again and goes by it, associations staying open; returns the keys that have changed.
+
+        One that is wrong changes nothing: `problems` says why.
+        """
+        assert self._path is not None, "a configuration that is no file cannot be read again"
+        reloaded = reload(self._path, self.config)
+        self.problems = reloaded.problems
+        for problem in reloaded.problems:
+            _log.error("the configuration stays as it was: %s", problem)
+        if not reloaded.changed:
+            return ()
+        try:
+            routing = Routing(reloaded.config)
+            await self._apply(reloaded.config)
+        except (OSError, ValueError) as error:
+            self.problems = (str(error),)
+            _log.error("the configuration stays as it was: %s", error)
+            await self._apply(self.config)
+            return ()
+        self.config = reloaded.config
+        self._routing = routing
+        self._pipelines = _pipelines_of(routing)
+        _log.info("the configuration has changed: %s", ", ".join(reloaded.changed))
+        return reloaded.changed
+
+    async def close(self) -> None:
+        """Listens no more, lets what has begun come to its end, and closes the queue."""
+        await self.listeners.close(_DRAIN)
+        await self.destinations.close(_DRAIN)
+        await self.queue.close()
