@@ -235,4 +235,3 @@ def _uid(item: Any) -> str:
 def _number(item: Any, tag: str) -> int:
     value = item.get(tag, {}).get("Value") or (0,)
     return int(value[0])
-

@@ -255,7 +255,9 @@ class Deliverer:
         try:
             pipeline = self._pipeline_of(lease.route)
         except KeyError:
-            missing = TransformationFailed("the route", f"there is no {lease.route!r} any more: drop it, or retry it then")
+            missing = TransformationFailed(
+                "the route", f"there is no {lease.route!r} any more: drop it, or retry it then"
+            )
             self._settle(lease, 0, outcome_of(missing))
             return None
         try:

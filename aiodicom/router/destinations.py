@@ -24,9 +24,7 @@ _log = logging.getLogger("aiodicom.router")
 class Destinations:
     """Keeps a deliverer running for each destination."""
 
-    def __init__(
-        self, queue: Deliveries, pipeline_of: Callable[[str], Pipeline | None], observer: Observer
-    ) -> None:
+    def __init__(self, queue: Deliveries, pipeline_of: Callable[[str], Pipeline | None], observer: Observer) -> None:
         self._queue = queue
         self._pipeline_of = pipeline_of
         self._observer = observer

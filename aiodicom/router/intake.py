@@ -120,9 +120,7 @@ class Intake:
         """Whether an object without deliveries is meant to have none."""
         return bool(plans) or self._drops_unrouted()
 
-    def _enqueue(
-        self, request: StoreRequest, incoming: Incoming, header: Dataset
-    ) -> Status | asyncio.Future[Status]:
+    def _enqueue(self, request: StoreRequest, incoming: Incoming, header: Dataset) -> Status | asyncio.Future[Status]:
         data = request.data
         size = len(data)
         queued = self._queue.enqueue(incoming, data)

@@ -67,9 +67,7 @@ class Router:
         settings = self.config.queue
         directory = os.path.join(settings.directory, self._shard)
         os.makedirs(directory, exist_ok=True)
-        watermarks = Watermarks(
-            lambda: space_of(directory), refuse=settings.refuse_below, resume=settings.resume_above
-        )
+        watermarks = Watermarks(lambda: space_of(directory), refuse=settings.refuse_below, resume=settings.resume_above)
         self.queue = await LocalQueue.open(
             directory,
             QueueSettings(history=settings.remember),

@@ -22,9 +22,7 @@ __all__ = ["StowSender"]
 class StowSender:
     """Sends several objects by each request."""
 
-    def __init__(
-        self, destination: StowDestination, authorize: Authorize | None, ssl: tls.SSLContext | None
-    ) -> None:
+    def __init__(self, destination: StowDestination, authorize: Authorize | None, ssl: tls.SSLContext | None) -> None:
         self.batch = destination.batch
         self.concurrency = destination.requests
         self._client = StowClient(
