@@ -1,0 +1,267 @@
+"""The rows of the queue: what there is to deliver, and what has become of it.
+
+Nothing here knows segments, threads or clocks: it is told where bytes are and what time it is. Each call is one
+transaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from aiodicom.router.queue.bulk import execute_many, select_all
+from aiodicom.router.queue.objects import PENDING, Duplicates, Failure, Incoming, Lease, Selection, State
+from aiodicom.router.queue.tables import DELIVERY, MOST, SIGN, Found, Tables
+from aiodicom.store.segments import Place
+
+__all__ = ["Rows", "Stored"]
+
+_OBJECTS: Final = "INSERT INTO objects VALUES {rows}"
+_DELIVERIES: Final = (
+    "INSERT INTO deliveries (object, number, destination, route, state, rank, study, expires, changed, reason)"
+    " VALUES {rows}"
+)
+
+#: The deliveries of other objects that are the same. CROSS JOIN has SQLite keep the order: what is asked for, the
+#: objects with that UID, their deliveries.
+_SAME: Final = (
+    "SELECT a.column1 AS id, a.column2 AS number FROM (VALUES {rows}) a"
+    " CROSS JOIN objects o ON o.sop_instance = a.column3 AND o.digest = a.column4 AND o.size = a.column5"
+    " AND o.id != a.column1 CROSS JOIN deliveries d ON d.object = o.id"
+    " AND d.destination = a.column6 AND d.route = a.column7 AND d.state IN "
+)
+_SAME_STATES: Final = {Duplicates.DROP_WAITING: "(0, 1, 2)", Duplicates.DROP: "(0, 1, 2, 4)"}
+
+_LEASE: Final = (
+    "object, number, route, rank, attempts, expires, study, sop_class, sop_instance, transfer_syntax, calling, called,"
+    " received, segment, offset, size, digest"
+)
+_WAITING: Final = (
+    f"SELECT {_LEASE.replace('study', 'd.study')} FROM deliveries d CROSS JOIN objects o ON o.id = d.object"
+)
+
+
+class Stored(NamedTuple):
+    """An object whose bytes are in a segment."""
+
+    id: int
+    incoming: Incoming
+    place: Place
+    #: Why it cannot be delivered: its deliveries are dead from the beginning.
+    fault: str = ""
+
+
+class Rows(Tables):
+    """Takes what comes in, gives what is to go out, and does with it what people want."""
+
+    # What comes in.
+
+    def insert(self, batch: Sequence[Stored], indexed: dict[int, int], now: float) -> set[int]:
+        """Adds objects; `indexed` says up to where segments have rows then.
+
+        Returns the objects of which nothing is queued, because all their deliveries are duplicates.
+        """
+        with self.transaction():
+            again = self._again(batch)
+            objects, deliveries = [], []
+            counts: Counter[tuple[int, int]] = Counter()
+            segments = {number: [0, 0] for number in indexed}
+            dropped = set()
+            for stored in batch:
+                id, incoming, place, fault = stored
+                study = self.study(incoming.study_instance_uid, incoming.patient_id)
+                objects.append(self._object(stored, study))
+                is_needed = False
+                for number, delivery in enumerate(incoming.deliveries):
+                    destination, route = self.word(delivery.destination), self.word(delivery.route)
+                    state = State.DEAD if fault else State.WAITING
+                    if (id, number) in again:
+                        state = State.DUPLICATE
+                    else:
+                        is_needed = True
+                    counts[destination, state] += 1
+                    rank, expires = -delivery.priority, delivery.expires
+                    deliveries.append((id, number, destination, route, int(state), rank, study, expires, now, fault))
+                if is_needed:
+                    weight = segments.setdefault(place.segment, [0, 0])
+                    weight[0] += 1
+                    weight[1] += place.size
+                elif incoming.deliveries:
+                    dropped.add(id)
+            execute_many(self.connection, _OBJECTS, objects)
+            execute_many(self.connection, _DELIVERIES, deliveries)
+            self.count(counts)
+            self.weigh((number, live, size, indexed.get(number, 0)) for number, (live, size) in segments.items())
+        return dropped
+
+    def _object(self, stored: Stored, study: int) -> tuple[Any, ...]:
+        incoming, place = stored.incoming, stored.place
+        return (
+            stored.id,
+            incoming.sop_instance_uid,
+            study,
+            incoming.series_instance_uid,
+            self.word(incoming.sop_class_uid),
+            self.word(incoming.transfer_syntax),
+            incoming.calling_aet,
+            incoming.called_aet,
+            incoming.peer,
+            incoming.received,
+            place.segment,
+            place.offset,
+            place.size,
+            place.digest - SIGN,
+        )
+
+    def _again(self, batch: Sequence[Stored]) -> set[tuple[int, int]]:
+        """The deliveries of which the same is on its way already, or has been made: object and number."""
+        states = _SAME_STATES.get(self.duplicates)
+        if states is None:
+            return set()
+        found: set[tuple[int, int]] = set()
+        seen: set[tuple[Any, ...]] = set()
+        asked = []
+        for id, incoming, place, _ in batch:
+            for number, delivery in enumerate(incoming.deliveries):
+                words = self.word(delivery.destination), self.word(delivery.route)
+                same = incoming.sop_instance_uid, place.digest - SIGN, place.size, *words
+                if same in seen:
+                    found.add((id, number))
+                else:
+                    seen.add(same)
+                    asked.append((id, number, *same))
+        rows = select_all(self.connection, "id, number", _SAME + states, asked)
+        return found.union((id, number) for id, number in rows)
+
+    def known(self, ids: Sequence[int]) -> set[int]:
+        """Returns those of the objects that have rows."""
+        template = "SELECT id FROM objects WHERE id IN (VALUES {rows})"
+        return {id for (id,) in select_all(self.connection, "id", template, [(id,) for id in ids])}
+
+    # What goes out.
+
+    def claim(self, destination: str, limit: int, leased: Iterable[int] = (), *, newest: bool = False) -> list[Lease]:
+        """Returns up to `limit` waiting deliveries for a destination: by priority, then by study, as they have come.
+
+        None of the objects `leased`. `newest`: of the study that has come last, and so of what is not yet in arrears.
+        """
+        word = self.words.get(destination)
+        if word is None or destination in self.on_hold or limit < 1:
+            return []
+        waiting = f"d.destination = ? AND d.state = 0 AND d.object NOT IN ({','.join(map(str, leased))})"
+        order = "d.rank, d.study, d.object"
+        parameters = [word]
+        if newest:
+            ranks = f"SELECT d.rank FROM deliveries d WHERE {waiting} ORDER BY d.rank LIMIT 1"
+            first = self.connection.execute(ranks, parameters).fetchone()
+            if first is None:
+                return []
+            waiting += " AND d.rank = ?"
+            order = "d.study DESC, d.object"
+            parameters += first
+        template = f"{_WAITING} WHERE {waiting} ORDER BY {order} LIMIT {limit:d}"
+        return [
+            self._lease(destination, row) for row in select_all(self.connection, _LEASE, template, None, *parameters)
+        ]
+
+    def _lease(self, destination: str, row: Sequence[Any]) -> Lease:
+        id, number, route, rank, attempts, expires, study, sop_class, uid, syntax, calling, called, received = row[:13]
+        segment, offset, size, digest = row[13:]
+        return Lease(
+            id,
+            number,
+            destination,
+            self.texts[route],
+            -rank,
+            attempts,
+            expires,
+            self.texts[sop_class],
+            uid,
+            self.texts[syntax],
+            study,
+            calling,
+            called,
+            received,
+            Place(segment, offset, size, digest + SIGN),
+        )
+
+    def settle(self, delivered: Sequence[Lease], failed: Sequence[Failure], now: float) -> None:
+        """Notes what has become of deliveries. What somebody has held or dropped meanwhile stays so, unless it was
+        delivered.
+        """
+        with self.transaction():
+            self.change(self._of(delivered), State.DELIVERED, now, attempts=1)
+            for lease, reason, retry_at, counts in failed:
+                found = [row for row in self._of([lease]) if row.state == State.WAITING]
+                state = State.DEAD if retry_at is None else State.DELAYED
+                self.change(found, state, now, reason, retry_at, attempts=int(counts))
+
+    def _of(self, leases: Sequence[Lease]) -> list[Found]:
+        template = (
+            f"SELECT {DELIVERY} FROM (VALUES {{rows}}) k"
+            " CROSS JOIN deliveries ON object = k.column1 AND number = k.column2"
+        )
+        return self.select(template, [lease[:2] for lease in leases])
+
+    # What people want done.
+
+    def change_selected(self, meant: Selection, state: State, now: float, reason: str | None = None) -> int:
+        """Holds, releases, retries or drops what is pending of what is meant, as `state` says. At most 5,000 at a time.
+
+        Returns how many have been changed; call it again until that is 0. What is retried after its death has not been
+        tried yet.
+        """
+        with self.transaction():
+            found = self._selected(meant, state)
+            self.change(found, state, now, reason)
+            if state is State.WAITING:
+                dead = [row[:2] for row in found if row.state == State.DEAD]
+                template = (
+                    "UPDATE deliveries SET attempts = 0 FROM (VALUES {rows}) k"
+                    " WHERE object = k.column1 AND number = k.column2"
+                )
+                execute_many(self.connection, template, dead)
+        return len(found)
+
+    def _selected(self, meant: Selection, other_than: State) -> list[Found]:
+        conditions: list[str] = []
+        parameters: list[Any] = []
+        for condition, value in (
+            ("object = ?", meant.object),
+            ("number = ?", meant.number),
+            ("destination = ?", None if meant.destination is None else self.words.get(meant.destination, -1)),
+            (
+                "object IN (SELECT id FROM objects WHERE study = (SELECT id FROM studies WHERE uid = ?))",
+                meant.study_instance_uid,
+            ),
+        ):
+            if value is not None:
+                conditions.append(f" AND {condition}")
+                parameters.append(value)
+        found: list[Found] = []
+        for state in PENDING:  # each has an index of its own
+            if state is not other_than and meant.state in (None, state):
+                template = f"SELECT {DELIVERY} FROM deliveries WHERE state = {state:d}{''.join(conditions)}"
+                found += self.select(f"{template} LIMIT {MOST - len(found)}", None, *parameters)
+        return found
+
+    def hold_destination(self, destination: str, now: float) -> None:
+        """Has nothing more be claimed for a destination; what comes for it waits."""
+        with self.transaction():
+            self.connection.execute("INSERT OR IGNORE INTO on_hold VALUES (?, ?)", (self.word(destination), now))
+        self.on_hold.add(destination)
+
+    def release_destination(self, destination: str) -> None:
+        """Ends that."""
+        with self.transaction():
+            self.connection.execute("DELETE FROM on_hold WHERE destination = ?", (self.words.get(destination),))
+        self.on_hold.discard(destination)
+
+    def counts(self) -> dict[str, dict[State, int]]:
+        """Returns how many deliveries there are, by destination and state. Reads a row for each."""
+        found: dict[str, dict[State, int]] = {}
+        rows = self.connection.execute("SELECT destination, state, number FROM counts WHERE number").fetchall()
+        for destination, state, number in rows:
+            found.setdefault(self.texts[destination], {})[State(state)] = number
+        return found
