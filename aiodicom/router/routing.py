@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,10 @@ def compile_route(route: Route, number: int, maker: Maker, problem: Callable[[st
     return CompiledRoute(plan, conditions["when"], conditions["unless"], route.final)
 
 
+def _noting(problems: list[str], number: int) -> Callable[[str, str], None]:
+    return lambda path, reason: problems.append(f"routes[{number}].{path}: {reason}")
+
+
 class Routing:
     """The routes of a configuration, compiled once.
 
@@ -86,14 +90,8 @@ class Routing:
             transformations=transformations,
         )
         problems: list[str] = []
-        self._routes: Sequence[CompiledRoute] = tuple(
-            compile_route(
-                route,
-                number,
-                maker,
-                lambda path, reason, number=number: problems.append(f"routes[{number}].{path}: {reason}"),  # type: ignore[misc]
-            )
-            for number, route in enumerate(config.routes)
+        self._routes = tuple(
+            compile_route(route, number, maker, _noting(problems, number)) for number, route in enumerate(config.routes)
         )
         if problems:
             raise ConfigurationError(tuple(problems))
