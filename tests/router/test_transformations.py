@@ -133,7 +133,8 @@ def test_what_came_in_a_file_stays_there(tmp_path: Path) -> None:
 def test_remove(tmp_path: Path) -> None:
     before = ct()
     before.RequestAttributesSequence[1].private_block(0x0011, "DEEP", create=True).add_new(1, "LO", "x")
-    step = """{ type = "remove", private = true, tags = ["PatientName", "RequestAttributesSequence[0].RequestedProcedureID"] }"""
+    tags = '["PatientName", "RequestAttributesSequence[0].RequestedProcedureID"]'
+    step = f'{{ type = "remove", private = true, tags = {tags} }}'
     after = applied(step, tmp_path, before)
     assert differing(before, after) == {
         "PatientName",
