@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiodicom.dataset import Dataset
 from aiodicom.errors import AiodicomError, ConfigurationError, LocalError, RoutingFailed
-from aiodicom.router.conditions.compiler import Condition
+from aiodicom.router.conditions.predicates import Test, all_of, negated
 from aiodicom.router.config.root import Config, name_of
 from aiodicom.router.config.routes import Completion, DeidentifyProfile, Route
 from aiodicom.router.origin import Origin
@@ -35,29 +35,34 @@ class Plan:
     completion: Completion | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledRoute:
+class CompiledRoute(NamedTuple):
     """A route, and what it has in store for the objects that it means."""
 
+    #: Whether it means an object; None where it means all.
+    means: Test | None
     plan: Plan
-    when: Condition | None
-    unless: Condition | None
     #: Whether no further route is asked.
     final: bool
 
 
 def compile_route(route: Route, number: int, maker: Maker, problem: Callable[[str, str], None]) -> CompiledRoute:
     """A route made ready. `problem` is told what is wrong: the path of the key below the route, and a reason."""
-    conditions: dict[str, Condition | None] = {}
+    tests: list[Test] = []
     for key in ("when", "unless"):
-        conditions[key] = None
         try:
-            conditions[key] = maker.condition(getattr(route, key))
+            condition = maker.condition(getattr(route, key))
         except LocalError as error:
             problem(key, str(error))
+        else:
+            if condition is not None:
+                tests.append(condition.test if key == "when" else negated(condition.test))
     pipeline = maker.pipeline(route.transformations, problem)
     plan = Plan(name_of(route, number), route.to, pipeline, route.priority, route.completion)
-    return CompiledRoute(plan, conditions["when"], conditions["unless"], route.final)
+    return CompiledRoute(all_of(tests) if tests else None, plan, route.final)
+
+
+def _noting(problems: list[str], number: int) -> Callable[[str, str], None]:
+    return lambda path, reason: problems.append(f"routes[{number}].{path}: {reason}")
 
 
 class Routing:
@@ -86,14 +91,8 @@ class Routing:
             transformations=transformations,
         )
         problems: list[str] = []
-        self._routes: Sequence[CompiledRoute] = tuple(
-            compile_route(
-                route,
-                number,
-                maker,
-                lambda path, reason, number=number: problems.append(f"routes[{number}].{path}: {reason}"),  # type: ignore[misc]
-            )
-            for number, route in enumerate(config.routes)
+        self._routes = tuple(
+            compile_route(route, number, maker, _noting(problems, number)) for number, route in enumerate(config.routes)
         )
         if problems:
             raise ConfigurationError(tuple(problems))
@@ -105,16 +104,14 @@ class Routing:
         condition came to nothing: the object must not go on, for nobody knows where.
         """
         plans: list[Plan] = []
-        for route in self._routes:
+        for means, plan, final in self._routes:
             try:
-                if route.when is not None and not route.when(header, origin):
-                    continue
-                if route.unless is not None and route.unless(header, origin):
+                if means is not None and not means(header, origin):
                     continue
             except Exception as error:
                 reason = str(error) if isinstance(error, AiodicomError) else f"{type(error).__name__}: {error}"
-                raise RoutingFailed(route.plan.route, " ".join(reason.split())) from error
-            plans.append(route.plan)
-            if route.final:
+                raise RoutingFailed(plan.route, " ".join(reason.split())) from error
+            plans.append(plan)
+            if final:
                 break
         return plans

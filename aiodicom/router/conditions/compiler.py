@@ -22,7 +22,6 @@ from aiodicom.router.conditions.predicates import (
     counted,
     exists,
     holds,
-    in_small_letters,
     is_in,
     is_like,
     named,
@@ -60,14 +59,15 @@ class Condition:
     pixel data. Raises `DecodeError` where a sequence that it looks into is malformed, and what a plug-in raises.
     """
 
-    __slots__ = ("_test", "source")
+    __slots__ = ("source", "test")
 
     def __init__(self, source: str, test: Test) -> None:
         self.source = source
-        self._test = test
+        #: What is called; for who calls it often.
+        self.test = test
 
     def __call__(self, header: Dataset, origin: Origin) -> bool:
-        return self._test(header, origin)
+        return self.test(header, origin)
 
     def __repr__(self) -> str:
         return f"Condition({self.source!r})"
@@ -204,12 +204,12 @@ class _Compiler:
                     return Operand(kind_of(tag), top_level(tag), tag)
                 return Operand(kind_of(steps[-1].tag), lambda header, origin: values_at(header, node))
             case Name(name):
-                return Operand(Kind.UID if name == "transfer_syntax" else Kind.TEXT, named(name))
+                return named(name)
             case Call("lower"):
                 (argument,) = self._arguments(node, 1)
                 operand = self._operand(argument)
                 _check_text(operand, argument, "lower(...) is for text, and it is")
-                return Operand(Kind.TEXT, in_small_letters(values(operand, Kind.TEXT)), is_lower=True)
+                return operand._replace(kind=Kind.TEXT, is_lower=True)
             case Call("count"):
                 (argument,) = self._arguments(node, 1)
                 if not isinstance(argument, Path):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from aiodicom.dataset.values import DA, DT, TM
@@ -108,17 +109,28 @@ def _number(value: Any) -> Any:
     return None
 
 
-def _date(value: Any) -> Any:
-    return DA(value).date if isinstance(value, str) else None
+#: Objects that come together say the same: what texts of theirs mean is remembered for a while.
+_remembered = lru_cache(maxsize=1024)
 
 
-def _time(value: Any) -> Any:
-    return TM(value).time if isinstance(value, str) else None
+def _of_text(meaning: Callable[[str], Any]) -> Callable[[Any], Any]:
+    return lambda value: meaning(value) if isinstance(value, str) else None
 
 
-def _moment(value: Any) -> datetime | None:
+@_remembered
+def _date(text: str) -> Any:
+    return DA(text).date
+
+
+@_remembered
+def _time(text: str) -> Any:
+    return TM(text).time
+
+
+@_remembered
+def _moment(text: str) -> datetime | None:
     # As it is written: an offset from UTC is left away, since most values have none.
-    found = DT(value).datetime if isinstance(value, str) else None
+    found = DT(text).datetime
     return None if found is None else found.replace(tzinfo=None)
 
 
@@ -126,8 +138,9 @@ _AGE: Final = re.compile(r"(\d{1,3})([DWMY])", re.ASCII)
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 
 
-def _age(value: Any) -> float | None:
-    found = _AGE.fullmatch(value.strip(" ")) if isinstance(value, str) else None
+@_remembered
+def _age(text: str) -> float | None:
+    found = _AGE.fullmatch(text.strip(" "))
     return None if found is None else int(found[1]) * _DAYS[found[2]]
 
 
@@ -179,13 +192,15 @@ _COMPARABLE: Final = {
     Kind.UID: Comparable(_text, _literal_uid, _no_number("a UID"), has_order=False),
     Kind.NUMBER: Comparable(_number, _no_text, _itself),
     Kind.DATE: Comparable(
-        _date,
+        _of_text(_date),
         _parsed(lambda text: _date(text.replace("-", "") if text.count("-") == 2 else text), 'a date like "20240131"'),
         _no_number("a date"),
     ),
-    Kind.TIME: Comparable(_time, _parsed(_time, 'a time like "08:30" or "083000"'), _no_number("a time")),
+    Kind.TIME: Comparable(_of_text(_time), _parsed(_time, 'a time like "08:30" or "083000"'), _no_number("a time")),
     Kind.MOMENT: Comparable(
-        _moment, _parsed(_moment, 'a date and time like "20240131083000"'), _no_number("a date and time")
+        _of_text(_moment), _parsed(_moment, 'a date and time like "20240131083000"'), _no_number("a date and time")
     ),
-    Kind.AGE: Comparable(_age, _parsed(_age, 'an age like "018Y", "006M", "002W" or "003D"'), _no_number("an age")),
+    Kind.AGE: Comparable(
+        _of_text(_age), _parsed(_age, 'an age like "018Y", "006M", "002W" or "003D"'), _no_number("an age")
+    ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,7 +21,6 @@ __all__ = [
     "counted",
     "exists",
     "holds",
-    "in_small_letters",
     "is_in",
     "is_like",
     "named",
@@ -45,7 +45,9 @@ class Operand(NamedTuple):
     read: Reader
     #: the tag of an attribute at the top level, which is looked at without detour, as most are
     tag: int | None = None
-    #: made of small letters alone
+    #: of something in `Origin`, its place there
+    place: int | None = None
+    #: compared in small letters
     is_lower: bool = False
 
 
@@ -62,28 +64,34 @@ def top_level(tag: int) -> Reader:
     return read
 
 
-def named(name: str) -> Reader:
-    index = ORIGIN_NAMES.index(name)
+def named(name: str) -> Operand:
+    """Something in `Origin`."""
+    place = ORIGIN_NAMES.index(name)
+    kind = Kind.UID if name == "transfer_syntax" else Kind.TEXT
+    return Operand(kind, lambda header, origin: (origin[place],), place=place)
 
-    def read(header: Dataset, origin: Origin) -> Sequence[Any]:
-        return (origin[index],)
 
-    return read
+def _of_value(operand: Operand, kind: Kind) -> Callable[[Any], Any]:
+    of_value = comparable(kind).of_value
+    if not operand.is_lower:
+        return of_value
+
+    def of_value_in_small_letters(value: Any) -> Any:
+        made = of_value(value)
+        return None if made is None else made.lower()
+
+    return of_value_in_small_letters
 
 
 def values(operand: Operand, kind: Kind) -> Reader:
     """The values as they are compared, without those that are none of the kind."""
     read = operand.read
-    of_value = comparable(kind).of_value
+    of_value = _of_value(operand, kind)
 
     def read_values(header: Dataset, origin: Origin) -> Sequence[Any]:
         return [made for value in read(header, origin) if (made := of_value(value)) is not None]
 
     return read_values
-
-
-def in_small_letters(read: Reader) -> Reader:
-    return lambda header, origin: [value.lower() for value in read(header, origin)]
 
 
 def counted(read: Reader) -> Reader:
@@ -103,10 +111,39 @@ def is_like(value: str, match: Callable[[str], object]) -> bool:
 
 def holds(operand: Operand, kind: Kind, compare: Callable[[Any, Any], bool], constant: Any) -> Test:
     """Whether some value compares so with a constant."""
+    of_value = _of_value(operand, kind)
+    if operand.place is not None:
+        return _holds_of_origin(operand.place, of_value, compare, constant)
     if operand.tag is not None:
-        return _holds_at(operand.tag, comparable(kind).of_value, compare, constant)
+        test = _holds_at(operand.tag, of_value, compare, constant)
+        is_equality = compare is operator.eq and isinstance(constant, str) and not operand.is_lower
+        return _equal_at(operand.tag, constant, test) if is_equality else test
     read = values(operand, kind)
     return lambda header, origin: any(compare(value, constant) for value in read(header, origin))
+
+
+def _holds_of_origin(
+    place: int, of_value: Callable[[Any], Any], compare: Callable[[Any, Any], bool], constant: Any
+) -> Test:
+    def test(header: Dataset, origin: Origin) -> bool:
+        made = of_value(origin[place])
+        return made is not None and compare(made, constant)
+
+    return test
+
+
+def _equal_at(tag: int, constant: str, otherwise: Test) -> Test:
+    """Most of what is asked: whether one text is this one."""
+
+    def test(header: Dataset, origin: Origin) -> bool:
+        value = value_of(header, tag, None)
+        if value is None:
+            return False
+        if isinstance(value, str):
+            return value == constant or value.strip(" ") == constant
+        return otherwise(header, origin)
+
+    return test
 
 
 def _holds_at(tag: int, of_value: Callable[[Any], Any], compare: Callable[[Any, Any], bool], constant: Any) -> Test:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from aiodicom.errors import LocalError
@@ -128,11 +128,7 @@ class _Checker:
             if name in names:
                 problems.append((f"{path}.name", f"{name!r} is the name of routes[{names[name]}] too"))
             names[name] = number
-
-            def problem(key: str, reason: str, path: str = path) -> None:
-                problems.append((f"{path}.{key}", reason))
-
-            compile_route(route, number, maker, problem)
+            compile_route(route, number, maker, _noting(problems, path))
         yield from problems
 
     def _targets(self, number: int, path: str) -> Iterator[Problem]:
@@ -185,6 +181,10 @@ class _Checker:
                     first_line(file)
                 except (OSError, ValueError) as error:
                     yield path, str(error)
+
+
+def _noting(problems: list[Problem], path: str) -> Callable[[str, str], None]:
+    return lambda key, reason: problems.append((f"{path}.{key}", reason))
 
 
 def _tls_of_server(path: str, tls: ServerTLS | None) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from aiodicom.dataset import Dataset
+from aiodicom.dataset.charset import can_encode, encodings_for
 from aiodicom.errors import DecodeError, TransformationFailed
 from aiodicom.router.conditions.kinds import Kind, kind_of, vr_of
 from aiodicom.router.conditions.reading import SINGLE, find_holders, find_tag, value_of
@@ -15,6 +16,7 @@ from aiodicom.router.transformations.pipeline import Change
 
 __all__ = [
     "LONGEST",
+    "check_characters",
     "check_everywhere",
     "holders_of",
     "prefixing",
@@ -62,6 +64,16 @@ def replace_values(holder: Dataset, tag: int, replaced: Callable[[Any], Any]) ->
         element.value = made
 
 
+def check_characters(data_set: Dataset, value: Any) -> None:
+    """Raises ValueError for text that the character set of an object lacks; what is not ASCII is looked at alone."""
+    for text in _several(value):
+        if isinstance(text, str) and not text.isascii():
+            terms = data_set.get("SpecificCharacterSet")
+            if not can_encode(text, encodings_for(terms, lambda problem: None)):
+                known = "\\".join(_several(terms)) if terms else "ASCII"
+                raise ValueError(f"the object's character set ({known}) lacks characters of the value")
+
+
 # --- set -------------------------------------------------------------------------------------------------------------
 
 
@@ -78,6 +90,7 @@ def setting(values: Mapping[Path, Any], missing_only: bool) -> Change:
                 before = None if tag is None else value_of(holder, tag, None)
                 if before == value or (missing_only and before is not None and before != ""):
                     continue
+                check_characters(data_set, value)
                 _put(holder, last, value)
         return data_set
 
@@ -167,8 +180,8 @@ def prefixing(path: Path, text: str) -> Change:
     if longest is None or vr == "UI":
         raise ValueError(f"{path} is {kind_of(path.steps[-1].tag).value} ({vr}), which takes no prefix")
     _check_value(path, text)
-    if text != text.strip(" ") or "\\" in text:
-        raise ValueError("a prefix has no spaces around it, and no backslash")
+    if text != text.strip(" ") or "\\" in text or not text.isascii():
+        raise ValueError("a prefix is ASCII, with no spaces around it and no backslash")
 
     def prefixed(value: Any) -> str:
         before = str(value).strip(" ")

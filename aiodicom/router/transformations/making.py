@@ -57,29 +57,29 @@ class Maker:
         self._deidentifier = deidentifier
         self._functions = PlugIns(CONDITIONS) if functions is None else functions
         self._transformations = PlugIns(TRANSFORMATIONS) if transformations is None else transformations
-        self._read: dict[str, Mapping[str, str]] = {}
-        self._deidentifiers: dict[str, Deidentifies] = {}
+        self._read: dict[str, Mapping[str, str] | None] = {}
+        self._deidentifiers: dict[str, Deidentifies | None] = {}
 
     def condition(self, source: Expression | None) -> Condition | None:
         """Raises `ConditionError`, and `LocalError` for a plug-in that cannot be imported."""
         return None if source is None else compile_condition(source, self._functions)
 
     def table(self, name: str) -> Mapping[str, str] | None:
-        """A table by its name. Raises ValueError for one that cannot be read."""
+        """A table by its name. Raises ValueError for one that cannot be read, once."""
         found = self._tables[name]
-        if found is None:
-            return None
         if name not in self._read:
-            self._read[name] = _readable(read_table, found)
+            self._read[name] = None
+            if found is not None:
+                self._read[name] = _readable(read_table, found)
         return self._read[name]
 
     def profile(self, name: str) -> Deidentifies | None:
-        """A profile of de-identification by its name. Raises ValueError, LocalError for one that cannot be."""
+        """A profile of de-identification by its name. Raises ValueError or LocalError for one that cannot be, once."""
         found = self._profiles[name]
-        if found is None:
-            return None
         if name not in self._deidentifiers:
-            self._deidentifiers[name] = _readable(self._deidentifier, found)
+            self._deidentifiers[name] = None
+            if found is not None:
+                self._deidentifiers[name] = _readable(self._deidentifier, found)
         return self._deidentifiers[name]
 
     def pipeline(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -90,7 +91,8 @@ class Pipeline:
         own = origin.transfer_syntax or data_set.transfer_syntax or ""
         if data_set.truncated is not None:
             raise TransformationFailed("reading the object", str(data_set.truncated))
-        copy = changed = data_set.copy()
+        # A deep one: of what somebody has changed before, items of sequences too are of this copy alone.
+        copy = changed = deepcopy(data_set)
         for step in self._steps:
             try:
                 if step.when is not None and not step.when(changed, origin):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from aiodicom.dataset import Dataset
 from aiodicom.errors import TransformationFailed
 from aiodicom.router.conditions.kinds import Kind, kind_of
-from aiodicom.router.conditions.reading import find_holders, find_tag, values_at
+from aiodicom.router.conditions.reading import find_holders, find_tag, value_of, values_at
 from aiodicom.router.conditions.syntax import Path
 from aiodicom.router.config.routes import Table
 from aiodicom.router.origin import Origin
-from aiodicom.router.transformations.attributes import replace_values
+from aiodicom.router.transformations.attributes import check_characters, replace_values
 from aiodicom.router.transformations.pipeline import Change
 
 __all__ = ["mapping", "read_table"]
@@ -68,13 +68,23 @@ def mapping(path: Path, table: Mapping[str, str], source: Path | str | None, oth
     kind = kind_of(path.steps[-1].tag)
     if kind in (Kind.NUMBER, Kind.ITEMS, Kind.BYTES):
         raise ValueError(f"{path} is {kind.value}: tables have texts")
-    look_up = _looking_up(path, table, otherwise)
+    name = f"map {path}"
+
+    def look_up(data_set: Dataset, value: Any) -> Any:
+        found = table.get(str(value).strip(" "))
+        if found is not None:
+            check_characters(data_set, found)
+            return found
+        if otherwise == "fail":
+            # The value itself may be what nobody is to see.
+            raise TransformationFailed(name, "the value is not in the table")
+        return None if otherwise == "empty" else value
 
     def change_itself(data_set: Dataset, origin: Origin) -> Dataset:
         for holder in find_holders(data_set, path.steps):
             tag = find_tag(holder, path.steps[-1].tag)
             if tag is not None:
-                replace_values(holder, tag, look_up)
+                replace_values(holder, tag, lambda value: look_up(data_set, value))
         return data_set
 
     if source is None:
@@ -86,26 +96,10 @@ def mapping(path: Path, table: Mapping[str, str], source: Path | str | None, oth
     def change(data_set: Dataset, origin: Origin) -> Dataset:
         values = [getattr(origin, source)] if isinstance(source, str) else values_at(data_set, source)
         if values:
-            found = table.get(_text(values[0]))
-            if found is not None or otherwise != "keep":
-                data_set._set(target, look_up(values[0]))
+            found = look_up(data_set, values[0])
+            # What is kept is what stands there, not what was looked up in vain.
+            if found is not values[0] and value_of(data_set, target, None) != found:
+                data_set._set(target, found)
         return data_set
 
     return change
-
-
-def _text(value: Any) -> str:
-    return str(value).strip(" ")
-
-
-def _looking_up(path: Path, table: Mapping[str, str], otherwise: Otherwise) -> Callable[[Any], str | None]:
-    def look_up(value: Any) -> str | None:
-        found = table.get(_text(value))
-        if found is not None:
-            return found
-        if otherwise == "fail":
-            # The value itself may be what nobody is to see.
-            raise TransformationFailed(f"map {path}", "the value is not in the table")
-        return None if otherwise == "empty" else value
-
-    return look_up
