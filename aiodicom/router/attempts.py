@@ -33,9 +33,9 @@ class Verdict(NamedTuple):
 class Attempts:
     """Judges the failures of one destination, and keeps its circuit breaker.
 
-    A destination that takes nothing is no reason to give an object up, however long that lasts. An association that ends
-    while an object is on its way is the destination's fault, unless other objects have got through since it last ended
-    on the same one: after five such times that object is given up, and blocks nobody meanwhile.
+    A destination that takes nothing is no reason to give an object up, however long that lasts. An association that
+    ends while an object is on its way is the destination's fault, unless other objects have got through since it last
+    ended on the same one: after five such times that object is given up, and blocks nobody meanwhile.
     """
 
     def __init__(self, retry: RetryPolicy, breaker: BreakerSettings) -> None:

@@ -63,8 +63,8 @@ class Destinations:
         task.add_done_callback(self._leaving.discard)
 
     async def close(self, timeout: float) -> None:
-        """Begins nothing more, and returns when what is on its way has been settled; after `timeout` seconds it is given
-        back, to be sent again.
+        """Begins nothing more, and returns when what is on its way has been settled; after `timeout` seconds it is
+        given back, to be sent again.
         """
         for name in list(self.deliverers):
             self._see_out(name)

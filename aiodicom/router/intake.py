@@ -7,7 +7,7 @@ import errno
 import functools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiodicom.errors import AiodicomError, DecodeError, RoutingFailed
 from aiodicom.net.sinks import Spooled
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from aiodicom.router.config.queueing import Queue
     from aiodicom.router.forwarded import Forwarding
     from aiodicom.router.observing import Observer
-    from aiodicom.router.queue.local import LocalQueue, Receipt
+    from aiodicom.router.queue.local import LocalQueue
+    from aiodicom.router.queue.objects import Receipt
     from aiodicom.router.routing import Plan, Routing
 
 __all__ = ["Intake"]

@@ -98,7 +98,7 @@ class Listeners:
         sock = self._sockets.pop((settings.host, settings.port), None)
         where = {"sock": sock} if sock is not None else {"host": settings.host, "port": settings.port}
         listening = await server.listen(
-            **where,  # type: ignore[arg-type]
+            **where,
             ssl=server_context(settings.tls),
             proxy_protocol=settings.proxies,
         )

@@ -26,7 +26,7 @@ class Observer:
         """An object has been refused."""
 
     def delivered(self, lease: Lease, size: int, seconds: float, reason: str) -> None:
-        """A destination has an object, `seconds` after it was received; `reason` is the warning with which it took it."""
+        """A destination has an object, `seconds` after it was received; `reason` is the warning that it gave."""
 
     def failed(self, lease: Lease, outcome: Outcome, is_dead: bool) -> None:
         """An attempt at a delivery has failed; it was the last one if it `is_dead`."""

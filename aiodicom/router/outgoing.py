@@ -69,13 +69,13 @@ def _applied(
     return transformed, _gathered(transformed.pieces)
 
 
-def _gathered(pieces: Iterable[Buffer]) -> list[Buffer] | SpoolFile:
+def _gathered(pieces: Iterable[Buffer | bytearray]) -> list[Buffer] | SpoolFile:
     """The pieces where they stand, as long as they are few bytes; else in a file."""
     parts: list[Buffer] = []
     size = 0
     iterator = iter(pieces)
     for piece in iterator:
-        parts.append(piece)
+        parts.append(piece if not isinstance(piece, bytearray) else memoryview(piece))
         size += len(piece)
         if size > _IN_MEMORY:
             break

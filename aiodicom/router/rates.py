@@ -11,7 +11,7 @@ _BURST: Final = 1.0
 
 
 class Pace:
-    """A bucket of objects, and one of bytes; None for no limit. What is sent may go below zero, and is waited for after."""
+    """A bucket of objects, and one of bytes; None for no limit. What is sent may go below zero: then it is waited."""
 
     __slots__ = ("_byte_rate", "_bytes", "_object_rate", "_objects", "_then")
 

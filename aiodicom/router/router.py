@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from aiodicom.deidentify.profiles import deidentifier_of
-from aiodicom.router.config.queueing import Duplicates
+from aiodicom.router.config.queueing import Duplicates, Durability
 from aiodicom.router.config.reloading import reload
 from aiodicom.router.destinations import Destinations
 from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
-from aiodicom.router.observing import Observer, Observers
+from aiodicom.router.observing import Observers
 from aiodicom.router.queue.local import LocalQueue, QueueSettings
 from aiodicom.router.queue.objects import Duplicates as QueueDuplicates
+from aiodicom.router.queue.objects import Selection
 from aiodicom.router.queue.space import Watermarks, space_of
 from aiodicom.router.routing import Routing
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Router"]
 
 _log = logging.getLogger("aiodicom.router")
+
+_DUPLICATES: Final = {Duplicates.DROP: QueueDuplicates.DROP, Duplicates.KEEP: QueueDuplicates.FORWARD}
 
 #: Seconds that associations and deliveries have to come to their end.
 _DRAIN: Final = 30.0
@@ -51,10 +53,9 @@ class Router:
     ) -> None:
         self.config = config
         self._path = path
-        self._shard = shard
+        self.shard = shard
         self._sockets = sockets or {}
         self._routing = Routing(config)
-        self._pipelines = _pipelines_of(self._routing)
         #: Why the configuration that was read last is not used, a line each.
         self.problems: tuple[str, ...] = ()
         self.observers = Observers()
@@ -65,7 +66,7 @@ class Router:
 
     async def __aenter__(self) -> Self:
         settings = self.config.queue
-        directory = os.path.join(settings.directory, self._shard)
+        directory = os.path.join(settings.directory, self.shard)
         os.makedirs(directory, exist_ok=True)
         watermarks = Watermarks(lambda: space_of(directory), refuse=settings.refuse_below, resume=settings.resume_above)
         self.queue = await LocalQueue.open(
@@ -74,6 +75,7 @@ class Router:
             watermarks,
             duplicates=_DUPLICATES[settings.duplicates],
             segment_size=settings.segment_size,
+            is_synced=settings.durability in (Durability.SYNCED, Durability.FORWARDED),
         )
         forwarding = Forwarding()
         self.observers.add(forwarding)
@@ -101,7 +103,7 @@ class Router:
 
     def pipeline_of(self, route: str) -> Pipeline | None:
         """What a route makes of objects. Raises KeyError where there is no such route any more."""
-        return self._pipelines[route]
+        return self._routing.pipeline_of(route)
 
     def _equip(self, server: Server) -> None:
         self.intake.attach(server)
@@ -109,7 +111,8 @@ class Router:
     async def _apply(self, config: Config) -> None:
         await self.destinations.apply(config.destinations, config.calling_aet)
         for name, destination in config.destinations.items():
-            await self._hold(name, destination.hold)
+            if destination.hold:
+                await self.queue.hold(Selection(name))
         await self.listeners.apply(config.listeners, _DRAIN)
 
     async def reload(self) -> tuple[str, ...]:
@@ -134,7 +137,6 @@ class Router:
             return ()
         self.config = reloaded.config
         self._routing = routing
-        self._pipelines = _pipelines_of(routing)
         _log.info("the configuration has changed: %s", ", ".join(reloaded.changed))
         return reloaded.changed
 

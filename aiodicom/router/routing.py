@@ -73,7 +73,7 @@ class Routing:
     since the configuration was loaded.
     """
 
-    __slots__ = ("_routes",)
+    __slots__ = ("_pipelines", "_routes")
 
     def __init__(
         self,
@@ -96,6 +96,13 @@ class Routing:
         )
         if problems:
             raise ConfigurationError(tuple(problems))
+        self._pipelines = {plan.route: plan.pipeline for _, plan, _ in self._routes}
+
+    def pipeline_of(self, route: str) -> Pipeline | None:
+        """What a route makes of objects; None where they go as they came. Raises KeyError where there is no such
+        route.
+        """
+        return self._pipelines[route]
 
     def plan(self, header: Dataset, origin: Origin) -> list[Plan]:
         """Returns the ways that an object goes, in the order of the routes; none where no route means it.

@@ -1,7 +1,7 @@
 """Traces across hops (OpenTelemetry): every node that an object goes through adds its spans to one trace.
 
-DICOM has no place for a trace's context. So the trace follows from the SOP Instance UID: nodes that know nothing of each
-other agree on it, as long as the UID stays the same.
+DICOM has no place for a trace's context. So the trace follows from the SOP Instance UID: nodes that know nothing of
+each other agree on it as long as the UID stays the same.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def context_of(sop_instance_uid: str, ratio: float = 1.0) -> Context | None:
 def tracer_of(settings: Tracing) -> tuple[Tracer, Callable[[], None]]:
     """A tracer that exports to a collector, and what ends it. Raises LocalError where the exporter is not installed."""
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # type: ignore[import-not-found]
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor

@@ -81,15 +81,20 @@ class SegmentLog:
     segment is not used any more, because a disk that could not sync once may say that it has while it has not. The next
     append begins another segment.
 
+    Without `is_synced`, what is appended survives the process, but perhaps not the machine.
+
     Invariants: `_descriptor` is the segment that is appended to, or -1; up to `_end` of it is on the disk. The segments
     in `_keys` have a file each.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, segment_size: int = 256 << 20) -> None:
+    def __init__(
+        self, directory: str | os.PathLike[str], *, segment_size: int = 256 << 20, is_synced: bool = True
+    ) -> None:
         self.path = os.fspath(directory)
         os.makedirs(self.path, exist_ok=True)
         #: Bytes from which on a segment is not appended to any more.
         self.segment_size = segment_size
+        self._is_synced = is_synced
         self._keys = {
             int(match[1], 16): int(match[2], 16) for name in os.listdir(self.path) if (match := _NAME.fullmatch(name))
         }
@@ -139,7 +144,8 @@ class SegmentLog:
                 offset, digest = writing.add(key, entry)
                 places.append(Place(self._current, offset, len(entry.data), digest))
             end = writing.finish()
-            _sync_data(self._descriptor)
+            if self._is_synced:
+                _sync_data(self._descriptor)
         except BaseException:
             self._give_up()
             raise

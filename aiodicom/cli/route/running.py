@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aiodicom.cli import options, output
+from aiodicom.cli.listening import advice_on_binding, announce
+from aiodicom.cli.runner import run
 from aiodicom.errors import ConfigurationError
+from aiodicom.net.descriptors import allow_most_descriptors
+
+if TYPE_CHECKING:
+    from aiodicom.router.config.root import Config
 
 __all__ = ["route"]
 
@@ -20,36 +29,39 @@ def route(
     check: Annotated[
         bool, typer.Option("--check", help="Say what is wrong with the configuration, or what it does, and end.")
     ] = False,
-    as_json: options.Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --check: print the result as JSON.")] = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
 ) -> None:
-    """Receive objects and forward them by rules: see docs/router.md.
+    """Receive objects and forward them by rules, until SIGINT or SIGTERM: see docs/router.md.
 
-    Example: aiodicom route router.toml --check
+    SIGHUP has the configuration read again; associations stay open.
+
+    Example: aiodicom route router.toml
     """
-    if not check:
-        raise typer.BadParameter("only a check of the configuration can be had so far", param_hint="without '--check'")
     try:
-        from aiodicom.cli.route.summary import summary_of
-        from aiodicom.router.config.reading import load
-    except ModuleNotFoundError:
-        output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[router]'")
+        config = _read(file, check, as_json)
+    except ModuleNotFoundError as error:
+        output.note(_COMMAND, f"this command needs more packages: pip install 'aiodicom[router]' ({error.name})")
         raise typer.Exit(1) from None
-    problems: tuple[str, ...] = ()
-    try:
-        config = load(file)
-    except ConfigurationError as error:
-        problems = error.problems
-    except OSError as error:
-        output.note(_COMMAND, f"{file}: {error.strerror or error}")
-        raise typer.Exit(1) from None
-    if as_json:
-        output.result_json({"file": str(file), "problems": problems})
-    if problems:
-        if not as_json:
-            for problem in problems:
-                output.note(_COMMAND, f"{file}: {problem}")
-            output.note(_COMMAND, f"{file}: {output.count(len(problems), 'problem')}")
-        raise typer.Exit(1)
-    if not as_json:
-        for line in summary_of(config):
-            output.result(output.printable(line))
+    if check:
+        return
+    output.configure_logging(verbose, debug, logging.WARNING)
+    allow_most_descriptors()
+    from aiodicom.router.router import Router
+
+    async def work(stop: asyncio.Event) -> int:
+        loop = asyncio.get_running_loop()
+        reloading = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, reloading.set)
+        try:
+            with advice_on_binding():
+                router = await Router(config, path=file).__aenter__()
+            async with router:
+                announce(router.listeners.addresses)
+                await _until_stopped(router, stop, reloading)
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+        return 0
+
+    run(_COMMAND, work)

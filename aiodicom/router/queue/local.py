@@ -288,6 +288,23 @@ class LocalQueue:
         self._failed.append(Failure(lease, reason, retry_at, counts))
         self._settle()
 
+    def dropped(self, lease: Lease, reason: str) -> None:
+        """A delivery is not made at all: its route says so."""
+        self._recent.delivered(lease.object)
+        self._failed.append(Failure(lease, reason, None, is_dropped=True))
+        self._settle()
+
+    async def complete(self, route: str, group: str) -> None:
+        """A series or study is complete: what waits for the rest of it, by a route, goes."""
+        while destinations := await self._call(functools.partial(self._shard.rows.complete, route, group, self.now())):
+            self._wake(destinations)
+
+    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]:
+        """Returns what waits for the rest of its group, some thousands at a time: object, route, group and SOP Instance
+        UID, of objects with numbers above `after`.
+        """
+        return await self._call(functools.partial(self._shard.rows.gathering, after))
+
     def give_back(self, *leases: Lease) -> None:
         """They wait again."""
         self._rows.give(functools.partial(self._shard.give_back, leases))

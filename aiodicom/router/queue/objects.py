@@ -25,7 +25,7 @@ __all__ = [
 
 
 class State(IntEnum):
-    """What has become of a delivery; those up to `DEAD` are pending: their object is kept."""
+    """What has become of a delivery; those up to `GATHERING` are pending: their object is kept."""
 
     #: It can be claimed, or is.
     WAITING = 0
@@ -35,17 +35,19 @@ class State(IntEnum):
     HELD = 2
     #: It has failed for good, and waits for somebody to retry or drop it.
     DEAD = 3
-    DELIVERED = 4
+    #: It waits for the rest of its series or study.
+    GATHERING = 4
+    DELIVERED = 5
     #: It was not delivered in time, and won't be.
-    EXPIRED = 5
-    #: Somebody has dropped it.
-    DROPPED = 6
+    EXPIRED = 6
+    #: Somebody, or its route, has dropped it.
+    DROPPED = 7
     #: The same object was on its way there, or there, already.
-    DUPLICATE = 7
+    DUPLICATE = 8
 
 
 #: The states of deliveries whose object is kept.
-PENDING: Final = (State.WAITING, State.DELAYED, State.HELD, State.DEAD)
+PENDING: Final = (State.WAITING, State.DELAYED, State.HELD, State.DEAD, State.GATHERING)
 
 
 class Duplicates(IntEnum):
@@ -71,6 +73,8 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
     priority: int = 0
     #: Seconds of the queue's clock, after which it is not to be delivered any more.
     expires: float | None = None
+    #: The series or study that it waits for, to go when that is complete.
+    group: str = ""
 
 
 class Incoming(msgspec.Struct, frozen=True, array_like=True):
@@ -106,10 +110,11 @@ class Lease(NamedTuple):
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: str
-    #: Rows of one study have the same.
-    study: int
+    study_instance_uid: str
+    patient_id: str
     calling_aet: str
     called_aet: str
+    peer: str
     received: float
     place: Place
 
@@ -131,6 +136,8 @@ class Failure(NamedTuple):
     retry_at: float | None
     #: Whether it counts as an attempt: not when the destination was to blame for it.
     counts: bool = True
+    #: Whether it is dropped: its route has it not delivered at all.
+    is_dropped: bool = False
 
 
 class Step(NamedTuple):

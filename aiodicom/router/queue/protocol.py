@@ -48,6 +48,18 @@ class Queue(Protocol):
         """The destination has not taken it."""
         ...
 
+    def dropped(self, lease: Lease, reason: str) -> None:
+        """Its route has it not delivered."""
+        ...
+
+    async def complete(self, route: str, group: str) -> None:
+        """A series or study is complete."""
+        ...
+
+    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]:
+        """Returns what waits for the rest of its group."""
+        ...
+
     def give_back(self, *leases: Lease) -> None:
         """Nothing has become of them."""
         ...

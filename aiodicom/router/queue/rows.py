@@ -19,8 +19,8 @@ __all__ = ["Rows", "Stored"]
 
 _OBJECTS: Final = "INSERT INTO objects VALUES {rows}"
 _DELIVERIES: Final = (
-    "INSERT INTO deliveries (object, number, destination, route, state, rank, study, expires, changed, reason)"
-    " VALUES {rows}"
+    "INSERT INTO deliveries"
+    " (object, number, destination, route, state, rank, study, expires, changed, reason, gathered) VALUES {rows}"
 )
 
 #: The deliveries of other objects that are the same. CROSS JOIN has SQLite keep the order: what is asked for, the
@@ -31,14 +31,14 @@ _SAME: Final = (
     " AND o.id != a.column1 CROSS JOIN deliveries d ON d.object = o.id"
     " AND d.destination = a.column6 AND d.route = a.column7 AND d.state IN "
 )
-_SAME_STATES: Final = {Duplicates.DROP_WAITING: "(0, 1, 2)", Duplicates.DROP: "(0, 1, 2, 4)"}
+_SAME_STATES: Final = {Duplicates.DROP_WAITING: "(0, 1, 2, 4)", Duplicates.DROP: "(0, 1, 2, 4, 5)"}
 
 _LEASE: Final = (
-    "object, number, route, rank, attempts, expires, study, sop_class, sop_instance, transfer_syntax, calling, called,"
-    " received, segment, offset, size, digest"
+    "object, number, route, rank, attempts, expires, uid, patient, sop_class, sop_instance, transfer_syntax, calling,"
+    " called, peer, received, segment, offset, size, digest"
 )
 _WAITING: Final = (
-    f"SELECT {_LEASE.replace('study', 'd.study')} FROM deliveries d CROSS JOIN objects o ON o.id = d.object"
+    f"SELECT {_LEASE} FROM deliveries d CROSS JOIN objects o ON o.id = d.object CROSS JOIN studies s ON s.id = d.study"
 )
 
 
@@ -75,14 +75,15 @@ class Rows(Tables):
                 is_needed = False
                 for number, delivery in enumerate(incoming.deliveries):
                     destination, route = self.word(delivery.destination), self.word(delivery.route)
-                    state = State.DEAD if fault else State.WAITING
+                    state = State.DEAD if fault else State.GATHERING if delivery.group else State.WAITING
                     if (id, number) in again:
                         state = State.DUPLICATE
                     else:
                         is_needed = True
                     counts[destination, state] += 1
-                    rank, expires = -delivery.priority, delivery.expires
-                    deliveries.append((id, number, destination, route, int(state), rank, study, expires, now, fault))
+                    rank, expires, group = -delivery.priority, delivery.expires, delivery.group
+                    row = id, number, destination, route, int(state), rank, study, expires, now, fault, group
+                    deliveries.append(row)
                 if is_needed:
                     weight = segments.setdefault(place.segment, [0, 0])
                     weight[0] += 1
@@ -166,8 +167,8 @@ class Rows(Tables):
         ]
 
     def _lease(self, destination: str, row: Sequence[Any]) -> Lease:
-        id, number, route, rank, attempts, expires, study, sop_class, uid, syntax, calling, called, received = row[:13]
-        segment, offset, size, digest = row[13:]
+        id, number, route, rank, attempts, expires, study, patient, sop_class, uid, syntax = row[:11]
+        calling, called, peer, received, segment, offset, size, digest = row[11:]
         return Lease(
             id,
             number,
@@ -180,8 +181,10 @@ class Rows(Tables):
             uid,
             self.texts[syntax],
             study,
+            patient,
             calling,
             called,
+            peer,
             received,
             Place(segment, offset, size, digest + SIGN),
         )
@@ -192,9 +195,9 @@ class Rows(Tables):
         """
         with self.transaction():
             self.change(self._of(delivered), State.DELIVERED, now, attempts=1)
-            for lease, reason, retry_at, counts in failed:
+            for lease, reason, retry_at, counts, is_dropped in failed:
                 found = [row for row in self._of([lease]) if row.state == State.WAITING]
-                state = State.DEAD if retry_at is None else State.DELAYED
+                state = State.DROPPED if is_dropped else State.DEAD if retry_at is None else State.DELAYED
                 self.change(found, state, now, reason, retry_at, attempts=int(counts))
 
     def _of(self, leases: Sequence[Lease]) -> list[Found]:
@@ -203,6 +206,29 @@ class Rows(Tables):
             " CROSS JOIN deliveries ON object = k.column1 AND number = k.column2"
         )
         return self.select(template, [lease[:2] for lease in leases])
+
+    def complete(self, route: str, group: str, now: float) -> set[str]:
+        """Has what waits for the rest of a group, by a route, wait for its turn; at most 5,000 deliveries at a time.
+
+        Returns their destinations; call it again until there are none.
+        """
+        template = f"SELECT {DELIVERY} FROM deliveries WHERE state = 4 AND gathered = ? AND route = ? LIMIT {MOST}"
+        with self.transaction():
+            found = self.select(template, None, group, self.words.get(route, -1))
+            self.change(found, State.WAITING, now)
+        return {self.texts[row.destination] for row in found}
+
+    def gathering(self, after: int, limit: int = MOST) -> list[tuple[int, str, str, str]]:
+        """Returns what waits for its group: object, route, group, SOP Instance UID; objects with numbers above `after`,
+        of all their deliveries one for each route.
+        """
+        template = (
+            "SELECT DISTINCT d.object, d.route, d.gathered, o.sop_instance FROM deliveries d"
+            " CROSS JOIN objects o ON o.id = d.object"
+            f" WHERE d.state = 4 AND d.object > ? ORDER BY d.object LIMIT {limit:d}"
+        )
+        rows = select_all(self.connection, "object, route, gathered, sop_instance", template, None, after)
+        return [(object, self.texts[route], group, uid) for object, route, group, uid in rows]
 
     # What people want done.
 

@@ -53,13 +53,15 @@ CREATE TABLE deliveries (
     attempts INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
     changed REAL NOT NULL,
+    gathered TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (object, number)
 ) WITHOUT ROWID;
 CREATE INDEX waiting ON deliveries (destination, rank, study, object) WHERE state = 0;
 CREATE INDEX delayed ON deliveries (due) WHERE state = 1;
 CREATE INDEX held ON deliveries (destination, object) WHERE state = 2;
 CREATE INDEX dead ON deliveries (destination, object) WHERE state = 3;
-CREATE INDEX expiring ON deliveries (expires) WHERE expires IS NOT NULL AND state < 4;
+CREATE INDEX gathering ON deliveries (gathered, route, object) WHERE state = 4;
+CREATE INDEX expiring ON deliveries (expires) WHERE expires IS NOT NULL AND state < 5;
 CREATE TABLE counts (
     destination INTEGER NOT NULL, state INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (destination, state)
 ) WITHOUT ROWID;

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any, Final
 
 from aiodicom.router.queue.bulk import select_all
-from aiodicom.router.queue.objects import Selection, State, Step, Way
+from aiodicom.router.queue.objects import PENDING, Selection, State, Step, Way
 from aiodicom.router.queue.tables import SIGN
 from aiodicom.store.segments import Place
 
@@ -58,7 +58,7 @@ def listed(connection: sqlite3.Connection, meant: Selection, after: int = 0, lim
     """Returns the ways of objects that have deliveries which `meant` means, in the order of their numbers, from above
     `after` on. For the states that are pending alone: dead letters, what is held, what waits.
     """
-    states = [state for state in (State.WAITING, State.DELAYED, State.HELD, State.DEAD) if meant.state in (None, state)]
+    states = [state for state in PENDING if meant.state in (None, state)]
     conditions, parameters = ["object > ?"], [after]
     if meant.destination is not None:
         word = connection.execute("SELECT id FROM words WHERE text = ?", (meant.destination,)).fetchone()

@@ -100,6 +100,7 @@ class Shard:
         *,
         duplicates: Duplicates = Duplicates.DROP_WAITING,
         segment_size: int = 256 << 20,
+        is_synced: bool = True,
         now: float = 0.0,
     ) -> None:
         self._owner = Ownership(path)
@@ -107,7 +108,7 @@ class Shard:
             self.path = self._owner.path
             #: What was not as it should be when it was opened, for people.
             self.findings: list[str] = []
-            self.log = SegmentLog(f"{self.path}/segments", segment_size=segment_size)
+            self.log = SegmentLog(f"{self.path}/segments", segment_size=segment_size, is_synced=is_synced)
             self._index = f"{self.path}/index.db"
             self.rows = self._open_rows(duplicates)
             try:

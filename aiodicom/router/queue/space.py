@@ -31,10 +31,10 @@ class Watermarks:
     system, 10 GiB at most, and twice as much. Between the two it stays as it is, so that it does not flutter.
     """
 
-    __slots__ = ("_refuse", "_resume", "_space", "is_full")
+    __slots__ = ("_refuse", "_resume", "is_full", "space")
 
     def __init__(self, space: Callable[[], Space], *, refuse: int | None = None, resume: int | None = None) -> None:
-        self._space = space
+        self.space = space
         self._refuse = refuse
         self._resume = resume
         #: Whether objects are refused.
@@ -42,7 +42,7 @@ class Watermarks:
 
     def check(self, wanted: int = 0) -> bool:
         """Looks at the disk; returns whether `wanted` bytes may be taken. Raises OSError."""
-        free, total = self._space()
+        free, total = self.space()
         refuse = min(total // 20, 10 * _GIB) if self._refuse is None else self._refuse
         resume = max(2 * refuse if self._resume is None else self._resume, refuse)
         if self.is_full:

@@ -31,7 +31,7 @@ _CHANGE: Final = (
 #: The objects of which nothing is pending any more, by segment.
 _ENDED: Final = (
     "SELECT segment, count(*) AS live, sum(size) AS bytes FROM objects WHERE id IN (VALUES {rows})"
-    " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE object = id AND state < 4) GROUP BY segment"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE object = id AND state < 5) GROUP BY segment"
 )
 _COUNTS: Final = (
     "INSERT INTO counts VALUES {rows} ON CONFLICT (destination, state) DO UPDATE SET number = number + excluded.number"

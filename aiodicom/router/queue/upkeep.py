@@ -27,7 +27,7 @@ __all__ = [
     "wake",
 ]
 
-_PENDING_OF: Final = "SELECT DISTINCT object FROM deliveries WHERE state < 4 AND object IN (VALUES {rows})"
+_PENDING_OF: Final = "SELECT DISTINCT object FROM deliveries WHERE state < 5 AND object IN (VALUES {rows})"
 
 
 def wake(tables: Tables, now: float, longest: float) -> set[str]:
@@ -44,7 +44,7 @@ def wake(tables: Tables, now: float, longest: float) -> set[str]:
 def expire(tables: Tables, now: float) -> int:
     """Gives up what has not been delivered in time, at most 5,000 at a time; returns how many."""
     # As the index has it.
-    late = f"SELECT {DELIVERY} FROM deliveries WHERE expires IS NOT NULL AND state < 4 AND expires <= ? LIMIT {MOST}"
+    late = f"SELECT {DELIVERY} FROM deliveries WHERE expires IS NOT NULL AND state < 5 AND expires <= ? LIMIT {MOST}"
     with tables.transaction():
         found = tables.select(late, None, now)
         tables.change(found, State.EXPIRED, now)
@@ -145,6 +145,6 @@ def move(tables: Tables, moved: Sequence[tuple[int, Place]], source: int, indexe
 
 def give_up(tables: Tables, ids: Sequence[int], now: float, reason: str) -> None:
     """Has everything be dead that is pending of objects whose bytes nobody can read."""
-    template = f"SELECT {DELIVERY} FROM deliveries WHERE state < 3 AND object IN (VALUES {{rows}})"
+    template = f"SELECT {DELIVERY} FROM deliveries WHERE state IN (0, 1, 2, 4) AND object IN (VALUES {{rows}})"
     with tables.transaction():
         tables.change(tables.select(template, [(id,) for id in ids]), State.DEAD, now, reason)
