@@ -21,6 +21,7 @@ the segment's random key as its seed, so that no data that a peer sends can be t
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -170,11 +171,19 @@ def _next_record(descriptor: int, key: int, after: int, end: int) -> int:
 
 
 def is_whole(descriptor: int, record: Record) -> bool:
-    """Whether the data of a record is what was written. Reads all of it. Raises OSError."""
+    """Whether the data of a record is what was written. Reads all of it; what the disk cannot read (EIO) is not whole.
+
+    Raises OSError.
+    """
     digest = xxh3_64()
     offset, rest = record.offset, record.size
     while rest:
-        read = os.pread(descriptor, min(rest, _CHUNK), offset)
+        try:
+            read = os.pread(descriptor, min(rest, _CHUNK), offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return False
         if not read:
             return False
         digest.update(read)

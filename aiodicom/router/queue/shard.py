@@ -211,19 +211,21 @@ class Shard:
         forget_segments(self.rows, numbers)
 
     def sparse(self) -> tuple[int, list[int]] | None:
-        """Returns the segment that holds least of what is needed, if that is less than half, and where in it that
-        is.
+        """Returns the segment that holds least of what is needed, of those that hold less than half, and where in it
+        that is.
         """
-        segments = [
+        there = set(self.log.segments)
+        sparse = [
             segment
             for segment in segments_of(self.rows).values()
-            if segment.live > 0 and segment.number < self._committed and segment.number in self.log.segments
+            if segment.live > 0
+            and segment.live_bytes < _SPARSE * segment.indexed
+            and segment.number < self._committed
+            and segment.number in there
         ]
-        if not segments:
+        if not sparse:
             return None
-        least = min(segments, key=lambda segment: segment.live_bytes)
-        if least.live_bytes > _SPARSE * self.log.size(least.number):
-            return None
+        least = min(sparse, key=lambda segment: segment.live_bytes)
         records = [(found.id, found.at) for found in self.log.headers(least.number) if isinstance(found, Record)]
         live = live_in(self.rows, least.number, [id for id, _ in records])
         return least.number, [at for id, at in records if id in live]
@@ -316,6 +318,8 @@ class Shard:
                 if not is_torn:
                     self._find(f"{found.end - found.at} bytes of segment {number:x} at {found.at} are damaged")
                 continue
+            if is_whole:
+                whole_to = found.end
             stored = self._stored(number, found)
             if stored is None:
                 continue
@@ -327,7 +331,6 @@ class Shard:
             batch += torn
             torn.clear()
             batch.append(stored)
-            whole_to = found.end
             if len(batch) >= _BATCH:
                 self._insert_missing(batch, {number: whole_to}, now)
                 batch.clear()

@@ -1,4 +1,4 @@
-"""What a delivery sends: the data set of a queued object, as it lies in its segment."""
+"""What is queued of an object that has arrived, and what a delivery sends: its data set, as it lies in its segment."""
 
 from __future__ import annotations
 
@@ -20,8 +20,24 @@ from aiodicom.store.spool import SpoolFile
 if TYPE_CHECKING:
     from aiodicom.net.reencoding import Reencoded
     from aiodicom.router.queue.objects import Lease
+    from aiodicom.ul._pdu import Body
 
-__all__ = ["QueuedSource", "source_of"]
+__all__ = ["QueuedSource", "data_of", "source_of"]
+
+
+def data_of(body: Body) -> memoryview:
+    """Returns what a `Spooled` body has gathered, to be queued: memory, or its file, mapped and closed.
+
+    Raises OSError.
+    """
+    if body.spilled is None:
+        return memoryview(body)
+    spool = body.spilled
+    assert isinstance(spool, SpoolFile)
+    try:
+        return spool.map()
+    finally:
+        spool.abandon()
 
 
 def source_of(lease: Lease, descriptor: int, data: bytes | memoryview | None) -> DataSource:
