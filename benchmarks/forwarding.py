@@ -22,7 +22,6 @@ Start = Callable[[Path, int], AbstractContextManager[Running]]
 _ROUTER_TOML = """\
 [listen]
 port = {port}
-ae_title = "ROUTER"
 
 [queue]
 directory = "queue"

@@ -121,6 +121,7 @@ class Deliverer:
 
     async def run(self) -> None:
         """Returns after `stop`, when what was on its way has been settled. Cancelled, it ends that at once."""
+        await self.sender.start()
         try:
             while not self._is_stopping:
                 self._wake.clear()
@@ -296,10 +297,9 @@ class Deliverer:
             retry_at = None if verdict.pause is None else self._queue.now() + verdict.pause
             self._queue.failed(lease, outcome.reason, retry_at, counts=verdict.counts)
             self._observer.failed(lease, outcome, retry_at is None)
-            if retry_at is None:
-                _log.warning(
-                    "%s: %s is given up: %s", self.name, lease.sop_instance_uid, outcome.reason or "no reason given"
-                )
+            what = "is given up" if retry_at is None else f"is tried again in {verdict.pause or 0:.1f} s"
+            level = logging.WARNING if retry_at is None else logging.INFO
+            _log.log(level, "%s: %s %s: %s", self.name, lease.sop_instance_uid, what, outcome.reason)
         is_now_open = self._attempts.breaker.state is State.OPEN
         if is_now_open != was_open:
             self._tell_of_breaker(is_now_open)

@@ -100,7 +100,7 @@ class Listeners:
         listening = await server.listen(
             **where,
             ssl=server_context(settings.tls),
-            proxy_protocol=settings.proxies,
+            proxy_protocol=settings.proxies or False,
         )
         return _Open(settings, server, listening)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,11 @@ from aiodicom.cli.listening import advice_on_binding, announce
 from aiodicom.cli.runner import run
 from aiodicom.errors import ConfigurationError
 from aiodicom.net.descriptors import allow_most_descriptors
+from aiodicom.services.stopping import Interrupted, unless_stopped
 
 if TYPE_CHECKING:
     from aiodicom.router.config.root import Config
+    from aiodicom.router.router import Router
 
 __all__ = ["route"]
 
@@ -42,26 +45,74 @@ def route(
     try:
         config = _read(file, check, as_json)
     except ModuleNotFoundError as error:
-        output.note(_COMMAND, f"this command needs more packages: pip install 'aiodicom[router]' ({error.name})")
+        output.note(_COMMAND, f"this command needs more packages ({error.name}): pip install 'aiodicom[router]'")
         raise typer.Exit(1) from None
     if check:
         return
     output.configure_logging(verbose, debug, logging.WARNING)
     allow_most_descriptors()
+    run(_COMMAND, lambda stop: _run(config, file, stop))
+
+
+async def _run(config: Config, file: Path, stop: asyncio.Event) -> int:
     from aiodicom.router.router import Router
 
-    async def work(stop: asyncio.Event) -> int:
-        loop = asyncio.get_running_loop()
-        reloading = asyncio.Event()
-        loop.add_signal_handler(signal.SIGHUP, reloading.set)
-        try:
+    loop = asyncio.get_running_loop()
+    hangup = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    try:
+        async with AsyncExitStack() as stack:
             with advice_on_binding():
-                router = await Router(config, path=file).__aenter__()
-            async with router:
-                announce(router.listeners.addresses)
-                await _until_stopped(router, stop, reloading)
-        finally:
-            loop.remove_signal_handler(signal.SIGHUP)
-        return 0
+                router = await stack.enter_async_context(Router(config, path=file))
+            for finding in router.queue.findings:
+                output.note(_COMMAND, finding)
+            announce(router.listeners.addresses)
+            await _until_stopped(router, stop, hangup)
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+    return 0
 
-    run(_COMMAND, work)
+
+async def _until_stopped(router: Router, stop: asyncio.Event, hangup: asyncio.Event) -> None:
+    """Reads the configuration again whenever somebody hangs up."""
+    while True:
+        try:
+            await unless_stopped(stop, hangup.wait())
+        except Interrupted:
+            return
+        hangup.clear()
+        changed = await router.reload()
+        for problem in router.problems:
+            output.note(_COMMAND, f"the configuration stays as it was: {problem}")
+        if changed:
+            output.note(_COMMAND, f"the configuration has changed: {', '.join(changed)}")
+        elif not router.problems:
+            output.note(_COMMAND, "the configuration is as it was")
+
+
+def _read(file: Path, check: bool, as_json: bool) -> Config:
+    """The configuration; what is wrong with it is said, and ends the command."""
+    from aiodicom.cli.route.summary import summary_of
+    from aiodicom.router.config.reading import load
+
+    problems: tuple[str, ...] = ()
+    config = None
+    try:
+        config = load(file)
+    except ConfigurationError as error:
+        problems = error.problems
+    except OSError as error:
+        output.note(_COMMAND, f"{file}: {error.strerror or error}")
+        raise typer.Exit(1) from None
+    if check and as_json:
+        output.result_json({"file": str(file), "problems": problems})
+    if config is None:
+        if not as_json:
+            for problem in problems:
+                output.note(_COMMAND, f"{file}: {problem}")
+            output.note(_COMMAND, f"{file}: {output.count(len(problems), 'problem')}")
+        raise typer.Exit(1)
+    if check and not as_json:
+        for line in summary_of(config):
+            output.result(output.printable(line))
+    return config

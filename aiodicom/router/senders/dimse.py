@@ -68,6 +68,10 @@ class DimseSender:
         """Associations that are open."""
         return self.pool.open
 
+    async def start(self) -> None:
+        """Nothing is opened before it is needed."""
+        await self.pool
+
     async def send(self, objects: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Sends each by a C-STORE of its own."""
         return [outcome_of_status((await self._store(outgoing.source)).status) for outgoing in objects]

@@ -50,6 +50,9 @@ class FolderSender:
         """Files that are being written."""
         return self._committer.running
 
+    async def start(self) -> None:
+        """Nothing is opened before it is needed."""
+
     async def send(self, objects: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Writes each object."""
         for outgoing in objects:

@@ -32,6 +32,9 @@ class ObjectsSender:
         #: Objects that are on their way.
         self.open = 0
 
+    async def start(self) -> None:
+        """Nothing is opened before it is needed."""
+
     async def send(self, objects: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Puts each object, in parts where it is large."""
         self.open += 1

@@ -27,6 +27,10 @@ class Sender(Protocol):
         """Associations, or connections, that are open."""
         ...
 
+    async def start(self) -> None:
+        """To be awaited once, before anything is sent."""
+        ...
+
     async def send(self, objects: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Sends objects and says what has become of each, in their order.
 

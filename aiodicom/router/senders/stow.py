@@ -36,6 +36,9 @@ class StowSender:
         #: Requests that are on their way.
         self.open = 0
 
+    async def start(self) -> None:
+        """Nothing is opened before it is needed."""
+
     async def send(self, objects: Sequence[Outgoing]) -> Sequence[Outcome]:
         """Sends all by one request; each is told of in its response."""
         instances = [
