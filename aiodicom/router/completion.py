@@ -5,6 +5,7 @@ Knows no clock. One queue of deadlines, in their order, serves any number of stu
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ Reason = str
 
 @dataclass(slots=True)
 class _Group:
+    first: float
     deadline: float
     #: Hashes of the SOP Instance UIDs that have come: distinct ones count.
     arrived: set[int] = field(default_factory=set)
@@ -31,15 +33,17 @@ class _Group:
 
 
 class Completion:
-    """Watches the groups (series, or studies) of one route; `quiet` is in seconds.
+    """Watches the groups (series, or studies) of one route: one is complete when nothing has come for `quiet` seconds,
+    or `longest` seconds after its first object, whatever comes.
 
     An object of a group that was complete begins it anew: what comes late is one more completion.
     """
 
-    def __init__(self, quiet: float, *, most: int = _MOST) -> None:
+    def __init__(self, quiet: float, longest: float = math.inf, *, most: int = _MOST) -> None:
         self._quiet = quiet
+        self._longest = longest
         self._most = most
-        #: In the order of their deadlines, since all wait for the same time.
+        #: In the order of their deadlines, since all wait for the same time, but for those that have waited long.
         self._groups: OrderedDict[str, _Group] = OrderedDict()
         self._complete: OrderedDict[str, Reason] = OrderedDict()
 
@@ -55,8 +59,8 @@ class Completion:
             if len(self._groups) >= self._most:
                 oldest, _ = self._groups.popitem(last=False)
                 self._complete[oldest] = "too many are watched"
-            watched = self._groups[group] = _Group(now)
-        watched.deadline = now + self._quiet
+            watched = self._groups[group] = _Group(now, now)
+        watched.deadline = min(now + self._quiet, watched.first + self._longest)
         self._groups.move_to_end(group)
         key = hash(sop_instance_uid)
         watched.arrived.add(key)
@@ -66,6 +70,13 @@ class Completion:
         elif watched.missing is not None:
             watched.missing.discard(key)
             self._look(group, watched)
+
+    def change(self, quiet: float, longest: float) -> None:
+        """Has other times hold, also for what is watched already."""
+        for watched in self._groups.values():
+            arrived = watched.deadline - self._quiet
+            watched.deadline = min(arrived + quiet, watched.first + longest)
+        self._quiet, self._longest = quiet, longest
 
     def performed(self, group: str, instances: Collection[str]) -> None:
         """A performed procedure step has ended which made these instances of a group: it is complete with them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiodicom.router.delivery import Deliverer
 from aiodicom.router.senders.making import make_sender
+from aiodicom.services.storage_commitment import CommitmentListener
 
 if TYPE_CHECKING:
     from aiodicom.router.config.destinations import Destination
@@ -25,6 +26,8 @@ class Destinations:
     """Keeps a deliverer running for each destination."""
 
     def __init__(self, queue: Deliveries, pipeline_of: Callable[[str], Pipeline | None], observer: Observer) -> None:
+        #: Hears of the storage commitments that destinations report.
+        self.commitments = CommitmentListener()
         self._queue = queue
         self._pipeline_of = pipeline_of
         self._observer = observer
@@ -39,7 +42,12 @@ class Destinations:
         """
         changed = {
             name: Deliverer(
-                name, settings, self._queue, make_sender(settings, calling_aet), self._pipeline_of, self._observer
+                name,
+                settings,
+                self._queue,
+                make_sender(settings, calling_aet, self.commitments),
+                self._pipeline_of,
+                self._observer,
             )
             for name, settings in wanted.items()
             if name not in self.deliverers or self.deliverers[name].settings != settings

@@ -70,13 +70,13 @@ class Listeners:
         """Where is listened."""
         return [address[:2] for each in self._open.values() for address in each.listening.addresses]
 
-    async def apply(self, wanted: tuple[Listener, ...], drain: float) -> None:
-        """Opens, closes and changes listeners so that these are there; those that are as they were are left alone, and
-        associations of the others go on for `drain` seconds. Raises LocalError, OSError: those that are open then stay.
+    async def apply(self, wanted: tuple[Listener, ...], drain: float, *, anew: bool = False) -> None:
+        """Opens, closes and changes listeners so that these are there; those that are as they were are left alone, but
+        for `anew`, and associations of the others go on for `drain` seconds. Raises LocalError, OSError.
         """
         by_place = {(settings.host, settings.port): settings for settings in wanted}
         for place, each in list(self._open.items()):
-            if by_place.get(place) != each.settings:
+            if anew or by_place.get(place) != each.settings:
                 del self._open[place]
                 each.listening.stop()
                 self._see_out(each.server, drain)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
+    from aiodicom.net.requests import FindRequest
     from aiodicom.router.outcomes import Outcome
     from aiodicom.router.queue.objects import Incoming, Lease
 
@@ -33,6 +34,9 @@ class Observer:
 
     def breaker_changed(self, destination: str, is_open: bool, reason: str) -> None:
         """A destination is left alone, or is sent to again."""
+
+    def queried(self, request: FindRequest) -> None:
+        """Somebody asks, and is passed on."""
 
     def admitted(self, association: Association) -> None:
         """Somebody has opened an association."""
@@ -70,6 +74,10 @@ class Observers(Observer):
     def breaker_changed(self, destination: str, is_open: bool, reason: str) -> None:
         for each in self._observers:
             each.breaker_changed(destination, is_open, reason)
+
+    def queried(self, request: FindRequest) -> None:
+        for each in self._observers:
+            each.queried(request)
 
     def admitted(self, association: Association) -> None:
         for each in self._observers:

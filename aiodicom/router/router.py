@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from aiodicom.errors import AiodicomError
+from aiodicom.router.completing import Completions
 from aiodicom.router.config.queueing import Duplicates, Durability
 from aiodicom.router.config.reloading import reload
 from aiodicom.router.destinations import Destinations
+from aiodicom.router.equipment import Equipment
 from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
@@ -61,7 +64,9 @@ class Router:
         self.observers = Observers()
         self.queue: LocalQueue
         self.intake: Intake
+        self.completions: Completions
         self.destinations: Destinations
+        self.equipment: Equipment
         self.listeners: Listeners
 
     async def __aenter__(self) -> Self:
@@ -87,10 +92,20 @@ class Router:
             forwarding,
             drops_unrouted=lambda: self.config.unrouted == "drop",
         )
+        self.completions = Completions(self.queue)
+        self.observers.add(self.completions)
         self.destinations = Destinations(self.queue, self.pipeline_of, self.observers)
+        self.equipment = Equipment(
+            self.queue,
+            self.destinations.commitments,
+            queried=self.observers.queried,
+            performed=self.completions.performed,
+        )
         self.listeners = Listeners(self._equip, self.observers, self._sockets)
         try:
+            await self.completions.start(self._routing.completions)
             await self._apply(self.config)
+            await self.equipment.resume()
         except BaseException:
             await self.close()
             raise
@@ -107,13 +122,17 @@ class Router:
 
     def _equip(self, server: Server) -> None:
         self.intake.attach(server)
+        self.equipment.equip(server)
 
-    async def _apply(self, config: Config) -> None:
+    async def _apply(self, config: Config, before: Config | None = None) -> None:
         await self.destinations.apply(config.destinations, config.calling_aet)
         for name, destination in config.destinations.items():
             if destination.hold:
                 await self.queue.hold(Selection(name))
-        await self.listeners.apply(config.listeners, _DRAIN)
+        anew = before is None or _equipment_of(before) != _equipment_of(config)
+        if anew:
+            await self.equipment.apply(config, os.path.join(config.queue.directory, self.shard))
+        await self.listeners.apply(config.listeners, _DRAIN, anew=anew)
 
     async def reload(self) -> tuple[str, ...]:
         """Reads the configuration again and goes by it, associations staying open; returns the keys that have changed.
@@ -129,19 +148,27 @@ class Router:
             return ()
         try:
             routing = Routing(reloaded.config)
-            await self._apply(reloaded.config)
-        except (OSError, ValueError) as error:
+            await self._apply(reloaded.config, self.config)
+        except (AiodicomError, OSError, ValueError) as error:
             self.problems = (str(error),)
             _log.error("the configuration stays as it was: %s", error)
-            await self._apply(self.config)
+            await self._apply(self.config, reloaded.config)
             return ()
         self.config = reloaded.config
         self._routing = routing
+        self.completions.apply(routing.completions)
         _log.info("the configuration has changed: %s", ", ".join(reloaded.changed))
         return reloaded.changed
 
     async def close(self) -> None:
         """Listens no more, lets what has begun come to its end, and closes the queue."""
         await self.listeners.close(_DRAIN)
+        await self.equipment.close()
+        await self.completions.close()
         await self.destinations.close(_DRAIN)
         await self.queue.close()
+
+
+def _equipment_of(config: Config) -> object:
+    """What listeners are equipped by: when it changes, they are opened anew."""
+    return config.pass_through, config.queue.commitment, config.destinations

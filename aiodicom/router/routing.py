@@ -104,6 +104,11 @@ class Routing:
         """
         return self._pipelines[route]
 
+    @property
+    def completions(self) -> dict[str, Completion]:
+        """What routes wait for, of those that wait."""
+        return {plan.route: plan.completion for _, plan, _ in self._routes if plan.completion is not None}
+
     def plan(self, header: Dataset, origin: Origin) -> list[Plan]:
         """Returns the ways that an object goes, in the order of the routes; none where no route means it.
 

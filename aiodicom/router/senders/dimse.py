@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.events import Timeouts
 from aiodicom.net.pool import Pool
@@ -25,27 +25,28 @@ if TYPE_CHECKING:
 __all__ = ["DimseSender", "pool_of"]
 
 
-def pool_of(destination: DimseDestination, calling_aet: str, ssl: tls.SSLContext | None) -> Pool:
-    """The associations with a destination."""
+def pool_of(destination: DimseDestination, calling_aet: str, ssl: tls.SSLContext | None, **options: Any) -> Pool:
+    """The associations with a destination; `options` are those of `Pool` that are to be others."""
     timeouts = Timeouts(
         connect=destination.connect_timeout or None,
         acse=destination.acse_timeout or None,
         dimse=destination.dimse_timeout or None,
     )
-    return Pool(
-        destination.host,
-        destination.port,
-        called_aet=destination.called_aet,
-        calling_aet=destination.calling_aet or calling_aet,
-        size=destination.associations,
-        window=destination.window,
-        wait=None,
-        idle=destination.idle or None,
-        transcode=destination.transcode,
-        ssl=ssl,
-        server_hostname=None if destination.tls is None else destination.tls.server_name,
-        timeouts=timeouts,
-    )
+    settings: dict[str, Any] = {
+        "host": destination.host,
+        "port": destination.port,
+        "called_aet": destination.called_aet,
+        "calling_aet": destination.calling_aet or calling_aet,
+        "size": destination.associations,
+        "window": destination.window,
+        "wait": None,
+        "idle": destination.idle or None,
+        "transcode": destination.transcode,
+        "ssl": ssl,
+        "server_hostname": None if destination.tls is None else destination.tls.server_name,
+        "timeouts": timeouts,
+    }
+    return Pool(**(settings | options))
 
 
 class DimseSender:

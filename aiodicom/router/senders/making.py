@@ -22,17 +22,25 @@ from aiodicom.router.config.destinations import (
 if TYPE_CHECKING:
     from aiodicom.router.config.destinations import ClientTLS, Destination
     from aiodicom.router.senders.sender import Sender
+    from aiodicom.services.storage_commitment import CommitmentListener
 
 __all__ = ["client_context", "make_sender"]
 
 
-def make_sender(destination: Destination, calling_aet: str) -> Sender:
-    """Makes the sender of a destination; nothing is opened yet. Raises LocalError, OSError, ValueError."""
+def make_sender(destination: Destination, calling_aet: str, commitments: CommitmentListener) -> Sender:
+    """Makes the sender of a destination; nothing is opened yet. `commitments` hears of those that destinations report
+    on associations of their own. Raises LocalError, OSError, ValueError.
+    """
     match destination:
         case DimseDestination():
+            context = client_context(destination.tls)
+            if destination.commitment is not None:
+                from aiodicom.router.senders.committing import CommittingSender
+
+                return CommittingSender(destination, destination.commitment, calling_aet, context, commitments)
             from aiodicom.router.senders.dimse import DimseSender
 
-            return DimseSender(destination, calling_aet, client_context(destination.tls))
+            return DimseSender(destination, calling_aet, context)
         case StowDestination():
             from aiodicom.router.senders.stow import StowSender
 
