@@ -16,7 +16,8 @@ AiodicomError
 │   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
 │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
 │   ├── StatusError                 a response with a failure status
-│   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
+│   ├── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
+│   └── WebRefused                  an origin server has refused a request: HTTP status
 ├── OperationRefused                raised by a handler: the status to answer with
 ├── RoutingFailed                   a router cannot tell where an object goes: route, reason
 ├── TransformationFailed            a router cannot make of an object what its route asks for: step, reason
@@ -49,6 +50,7 @@ __all__ = [
     "StatusError",
     "TLSHandshakeFailed",
     "TransformationFailed",
+    "WebRefused",
 ]
 
 
@@ -232,6 +234,24 @@ class DeadlineExceeded(RemoteError, TimeoutError):
         super().__init__(f"no {what} within {seconds:g} s")
         self.what = what
         self.seconds = seconds
+
+
+class WebRefused(RemoteError):
+    """An origin server (PS3.18) has refused a request, and says so with an HTTP status.
+
+    Attributes: ``status`` (the HTTP status), ``retry_after`` (seconds that it wants to be left alone, None where it
+    does not say), ``is_transient`` (whether the same request may succeed later).
+    """
+
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+    @property
+    def is_transient(self) -> bool:
+        """408, 425, 429 and what is the server's own fault (RFC 9110 15.6), but for what it does not have at all."""
+        return self.status in (408, 425, 429) or (self.status >= 500 and self.status not in (501, 505))
 
 
 class OperationRefused(AiodicomError):

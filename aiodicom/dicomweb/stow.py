@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 import aiohttp
 
 from aiodicom.dicomweb.multipart import Part, Related
-from aiodicom.errors import ConnectFailed, ConnectionLost, DeadlineExceeded, LocalError, ProtocolViolation, RemoteError
+from aiodicom.errors import ConnectFailed, ConnectionLost, DeadlineExceeded, LocalError, ProtocolViolation, WebRefused
 
 if TYPE_CHECKING:
     from yarl import URL
 
     from aiodicom.net.sources import Buffer
 
-__all__ = ["StoreResponse", "StowClient", "StowRefused", "WebInstance"]
+__all__ = ["StoreResponse", "StowClient", "WebInstance"]
 
 _DICOM: Final = "application/dicom"
 _JSON: Final = "application/dicom+json"
@@ -34,24 +34,6 @@ _REFERENCED_SOP_INSTANCE_UID, _WARNING_REASON, _FAILURE_REASON = "00081155", "00
 
 #: Makes the value of an Authorization header field, such as ``Bearer ...``; asked again after 401.
 Authorize = Callable[[], Awaitable[str]]
-
-
-class StowRefused(RemoteError):
-    """The origin server has not stored anything, and says so with an HTTP status.
-
-    Attributes: ``status`` (the HTTP status), ``retry_after`` (seconds that it wants to be left alone, None where it
-    does not say), ``is_transient`` (whether the same request may succeed later).
-    """
-
-    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after = retry_after
-
-    @property
-    def is_transient(self) -> bool:
-        """408, 425, 429 and what is the server's own fault (RFC 9110 15.6), but for what it does not have at all."""
-        return self.status in (408, 425, 429) or (self.status >= 500 and self.status not in (501, 505))
 
 
 class WebInstance(NamedTuple):
@@ -121,7 +103,7 @@ class StowClient:
     async def store(self, instances: Sequence[WebInstance]) -> StoreResponse:
         """Stores instances by one request, which has to hold them all.
 
-        Raises `StowRefused` when the server stored none and says so by its HTTP status alone, `ConnectFailed`,
+        Raises `WebRefused` when the server stored none and says so by its HTTP status alone, `ConnectFailed`,
         `ConnectionLost`, `DeadlineExceeded`; `ProtocolViolation` for an answer that cannot be understood. Cancelled,
         the connection is closed, and the server may have stored them.
         """
@@ -133,7 +115,7 @@ class StowClient:
                 has_asked = True
             try:
                 answer = await self._post(body)
-            except StowRefused as error:
+            except WebRefused as error:
                 if error.status != HTTPStatus.UNAUTHORIZED or self._authorize is None or has_asked:
                     raise
                 self._authorization = None
@@ -187,7 +169,7 @@ class StowClient:
             if status == HTTPStatus.OK:
                 return None
         said = " ".join(answer[:200].decode("utf-8", "replace").split()) if answer.isascii() else ""
-        raise StowRefused(
+        raise WebRefused(
             status,
             f"{_plain(response.url)}: {status} {response.reason}{': ' + said if said else ''}",
             _seconds(response.headers.get("Retry-After", "")),

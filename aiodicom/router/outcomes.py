@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from aiodicom.dicomweb.stow import StowRefused
 from aiodicom.errors import (
     AssociationAborted,
     AssociationClosed,
@@ -19,6 +18,7 @@ from aiodicom.errors import (
     ProtocolViolation,
     StatusError,
     TransformationFailed,
+    WebRefused,
 )
 
 __all__ = ["Fault", "Outcome", "outcome_of", "outcome_of_status"]
@@ -72,7 +72,7 @@ def outcome_of(error: Exception) -> Outcome:
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, StatusError):
         return outcome_of_status(error.status)._replace(reason=reason)
-    if isinstance(error, StowRefused):
+    if isinstance(error, WebRefused):
         fault = Fault.DESTINATION if error.is_transient or error.status in (401, 403, 404) else Fault.OBJECT
         return Outcome(fault, reason, error.retry_after)
     if isinstance(error, ConnectFailed | AssociationRejected | AssociationClosed):

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from aiodicom.dicomweb.multipart import Part, Related
-from aiodicom.dicomweb.stow import StoreResponse, StowClient, StowRefused, WebInstance
-from aiodicom.errors import ConnectFailed, DeadlineExceeded, LocalError, ProtocolViolation
+from aiodicom.dicomweb.stow import StoreResponse, StowClient, WebInstance
+from aiodicom.errors import ConnectFailed, DeadlineExceeded, LocalError, ProtocolViolation, WebRefused
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -90,7 +90,7 @@ async def test_a_refusal_says_whether_it_may_succeed_later(status: int, transien
         return web.Response(status=status, text="no\nroom", headers={"Retry-After": "17"})
 
     async with origin(answer) as url, StowClient(url) as client:
-        with pytest.raises(StowRefused, match=f"{status} .*no room") as refused:
+        with pytest.raises(WebRefused, match=f"{status} .*no room") as refused:
             await client.store([instance("1.2", b"x")])
     assert refused.value.is_transient is transient
     assert refused.value.retry_after == 17

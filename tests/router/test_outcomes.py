@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from aiodicom.dicomweb.stow import StowRefused
 from aiodicom.errors import (
     AssociationRejected,
     ConnectFailed,
@@ -12,6 +11,7 @@ from aiodicom.errors import (
     ContextNotAccepted,
     DeadlineExceeded,
     DecodeError,
+    WebRefused,
 )
 from aiodicom.router.outcomes import Fault, outcome_of, outcome_of_status
 
@@ -37,8 +37,8 @@ def test_statuses(status: int, fault: Fault) -> None:
         (DeadlineExceeded("response", 3), Fault.EITHER),
         (ContextNotAccepted("1.2", None, "x"), Fault.OBJECT),
         (DecodeError("x"), Fault.HOPELESS),
-        (StowRefused(503, "x", 9), Fault.DESTINATION),
-        (StowRefused(415, "x"), Fault.OBJECT),
+        (WebRefused(503, "x", 9), Fault.DESTINATION),
+        (WebRefused(415, "x"), Fault.OBJECT),
         (PermissionError("x"), Fault.DESTINATION),
         (ZeroDivisionError("x"), Fault.OBJECT),
     ],
@@ -47,4 +47,4 @@ def test_errors(error: Exception, fault: Fault) -> None:
     outcome = outcome_of(error)
     assert outcome.fault is fault
     assert outcome.reason
-    assert outcome.pause == (9 if isinstance(error, StowRefused) and error.status == 503 else None)
+    assert outcome.pause == (9 if isinstance(error, WebRefused) and error.status == 503 else None)
