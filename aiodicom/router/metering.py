@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MeteringObserver"]
 
+#: AE titles of senders that are told apart: anybody may call themselves anything.
+_SENDERS: Final = 1_000
+_OTHERS: Final = "other"
+
 #: Seconds from the receipt of an object to its delivery.
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 
@@ -28,6 +32,7 @@ class MeteringObserver(Observer):
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._senders: set[str] = set()
         prefix = "aiodicom_router"
         self._received = Counter(f"{prefix}_received_objects", "Objects taken.", ["calling_aet"], registry=registry)
         self._received_bytes = Counter(f"{prefix}_received_bytes", "Bytes of objects taken.", registry=registry)
@@ -80,7 +85,13 @@ class MeteringObserver(Observer):
 
     def received(self, incoming: Incoming, size: int, header: Dataset, association: Association) -> None:
         """An object has been taken."""
-        self._received.labels(incoming.calling_aet).inc()
+        sender = incoming.calling_aet
+        if sender not in self._senders:
+            if len(self._senders) < _SENDERS:
+                self._senders.add(sender)
+            else:
+                sender = _OTHERS
+        self._received.labels(sender).inc()
         self._received_bytes.inc(size)
 
     def refused(self, association: Association, status: int, reason: str) -> None:

@@ -14,8 +14,8 @@ from aiodicom.router.config.root import Config
 
 __all__ = ["Reloaded", "differences", "reload"]
 
-#: What a router keeps from its start to its end: where its queue is, and who it is made of.
-_FIXED: Final = ("workers", "queue.directory", "queue.postgres", "queue.objects")
+#: What a router keeps from its start to its end: its queue, who it is made of, and who watches it.
+_FIXED: Final = ("workers", "queue", "operations", "metrics", "tracing", "audit")
 
 
 class Reloaded(NamedTuple):
@@ -38,7 +38,7 @@ def reload(path: str | os.PathLike[str], before: Config) -> Reloaded:
     except OSError as error:
         return Reloaded(before, (f"{error.filename}: {error.strerror}",))
     changed = tuple(differences(before, config))
-    fixed = [key for key in changed if key in _FIXED]
+    fixed = [key for key in changed if key.split(".")[0] in _FIXED]
     if fixed:
         return Reloaded(before, tuple(f"{key}: this changes with a restart alone" for key in fixed))
     return Reloaded(config, (), changed)
