@@ -522,9 +522,9 @@ def test_reloading(tmp_path: Path) -> None:
     file.write_text(MINIMAL)
     before = load(file)
     assert reload(file, before) == (before, (), ())
-    file.write_text(MINIMAL.replace("11113", "11114").replace('== "CT"', '!= "CT"') + "[metrics]\n")
+    file.write_text('unrouted = "drop"\n' + MINIMAL.replace("11113", "11114").replace('== "CT"', '!= "CT"'))
     config, found, changed = reload(file, before)
-    assert (found, changed) == ((), ("destinations.pacs.port", "routes[0].when", "metrics"))
+    assert (found, changed) == ((), ("destinations.pacs.port", "routes[0].when", "unrouted"))
     assert config.destinations["pacs"] != before.destinations["pacs"]
     file.write_text(
         MINIMAL.replace("[[routes]]", "[destinations.x]\ntype = 'folder'\npath = '{SOPInstanceUID}'\n[[routes]]")
