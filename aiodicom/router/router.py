@@ -57,6 +57,8 @@ class Router:
         self.config = config
         self._path = path
         self.shard = shard
+        #: The folder of its part of the queue.
+        self.directory = os.path.join(config.queue.directory, shard)
         self._sockets = sockets or {}
         self._routing = Routing(config)
         #: Why the configuration that was read last is not used, a line each.
@@ -71,7 +73,7 @@ class Router:
 
     async def __aenter__(self) -> Self:
         settings = self.config.queue
-        directory = os.path.join(settings.directory, self.shard)
+        directory = self.directory
         os.makedirs(directory, exist_ok=True)
         watermarks = Watermarks(lambda: space_of(directory), refuse=settings.refuse_below, resume=settings.resume_above)
         self.queue = await LocalQueue.open(
@@ -131,7 +133,7 @@ class Router:
                 await self.queue.hold(Selection(name))
         anew = before is None or _equipment_of(before) != _equipment_of(config)
         if anew:
-            await self.equipment.apply(config, os.path.join(config.queue.directory, self.shard))
+            await self.equipment.apply(config, self.directory)
         await self.listeners.apply(config.listeners, _DRAIN, anew=anew)
 
     async def reload(self) -> tuple[str, ...]:

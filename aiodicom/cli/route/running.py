@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -55,7 +56,12 @@ def route(
 
 
 async def _run(config: Config, file: Path, stop: asyncio.Event) -> int:
+    from aiodicom import __version__
+    from aiodicom.router.control import Control
     from aiodicom.router.router import Router
+    from aiodicom.router.watching import watching
+    from aiodicom.web.router.control import controlling
+    from aiodicom.web.router.serving import serving_pages
 
     loop = asyncio.get_running_loop()
     hangup = asyncio.Event()
@@ -64,9 +70,16 @@ async def _run(config: Config, file: Path, stop: asyncio.Event) -> int:
         async with AsyncExitStack() as stack:
             with advice_on_binding():
                 router = await stack.enter_async_context(Router(config, path=file))
+                control = Control(router, __version__, os.getpid())
+                watchers = await stack.enter_async_context(watching(router, control))
+                registry = None if watchers.metering is None else watchers.metering.registry
+                await stack.enter_async_context(controlling(control, router.reload, router.directory, registry))
+                pages = await stack.enter_async_context(serving_pages(config, watchers.auditor))
             for finding in router.queue.findings:
                 output.note(_COMMAND, finding)
             announce(router.listeners.addresses)
+            for page in pages:
+                output.note(_COMMAND, page)
             await _until_stopped(router, stop, hangup)
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
