@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl as tls
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiodicom.router.config.listening import Listener, ServerTLS
     from aiodicom.router.observing import Observer
 
-__all__ = ["Listeners", "address_of", "server_context"]
+__all__ = ["Listeners", "Sockets", "address_of", "server_context"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -38,24 +38,26 @@ _NOT_CALLED: Final = Rejection(1, 1, 7)
 _NOT_KNOWN: Final = Rejection(1, 1, 3)
 
 
+#: Sockets that are bound already, by the host and port that a listener has in the configuration.
+Sockets = Mapping[tuple[str, int], Sequence[socket.socket]]
+
+
 class _Open(NamedTuple):
     settings: Listener
     server: Server
-    listening: Listening
+    listening: tuple[Listening, ...]
 
 
 class Listeners:
     """Opens and closes listeners as configurations come and go. `equip` gives a server its services.
 
-    `sockets`: those that are bound already, in the order of the first configuration, such as by a supervisor.
+    With `sockets`, which somebody has bound already, there are no others.
     """
 
-    def __init__(
-        self, equip: Callable[[Server], None], observer: Observer, sockets: Mapping[tuple[str, int], socket.socket]
-    ) -> None:
+    def __init__(self, equip: Callable[[Server], None], observer: Observer, sockets: Sockets | None = None) -> None:
         self._equip = equip
         self._observer = observer
-        self._sockets = dict(sockets)
+        self._sockets = sockets
         self._open: dict[tuple[str, int], _Open] = {}
         #: Servers that listen no more, and whose associations go on.
         self._leaving: set[asyncio.Task[None]] = set()
@@ -68,7 +70,8 @@ class Listeners:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where is listened."""
-        return [address[:2] for each in self._open.values() for address in each.listening.addresses]
+        listening = [each for opened in self._open.values() for each in opened.listening]
+        return [address[:2] for each in listening for address in each.addresses]
 
     async def apply(self, wanted: tuple[Listener, ...], drain: float, *, anew: bool = False) -> None:
         """Opens, closes and changes listeners so that these are there; those that are as they were are left alone, but
@@ -78,7 +81,8 @@ class Listeners:
         for place, each in list(self._open.items()):
             if anew or by_place.get(place) != each.settings:
                 del self._open[place]
-                each.listening.stop()
+                for listening in each.listening:
+                    listening.stop()
                 self._see_out(each.server, drain)
         for place, settings in by_place.items():
             if place not in self._open:
@@ -95,14 +99,14 @@ class Listeners:
         )
         self._equip(server)
         server.on_association(lambda association: self._decide(settings, association))
-        sock = self._sockets.pop((settings.host, settings.port), None)
-        where = {"sock": sock} if sock is not None else {"host": settings.host, "port": settings.port}
-        listening = await server.listen(
-            **where,
-            ssl=server_context(settings.tls),
-            proxy_protocol=settings.proxies or False,
-        )
-        return _Open(settings, server, listening)
+        context, proxies = server_context(settings.tls), settings.proxies or False
+        if self._sockets is None:
+            opened = await server.listen(settings.host, settings.port, ssl=context, proxy_protocol=proxies)
+            return _Open(settings, server, (opened,))
+        # Copies, since a listener that changes closes its own.
+        sockets = [each.dup() for each in self._sockets[settings.host, settings.port]]
+        listening = [await server.listen(sock=each, ssl=context, proxy_protocol=proxies) for each in sockets]
+        return _Open(settings, server, tuple(listening))
 
     def _decide(self, settings: Listener, association: Association) -> Rejection | None:
         titles = settings.ae_titles

@@ -69,7 +69,7 @@ def test_the_least(tmp_path: Path) -> None:
     pacs = config.destinations["pacs"]
     assert isinstance(pacs, DimseDestination)
     assert (pacs.host, pacs.port, pacs.called_aet, pacs.calling_aet) == ("127.0.0.1", 11113, "PACS", None)
-    assert pacs.retry.statuses == (0xA700,)
+    assert pacs.retry.permanent == (0x0122, 0xA900)
     assert config.calling_aet == "ROUTER"
     (route,) = config.routes
     assert (route.when, route.to, route.priority) == ('Modality == "CT"', ("pacs",), 0)
@@ -139,7 +139,7 @@ def test_everything(tmp_path: Path) -> None:
         commitment = { timeout = "10m", called_aet = "COMMIT" }
         rate = 50.5
         bandwidth = "10M"
-        retry = { first = 1, factor = 3, most = "1h", jitter = 0, attempts = 10, statuses = ["A700", "a900h"] }
+        retry = { first = 1, factor = 3, most = "1h", jitter = 0, attempts = 10, permanent = ["A700", "a900h"] }
         breaker = { failures = 3, pause = "1m" }
         schedule = [{ from = "22:00", to = "06:00", days = ["mon", "fri"] }, { from = 12:00:00, to = "24:00" }]
         cut_through = true
@@ -223,7 +223,7 @@ def test_everything(tmp_path: Path) -> None:
     assert (config.queue.remember, config.queue.expire, config.queue.lease) == (7200, 604800, 30)
     pacs, cloud, other, files, bucket = config.destinations.values()
     assert isinstance(pacs, DimseDestination)
-    assert pacs.retry.statuses == (0xA700, 0xA900)
+    assert pacs.retry.permanent == (0xA700, 0xA900)
     assert pacs.transfer_syntaxes == ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.1")
     assert isinstance(cloud, StowDestination)
     assert isinstance(other, StowDestination)
@@ -278,7 +278,7 @@ NO_FUNCTION = "none"
         ('"PACS"', '"PACS"\nbandwidth = 0', "destinations.pacs: with a bandwidth of 0 nothing is ever sent"),
         ('"PACS"', '"PACS"\ntranscode = "lossles"', "destinations.pacs.transcode: there is no 'lossles' (did you mean loss"),
         ('"PACS"', '"PACS"\ntransfer_syntaxes = ["jpg"]', "destinations.pacs.transfer_syntaxes[0]: 'jpg' is no transfer"),
-        ('"PACS"', '"PACS"\nretry = { statuses = [42752] }', "retry.statuses[0]: a status of four hexadecimal digits"),
+        ('"PACS"', '"PACS"\nretry = { permanent = [42752] }', "retry.permanent[0]: a status of four hexadecimal digits"),
         ('"PACS"', '"P"\nschedule = [{ from = "25:00", to = "6" }]', "schedule[0].from: a time of day, such as \"22:00\","),
         ('"PACS"', '"P"\nschedule = [{ from = "06:00", to = "06:00" }]', "schedule[0]: from and to are the same"),
         ('"PACS"', '"P"\nschedule = [{ from = "06:00", to = "07:00", days = ["monday"] }]', "days[0]: there is no 'monday'"),

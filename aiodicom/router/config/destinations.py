@@ -113,10 +113,11 @@ class RetryPolicy(Section, frozen=True, kw_only=True):
     most: Seconds = Seconds(600)
     #: The part of a pause that is left to chance.
     jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
-    #: After so many attempts an object is given up: a dead letter. None: it is tried for ever.
-    attempts: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    #: Statuses that may pass (out of resources, unless others are named); other failures are not tried again.
-    statuses: tuple[StatusCode, ...] = (StatusCode(0xA700),)
+    #: After so many failures of its own an object is given up: a dead letter. A destination that takes nothing, because
+    #: it cannot be reached or is out of resources, is no failure of an object's, however long that lasts.
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 10
+    #: Statuses after which an object is given up at once: SOP class not supported, and data set that does not match it.
+    permanent: tuple[StatusCode, ...] = (StatusCode(0x0122), StatusCode(0xA900))
 
 
 class Breaker(Section, frozen=True, kw_only=True):

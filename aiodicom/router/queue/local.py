@@ -133,6 +133,11 @@ class LocalQueue:
         return cls(shard, settings, watermarks)
 
     @property
+    def path(self) -> str:
+        """The folder of the shard."""
+        return self._shard.path
+
+    @property
     def findings(self) -> list[str]:
         """What was not as it should be when the queue was opened."""
         return self._shard.findings
