@@ -14,6 +14,7 @@ from aiodicom.net.sinks import Spooled
 from aiodicom.router.config.queueing import Durability
 from aiodicom.router.origin import Origin
 from aiodicom.router.queue.objects import Delivery, Incoming
+from aiodicom.router.queue.source import data_of
 from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Intake:
         return bool(plans) or self._drops_unrouted()
 
     def _enqueue(self, request: StoreRequest, incoming: Incoming, header: Dataset) -> Status | asyncio.Future[Status]:
-        data = request.data
+        data = data_of(request.body)
         size = len(data)
         queued = self._queue.enqueue(incoming, data)
         answer: asyncio.Future[Status] = asyncio.get_running_loop().create_future()

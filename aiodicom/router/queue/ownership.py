@@ -6,6 +6,7 @@ import fcntl
 import os
 
 from aiodicom.errors import LocalError
+from aiodicom.store.files import make_folder
 
 __all__ = ["Ownership", "ShardInUse", "shards_in"]
 
@@ -27,7 +28,7 @@ class Ownership:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        make_folder(self.path, 0o700)  # it tells of patients
         self._descriptor = os.open(f"{self.path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             try:

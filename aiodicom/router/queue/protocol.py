@@ -92,7 +92,7 @@ class Queue(Protocol):
         """Looks for objects."""
         ...
 
-    async def list(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
+    async def pending(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
         """Lists what is pending."""
         ...
 
