@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl as tls
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,25 +12,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiodicom.dimse.events import Timeouts
 from aiodicom.net.acceptor import Rejection
 from aiodicom.net.server import Server
-from aiodicom.net.tls import ServerContext, check_certificate_ae_title, tls_server_context
-from aiodicom.router.config.checking import TLS_PROFILES, first_line
-from aiodicom.router.config.listening import Verify
+from aiodicom.net.tls import check_certificate_ae_title
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.server import Listening
-    from aiodicom.router.config.listening import Listener, ServerTLS
+    from aiodicom.router.config.listening import Listener
     from aiodicom.router.observing import Observer
 
-__all__ = ["Listeners", "Sockets", "address_of", "server_context"]
+__all__ = ["Listeners", "Sockets", "address_of"]
 
 _log = logging.getLogger("aiodicom.router")
-
-_VERIFY: Final = {
-    Verify.REQUIRED: tls.CERT_REQUIRED,
-    Verify.OPTIONAL: tls.CERT_OPTIONAL,
-    Verify.NO: tls.CERT_NONE,
-}
 
 #: Called, or calling, AE title not recognized (PS3.8 table 9-21).
 _NOT_CALLED: Final = Rejection(1, 1, 7)
@@ -99,7 +90,7 @@ class Listeners:
         )
         self._equip(server)
         server.on_association(lambda association: self._decide(settings, association))
-        context, proxies = server_context(settings.tls), settings.proxies or False
+        context, proxies = None if settings.tls is None else settings.tls.context(), settings.proxies or False
         if self._sockets is None:
             opened = await server.listen(settings.host, settings.port, ssl=context, proxy_protocol=proxies)
             return _Open(settings, server, (opened,))
@@ -146,17 +137,3 @@ class Listeners:
 def address_of(association: Association) -> str:
     """The address of a peer, without its port."""
     return association.peer.rpartition(":")[0].strip("[]")
-
-
-def server_context(settings: ServerTLS | None) -> ServerContext | None:
-    """The TLS context of a listener; None without TLS. Raises LocalError, OSError, ValueError."""
-    if settings is None:
-        return None
-    return tls_server_context(
-        TLS_PROFILES[settings.profile],
-        cert=settings.cert,
-        key=settings.key,
-        key_password=None if settings.key_password_file is None else first_line(settings.key_password_file),
-        ca=settings.ca,
-        verify=None if settings.verify is None else _VERIFY[settings.verify],
-    )

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from aiodicom.router.config.checking import first_line
-from aiodicom.router.listening import server_context
+from aiodicom.router.config.secrets import first_line
 from aiodicom.web.router.client import ControlClient
 from aiodicom.web.router.operations import health_routes, operations_routes
 from aiodicom.web.serving import serving
@@ -37,7 +36,7 @@ async def serving_pages(config: Config, auditor: Auditor | None) -> AsyncIterato
                     routes,
                     host=config.operations.host,
                     port=config.operations.port,
-                    ssl=server_context(config.operations.tls),
+                    ssl=None if config.operations.tls is None else config.operations.tls.context(),
                 )
             )
             lines.append(f"page at {page.url}/")
