@@ -571,7 +571,7 @@ WHOLE: dict[str, Any] = {
     "metrics": {"port": 1},
 }
 WHOLE["listen"]["senders"] = [{"ae_title": "CT*", "address": "10.0.0.0/8"}]
-WHOLE["destinations"]["pacs"] |= {"retry": {"first": "5s", "statuses": ["A700"]}, "associations": "auto", "rate": 5}
+WHOLE["destinations"]["pacs"] |= {"retry": {"first": "5s", "permanent": ["A700"]}, "associations": "auto", "rate": 5}
 WHOLE["destinations"]["files"] = {
     "type": "folder",
     "path": "{SOPInstanceUID}",

@@ -55,8 +55,8 @@ def route(
     """
     try:
         config = _read(file, check, as_json)
-    except ModuleNotFoundError as error:
-        output.note(_COMMAND, f"this command needs more packages ({error.name}): pip install 'aiodicom[router]'")
+    except ModuleNotFoundError:
+        output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[router]'")
         raise typer.Exit(1) from None
     if check:
         return

@@ -63,9 +63,9 @@ def _transport(settings: Audit) -> Transport:
         return UDPTransport(settings.host, port)
     context: tls.SSLContext | None = context_of(settings.tls)
     if context is None:
-        from aiodicom.net.tls import tls_context_of
+        from aiodicom.net.tls import tls_client_context
 
-        context = tls_context_of()
+        context = tls_client_context()
     name = None if settings.tls is None else settings.tls.server_name
     return TLSTransport(settings.host, port, ssl=context, server_hostname=name)
 
