@@ -44,6 +44,9 @@ _LOOK: Final = 60.0
 class Deliveries(Protocol):
     """A queue, as far as a destination needs it."""
 
+    @property
+    def on_hold(self) -> Sequence[str]: ...
+
     async def claim(self, destination: str, limit: int, *, newest: bool = False) -> list[Lease]: ...
 
     async def wait(self, destination: str) -> None: ...
@@ -116,6 +119,19 @@ class Deliverer:
     def is_scheduled(self) -> bool:
         """Whether the schedule lets objects go now."""
         return is_open(self.settings.schedule, datetime.now())
+
+    def is_free(self) -> bool:
+        """Whether something could be sent beside the queue without getting ahead of what waits, or past a limit."""
+        settings = self.settings
+        return (
+            not self._claimed
+            and len(self._running) < self.sender.concurrency
+            and self._attempts.breaker.state is State.CLOSED
+            and settings.rate is None
+            and settings.bandwidth is None
+            and self.is_scheduled()
+            and self.name not in self._queue.on_hold
+        )
 
     # --- its life ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from aiodicom.errors import AiodicomError
 from aiodicom.router.completing import Completions
+from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.config.reloading import reload
+from aiodicom.router.cut_through import CutThrough
 from aiodicom.router.destinations import Destinations
 from aiodicom.router.equipment import Equipment
 from aiodicom.router.forwarded import Forwarding
@@ -68,12 +70,16 @@ class Router:
         self.queue = await open_queue(settings, is_shared=self._sockets is not None)
         forwarding = Forwarding()
         self.observers.add(forwarding)
+        self._cut_through = CutThrough(
+            lambda: self._routing, lambda name: self.destinations.cut_through(name), self._is_cutting_through
+        )
         self.intake = Intake(
             self.queue,
             lambda: self._routing,
             settings,
             self.observers,
             forwarding,
+            self._cut_through,
             drops_unrouted=lambda: self.config.unrouted == "drop",
         )
         self.completions = Completions(self.queue)
@@ -116,6 +122,10 @@ class Router:
         destinations = Destinations(queue, self.pipeline_of, self.observers)
         await destinations.apply(self.config.destinations, self.config.calling_aet)
         return destinations
+
+    def _is_cutting_through(self) -> bool:
+        destinations = self.config.destinations.values()
+        return any(isinstance(each, DimseDestination) and each.cut_through for each in destinations)
 
     def pipeline_of(self, route: str) -> Pipeline | None:
         """What a route makes of objects. Raises KeyError where there is no such route any more."""
@@ -168,6 +178,7 @@ class Router:
     async def close(self) -> None:
         """Listens no more, lets what has begun come to its end, and closes the queue."""
         await self.listeners.close(DRAIN)
+        await self._cut_through.close()
         await self.equipment.close()
         await self.completions.close()
         await self._adoption.close(DRAIN)

@@ -294,6 +294,10 @@ class LocalQueue:
         self._failed.append(Failure(lease, reason, None, is_dropped=True))
         self._settle()
 
+    async def forwarded(self, object: int, number: int) -> None:
+        """A delivery that waited for its group was made otherwise."""
+        await self._change(Selection(object=object, number=number), State.DELIVERED, "")
+
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete: what waits for the rest of it, by a route, goes."""
         while destinations := await self._call(functools.partial(self._shard.rows.complete, route, group, self.now())):

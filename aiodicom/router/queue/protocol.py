@@ -52,6 +52,10 @@ class Queue(Protocol):
         """Its route has it not delivered."""
         ...
 
+    async def forwarded(self, object: int, number: int) -> None:
+        """A delivery that waited for its group was made otherwise."""
+        ...
+
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete."""
         ...
