@@ -85,7 +85,9 @@ class Completions(Observer):
         now = time.monotonic()
         for route, group in {(each.route, each.group) for each in incoming.deliveries if each.group}:
             settings = self._settings.get(route)
-            expected = 0 if settings is None or not settings.counts else _count(header, settings.level)
+            if settings is None:
+                continue  # it waits for something else: see `cut_through`
+            expected = _count(header, settings.level) if settings.counts else 0
             self._watch(route).arrived(group, incoming.sop_instance_uid, now, expected)
             self._wake.set()
 
