@@ -19,7 +19,7 @@ from aiodicom.errors import LocalError
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
-    from aiodicom.deidentify import Deidentifier, DeviceRules
+    from aiodicom.deidentify import DeviceRules
 
 __all__ = ["deidentify"]
 
@@ -173,15 +173,11 @@ async def _perform(
     if as_json:
         output.result_json({**job.counts(), "methods": [code for code, _ in deidentifier.options.methods()]})
     else:
-        _report(job, deidentifier)
+        output.result(
+            f"{output.count(job.stored, 'file')} de-identified, {job.not_stored:,} failed, {job.skipped:,} skipped: "
+            f"{job.bytes / 1e6:,.1f} MB in {job.seconds:.2f} s"
+        )
     return code
-
-
-def _report(job: Conversion, deidentifier: Deidentifier) -> None:
-    output.result(
-        f"{output.count(job.stored, 'file')} de-identified, {job.not_stored:,} failed, {job.skipped:,} skipped: "
-        f"{job.bytes / 1e6:,.1f} MB in {job.seconds:.2f} s"
-    )
 
 
 def _place(sources: list[Path], target: Path) -> Callable[[Dataset], str]:

@@ -42,6 +42,9 @@ _AUDIO: Final = range(0x2000, 0x2600)
 #: VRs of what may hold anything, also where it is kept.
 _LOOKED_INTO: Final = frozenset((*TEXTS, "PN", "SQ", "UN"))
 
+#: VRs of which no value names anybody, if it is one. Terms of CS may well be the name of a patient.
+_CODES: Final = frozenset(("AE", "AS", "DS", "IS"))
+
 _LONGEST_AE: Final = 16
 
 
@@ -113,6 +116,7 @@ class Cleaning:
         private: list[DataElement] = []
         graphics: list[DataElement] = []
         texts: list[DataElement] = []
+        codes: list[DataElement] = []
         looks_through = manner is Manner.NORMAL
         retains_private = self._options.retain_safe_private
         for element in source:
@@ -129,12 +133,18 @@ class Cleaning:
                 texts.append(element)
             elif is_dummy and (action is keep or action is others):
                 self._note(changes, element, self._instead(element))
-            elif action is not keep or element.vr in _LOOKED_INTO:
+            elif action is not keep or (vr := element.vr) in _LOOKED_INTO:
                 self._note(changes, element, self._perform[action](element, manner))
+            elif vr in _CODES:
+                codes.append(element)
         # Mostly no text has any of the words: all are looked through at once.
         if texts and self._identity.occurs_in("\n".join([element.text or "" for element in texts])):
             for element in texts:
                 self._note(changes, element, self._text(element, manner))
+        if codes and self._identity.is_named_in(str(b"\n".join([element.raw for element in codes]), "latin-1")):
+            for element in codes:
+                if self._identity.is_named_in(str(element.raw, "latin-1")):
+                    changes[element.tag] = DataElement(element.tag, element.vr, dummy(element.vr))
         if private:
             self._retain_private(source, private, changes)
         if graphics and self._options.clean_graphics:

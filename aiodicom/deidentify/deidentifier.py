@@ -83,6 +83,10 @@ class Deidentifier:
         result.preamble = bytes(128) if source.preamble else source.preamble
         return result
 
+    def uid(self, uid: str) -> str:
+        """The UID that stands for another one in what is de-identified: for messages about instances."""
+        return uid if self.options.retain_uids else self._mapping.uid(uid)
+
     def _record(self, result: Dataset, claims: frozenset[str], is_removed: bool) -> None:
         """Has the data set say what was done to it (PS3.3 C.7.1.1, PS3.16 CID 7050)."""
         for element in _recorded(self.options, claims, is_removed):
@@ -96,8 +100,7 @@ class Deidentifier:
         meta = given.copy()
         for element in given:
             if element.tag == _MEDIA_STORAGE_SOP_INSTANCE_UID:
-                if not self.options.retain_uids:
-                    meta.MediaStorageSOPInstanceUID = self._mapping.uid(str(element.value or ""))
+                meta.MediaStorageSOPInstanceUID = self.uid(str(element.value or ""))
             elif element.tag not in _KEPT_OF_META:
                 del meta[element.tag]
         return meta

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
-from itertools import permutations
+from itertools import islice, permutations
 from typing import TYPE_CHECKING, Final
 
 from .dummies import WORD
@@ -52,15 +52,20 @@ _WORD: Final = re.compile(r"[^\W_]+")
 #: Shorter ones are only looked for as whole words; single letters not at all.
 _SAFELY_FOUND: Final = 4
 
+#: Characters of a value and words of all that are looked for: more than people have.
+_LONGEST: Final = 4096
+_MOST_WORDS: Final = 512
+
 #: Parts of a value that are looked for without a space between two of them.
 _PARTS: Final = 6
 
-#: What may say more than it seems: addresses, numbers of four digits or more, dates, and who has a title.
+#: What may say more than it seems: addresses, dates, numbers of four digits or more, those of telephones, and who has a
+#: title. Nothing here takes longer than in proportion to the text.
 _TELLING: Final = re.compile(
     r"""
-    \S+@\S+ | (?:https?|ftp)://\S+ | www\.\S+
+    [^\s@]{1,64}@[^\s@]{1,255} | (?:https?|ftp)://\S+ | www\.\S+
     | \b\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b
-    | [+(]?\d[\d\s()/.-]*\d{3,}[\d\s()/.-]*(?<=\d)
+    | [+(]{0,2}(?:\d[\s()/.-]{0,2}){7,20}
     | \b\w*\d{4,}\w*
     | \b(?:dr|mr|mrs|ms|miss|prof|herr|frau|mme|sig)\b\.?\s*[\w'-]+(?-i:\s+[A-Z][\w'-]+)*
     """,
@@ -74,7 +79,7 @@ def identifiers_of(data_set: Dataset) -> tuple[str, ...]:
     found = []
     for tag in IDENTIFYING:
         value = data_set._value(tag, None)
-        found.append("" if value is None else _text(value))
+        found.append("" if value is None else _text(value)[:_LONGEST])
     patient = found[1] or "\n".join(filter(None, (found[0], found[2])))
     return (patient.strip() or _text(data_set._value(_STUDY_INSTANCE_UID, None) or ""), *found)
 
@@ -90,18 +95,18 @@ class Identity:
 
     def __init__(self, patient: str, values: Iterable[str]) -> None:
         self.patient = patient
-        words: set[str] = set()
-        for value in values:
-            if not value:
-                continue
+        words: dict[str, None] = {}  # in order
+        for value in filter(None, values):
             folded = _folded(value)
             parts = _WORD.findall(folded)
             together = [one + other for one, other in permutations(parts[:_PARTS], 2)]
             for each in (folded, *parts, *together, *re.split(r"[\\=^\s]+", folded)):
                 if len(each) > 1 and each not in _TITLES:
-                    words.add(each)
+                    words[each] = None
         #: Longest first: parts of one would keep it from being found.
-        self._words = sorted(words, key=len, reverse=True)
+        self._words = sorted(islice(words, _MOST_WORDS), key=len, reverse=True)
+        #: Those that are no numbers, nor codes.
+        self._names = [word for word in self._words if len(word) >= _SAFELY_FOUND and not word.isdecimal()]
 
     @cached_property
     def _pattern(self) -> re.Pattern[str] | None:
@@ -123,19 +128,26 @@ class Identity:
             return text
         pattern = self._pattern
         assert pattern is not None
-        cleaned = pattern.sub("", text)
+        cleaned = pattern.sub(" ", text)  # a space, so that what was apart does not make another word
         if not text.isascii() and self.occurs_in(cleaned) and pattern.search(_folded(cleaned)):
-            cleaned = pattern.sub("", _folded(cleaned))  # composed otherwise, or of another case
+            cleaned = pattern.sub(" ", _folded(cleaned))  # composed otherwise, or of another case
         return text if cleaned == text else _tidied(cleaned)
 
     def cleaned(self, text: str) -> str:
         """A text without the words that identify, and without what looks as if it could: PS3.15 E.3.5."""
-        cleaned = _TELLING.sub("", text)
+        cleaned = _TELLING.sub(" ", text)
         return self.without(text if cleaned == text else _tidied(cleaned))
 
+    def is_named_in(self, text: str) -> bool:
+        """Whether any of the words that are no numbers is in text that is no free text, but codes and numbers."""
+        folded = text.lower()
+        return any(word in folded for word in self._names)
+
     def occurs_in_bytes(self, data: bytes) -> bool:
-        """Whether any of the words is in bytes that nobody knows the meaning of."""
-        return self.occurs_in(data.decode("latin-1")) or self.occurs_in(data.decode("utf-8", "replace"))
+        """Whether any of the words is in bytes that nobody knows the meaning of; short ones are there by chance."""
+        words = [word for word in self._words if len(word) >= _SAFELY_FOUND]
+        texts = (data.decode("latin-1").lower(), _folded(data.decode("utf-8", "ignore")))
+        return any(word in text for text in texts for word in words)
 
 
 def _tidied(text: str) -> str:

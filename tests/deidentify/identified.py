@@ -32,10 +32,6 @@ LISTED = {
 }
 _OUTER = sorted(tag for tag in LISTED if tag != 0xFFFCFFFC)
 
-#: Texts that the table does not have.
-_UNLISTED = (0x00181020, 0x00081090, 0x00204000 + 0x2, 0x00180015 + 0x10, 0x00080104)
-_TEXT_LENGTHS = {"SH": 16, "LO": 64, "CS": 16, "AE": 16}
-
 
 @dataclass
 class Identified:
@@ -151,5 +147,7 @@ def identified(draw: Any) -> Identified:
     free = separator.join(("seen", *words, "again"))
     data_set.SoftwareVersions = [free[:60], f"v1 {data_set.PatientID}"]
     data_set.ImageComments = free
+    if name.isascii():
+        data_set.add_new(0x00180060, "DS", words[0])
     data_set.AnatomicRegionSequence = Sequence([Dataset(CodeValue="1", CodingSchemeDesignator="X", CodeMeaning=free)])
     return made

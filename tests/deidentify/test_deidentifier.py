@@ -56,6 +56,8 @@ def test_uids_are_mapped_alike_everywhere_and_those_of_the_standard_stay() -> No
     assert result.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID == result.StudyInstanceUID
     assert result.SourceImageSequence[0].ReferencedSOPInstanceUID not in ("1.2.9", result.SOPInstanceUID)
     assert result.SourceImageSequence[0].ReferencedSOPClassUID == CT
+    assert Deidentifier(key=KEY).uid("1.2.3") == result.SOPInstanceUID
+    assert Deidentifier(Options(retain_uids=True), key=KEY).uid("1.2.3") == "1.2.3"
     kept = apply(source, "uids")
     assert (kept.SOPInstanceUID, kept.SourceImageSequence[0].ReferencedSOPInstanceUID) == ("1.2.3", "1.2.9")
 

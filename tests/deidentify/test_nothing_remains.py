@@ -48,6 +48,7 @@ def found_in(output: bytes, marks: set[bytes]) -> list[bytes]:
 def test_of_what_is_marked(made: Identified, syntax: str, clean: set[str], pseudonyms: bool) -> None:
     source = aiodicom.dcmread(BytesIO(file_of(made.data_set, syntax)))
     before = source.to_bytes()
+    assert found_in(source.to_bytes(EXPLICIT), made.marks)
     deidentifier = Deidentifier(Options.named((), clean, pseudonyms=pseudonyms), key=KEY)
     result = deidentifier.apply(source)
     output = BytesIO()

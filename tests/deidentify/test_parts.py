@@ -63,6 +63,24 @@ def test_words_that_identify() -> None:
     assert Identity("1", ["", "Dr^"]).without("Dr") == "Dr"
 
 
+def test_no_text_takes_long() -> None:
+    """As long as a data set may have one; what is quadratic would take hours."""
+    identity = Identity("1", ["Doe^John", "1 " * 100_000])
+    for text in ("x" * 100_000, "1 " * 50_000, "dr " * 30_000, "a@" * 50_000, "1.1-" * 25_000, " " * 100_000):
+        identity.cleaned(text)
+
+
+def test_words_in_bytes() -> None:
+    identity = Identity("1", ["Li^Müller"])
+    for codec in ("latin-1", "utf-8"):
+        assert identity.occurs_in_bytes(b"\0\1" + "MÜLLER".encode(codec) + b"\xff")
+    assert not identity.occurs_in_bytes(b"\0\1LI\xff")
+
+
+def test_words_do_not_come_together() -> None:
+    assert Identity("1", ["Meier"]).without("MeiMeierer") == "Mei er"
+
+
 def test_mapped_uids_are_valid_and_stable() -> None:
     mapping = Mapping(bytes(32))
     made = {mapping.uid(f"1.2.{number}") for number in range(500)}
