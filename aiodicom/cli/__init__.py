@@ -37,6 +37,7 @@ COMMANDS = (
     "deidentify",
     "render",
     "route",
+    "generate",
     "demo",
 )
 
