@@ -89,9 +89,9 @@ class Pool(AssociationPool):
     is not used again.
 
     An association is released when it has been idle for `idle` seconds; and as soon as nothing runs on it, when it is
-    `lifetime` seconds old, up to a fifth earlier by chance, or has had `operations`. Idle for `check` seconds, and again
-    after as long, it is asked by C-ECHO whether it lives, if the peer accepts Verification, which is then proposed too.
-    None switches each of them off.
+    `lifetime` seconds old, up to a fifth earlier by chance, or has had `operations`. Idle for `check` seconds, and
+    again after as long, it is asked by C-ECHO whether it lives, if the peer accepts Verification, which is then
+    proposed too. None switches each of them off.
 
     Every association proposes `contexts` and `receives`. What operations need besides is added as it turns up: a new
     association proposes what is known so far and the new presentation context, and those with fewer are released once

@@ -213,10 +213,10 @@ def test_closing_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_that_has_had_its_operations_is_released(monkeypatch: pytest.MonkeyPatch, window: int) -> None:
     async def main() -> None:
         peer = Peer()
-        async with peer.pool(monkeypatch, idle=None, check=None, operations=4, size=1, window=window) as it:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(10):
-                    group.create_task(it.c_echo())
+        options = {"idle": None, "check": None, "operations": 4, "size": 1, "window": window}
+        async with peer.pool(monkeypatch, **options) as it, asyncio.TaskGroup() as group:
+            for _ in range(10):
+                group.create_task(it.c_echo())
         assert [len(association.done) for association in peer.associations] == [4, 4, 2]
         assert {association.end for association in peer.associations} == {"released"}
 
