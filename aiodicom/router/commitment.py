@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from aiodicom.router.config.queueing import Commitment
-from aiodicom.router.queue.objects import PENDING, State
+from aiodicom.router.whereabouts import Whereabouts, whereabouts
 from aiodicom.services.storage_commitment import FailureReason, ReferencedInstance, Transaction
 from aiodicom.store.files import Folder
 
@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 
     from aiodicom.router.queue.objects import Way
 
-__all__ = ["QueueCommitments"]
+__all__ = ["Findable", "QueueCommitments"]
 
 _log = logging.getLogger("aiodicom.router")
 
-#: Seconds between looks at what destinations have not got yet, and until a transaction has failed.
+#: Seconds between looks at what destinations have not got yet: at first, and at the most, as each pause is longer than
+#: the one before; and until a transaction has failed.
 _LOOK: Final = 1.0
+_MOST_LOOK: Final = 60.0
+_LONGER: Final = 1.5
 _PATIENCE: Final = 24 * 3600.0
 _SUFFIX: Final = ".json"
+#: Ways of an instance that are looked at: it may have come several times.
+_WAYS: Final = 20
 
 
 class Findable(Protocol):
@@ -54,7 +59,7 @@ class QueueCommitments:
 
     def _keep(self, transaction: Transaction) -> None:
         file = self._folder.create(_name(transaction))
-        file.write(msgspec.json.encode(transaction._asdict()))
+        file.write(msgspec.json.encode(transaction))
         file.finish()
         job = file.job(sync=True)
         job.run()
@@ -68,6 +73,7 @@ class QueueCommitments:
         waiting = list(transaction.instances)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PATIENCE
+        pause = _LOOK
         while waiting:
             undecided = []
             for instance in waiting:
@@ -81,23 +87,27 @@ class QueueCommitments:
                 failed.update((each.sop_instance_uid, FailureReason.PROCESSING_FAILURE) for each in waiting)
                 break
             if waiting:
-                await asyncio.sleep(_LOOK)
+                await asyncio.sleep(pause)
+                pause = min(pause * _LONGER, _MOST_LOOK)
         return failed
 
     async def _verdict(self, instance: ReferencedInstance) -> int | None:
         """0 for what is safe, else why it is not; None while that is not known."""
-        ways = await self._queue.find(sop_instance_uid=instance.sop_instance_uid, limit=1)
+        ways = await self._queue.find(sop_instance_uid=instance.sop_instance_uid, limit=_WAYS)
         if not ways:
             return FailureReason.NO_SUCH_OBJECT_INSTANCE
-        (way,) = ways
-        if way.sop_class_uid != instance.sop_class_uid:
+        if ways[0].sop_class_uid != instance.sop_class_uid:
             return FailureReason.CLASS_INSTANCE_CONFLICT
-        if self._settings is Commitment.SYNCED:
-            return 0
-        states = {step.state for step in way.steps} - {State.DUPLICATE, State.DROPPED}
-        if State.EXPIRED in states or State.DEAD in states:
-            return FailureReason.PROCESSING_FAILURE
-        return None if states & set(PENDING) else 0
+        is_kept = self._settings is Commitment.SYNCED
+        match whereabouts(ways):
+            case Whereabouts.DELIVERED:
+                return 0
+            case Whereabouts.QUEUED:
+                return 0 if is_kept else None
+            case Whereabouts.DEAD if is_kept:
+                return 0
+            case _:
+                return FailureReason.PROCESSING_FAILURE
 
     async def end(self, transaction: Transaction) -> None:
         """Forgets a transaction."""

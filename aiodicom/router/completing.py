@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
@@ -25,6 +26,8 @@ _log = logging.getLogger("aiodicom.router")
 
 #: How many instances a series, or a study, has, where an object says so.
 _COUNTS: Final = {"series": "NumberOfSeriesRelatedInstances", "study": "NumberOfStudyRelatedInstances"}
+#: Performed procedure steps in progress that are remembered; of those before them only what is quiet is complete.
+_STEPS: Final = 10_000
 
 
 class Gathering(Protocol):
@@ -45,6 +48,8 @@ class Completions(Observer):
         self._queue = queue
         self._settings: dict[str, Settings] = {}
         self._watched: dict[str, Completion] = {}
+        #: The studies of performed procedure steps that have not ended, by SOP Instance UID.
+        self._studies: OrderedDict[str, set[str]] = OrderedDict()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -91,22 +96,30 @@ class Completions(Observer):
             self._watch(route).arrived(group, incoming.sop_instance_uid, now, expected)
             self._wake.set()
 
-    def performed(self, step: Dataset) -> None:
-        """A performed procedure step has ended, and says what it has made (PS3.4 F.7.2.2)."""
+    def performed(self, uid: str, step: Dataset) -> None:
+        """A performed procedure step was created or set (PS3.4 F.7.2): in the end it says what it has made. To which
+        studies it belongs it says at its beginning alone.
+        """
+        if studies := _studies_of(step):
+            self._studies[uid] = studies
+            if len(self._studies) > _STEPS:
+                self._studies.popitem(last=False)
         if step.get("PerformedProcedureStepStatus") not in ("COMPLETED", "DISCONTINUED"):
             return
+        studies = self._studies.pop(uid, set())
         by_series = dict(_series_of(step))
+        now = time.monotonic()
         for route, settings in self._settings.items():
             if not settings.mpps:
                 continue
             watched = self._watch(route)
             if settings.level == "series":
-                for uid, instances in by_series.items():
-                    watched.performed(uid, instances)
+                for series, instances in by_series.items():
+                    watched.performed(series, instances, now)
             else:
                 made = [uid for instances in by_series.values() for uid in instances]
-                for study in _studies_of(step):
-                    watched.performed(study, made)
+                for study in studies:
+                    watched.performed(study, made, now)
         self._wake.set()
 
     async def _work(self) -> None:
@@ -128,7 +141,7 @@ class Completions(Observer):
             await self._queue.complete(route, group)
         except Exception:
             _log.exception("%s: %s is complete, which could not be noted: it waits for its quiet time", route, group)
-            self._watch(route).arrived(group, "", time.monotonic())
+            self._watch(route).again(group, time.monotonic())
 
     async def close(self) -> None:
         """Watches no more; what waits goes on waiting in the queue."""

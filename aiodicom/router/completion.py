@@ -22,13 +22,14 @@ Reason = str
 
 @dataclass(slots=True)
 class _Group:
+    #: When its first object has come, and its last one.
     first: float
-    deadline: float
+    last: float
     #: Hashes of the SOP Instance UIDs that have come: distinct ones count.
     arrived: set[int] = field(default_factory=set)
     #: Instances that the group will have; 0 where nobody has said.
     expected: int = 0
-    #: Hashes of those that a performed procedure step has named, until they have come.
+    #: Hashes of those that performed procedure steps have named, until they have come.
     missing: set[int] | None = None
 
 
@@ -43,8 +44,10 @@ class Completion:
         self._quiet = quiet
         self._longest = longest
         self._most = most
-        #: In the order of their deadlines, since all wait for the same time, but for those that have waited long.
+        #: By when something came last, and by when something came first. All wait for the same times, so those that are
+        #: due next stand in front.
         self._groups: OrderedDict[str, _Group] = OrderedDict()
+        self._begun: OrderedDict[str, _Group] = OrderedDict()
         self._complete: OrderedDict[str, Reason] = OrderedDict()
 
     def __len__(self) -> int:
@@ -54,14 +57,7 @@ class Completion:
         """An object of a group has come; `expected` is what it says how many instances the group has (0020,1208,
         0020,1209), 0 where it says nothing.
         """
-        watched = self._groups.get(group)
-        if watched is None:
-            if len(self._groups) >= self._most:
-                oldest, _ = self._groups.popitem(last=False)
-                self._complete[oldest] = "too many are watched"
-            watched = self._groups[group] = _Group(now, now)
-        watched.deadline = min(now + self._quiet, watched.first + self._longest)
-        self._groups.move_to_end(group)
+        watched = self._touch(group, now)
         key = hash(sop_instance_uid)
         watched.arrived.add(key)
         watched.expected = max(watched.expected, expected)
@@ -71,35 +67,47 @@ class Completion:
             watched.missing.discard(key)
             self._look(group, watched)
 
+    def again(self, group: str, now: float) -> None:
+        """A group that was complete is not, after all: it waits for its quiet time."""
+        self._touch(group, now)
+
+    def _touch(self, group: str, now: float) -> _Group:
+        watched = self._groups.get(group)
+        if watched is None:
+            if len(self._groups) >= self._most:
+                self._end(next(iter(self._groups)), "too many are watched")
+            watched = self._groups[group] = self._begun[group] = _Group(now, now)
+        watched.last = now
+        self._groups.move_to_end(group)
+        return watched
+
     def change(self, quiet: float, longest: float) -> None:
         """Has other times hold, also for what is watched already."""
-        for watched in self._groups.values():
-            arrived = watched.deadline - self._quiet
-            watched.deadline = min(arrived + quiet, watched.first + longest)
         self._quiet, self._longest = quiet, longest
 
-    def performed(self, group: str, instances: Collection[str]) -> None:
-        """A performed procedure step has ended which made these instances of a group: it is complete with them."""
-        watched = self._groups.get(group)
-        if watched is not None:
-            watched.missing = {hash(uid) for uid in instances} - watched.arrived
-            self._look(group, watched)
+    def performed(self, group: str, instances: Collection[str], now: float) -> None:
+        """A performed procedure step has ended which made these instances of a group: it is complete with them, and
+        with those that further steps name before. They may be on their way yet.
+        """
+        watched = self._touch(group, now)
+        named = {hash(uid) for uid in instances}
+        watched.missing = ((watched.missing or set()) | named) - watched.arrived
+        self._look(group, watched)
 
     def _look(self, group: str, watched: _Group) -> None:
         if not watched.missing:
             self._end(group, "the performed procedure step has ended")
 
     def _end(self, group: str, reason: Reason) -> None:
-        del self._groups[group]
+        del self._groups[group], self._begun[group]
         self._complete[group] = reason
 
     def due(self, now: float) -> Iterator[tuple[str, Reason]]:
         """Gives each group that has become complete since the last call, with why."""
-        while self._groups:
-            group, watched = next(iter(self._groups.items()))
-            if watched.deadline > now:
-                break
-            self._end(group, f"nothing has come for {self._quiet:g} s")
+        while self._groups and (first := next(iter(self._groups.items())))[1].last + self._quiet <= now:
+            self._end(first[0], f"nothing has come for {self._quiet:g} s")
+        while self._begun and (first := next(iter(self._begun.items())))[1].first + self._longest <= now:
+            self._end(first[0], f"it began {self._longest:g} s ago")
         while self._complete:
             yield self._complete.popitem(last=False)
 
@@ -108,4 +116,7 @@ class Completion:
         """When to call `due` next, a time in the past where something is complete already; None while nothing waits."""
         if self._complete:
             return 0.0
-        return next(iter(self._groups.values())).deadline if self._groups else None
+        if not self._groups:
+            return None
+        quiet, longest = next(iter(self._groups.values())), next(iter(self._begun.values()))
+        return min(quiet.last + self._quiet, longest.first + self._longest)

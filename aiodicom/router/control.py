@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from aiodicom.router.queue.objects import Selection, State
+from aiodicom.router.queue.objects import PENDING, Selection, State
 
 if TYPE_CHECKING:
     from aiodicom.router.delivery import Deliverer
+    from aiodicom.router.queue.local import LocalQueue
     from aiodicom.router.queue.objects import Way
     from aiodicom.router.router import Router
 
-__all__ = ["Control", "DestinationStatus", "ObjectWay", "RouterStatus", "StepStatus", "names_of_states"]
+__all__ = ["Control", "DestinationStatus", "Meant", "ObjectWay", "RouterStatus", "StepStatus"]
 
 #: Objects that are told of at a time.
 _MOST: Final = 500
@@ -82,8 +85,8 @@ class StepStatus(msgspec.Struct, kw_only=True):
 class ObjectWay(msgspec.Struct, kw_only=True):
     """An object, and where it was to go."""
 
-    shard: str
-    object: int
+    #: Its part of the queue, and its number there.
+    object: str
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
@@ -95,9 +98,44 @@ class ObjectWay(msgspec.Struct, kw_only=True):
     steps: list[StepStatus]
 
 
-def names_of_states() -> dict[str, State]:
-    """The states of deliveries by the names that people give them."""
-    return {state.name.lower(): state for state in State}
+class Meant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which deliveries somebody means; what is None says nothing."""
+
+    destination: str | None = None
+    state: str | None = None
+    study: str | None = None
+    #: As an `ObjectWay` has it.
+    object: str | None = None
+    #: Of the object's deliveries, which.
+    number: int | None = None
+    #: Why something is dropped, for those who look later.
+    reason: str = "dropped by an operator"
+
+    @property
+    def shard(self) -> str | None:
+        """The part of the queue that the object is in."""
+        return None if self.object is None else self.object.partition("/")[0]
+
+    def selection(self) -> Selection:
+        """The same for a queue. Raises ValueError for a state, or an object, that is none."""
+        return Selection(self.destination, self.pending_state(), self.study, self._number(), self.number)
+
+    def pending_state(self) -> State | None:
+        """The state. Raises ValueError for one that is none, or in which nothing waits."""
+        if self.state is None:
+            return None
+        states = {state.name.lower(): state for state in PENDING}
+        if self.state not in states:
+            raise ValueError(f"{self.state!r} is no state that something waits in: {', '.join(states)}")
+        return states[self.state]
+
+    def _number(self) -> int | None:
+        if self.object is None:
+            return None
+        shard, _, number = self.object.partition("/")
+        if not shard or not number.isdecimal():
+            raise ValueError(f"{self.object!r} is no object: it is written as shard-000/1099511627776")
+        return int(number)
 
 
 class Control:
@@ -112,49 +150,54 @@ class Control:
     async def status(self) -> RouterStatus:
         """How it goes."""
         router = self._router
-        counts = await router.queue.counts()
-        space = router.queue.watermarks.space()
-        servers = router.listeners.servers
+        counts: dict[str, Counter[State]] = {}
+        for queue in router.queues:
+            for name, found in (await queue.counts()).items():
+                counts.setdefault(name, Counter()).update(found)
+        watermarks = router.queue.watermarks
+        # Looked at now: while nobody sends, nobody else does, and whoever waits for readiness would wait for ever.
+        watermarks.check()
         return RouterStatus(
             version=self._version,
             pid=self._pid,
             shard=router.shard,
             uptime=time.monotonic() - self._began,
             listening=[f"{host}:{port}" for host, port in router.listeners.addresses],
-            associations=sum(len(server.associations) for server in servers),
+            associations=router.listeners.associations,
             received=router.intake.received,
             bytes=router.intake.bytes,
             refused=router.intake.refused,
-            disk_free=space.free,
-            disk_full=router.queue.watermarks.is_full,
-            findings=list(router.queue.findings),
+            disk_free=watermarks.space().free,
+            disk_full=watermarks.is_full,
+            findings=[finding for queue in router.queues for finding in queue.findings],
             problems=list(router.problems),
             destinations=[
-                self._destination(name, router.destinations.deliverers.get(name), counts.get(name, {}))
+                self._destination(name, router.destinations.deliverers.get(name), counts.get(name, Counter()))
                 for name in dict.fromkeys([*router.destinations.deliverers, *counts])
             ],
         )
 
-    def _destination(self, name: str, deliverer: Deliverer | None, counts: dict[State, int]) -> DestinationStatus:
+    def _destination(self, name: str, deliverer: Deliverer | None, counts: Counter[State]) -> DestinationStatus:
+        tally = self._router.tally.of(name)
         status = DestinationStatus(
             name=name,
             type="gone",
             state="not in the configuration",
-            waiting=counts.get(State.WAITING, 0),
-            delayed=counts.get(State.DELAYED, 0),
-            held=counts.get(State.HELD, 0),
-            gathering=counts.get(State.GATHERING, 0),
-            dead=counts.get(State.DEAD, 0),
-            delivered=counts.get(State.DELIVERED, 0),
+            waiting=counts[State.WAITING],
+            delayed=counts[State.DELAYED],
+            held=counts[State.HELD],
+            gathering=counts[State.GATHERING],
+            dead=counts[State.DEAD],
+            delivered=counts[State.DELIVERED],
+            delivered_here=tally.objects,
+            bytes=tally.bytes,
+            failures=tally.failures,
         )
         if deliverer is not None:
             status.type = type(deliverer.settings).__name__.removesuffix("Destination").lower()
             status.state, status.reason = self._state(name, deliverer)
             status.running = deliverer.running
             status.connections = deliverer.sender.open
-            status.delivered_here = deliverer.delivered
-            status.bytes = deliverer.bytes
-            status.failures = deliverer.failures
         return status
 
     def _state(self, name: str, deliverer: Deliverer) -> tuple[str, str]:
@@ -165,62 +208,91 @@ class Control:
         return {"closed": "open", "open": "left alone"}.get(deliverer.breaker.value, "trial"), deliverer.reason
 
     async def listed(
-        self, destination: str | None = None, state: State | None = None, after: int = 0, limit: int = _MOST
+        self, destination: str | None = None, state: State | None = None, limit: int = _MOST
     ) -> list[ObjectWay]:
-        """What is pending, in the order in which it came, from above the object `after` on."""
-        ways = await self._router.queue.pending(Selection(destination, state), after, min(limit, _MOST))
-        return [self._way(way) for way in ways]
+        """What is pending, the oldest first."""
+        limit = _clamped(limit)
+        ways = [
+            _way(queue, way)
+            for queue in self._router.queues
+            for way in await queue.pending(Selection(destination, state), limit=limit)
+        ]
+        return sorted(ways, key=lambda way: way.received)[:limit]
 
     async def search(self, text: str, limit: int = 100) -> list[ObjectWay]:
-        """The ways of the objects that a text names: a SOP Instance or Study Instance UID, or a Patient ID."""
-        found: dict[int, Way] = {}
-        for key in ("sop_instance_uid", "study_instance_uid", "patient_id"):
-            for way in await self._router.queue.find(**{key: text}, limit=min(limit, _MOST)):
-                found[way.object] = way
-        return [self._way(way) for way in found.values()][:limit]
+        """The ways of the objects that a text names: a SOP Instance or Study Instance UID, or a Patient ID; the newest
+        first.
+        """
+        limit = _clamped(limit)
+        found: dict[str, ObjectWay] = {}
+        for queue in self._router.queues:
+            for key in ("sop_instance_uid", "study_instance_uid", "patient_id"):
+                for each in await queue.find(**{key: text}, limit=limit):
+                    way = _way(queue, each)
+                    found[way.object] = way
+        return sorted(found.values(), key=lambda way: -way.received)[:limit]
 
-    def _way(self, way: Way) -> ObjectWay:
-        return ObjectWay(
-            shard=self._router.shard,
-            object=way.object,
-            sop_class_uid=way.sop_class_uid,
-            sop_instance_uid=way.sop_instance_uid,
-            study_instance_uid=way.study_instance_uid,
-            patient_id=way.patient_id,
-            calling_aet=way.calling_aet,
-            peer=way.peer,
-            received=way.received,
-            size=way.place.size,
-            steps=[
-                StepStatus(
-                    number=step.number,
-                    destination=step.destination,
-                    route=step.route,
-                    state=step.state.name.lower(),
-                    attempts=step.attempts,
-                    reason=step.reason,
-                    changed=step.changed,
-                    retry_at=step.retry_at,
-                )
-                for step in way.steps
-            ],
-        )
+    async def retry(self, meant: Meant) -> int:
+        """Has dead and delayed deliveries tried now, and what is left alone tried at once; returns how many. Raises
+        ValueError for what cannot be meant, as the others do.
+        """
+        parts = self._meant(meant)
+        destinations = (self._router.destinations, *(each.destinations for each in self._router.adopted))
+        for each in destinations:
+            for name, deliverer in each.deliverers.items():
+                if meant.destination in (None, name):
+                    deliverer.try_now()
+        return sum([await queue.retry(selection) for queue, selection in parts])
 
-    async def retry(self, meant: Selection) -> int:
-        """Has dead and delayed deliveries tried now, and what is left alone tried at once; returns how many."""
-        for name, deliverer in self._router.destinations.deliverers.items():
-            if meant.destination in (None, name):
-                deliverer.try_now()
-        return await self._router.queue.retry(meant)
-
-    async def hold(self, meant: Selection) -> int:
+    async def hold(self, meant: Meant) -> int:
         """Has deliveries wait; a destination alone is held with what comes for it. Returns how many."""
-        return await self._router.queue.hold(meant)
+        return sum([await queue.hold(selection) for queue, selection in self._meant(meant)])
 
-    async def release(self, meant: Selection) -> int:
+    async def release(self, meant: Meant) -> int:
         """Ends that."""
-        return await self._router.queue.release(meant)
+        return sum([await queue.release(selection) for queue, selection in self._meant(meant)])
 
-    async def drop(self, meant: Selection, reason: str) -> int:
+    async def drop(self, meant: Meant) -> int:
         """Gives pending deliveries up; returns how many."""
-        return await self._router.queue.drop(meant, reason)
+        return sum([await queue.drop(selection, meant.reason) for queue, selection in self._meant(meant)])
+
+    def _meant(self, meant: Meant) -> list[tuple[LocalQueue, Selection]]:
+        """The parts of the queue that have something of what is meant: an object is in one of them."""
+        selection = meant.selection()
+        shard = meant.shard
+        return [(queue, selection) for queue in self._router.queues if shard in (None, _shard_of(queue))]
+
+
+def _clamped(limit: int) -> int:
+    return max(1, min(limit, _MOST))
+
+
+def _shard_of(queue: LocalQueue) -> str:
+    return os.path.basename(queue.path)
+
+
+def _way(queue: LocalQueue, way: Way) -> ObjectWay:
+    return ObjectWay(
+        object=f"{_shard_of(queue)}/{way.object}",
+        sop_class_uid=way.sop_class_uid,
+        sop_instance_uid=way.sop_instance_uid,
+        study_instance_uid=way.study_instance_uid,
+        patient_id=way.patient_id,
+        calling_aet=way.calling_aet,
+        peer=way.peer,
+        received=way.received,
+        size=way.place.size,
+        steps=[
+            StepStatus(
+                number=step.number,
+                destination=step.destination,
+                route=step.route,
+                state=step.state.name.lower(),
+                attempts=step.attempts,
+                reason=step.reason,
+                changed=step.changed,
+                retry_at=step.retry_at,
+            )
+            for step in way.steps
+        ],
+    )

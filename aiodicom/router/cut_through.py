@@ -38,6 +38,8 @@ _log = logging.getLogger("aiodicom.router")
 
 #: Bytes of an object in which its header has to end, or it is not forwarded before it is there.
 _HEADER: Final = 256 << 10
+#: Bytes that have to come before the header is looked for again.
+_STEP: Final = 4 << 10
 #: Bytes that wait for a destination; one that is further behind gets the rest when the whole object is there.
 _AHEAD: Final = 1 << 20
 #: Where the header ends.
@@ -52,7 +54,7 @@ class Settled(Protocol):
 
     def now(self) -> float: ...
 
-    async def forwarded(self, object: int, number: int) -> None: ...
+    async def forwarded(self, object: int, number: int, warning: str = "") -> None: ...
 
     async def complete(self, route: str, group: str) -> None: ...
 
@@ -131,6 +133,8 @@ class Tee:
         self._origin = origin
         self._cut_through = cut_through
         self._head: bytearray | None = bytearray()
+        #: Bytes of it from which on it is looked at again: not with each of very small pieces.
+        self._look_at = 0
         self.forwards: list[Forward] = []
 
     def write(self, view: memoryview) -> None:
@@ -138,7 +142,9 @@ class Tee:
         self.body.write(view)
         if self._head is not None:
             self._head += view
-            self._decide(self._head)
+            if len(self._head) >= self._look_at:
+                self._look_at = len(self._head) + _STEP
+                self._decide(self._head)
         else:
             for forward in self.forwards:
                 forward.feed(view)
@@ -224,13 +230,17 @@ class CutThrough:
     async def _follow(self, queue: Settled, observer: Observer, lease: Lease, forward: Forward) -> None:
         outcome = await forward.outcome
         if outcome.is_delivered:
-            await queue.forwarded(lease.object, lease.number)
+            await queue.forwarded(lease.object, lease.number, outcome.reason)
             observer.delivered(lease, lease.place.size, max(queue.now() - lease.received, 0.0), outcome.reason)
         else:
             await queue.complete(forward.route, forward.group)
 
-    async def close(self) -> None:
-        """Ends what is on its way; its deliveries are made after the next start."""
+    async def close(self, timeout: float) -> None:
+        """Ends what is on its way, once it is there or `timeout` seconds have passed; then its deliveries are made
+        after the next start.
+        """
+        if self._following:
+            await asyncio.wait(self._following, timeout=timeout)
         tasks = [*self._running, *self._following]
         for task in tasks:
             task.cancel()

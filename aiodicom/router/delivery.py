@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from aiodicom.router.origin import Origin
 from aiodicom.router.outcomes import Fault, Outcome, outcome_of
 from aiodicom.router.outgoing import Outgoing, prepare
 from aiodicom.router.rates import Pace
+from aiodicom.router.whereabouts import dropped_by
 
 if TYPE_CHECKING:
     from aiodicom.net.sources import DataSource
@@ -37,6 +37,8 @@ _log = logging.getLogger("aiodicom.router")
 #: Deliveries that are claimed at a time at the most, and of which so few are left when more are claimed.
 _CLAIMED: Final = 128
 _LOW: Final = 32
+#: Seconds after which a queue that fails is asked again.
+_QUEUE_PAUSE: Final = 5.0
 #: Seconds after which a destination is looked at although nobody has said anything.
 _LOOK: Final = 60.0
 
@@ -53,7 +55,7 @@ class Deliveries(Protocol):
 
     def source(self, lease: Lease) -> DataSource: ...
 
-    def delivered(self, *leases: Lease) -> None: ...
+    def delivered(self, *leases: Lease, warning: str = "") -> None: ...
 
     def failed(self, lease: Lease, reason: str, retry_at: float | None, *, counts: bool = True) -> None: ...
 
@@ -91,15 +93,13 @@ class Deliverer:
         self._attempts = Attempts(settings.retry, settings.breaker)
         self._pace = Pace(settings.rate, settings.bandwidth, time.monotonic())
         self._claimed: deque[Lease] = deque()
+        #: Whether it was told that the circuit breaker is open.
+        self._is_left_alone = False
         self._in_arrears = False
         self._is_newest_next = False
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
-        #: Objects and bytes delivered since the start, and attempts that failed.
-        self.delivered = 0
-        self.bytes = 0
-        self.failures = 0
 
     @property
     def running(self) -> int:
@@ -130,8 +130,11 @@ class Deliverer:
             and settings.rate is None
             and settings.bandwidth is None
             and self.is_scheduled()
-            and self.name not in self._queue.on_hold
+            and not self._is_held()
         )
+
+    def _is_held(self) -> bool:
+        return self.name in self._queue.on_hold
 
     # --- its life ---------------------------------------------------------------------------------------------------
 
@@ -145,7 +148,7 @@ class Deliverer:
                 if room < 1:
                     await self._sleep(self._next_look())
                 elif await self._fill():
-                    self._begin(int(min(room, self.sender.concurrency)))
+                    self._begin(int(room))
                 else:
                     self._spare_trial()
                     await self._until_something_comes()
@@ -175,7 +178,7 @@ class Deliverer:
     def _room(self) -> float:
         """How many deliveries may be begun now."""
         free = self.sender.concurrency - len(self._running)
-        if free < 1 or not self.is_scheduled():
+        if free < 1 or not self.is_scheduled() or self._is_held():
             return 0
         now = time.monotonic()
         room = min(free * self.sender.batch, self._pace.room(now))
@@ -197,7 +200,7 @@ class Deliverer:
         return max(min(waits), 0.0)
 
     async def _sleep(self, seconds: float) -> None:
-        if self._attempts.breaker.state is State.OPEN or not self.is_scheduled():
+        if self._attempts.breaker.state is State.OPEN or not self.is_scheduled() or self._is_held():
             self._give_back()  # somebody may want to hold or drop them
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -220,7 +223,12 @@ class Deliverer:
         """Claims more where few are left; returns whether there are any."""
         if len(self._claimed) <= _LOW and (not self._claimed or self._in_arrears):
             newest = self._in_arrears and self._is_newest_next
-            found = await self._queue.claim(self.name, _CLAIMED, newest=newest)
+            try:
+                found = await self._queue.claim(self.name, _CLAIMED, newest=newest)
+            except Exception:
+                _log.exception("%s: the queue does not say what there is to deliver, and is asked again", self.name)
+                await self._sleep(_QUEUE_PAUSE)
+                return False
             self._in_arrears = len(found) == _CLAIMED or (newest and bool(found))
             self._is_newest_next = not newest
             self._claimed.extend(found)
@@ -244,6 +252,7 @@ class Deliverer:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._spare_trial()
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s: a delivery has ended by a fault of ours", self.name, exc_info=error)
@@ -287,7 +296,8 @@ class Deliverer:
             self._settle(lease, 0, Outcome(Fault.HOPELESS, outcome_of(error).reason))
             return None
         if outgoing is None:
-            self._queue.dropped(lease, f"dropped by {lease.route}")
+            self._queue.dropped(lease, dropped_by(lease.route))
+            self._observer.dropped(lease)
         return outgoing
 
     async def _sent(self, objects: Sequence[Outgoing]) -> Sequence[Outcome]:
@@ -296,18 +306,18 @@ class Deliverer:
         except Exception as error:
             if not isinstance(error, AiodicomError | OSError):
                 _log.exception("%s: an object could not be sent by a fault of ours", self.name)
-            return [outcome_of(error)] * len(objects)
+            outcome = outcome_of(error)
+        if len(objects) == 1 or outcome.fault is Fault.DESTINATION:
+            return [outcome] * len(objects)
+        # One of them may be to blame, and the others are not to suffer for it.
+        return [each for outgoing in objects for each in await self._sent([outgoing])]
 
     def _settle(self, lease: Lease, size: int, outcome: Outcome) -> None:
-        was_open = self._attempts.breaker.state is State.OPEN
         if outcome.is_delivered:
             self._attempts.succeeded()
-            self.delivered += 1
-            self.bytes += size
-            self._queue.delivered(lease)
+            self._queue.delivered(lease, warning=outcome.reason)
             self._observer.delivered(lease, size, max(self._queue.now() - lease.received, 0.0), outcome.reason)
         else:
-            self.failures += 1
             key = (lease.object, lease.number)
             verdict = self._attempts.failed(key, lease.attempts, outcome, time.monotonic(), random())
             retry_at = None if verdict.pause is None else self._queue.now() + verdict.pause
@@ -316,13 +326,16 @@ class Deliverer:
             what = "is given up" if retry_at is None else f"is tried again in {verdict.pause or 0:.1f} s"
             level = logging.WARNING if retry_at is None else logging.INFO
             _log.log(level, "%s: %s %s: %s", self.name, lease.sop_instance_uid, what, outcome.reason)
-        is_now_open = self._attempts.breaker.state is State.OPEN
-        if is_now_open != was_open:
-            self._tell_of_breaker(is_now_open)
+        self._tell_of_breaker()
 
-    def _tell_of_breaker(self, is_open: bool) -> None:
-        reason = self._attempts.breaker.reason
-        if is_open:
-            reopens = self._attempts.breaker.reopens_at or math.nan
-            _log.warning("%s is left alone for %.0f s: %s", self.name, reopens - time.monotonic(), reason)
-        self._observer.breaker_changed(self.name, is_open, reason)
+    def _tell_of_breaker(self) -> None:
+        """A trial is not told of, nor that it was of no use."""
+        breaker = self._attempts.breaker
+        if breaker.state is State.TRIAL or (breaker.state is State.OPEN) == self._is_left_alone:
+            return
+        self._is_left_alone = not self._is_left_alone
+        if self._is_left_alone:
+            _log.warning("%s is left alone, and tried from time to time: %s", self.name, breaker.reason)
+        else:
+            _log.warning("%s is sent to again", self.name)
+        self._observer.breaker_changed(self.name, self._is_left_alone, breaker.reason)

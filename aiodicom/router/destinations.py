@@ -11,7 +11,6 @@ from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.delivery import Deliverer
 from aiodicom.router.senders.dimse import DimseSender
 from aiodicom.router.senders.making import make_sender
-from aiodicom.services.storage_commitment import CommitmentListener
 
 if TYPE_CHECKING:
     from aiodicom.net.pool import Pool
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from aiodicom.router.delivery import Deliveries
     from aiodicom.router.observing import Observer
     from aiodicom.router.transformations.pipeline import Pipeline
+    from aiodicom.services.storage_commitment import CommitmentListener
 
 __all__ = ["Destinations"]
 
@@ -26,11 +26,18 @@ _log = logging.getLogger("aiodicom.router")
 
 
 class Destinations:
-    """Keeps a deliverer running for each destination."""
+    """Keeps a deliverer running for each destination. `commitments` hears of the storage commitments that they report
+    on associations of their own.
+    """
 
-    def __init__(self, queue: Deliveries, pipeline_of: Callable[[str], Pipeline | None], observer: Observer) -> None:
-        #: Hears of the storage commitments that destinations report.
-        self.commitments = CommitmentListener()
+    def __init__(
+        self,
+        queue: Deliveries,
+        pipeline_of: Callable[[str], Pipeline | None],
+        observer: Observer,
+        commitments: CommitmentListener,
+    ) -> None:
+        self._commitments = commitments
         self._queue = queue
         self._pipeline_of = pipeline_of
         self._observer = observer
@@ -48,7 +55,7 @@ class Destinations:
                 name,
                 settings,
                 self._queue,
-                make_sender(settings, calling_aet, self.commitments),
+                make_sender(settings, calling_aet, self._commitments),
                 self._pipeline_of,
                 self._observer,
             )

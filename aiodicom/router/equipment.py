@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from aiodicom.errors import OperationRefused
 from aiodicom.net.suboperations import Destination as Address
-from aiodicom.router.commitment import QueueCommitments
+from aiodicom.router.commitment import Findable, QueueCommitments
 from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.config.queueing import Commitment
 from aiodicom.router.senders.dimse import pool_of
 from aiodicom.router.senders.making import context_of
 from aiodicom.services.passing import Passing
 from aiodicom.services.storage_commitment import StorageCommitment
+from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -22,10 +28,11 @@ if TYPE_CHECKING:
     from aiodicom.net.requests import FindRequest
     from aiodicom.net.server import Server
     from aiodicom.router.config.root import Config
-    from aiodicom.router.queue.local import LocalQueue
     from aiodicom.services.storage_commitment import CommitmentListener
 
 __all__ = ["Equipment"]
+
+_log = logging.getLogger("aiodicom.router")
 
 
 class Equipment:
@@ -36,77 +43,105 @@ class Equipment:
 
     def __init__(
         self,
-        queue: LocalQueue,
+        queue: Findable,
         listener: CommitmentListener,
         *,
         queried: Callable[[FindRequest], None],
-        performed: Callable[[Dataset], None],
+        performed: Callable[[str, Dataset], None],
     ) -> None:
         self._queue = queue
         self._listener = listener
         self._queried = queried
         self._performed = performed
-        self._passing: list[Passing] = []
+        #: Services that are passed through, and by the destinations that answer them.
+        self._services: tuple[str, ...] = ()
+        self._destination_of: Mapping[str, str] = {}
         self._pools: dict[str, Pool] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._commitments: QueueCommitments | None = None
         self._committing: list[StorageCommitment] = []
+        #: Where senders are told of storage commitment, by AE title. Servers look into it as it is then.
         self._addresses: dict[str, Address] = {}
         self._has_resumed = False
 
-    async def apply(self, config: Config, directory: str) -> None:
-        """Makes the services of a configuration, for the servers that are equipped from now on."""
-        self._addresses = {
+    async def apply(self, config: Config, directory: str) -> bool:
+        """Makes the services of a configuration; returns whether they are others than before, so that servers have to
+        be equipped anew. Those that are the same go by the new destinations at once. Raises LocalError, OSError,
+        ValueError.
+        """
+        addresses = {
             str(each.called_aet): Address(each.host, each.port, ssl=context_of(each.tls))
             for each in config.destinations.values()
             if isinstance(each, DimseDestination)
         }
-        if config.queue.commitment is Commitment.NO:
-            self._commitments = None
-        elif self._commitments is None:
+        passed = msgspec.structs.asdict(config.pass_through)
+        wanted = {service: name for service, name in passed.items() if name is not None}
+        pools = await self._pools_for(config, set(wanted.values()))
+        self._addresses.clear()
+        self._addresses.update(addresses)
+        before, self._pools = self._pools, pools
+        self._destination_of = wanted
+        for pool in before.values():
+            self._see_out(pool)
+        services = tuple(wanted)
+        has_changed, self._services = services != self._services, services
+        if config.queue.commitment is not Commitment.NO and self._commitments is None:
             folder = os.path.join(directory, "commitments")
             self._commitments = QueueCommitments(self._queue, config.queue.commitment, folder)
-        await self._pass(config)
+        return has_changed
 
-    async def _pass(self, config: Config) -> None:
-        wanted = config.pass_through
-        names = {"queries": wanted.queries, "worklist": wanted.worklist, "mpps": wanted.mpps}
-        pools = self._pools
-        self._pools = {}
-        for name in {name for name in names.values() if name is not None}:
+    async def _pools_for(self, config: Config, names: set[str]) -> dict[str, Pool]:
+        pools = {}
+        for name in names:
             settings = config.destinations[name]
             assert isinstance(settings, DimseDestination)
-            pool = pool_of(settings, config.calling_aet, context_of(settings.tls), size=16, window=1)
-            self._pools[name] = await pool
-        self._passing = [
-            Passing(
-                pool,
-                **{what: names[what] == name for what in names},
-                on_query=self._queried,
-                on_step=lambda _, step: self._performed(step),
-            )
-            for name, pool in self._pools.items()
-        ]
-        for pool in pools.values():
-            await pool.close()
+            pools[name] = await pool_of(settings, config.calling_aet, context_of(settings.tls), size=16, window=1)
+        return pools
+
+    def _see_out(self, pool: Pool) -> None:
+        """What is under way ends beside."""
+        task = asyncio.get_running_loop().create_task(pool.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def equip(self, server: Server) -> None:
         """Gives a server its services, before it listens."""
         server.destinations = self._addresses
         self._listener.attach(server)
-        for passing in self._passing:
+        for service in self._services:
+            passing = Passing(
+                functools.partial(self._pool_for, service),
+                **{service: True},
+                on_query=self._queried,
+                on_step=self._performed,
+            )
             passing.attach(server)
         if self._commitments is not None:
             committing = StorageCommitment(self._commitments)
             committing.attach(server)
             self._committing.append(committing)
 
+    def _pool_for(self, service: str) -> Pool:
+        name = self._destination_of.get(service)
+        if name is None:
+            raise OperationRefused(Status.SOP_CLASS_NOT_SUPPORTED, "not passed on any more")
+        return self._pools[name]
+
     async def resume(self) -> None:
         """Takes up the transactions of senders that were not ended before, once somebody listens."""
         if self._commitments is None or not self._committing or self._has_resumed:
             return
         self._has_resumed = True
-        unfinished = await asyncio.to_thread(self._commitments.unfinished)
-        known = [transaction for transaction in unfinished if transaction.ae_title in self._addresses]
+        known = []
+        for transaction in await asyncio.to_thread(self._commitments.unfinished):
+            if transaction.ae_title in self._addresses:
+                known.append(transaction)
+            else:
+                _log.warning(
+                    "%s asked for storage commitment and cannot be told: no destination has its AE title",
+                    transaction.ae_title,
+                )
+                await self._commitments.end(transaction)
         await self._committing[0].resume(known)
 
     async def close(self) -> None:
@@ -114,6 +149,8 @@ class Equipment:
         for committing in self._committing:
             await committing.close()
         for pool in self._pools.values():
-            await pool.close()
+            self._see_out(pool)
+        while self._closing:
+            await asyncio.wait(self._closing)
         if self._commitments is not None:
             self._commitments.close()

@@ -14,6 +14,7 @@ from aiodicom.errors import AiodicomError, DecodeError, RoutingFailed
 from aiodicom.net.sinks import Spooled
 from aiodicom.router.config.queueing import Durability
 from aiodicom.router.cut_through import Tee
+from aiodicom.router.listening import address_of
 from aiodicom.router.origin import Origin
 from aiodicom.router.queue.objects import Delivery, Incoming
 from aiodicom.router.queue.source import data_of
@@ -94,14 +95,18 @@ class Intake:
         body = request.body
         if isinstance(body, Tee):
             forwards, body = body.forwards, body.body
-        data = data_of(body)
-        for forward in forwards:
-            forward.finish(data)
         try:
+            data = data_of(body)
             header = Dataset.from_bytes(data, origin.transfer_syntax)
             plans = self._routing().plan(header, origin)
-        except (DecodeError, RoutingFailed) as error:
+        except BaseException as error:
+            for forward in forwards:
+                forward.lose()
+            if not isinstance(error, DecodeError | RoutingFailed):
+                raise
             return self._refuse(request, Status.CANNOT_UNDERSTAND, str(error))
+        for forward in forwards:
+            forward.finish(data)
         incoming = self._incoming(request, header, origin, plans, forwards)
         if not incoming.deliveries and not self._is_dropped(plans):
             return self._refuse(request, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "no route means it")
@@ -172,18 +177,18 @@ class Intake:
             return
         error = queued.exception()
         if error is not None:
-            self._refuse(request, Status.OUT_OF_RESOURCES, str(error))
+            status = self._refuse(request, Status.OUT_OF_RESOURCES, str(error))
             if self._settings.durability is Durability.RECEIVED:
                 _log.error("%s was answered with success and is lost: %s", incoming.sop_instance_uid, error)
-            _finish(answer, error)
+            _finish(answer, status)
             return
         receipt = queued.result()
         self.received += 1
         self.bytes += size
         if not receipt.is_duplicate:
             self._observer.received(incoming, size, header, request.association)
-        if self._settings.durability is Durability.FORWARDED and not receipt.is_duplicate:
-            self._forwarding.wait(receipt.object, len(incoming.deliveries), answer)
+        if self._settings.durability is Durability.FORWARDED:
+            self._forwarding.wait(receipt.object, incoming.sop_instance_uid, len(incoming.deliveries), answer)
         else:
             _finish(answer, Status.SUCCESS)
         if forwards and not receipt.is_duplicate:
@@ -221,13 +226,11 @@ def _text(header: Dataset, keyword: str) -> str:
 
 def _origin_of(request: StoreRequest) -> Origin:
     association = request.association
-    return Origin(association.calling_aet, association.called_aet, association.peer, request.context.transfer_syntax)
+    return Origin(
+        association.calling_aet, association.called_aet, address_of(association), request.context.transfer_syntax
+    )
 
 
-def _finish(answer: asyncio.Future[Status], outcome: Status | BaseException) -> None:
-    if answer.done():
-        return
-    if isinstance(outcome, BaseException):
-        answer.set_exception(outcome)
-    else:
-        answer.set_result(outcome)
+def _finish(answer: asyncio.Future[Status], status: Status) -> None:
+    if not answer.done():
+        answer.set_result(status)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodicom.dimse.events import Timeouts
@@ -42,6 +41,8 @@ class _Open(NamedTuple):
 class Listeners:
     """Opens and closes listeners as configurations come and go. `equip` gives a server its services.
 
+    Associations of a listener that has changed, or is gone, go on until their senders end them.
+
     With `sockets`, which somebody has bound already, there are no others.
     """
 
@@ -51,12 +52,13 @@ class Listeners:
         self._sockets = sockets
         self._open: dict[tuple[str, int], _Open] = {}
         #: Servers that listen no more, and whose associations go on.
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: list[Server] = []
 
     @property
-    def servers(self) -> list[Server]:
-        """Those that listen."""
-        return [each.server for each in self._open.values()]
+    def associations(self) -> int:
+        """How many associations there are."""
+        servers = [*self._leaving, *(each.server for each in self._open.values())]
+        return sum(len(server.associations) for server in servers)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -64,17 +66,20 @@ class Listeners:
         listening = [each for opened in self._open.values() for each in opened.listening]
         return [address[:2] for each in listening for address in each.addresses]
 
-    async def apply(self, wanted: tuple[Listener, ...], drain: float, *, anew: bool = False) -> None:
+    async def apply(self, wanted: tuple[Listener, ...], *, anew: bool = False) -> None:
         """Opens, closes and changes listeners so that these are there; those that are as they were are left alone, but
-        for `anew`, and associations of the others go on for `drain` seconds. Raises LocalError, OSError.
+        for `anew`. Raises LocalError, OSError.
         """
         by_place = {(settings.host, settings.port): settings for settings in wanted}
+        for server in [server for server in self._leaving if not server.associations]:
+            self._leaving.remove(server)
+            await server.close()
         for place, each in list(self._open.items()):
             if anew or by_place.get(place) != each.settings:
                 del self._open[place]
                 for listening in each.listening:
                     listening.stop()
-                self._see_out(each.server, drain)
+                self._leaving.append(each.server)
         for place, settings in by_place.items():
             if place not in self._open:
                 self._open[place] = await self._listen(settings)
@@ -119,19 +124,12 @@ class Listeners:
         self._observer.not_admitted(association.calling_aet, address_of(association), reason)
         return rejection
 
-    def _see_out(self, server: Server, drain: float) -> None:
-        task = asyncio.get_running_loop().create_task(server.drain(drain))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
-
     async def close(self, drain: float) -> None:
         """Listens no more, and returns when the associations have ended, after `drain` seconds at most."""
-        for each in self._open.values():
-            self._see_out(each.server, drain)
+        servers = [*self._leaving, *(each.server for each in self._open.values())]
         self._open.clear()
-        while self._leaving:
-            with suppress(OSError):
-                await asyncio.gather(*self._leaving)
+        self._leaving.clear()
+        await asyncio.gather(*(server.drain(drain) for server in servers))
 
 
 def address_of(association: Association) -> str:

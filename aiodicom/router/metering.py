@@ -75,7 +75,8 @@ class MeteringObserver(Observer):
         self._associations.set(status.associations)
         self._disk_free.set(status.disk_free)
         self._disk_full.set(status.disk_full)
-        self._queued.clear()
+        for gauge in (self._queued, self._is_open, self._running):
+            gauge.clear()
         for destination in status.destinations:
             name = destination.name
             for state in _STATES:

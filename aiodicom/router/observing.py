@@ -32,6 +32,9 @@ class Observer:
     def failed(self, lease: Lease, outcome: Outcome, is_dead: bool) -> None:
         """An attempt at a delivery has failed; it was the last one if it `is_dead`."""
 
+    def dropped(self, lease: Lease) -> None:
+        """A delivery is not made, as its route says."""
+
     def breaker_changed(self, destination: str, is_open: bool, reason: str) -> None:
         """A destination is left alone, or is sent to again."""
 
@@ -70,6 +73,10 @@ class Observers(Observer):
     def failed(self, lease: Lease, outcome: Outcome, is_dead: bool) -> None:
         for each in self._observers:
             each.failed(lease, outcome, is_dead)
+
+    def dropped(self, lease: Lease) -> None:
+        for each in self._observers:
+            each.dropped(lease)
 
     def breaker_changed(self, destination: str, is_open: bool, reason: str) -> None:
         for each in self._observers:

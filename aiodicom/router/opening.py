@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiodicom.router.config.queueing import Duplicates, Durability
 from aiodicom.router.queue.local import LocalQueue, QueueSettings
@@ -18,10 +18,11 @@ from aiodicom.router.queue.sharding import adopt, open_first_free
 from aiodicom.router.queue.space import Watermarks, space_of
 
 if TYPE_CHECKING:
+    from aiodicom.router.completing import Completions
     from aiodicom.router.config.queueing import Queue as Settings
     from aiodicom.router.destinations import Destinations
 
-__all__ = ["Adoption", "open_queue"]
+__all__ = ["Adopted", "Adoption", "open_queue"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -54,53 +55,74 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
+class Adopted(NamedTuple):
+    """A part of the queue that was taken over, with what delivers from it and what has its studies complete."""
+
+    queue: LocalQueue
+    destinations: Destinations
+    completions: Completions
+
+
 class Adoption:
     """Delivers what nobody else will: parts of the queue whose processes have died and have no successor.
 
-    `deliver` makes what delivers from a queue to the destinations of the configuration as it is.
+    `take` makes what is to be had for one of them, by the configuration as it is.
     """
 
-    def __init__(self, settings: Settings, deliver: Callable[[LocalQueue], Awaitable[Destinations]]) -> None:
+    def __init__(self, settings: Settings, take: Callable[[LocalQueue], Awaitable[Adopted]]) -> None:
         self._settings = settings
-        self._deliver = deliver
-        self._adopted: dict[LocalQueue, Destinations] = {}
-        self._task = asyncio.get_running_loop().create_task(self._work())
+        self._take = take
+        #: What was taken over.
+        self.adopted: list[Adopted] = []
+        self._task: asyncio.Task[None] | None = None
 
-    @property
-    def destinations(self) -> list[Destinations]:
-        """What delivers from what was taken over."""
-        return list(self._adopted.values())
+    def start(self) -> None:
+        """Looks from time to time from now on."""
+        self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         while True:
             await asyncio.sleep(_LOOK)
             try:
-                await self._look()
+                await self.look()
             except Exception:
                 _log.exception("what others have left of the queue could not be taken over")
 
-    async def _look(self) -> None:
-        for queue in await adopt(self._settings.directory, **_options(self._settings)):
-            if await _is_empty(queue):
-                await queue.close()
-                continue
-            _log.warning("%s is taken over: nobody else had it", queue.path)
-            self._adopted[queue] = await self._deliver(queue)
-        for queue, destinations in list(self._adopted.items()):
-            if await _is_empty(queue):
-                del self._adopted[queue]
-                await destinations.close(0)
-                await queue.close()
-                _log.warning("%s is empty: what was left in it has been delivered", queue.path)
+    async def look(self) -> None:
+        """Takes over what nobody has, and leaves what is empty."""
+        found = await adopt(self._settings.directory, **_options(self._settings))
+        while found:
+            queue = found.pop()
+            try:
+                if await _is_empty(queue):
+                    await queue.close()
+                    continue
+                _log.warning("%s is taken over: nobody else had it", queue.path)
+                self.adopted.append(await self._take(queue))
+            except BaseException:
+                for other in (queue, *found):
+                    await other.close()
+                raise
+        for each in list(self.adopted):
+            if await _is_empty(each.queue):
+                self.adopted.remove(each)
+                await _leave(each, 0)
+                _log.warning("%s is empty: what was left in it has been delivered", each.queue.path)
 
     async def close(self, timeout: float) -> None:
         """Leaves them to others."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
-        for queue, destinations in self._adopted.items():
-            await destinations.close(timeout)
-            await queue.close()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        for each in self.adopted:
+            await _leave(each, timeout)
+
+
+async def _leave(adopted: Adopted, timeout: float) -> None:
+    await adopted.completions.close()
+    await adopted.destinations.close(timeout)
+    await adopted.queue.close()
 
 
 async def _is_empty(queue: LocalQueue) -> bool:

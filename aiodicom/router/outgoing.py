@@ -98,13 +98,24 @@ def _source(transformed: Transformed, made: list[Buffer] | SpoolFile) -> DataSou
     header, syntax = transformed.header, transformed.transfer_syntax
     uids = str(header.get("SOPClassUID") or ""), str(header.get("SOPInstanceUID") or "")
     if not all(uids):
+        if isinstance(made, SpoolFile):
+            made.abandon()
         raise TransformationFailed("the route", "leaves an object without SOP Class UID or SOP Instance UID")
     if isinstance(made, SpoolFile):
         return SpooledSource(made, *uids, syntax)
     parts = made
     if any(len(part) % _STEP for part in parts[:-1]):
         parts = [b"".join(parts)]
-    return GatheredSource(parts, *uids, syntax)
+    return _MadeSource(parts, *uids, syntax)
+
+
+class _MadeSource(GatheredSource):
+    """What a route has made of an object in memory, which is given back when the source is closed."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        self._parts = ()
 
 
 async def _read(source: DataSource) -> Dataset:

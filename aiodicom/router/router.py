@@ -18,9 +18,12 @@ from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
-from aiodicom.router.opening import Adoption, open_queue
+from aiodicom.router.opening import Adopted, Adoption, open_queue
 from aiodicom.router.queue.objects import Selection
+from aiodicom.router.queue.sharding import AllShards
 from aiodicom.router.routing import Routing
+from aiodicom.router.tally import Tally
+from aiodicom.services.storage_commitment import CommitmentListener
 
 if TYPE_CHECKING:
     from aiodicom.net.server import Server
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from aiodicom.router.queue.local import LocalQueue
     from aiodicom.router.transformations.pipeline import Pipeline
 
-__all__ = ["DRAIN", "Router"]
+__all__ = ["DRAIN", "Router", "places"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -57,7 +60,10 @@ class Router:
         self._routing = Routing(config)
         #: Why the configuration that was read last is not used, a line each.
         self.problems: tuple[str, ...] = ()
-        self.observers = Observers()
+        self.tally = Tally()
+        self.observers = Observers([self.tally])
+        #: Hears of the storage commitments that destinations report.
+        self._commitments = CommitmentListener()
         self.queue: LocalQueue
         self.intake: Intake
         self.completions: Completions
@@ -68,8 +74,8 @@ class Router:
     async def __aenter__(self) -> Self:
         settings = self.config.queue
         self.queue = await open_queue(settings, is_shared=self._sockets is not None)
-        forwarding = Forwarding()
-        self.observers.add(forwarding)
+        self._forwarding = Forwarding(self.queue)
+        self.observers.add(self._forwarding)
         self._cut_through = CutThrough(
             lambda: self._routing, lambda name: self.destinations.cut_through(name), self._is_cutting_through
         )
@@ -78,17 +84,17 @@ class Router:
             lambda: self._routing,
             settings,
             self.observers,
-            forwarding,
+            self._forwarding,
             self._cut_through,
             drops_unrouted=lambda: self.config.unrouted == "drop",
         )
         self.completions = Completions(self.queue)
         self.observers.add(self.completions)
-        self.destinations = Destinations(self.queue, self.pipeline_of, self.observers)
-        self._adoption = Adoption(settings, self._deliver)
+        self.destinations = self._destinations_for(self.queue)
+        self._adoption = Adoption(settings, self._take)
         self.equipment = Equipment(
-            self.queue,
-            self.destinations.commitments,
+            AllShards(self.queue),
+            self._commitments,
             queried=self.observers.queried,
             performed=self.completions.performed,
         )
@@ -97,6 +103,7 @@ class Router:
             await self.completions.start(self._routing.completions)
             await self._apply(self.config)
             await self.equipment.resume()
+            self._adoption.start()
         except BaseException:
             await self.close()
             raise
@@ -117,11 +124,25 @@ class Router:
         """The name of that."""
         return os.path.basename(self.directory)
 
-    async def _deliver(self, queue: LocalQueue) -> Destinations:
+    @property
+    def adopted(self) -> list[Adopted]:
+        """The parts of the queue that it has taken over."""
+        return self._adoption.adopted
+
+    @property
+    def queues(self) -> list[LocalQueue]:
+        """Its own part of the queue, and those."""
+        return [self.queue, *(each.queue for each in self.adopted)]
+
+    def _destinations_for(self, queue: LocalQueue) -> Destinations:
+        return Destinations(queue, self.pipeline_of, self.observers, self._commitments)
+
+    async def _take(self, queue: LocalQueue) -> Adopted:
         """What delivers from another part of the queue, which was taken over."""
-        destinations = Destinations(queue, self.pipeline_of, self.observers)
+        destinations, completions = self._destinations_for(queue), Completions(queue)
+        await completions.start(self._routing.completions)
         await destinations.apply(self.config.destinations, self.config.calling_aet)
-        return destinations
+        return Adopted(queue, destinations, completions)
 
     def _is_cutting_through(self) -> bool:
         destinations = self.config.destinations.values()
@@ -136,15 +157,12 @@ class Router:
         self.equipment.equip(server)
 
     async def _apply(self, config: Config, before: Config | None = None) -> None:
-        for destinations in (self.destinations, *self._adoption.destinations):
+        for destinations in (self.destinations, *(each.destinations for each in self.adopted)):
             await destinations.apply(config.destinations, config.calling_aet)
-        for name, destination in config.destinations.items():
-            if destination.hold:
-                await self.queue.hold(Selection(name))
-        anew = before is None or _equipment_of(before) != _equipment_of(config)
-        if anew:
-            await self.equipment.apply(config, self.directory)
-        await self.listeners.apply(config.listeners, DRAIN, anew=anew)
+        for queue in self.queues:
+            await _hold(queue, config, before)
+        anew = await self.equipment.apply(config, self.directory)
+        await self.listeners.apply(config.listeners, anew=anew and before is not None)
 
     async def reload(self) -> tuple[str, ...]:
         """Reads the configuration again and goes by it, associations staying open; returns the keys that have changed.
@@ -153,32 +171,43 @@ class Router:
         """
         assert self._path is not None, "a configuration that is no file cannot be read again"
         reloaded = reload(self._path, self.config)
-        self.problems = reloaded.problems
-        for problem in reloaded.problems:
+        problems = reloaded.problems
+        if not problems and self._sockets is not None and not places(reloaded.config) <= self._sockets.keys():
+            problems = ("listen: with several workers, where is listened changes with a restart alone",)
+        if not problems and reloaded.changed:
+            problems = await self._change_to(reloaded.config)
+        self.problems = problems
+        for problem in problems:
             _log.error("the configuration stays as it was: %s", problem)
-        if not reloaded.changed:
+        if problems or not reloaded.changed:
             return ()
-        if self._sockets is not None and not _places(reloaded.config) <= self._sockets.keys():
-            self.problems = ("listen: with several workers, where is listened changes with a restart alone",)
-            return ()
-        try:
-            routing = Routing(reloaded.config)
-            await self._apply(reloaded.config, self.config)
-        except (AiodicomError, OSError, ValueError) as error:
-            self.problems = (str(error),)
-            _log.error("the configuration stays as it was: %s", error)
-            await self._apply(self.config, reloaded.config)
-            return ()
-        self.config = reloaded.config
-        self._routing = routing
-        self.completions.apply(routing.completions)
         _log.info("the configuration has changed: %s", ", ".join(reloaded.changed))
         return reloaded.changed
+
+    async def _change_to(self, config: Config) -> tuple[str, ...]:
+        """Goes by another configuration; returns why not, and then goes on by the one before."""
+        try:
+            routing = Routing(config)
+            await self._apply(config, self.config)
+        except Exception as error:
+            if not isinstance(error, AiodicomError | OSError | ValueError):
+                _log.exception("a configuration could not be used by a fault of ours")
+            try:
+                await self._apply(self.config, config)
+            except Exception:
+                _log.exception("the configuration as it was could not be brought back")
+            return (str(error) or type(error).__name__,)
+        self.config = config
+        self._routing = routing
+        for completions in (self.completions, *(each.completions for each in self.adopted)):
+            completions.apply(routing.completions)
+        return ()
 
     async def close(self) -> None:
         """Listens no more, lets what has begun come to its end, and closes the queue."""
         await self.listeners.close(DRAIN)
-        await self._cut_through.close()
+        await self._cut_through.close(DRAIN)
+        await self._forwarding.close()
         await self.equipment.close()
         await self.completions.close()
         await self._adoption.close(DRAIN)
@@ -186,10 +215,18 @@ class Router:
         await self.queue.close()
 
 
-def _equipment_of(config: Config) -> object:
-    """What listeners are equipped by: when it changes, they are opened anew."""
-    return config.pass_through, config.queue.commitment, config.destinations
+async def _hold(queue: LocalQueue, config: Config, before: Config | None) -> None:
+    """Holds destinations that are delivered to by hand, and no longer those that were. What people hold and release
+    while nothing about that changes in the configuration stays so.
+    """
+    for name, destination in config.destinations.items():
+        was_held = before is not None and name in before.destinations and before.destinations[name].hold
+        if destination.hold and not was_held:
+            await queue.hold(Selection(name))
+        elif was_held and not destination.hold:
+            await queue.release(Selection(name))
 
 
-def _places(config: Config) -> set[tuple[str, int]]:
+def places(config: Config) -> set[tuple[str, int]]:
+    """Where a configuration listens: hosts and ports."""
     return {(listener.host, listener.port) for listener in config.listeners}

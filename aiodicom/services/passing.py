@@ -42,8 +42,8 @@ Stepped = Callable[[str, Dataset], None]
 
 
 class Passing:
-    """Passes requests on to the peer of `pool`: C-FIND of both query roots, of worklists, and MPPS's N-CREATE, N-SET
-    and N-GET, as they came; data sets may get another transfer syntax.
+    """Passes requests on to the peer of `pool`, or of the pool that it gives when it is called: C-FIND of both query
+    roots, of worklists, and MPPS's N-CREATE, N-SET and N-GET, as they came; data sets may get another transfer syntax.
 
     A failure is answered as the peer has answered it. What it cannot be asked for is answered with 0122H where it does
     not accept the SOP class, else with A700H (C-FIND) or 0110H (N services): C-CANCEL goes on to it.
@@ -51,7 +51,7 @@ class Passing:
 
     def __init__(
         self,
-        pool: Pool,
+        pool: Pool | Callable[[], Pool],
         *,
         queries: bool = False,
         worklist: bool = False,
@@ -59,7 +59,7 @@ class Passing:
         on_query: Asked | None = None,
         on_step: Stepped | None = None,
     ) -> None:
-        self._pool = pool
+        self._pool = pool if callable(pool) else lambda: pool
         self._has_mpps = mpps
         self._on_query = on_query
         self._on_step = on_step
@@ -80,7 +80,7 @@ class Passing:
             self._on_query(request)
         query, model = request.identifier, request.sop_class_uid
         try:
-            async with self._pool.c_find(query, model, priority=request.priority) as matches:
+            async with self._pool().c_find(query, model, priority=request.priority) as matches:
                 async for match in matches:
                     yield (Status.PENDING_WARNING, match) if matches.keys_unsupported else match
         except AiodicomError as error:
@@ -89,7 +89,7 @@ class Passing:
     async def create(self, request: NCreateRequest) -> Answer:
         """Answers an N-CREATE, for a handler of your own. Raises `OperationRefused`."""
         step = request.dataset or Dataset()
-        result = await _asked(self._pool.n_create(request.sop_class_uid, step, request.sop_instance_uid))
+        result = await _asked(self._pool().n_create(request.sop_class_uid, step, request.sop_instance_uid))
         uid = result.sop_instance_uid or request.sop_instance_uid
         if self._on_step is not None:
             self._on_step(uid, step)
@@ -98,7 +98,7 @@ class Passing:
     async def set(self, request: NSetRequest) -> Answer:
         """Answers an N-SET, for a handler of your own. Raises `OperationRefused`."""
         step = request.dataset or Dataset()
-        result = await _asked(self._pool.n_set(request.sop_class_uid, request.sop_instance_uid, step))
+        result = await _asked(self._pool().n_set(request.sop_class_uid, request.sop_instance_uid, step))
         if self._on_step is not None:
             self._on_step(request.sop_instance_uid, step)
         return Answer(result.status, result.dataset)
@@ -106,7 +106,7 @@ class Passing:
     async def get(self, request: NGetRequest) -> Answer:
         """Answers an N-GET, for a handler of your own. Raises `OperationRefused`."""
         result = await _asked(
-            self._pool.n_get(
+            self._pool().n_get(
                 request.sop_class_uid,
                 request.sop_instance_uid,
                 request.attributes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -9,10 +11,16 @@ from prometheus_client.exposition import choose_encoder
 __all__ = ["metrics_route"]
 
 
-def metrics_route(registry: CollectorRegistry, path: str = "/metrics") -> web.RouteDef:
-    """Answers GET with the metrics of `registry`, in the format that the scraper asks for."""
+def metrics_route(
+    registry: CollectorRegistry, path: str = "/metrics", before: Callable[[], Awaitable[None]] | None = None
+) -> web.RouteDef:
+    """Answers GET with the metrics of `registry`, in the format that the scraper asks for. `before` is called first, to
+    bring them up to date.
+    """
 
     async def answer(request: web.Request) -> web.Response:
+        if before is not None:
+            await before()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from aiodicom.router.completion import Completion
 
 
@@ -34,14 +36,56 @@ def test_a_count_ends_it_and_doubles_do_not_count() -> None:
 
 def test_a_performed_step_ends_it_once_all_that_it_names_are_there() -> None:
     completion = Completion(30)
-    completion.performed("1.2", ["1.2.1"])  # of what was never seen
     completion.arrived("1.2", "1.2.1", 0)
-    completion.performed("1.2", ["1.2.1", "1.2.2"])
+    completion.performed("1.2", ["1.2.1", "1.2.2"], 1)
     assert complete(completion, 1) == {}
     completion.arrived("1.2", "1.2.9", 1)
     assert complete(completion, 1) == {}
     completion.arrived("1.2", "1.2.2", 2)
     assert complete(completion, 2) == {"1.2": "the performed procedure step has ended"}
+
+
+def test_a_performed_step_may_end_before_its_images_come() -> None:
+    completion = Completion(30)
+    completion.performed("1.2", ["1.2.1", "1.2.2"], 0)
+    completion.arrived("1.2", "1.2.1", 1)
+    assert complete(completion, 1) == {}
+    completion.arrived("1.2", "1.2.2", 2)
+    assert complete(completion, 2) == {"1.2": "the performed procedure step has ended"}
+
+
+def test_of_two_steps_what_both_name_is_waited_for() -> None:
+    completion = Completion(30)
+    completion.arrived("1.2", "1.2.1", 0)
+    completion.performed("1.2", ["1.2.1", "1.2.2"], 1)
+    completion.performed("1.2", ["1.2.1", "1.2.3"], 1)
+    completion.arrived("1.2", "1.2.3", 2)
+    assert complete(completion, 2) == {}
+    completion.arrived("1.2", "1.2.2", 3)
+    assert list(complete(completion, 3)) == ["1.2"]
+
+
+def test_one_that_never_ends_does_not_wait_behind_quiet_ones() -> None:
+    completion = Completion(100, 300)
+    reasons: dict[str, str] = {}
+    for now in range(1000):
+        completion.arrived("1.1", f"1.1.{now}", now)  # never quiet, and behind all others each time
+        if not now % 50:
+            completion.arrived(f"1.2.{now}", "1", now)
+        if "1.1" in (found := complete(completion, now)):
+            reasons.setdefault(f"{now}", found["1.1"])
+    assert list(reasons.items())[0] == ("300", "it began 300 s ago")
+
+
+def test_other_times_hold_for_what_is_watched_already() -> None:
+    completion = Completion(100)
+    completion.arrived("1.1", "1", 0)
+    completion.arrived("1.2", "1", 5)
+    completion.change(10, math.inf)
+    assert completion.next_deadline == 10
+    assert list(complete(completion, 10)) == ["1.1"]
+    completion.change(0, 0)
+    assert list(complete(completion, 10)) == ["1.2"]
 
 
 def test_what_comes_late_is_one_more_completion() -> None:

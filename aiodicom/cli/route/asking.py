@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiodicom.router.control import ObjectWay
     from aiodicom.web.router.client import ControlClient
 
-__all__ = ["ConfigFile", "DestinationName", "ObjectNumber", "StateName", "StudyUID", "ask", "change", "lines_of"]
+__all__ = ["ConfigFile", "DestinationName", "ObjectName", "StateName", "StudyUID", "ask", "change", "lines_of"]
 
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="FILE", show_default=False, help="The configuration of the router that runs.")
@@ -40,9 +40,14 @@ StudyUID = Annotated[
     str | None,
     typer.Option("--study", metavar="UID", show_default=False, help="Of the study with this Study Instance UID."),
 ]
-ObjectNumber = Annotated[
-    int | None,
-    typer.Option("--object", metavar="N", show_default=False, help="Of the object with this number: see queue."),
+ObjectName = Annotated[
+    str | None,
+    typer.Option(
+        "--object",
+        metavar="SHARD/N",
+        show_default=False,
+        help="Of this object, as queue shows it: shard-000/1099511627776.",
+    ),
 ]
 
 
@@ -81,7 +86,7 @@ def change(
     destination: str | None,
     state: str | None,
     study: str | None,
-    object: int | None,
+    object: str | None,
     is_all: bool,
     reason: str | None = None,
 ) -> None:
@@ -92,7 +97,7 @@ def change(
         )
 
     async def question(client: ControlClient) -> int:
-        from aiodicom.web.router.control import Meant
+        from aiodicom.router.control import Meant
 
         meant = Meant(destination=destination, state=state, study=study, object=object)
         if reason is not None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aiodicom.cli.route.asking import ConfigFile, DestinationName, ObjectNumber, StateName, StudyUID, change
+from aiodicom.cli.route.asking import ConfigFile, DestinationName, ObjectName, StateName, StudyUID, change
 
 __all__ = ["drop"]
 
@@ -16,7 +16,7 @@ def drop(
     destination: DestinationName = None,
     state: StateName = None,
     study: StudyUID = None,
-    object: ObjectNumber = None,
+    object: ObjectName = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every delivery.")] = False,
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why, for those who look later.")
@@ -25,7 +25,7 @@ def drop(
 ) -> None:
     """Give deliveries up that were not made: their objects will not arrive there.
 
-    Example: aiodicom route drop router.toml --object 1099511627776
+    Example: aiodicom route drop router.toml --object shard-000/1099511627776
     """
     if not yes:
         typer.confirm("What is dropped will not be delivered. Is that meant?", abort=True, err=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aiodicom.cli.route.asking import ConfigFile, DestinationName, ObjectNumber, StateName, StudyUID, change
+from aiodicom.cli.route.asking import ConfigFile, DestinationName, ObjectName, StateName, StudyUID, change
 
 __all__ = ["hold"]
 
@@ -16,7 +16,7 @@ def hold(
     destination: DestinationName = None,
     state: StateName = None,
     study: StudyUID = None,
-    object: ObjectNumber = None,
+    object: ObjectName = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every delivery.")] = False,
 ) -> None:
     """Have deliveries wait until they are released; a destination alone is held with what will come for it.

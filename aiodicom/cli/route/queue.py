@@ -37,7 +37,7 @@ def queue(
     """
 
     async def question(client: ControlClient) -> int:
-        from aiodicom.web.router.control import Meant
+        from aiodicom.router.control import Meant
 
         if find is not None:
             ways = await client.search(find)

@@ -102,6 +102,7 @@ async def _run_alone(config: Config, file: Path, stop: asyncio.Event, hangup: as
 
 
 async def _run_several(config: Config, file: Path, workers: int, stop: asyncio.Event, hangup: asyncio.Event) -> None:
+    from aiodicom.router.audit.auditing import auditing
     from aiodicom.web.router.process import ProcessSettings
     from aiodicom.web.router.serving import serving_pages
     from aiodicom.web.router.workers import supervised
@@ -109,7 +110,10 @@ async def _run_several(config: Config, file: Path, workers: int, stop: asyncio.E
     async with AsyncExitStack() as stack:
         with advice_on_binding():
             running = await stack.enter_async_context(supervised(ProcessSettings(config, str(file)), workers))
-            pages = await stack.enter_async_context(serving_pages(config, None))
+            auditor = None
+            if config.audit is not None and config.operations is not None:  # who logs in is this process's to tell
+                auditor = await stack.enter_async_context(auditing(config.audit, config.ae_titles))
+            pages = await stack.enter_async_context(serving_pages(config, auditor))
         _announce(running.addresses, pages)
         async for _ in _hangups(stop, hangup):
             running.reload()  # what comes of it, they say

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import time
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from aiodicom.router.queue.objects import Incoming, Lease
 
 __all__ = ["Auditor", "auditing"]
+
+_log = logging.getLogger("aiodicom.router")
 
 #: Seconds between looks at what is to be told of.
 _LOOK: Final = 1.0
@@ -88,7 +91,10 @@ class Auditor(Observer):
         """Tells of transfers until it is cancelled."""
         while True:
             await asyncio.sleep(_LOOK)
-            self.tell_of_transfers(time.monotonic())
+            try:
+                self.tell_of_transfers(time.monotonic())
+            except Exception:
+                _log.exception("transfers could not be told of to the audit repository")
 
     def tell_of_transfers(self, now: float) -> None:
         """Tells of those that have come to rest."""

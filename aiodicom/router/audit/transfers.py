@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
 
 from aiodicom.router.audit.messages import Outcome, Participant, StudyObject
 
@@ -26,6 +27,17 @@ class Transfer(NamedTuple):
     outcome: Outcome
 
 
+_Key: TypeAlias = tuple[str, str, str, Outcome]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    transfer: Transfer
+    #: When the first of its instances was added, and the last one.
+    first: float
+    last: float
+
+
 class Transfers:
     """Gathers transfers until nothing has been added to one for `quiet` seconds, or for as long as it takes to gather
     `longest` seconds of it: a stream that never ends is told of too.
@@ -35,8 +47,9 @@ class Transfers:
         self._quiet = quiet
         self._longest = longest
         self._most = most
-        #: Until when each waits, in the order of those times but for what `longest` ends before; and the transfer.
-        self._gathered: OrderedDict[tuple[str, str, str, Outcome], tuple[float, float, Transfer]] = OrderedDict()
+        #: By when something was added last, and by when something was added first.
+        self._gathered: OrderedDict[_Key, _Gathered] = OrderedDict()
+        self._begun: OrderedDict[_Key, _Gathered] = OrderedDict()
 
     def add(
         self,
@@ -50,23 +63,29 @@ class Transfers:
         """One more instance of a study; its `sop_classes` are filled in here."""
         key = (source.user_id, destination.user_id, study.study_instance_uid, outcome)
         found = self._gathered.get(key)
-        first = now if found is None else found[1]
-        transfer = Transfer(source, destination, study, outcome) if found is None else found[2]
-        classes = transfer.study.sop_classes
+        if found is None:
+            found = _Gathered(Transfer(source, destination, study, outcome), now, now)
+            self._gathered[key] = self._begun[key] = found
+        classes = found.transfer.study.sop_classes
         classes[sop_class_uid] = classes.get(sop_class_uid, 0) + 1
-        self._gathered[key] = (min(now + self._quiet, first + self._longest), first, transfer)
+        found.last = now
         self._gathered.move_to_end(key)
 
     def due(self, now: float) -> Iterator[Transfer]:
         """Gives what is to be told of now; all of it with an infinite time."""
         while self._gathered:
-            key, (deadline, _, transfer) = next(iter(self._gathered.items()))
-            if deadline > now and len(self._gathered) <= self._most:
-                break
-            del self._gathered[key]
-            yield transfer
+            key, found = next(iter(self._gathered.items()))
+            if found.last + self._quiet > now and len(self._gathered) <= self._most:
+                key, found = next(iter(self._begun.items()))
+                if found.first + self._longest > now:
+                    break
+            del self._gathered[key], self._begun[key]
+            yield found.transfer
 
     @property
     def next_deadline(self) -> float | None:
         """When to call `due` next; None while there is nothing."""
-        return next(iter(self._gathered.values()))[0] if self._gathered else None
+        if not self._gathered:
+            return None
+        quiet, longest = next(iter(self._gathered.values())), next(iter(self._begun.values()))
+        return min(quiet.last + self._quiet, longest.first + self._longest)

@@ -44,8 +44,13 @@ class Config(Section, frozen=True, kw_only=True):
     @property
     def calling_aet(self) -> AETitle:
         """What destinations are called by that do not say otherwise: the first AE title that is ours."""
-        titles = [title for listener in self.listeners for title in listener.ae_titles]
+        titles = self.ae_titles
         return titles[0] if titles else AETitle("AIODICOM")
+
+    @property
+    def ae_titles(self) -> tuple[AETitle, ...]:
+        """Those that are ours, of all listeners."""
+        return tuple(title for listener in self.listeners for title in listener.ae_titles)
 
 
 def name_of(route: Route, number: int) -> str:

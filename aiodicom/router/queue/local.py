@@ -272,9 +272,12 @@ class LocalQueue:
         data = self._recent.get(lease.object)
         return source_of(lease, -1 if data is not None else self._shard.log.open(lease.place.segment), data)
 
-    def delivered(self, *leases: Lease) -> None:
-        """The destination has them."""
-        self._delivered.extend(leases)
+    def delivered(self, *leases: Lease, warning: str = "") -> None:
+        """The destination has them; its `warning` is kept with them."""
+        if warning:
+            self._failed.extend(Failure(lease, warning, None, ends_as=State.DELIVERED) for lease in leases)
+        else:
+            self._delivered.extend(leases)
         for lease in leases:
             self._recent.delivered(lease.object)
         self._settle()
@@ -291,12 +294,14 @@ class LocalQueue:
     def dropped(self, lease: Lease, reason: str) -> None:
         """A delivery is not made at all: its route says so."""
         self._recent.delivered(lease.object)
-        self._failed.append(Failure(lease, reason, None, is_dropped=True))
+        self._failed.append(Failure(lease, reason, None, ends_as=State.DROPPED))
         self._settle()
 
-    async def forwarded(self, object: int, number: int) -> None:
-        """A delivery that waited for its group was made otherwise."""
-        await self._change(Selection(object=object, number=number), State.DELIVERED, "")
+    async def forwarded(self, object: int, number: int, warning: str = "") -> None:
+        """A delivery that waited for its group was made otherwise; the destination's `warning` is kept with it."""
+        meant, now = Selection(object=object, number=number), self.now()
+        self._recent.delivered(object)
+        await self._call(functools.partial(self._shard.rows.change_selected, meant, State.DELIVERED, now, warning))
 
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete: what waits for the rest of it, by a route, goes."""

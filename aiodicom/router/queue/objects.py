@@ -129,7 +129,7 @@ class Receipt(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A claimed delivery was not delivered."""
+    """A claimed delivery was not delivered, or with a warning."""
 
     lease: Lease
     #: For people, kept with it.
@@ -138,8 +138,9 @@ class Failure(NamedTuple):
     retry_at: float | None
     #: Whether it counts as an attempt: not when the destination was to blame for it.
     counts: bool = True
-    #: Whether it is dropped: its route has it not delivered at all.
-    is_dropped: bool = False
+    #: What it has come to where that is neither of these: dropped by its route, or delivered with the reason as the
+    #: destination's warning.
+    ends_as: State | None = None
 
 
 class Step(NamedTuple):

@@ -40,7 +40,7 @@ class Queue(Protocol):
         """Opens what a delivery sends."""
         ...
 
-    def delivered(self, *leases: Lease) -> None:
+    def delivered(self, *leases: Lease, warning: str = "") -> None:
         """The destination has them."""
         ...
 
@@ -52,7 +52,7 @@ class Queue(Protocol):
         """Its route has it not delivered."""
         ...
 
-    async def forwarded(self, object: int, number: int) -> None:
+    async def forwarded(self, object: int, number: int, warning: str = "") -> None:
         """A delivery that waited for its group was made otherwise."""
         ...
 

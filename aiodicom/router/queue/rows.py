@@ -201,9 +201,11 @@ class Rows(Tables):
         """
         with self.transaction():
             self.change(self._of(delivered), State.DELIVERED, now, attempts=1)
-            for lease, reason, retry_at, counts, is_dropped in failed:
-                found = [row for row in self._of([lease]) if row.state == State.WAITING]
-                state = State.DROPPED if is_dropped else State.DEAD if retry_at is None else State.DELAYED
+            for lease, reason, retry_at, counts, ends_as in failed:
+                found = self._of([lease])
+                if ends_as is not State.DELIVERED:
+                    found = [row for row in found if row.state == State.WAITING]
+                state = ends_as or (State.DEAD if retry_at is None else State.DELAYED)
                 self.change(found, state, now, reason, retry_at, attempts=int(counts))
 
     def _of(self, leases: Sequence[Lease]) -> list[Found]:

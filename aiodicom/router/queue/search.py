@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import os
+import sqlite3
+from contextlib import closing
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import quote
 
 from aiodicom.router.queue.bulk import select_all
 from aiodicom.router.queue.objects import PENDING, Selection, State, Step, Way
 from aiodicom.router.queue.tables import SIGN, Tables
 from aiodicom.store.segments import Place
 
-__all__ = ["find", "listed"]
+__all__ = ["find", "find_in", "listed"]
 
 _COLUMNS: Final = (
     "id, class, sop_instance, syntax, uid, series, patient, calling, called, peer, received, segment, offset, size,"
@@ -28,8 +32,28 @@ _STEPS: Final = (
 )
 
 
+class _Index(Protocol):
+    @property
+    def connection(self) -> sqlite3.Connection: ...
+
+
+class _Reader(NamedTuple):
+    connection: sqlite3.Connection
+
+
+def find_in(path: str | os.PathLike[str], **wanted: Any) -> list[Way]:
+    """`find` in an index that is another process's, or belongs to nobody; nothing where there is none yet. Raises
+    sqlite3.Error.
+    """
+    if not os.path.exists(path):
+        return []
+    connection = sqlite3.connect(f"file:{quote(os.fspath(path))}?mode=ro", uri=True)
+    with closing(connection):
+        return find(_Reader(connection), **wanted)
+
+
 def find(
-    tables: Tables,
+    tables: _Index,
     *,
     sop_instance_uid: str | None = None,
     study_instance_uid: str | None = None,
@@ -70,7 +94,7 @@ def listed(tables: Tables, meant: Selection, after: int = 0, limit: int = 100) -
     return _ways(tables, select_all(tables.connection, _COLUMNS, where, ids))
 
 
-def _ways(tables: Tables, objects: list[list[Any]]) -> list[Way]:
+def _ways(tables: _Index, objects: list[list[Any]]) -> list[Way]:
     steps: dict[int, list[Step]] = {row[0]: [] for row in objects}
     for id, number, destination, route, state, *rest in select_all(
         tables.connection, _STEP, _STEPS, [(row[0],) for row in objects]

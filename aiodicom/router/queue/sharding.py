@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiodicom.router.queue.local import LocalQueue
 from aiodicom.router.queue.ownership import ShardInUse, shard_path, shards_in
+from aiodicom.router.queue.search import find_in
 
-__all__ = ["adopt", "open_first_free"]
+if TYPE_CHECKING:
+    from aiodicom.router.queue.objects import Way
+
+__all__ = ["AllShards", "adopt", "open_first_free"]
 
 
 async def open_first_free(directory: str | os.PathLike[str], **options: Any) -> LocalQueue:
@@ -46,3 +50,26 @@ async def adopt(directory: str | os.PathLike[str], **options: Any) -> list[Local
             await queue.close()
         raise
     return adopted
+
+
+class AllShards:
+    """Looks for objects in a shard of one's own, and for what is not there in the others of the queue, whoever has
+    them.
+    """
+
+    def __init__(self, own: LocalQueue) -> None:
+        self._own = own
+
+    async def find(self, **wanted: Any) -> list[Way]:
+        """Returns the ways of objects, the newest first, with the arguments of `search.find`. Raises OSError,
+        sqlite3.Error.
+        """
+        found = await self._own.find(**wanted)
+        if found:
+            return found
+        return await asyncio.get_running_loop().run_in_executor(None, self._find_elsewhere, wanted)
+
+    def _find_elsewhere(self, wanted: dict[str, Any]) -> list[Way]:
+        others = [path for path in shards_in(os.path.dirname(self._own.path)) if path != self._own.path]
+        ways = [way for path in others for way in find_in(os.path.join(path, "index.db"), **wanted)]
+        return sorted(ways, key=lambda way: -way.received)

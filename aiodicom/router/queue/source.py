@@ -47,8 +47,17 @@ def source_of(lease: Lease, descriptor: int, data: bytes | memoryview | None) ->
     """
     if data is not None:
         view = memoryview(data).cast("B").toreadonly()
-        return MemorySource(view, lease.sop_class_uid, lease.sop_instance_uid, lease.transfer_syntax)
+        return _KeptSource(view, lease.sop_class_uid, lease.sop_instance_uid, lease.transfer_syntax)
     return QueuedSource(lease, descriptor)
+
+
+class _KeptSource(MemorySource):
+    """An object that is still in memory, where it stays for a closed source no longer."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        self._view = memoryview(b"")
 
 
 class QueuedSource(DataSource):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from aiodicom.router.config.destinations import DimseDestination, RequiredCommitment
 
 __all__ = ["CommittingSender"]
+
+_log = logging.getLogger("aiodicom.router")
 
 #: Instances of a transaction, and the seconds in which they are gathered.
 _MOST: Final = 500
@@ -83,6 +86,7 @@ class CommittingSender:
         if not outcome.is_delivered:
             return outcome
         source = outgoing.source
+        source.close()  # thousands may wait for an hour
         committed: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         instance = ReferencedInstance(source.sop_class_uid, source.sop_instance_uid)
         self._stored.append(_Stored(instance, outcome, committed))
@@ -109,9 +113,10 @@ class CommittingSender:
     async def _ask_for(self, stored: list[_Stored]) -> None:
         instances = list(dict.fromkeys(each.instance for each in stored))
         try:
-            async with self._pool.acquire(STORAGE_COMMITMENT_PUSH_MODEL) as association:
-                commitment = await request_commitment(association, instances, self._listener, timeout=self._timeout)
-        except (AiodicomError, OSError) as error:
+            commitment = await request_commitment(self._pool, instances, self._listener, timeout=self._timeout)
+        except Exception as error:
+            if not isinstance(error, AiodicomError | OSError):
+                _log.exception("storage commitment could not be asked for by a fault of ours")
             outcome = outcome_of(error)
             failed = Outcome(Fault.EITHER, f"no storage commitment: {outcome.reason}")
             for each in stored:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aiodicom.errors import ConnectFailed
 from aiodicom.router.config.destinations import (
     DimseDestination,
     FolderDestination,
@@ -65,16 +66,24 @@ def _authorize(destination: StowDestination) -> Callable[[], Awaitable[str]] | N
     path, hook = destination.token_file, destination.token_hook
     if path is not None:
         # Read anew each time that it is asked for: somebody else renews it.
-        return lambda: _from_file(path)
+        return lambda: _token(_from_file(path))
     if hook is not None:
         module, _, name = hook.partition(":")
         function = getattr(import_module(module), name)
-        return lambda: _from_hook(function)
+        return lambda: _token(_from_hook(function))
     return None
 
 
+async def _token(made: Awaitable[str]) -> str:
+    """The header field; raises `ConnectFailed` for whatever is the matter with it, which no object is to blame for."""
+    try:
+        return f"Bearer {await made}"
+    except Exception as error:
+        raise ConnectFailed(f"there is no token: {error or type(error).__name__}") from error
+
+
 async def _from_file(path: str | os.PathLike[str]) -> str:
-    return f"Bearer {await asyncio.to_thread(first_line, os.fspath(path))}"
+    return await asyncio.to_thread(first_line, os.fspath(path))
 
 
 async def _from_hook(function: Callable[[], Any]) -> str:
@@ -83,4 +92,4 @@ async def _from_hook(function: Callable[[], Any]) -> str:
         token = await token
     if not isinstance(token, str):
         raise TypeError(f"a token is a text, not {type(token).__name__}")
-    return f"Bearer {token}"
+    return token

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
+from aiodicom.errors import ConnectFailed
 from aiodicom.router.outcomes import Fault, Outcome
 from aiodicom.router.outgoing import Outgoing, file_pieces
 from aiodicom.router.senders.folder import path_of
 from aiodicom.services.naming import FileTemplate
 
 if TYPE_CHECKING:
+    from aiodicom.net.sources import Buffer
     from aiodicom.router.config.destinations import ObjectsDestination
 
 __all__ = ["ObjectsSender"]
@@ -23,9 +25,11 @@ class ObjectsSender:
 
     def __init__(self, destination: ObjectsDestination) -> None:
         import obstore
+        from obstore.exceptions import BaseError
         from obstore.store import from_url
 
         self._put = obstore.put_async
+        self._refusals = BaseError
         self._template = FileTemplate(destination.path)
         self._store = from_url(destination.url, **destination.options)  # type: ignore[call-overload]
         self.concurrency = destination.requests
@@ -40,11 +44,41 @@ class ObjectsSender:
         self.open += 1
         try:
             for outgoing in objects:
-                path = "/".join(await path_of(outgoing, self._template))
-                await self._put(self._store, path, file_pieces(outgoing))
+                await self._send(outgoing)
         finally:
             self.open -= 1
         return [Outcome(Fault.NONE)] * len(objects)
 
+    async def _send(self, outgoing: Outgoing) -> None:
+        path = "/".join(await path_of(outgoing, self._template))
+        content = _Content(file_pieces(outgoing))
+        try:
+            await self._put(self._store, path, content)
+        except self._refusals as error:
+            if content.error is not None:
+                raise content.error from None
+            # A store takes any object, or none now: no bucket, no rights, no connection.
+            raise ConnectFailed(f"the object store: {str(error).strip().splitlines()[0]}") from error
+
     async def close(self) -> None:
         """Nothing is open between requests."""
+
+
+class _Content:
+    """The pieces of an object, and why there are no more of them if that is our fault and not the store's."""
+
+    def __init__(self, pieces: AsyncIterator[Buffer]) -> None:
+        self._pieces = pieces
+        self.error: Exception | None = None
+
+    def __aiter__(self) -> AsyncIterator[Buffer]:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        try:
+            return await anext(self._pieces)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise

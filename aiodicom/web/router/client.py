@@ -6,17 +6,20 @@ import glob
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import msgspec
 
 from aiodicom.errors import LocalError, RemoteError
-from aiodicom.router.control import ObjectWay, RouterStatus
-from aiodicom.web.router.control import SOCKET, Meant
+from aiodicom.router.control import Meant, ObjectWay, RouterStatus
+from aiodicom.web.router.control import SOCKET
 from aiodicom.web.serving import short_path
 
 __all__ = ["ControlClient", "NotRunning"]
+
+#: Objects of a search that are told of.
+_MOST_FOUND: Final = 100
 
 Answer = TypeVar("Answer")
 
@@ -40,9 +43,9 @@ class ControlClient:
         """How it goes with each process."""
         return await self._ask("GET", "/status", RouterStatus)
 
-    async def listed(self, meant: Meant, after: int = 0, limit: int = 100) -> list[ObjectWay]:
+    async def listed(self, meant: Meant, limit: int = 100) -> list[ObjectWay]:
         """What is pending, the oldest first."""
-        query = {"after": str(after), "limit": str(limit)}
+        query = {"limit": str(limit)}
         query |= {name: value for name in ("destination", "state") if (value := getattr(meant, name)) is not None}
         found = await self._ask("GET", "/queue", list[ObjectWay], query=query)
         return sorted((way for ways in found for way in ways), key=lambda way: way.received)[:limit]
@@ -50,7 +53,7 @@ class ControlClient:
     async def search(self, text: str) -> list[ObjectWay]:
         """The ways of objects that a text names, the newest first."""
         found = await self._ask("GET", "/search", list[ObjectWay], query={"text": text})
-        return sorted((way for ways in found for way in ways), key=lambda way: -way.received)
+        return sorted((way for ways in found for way in ways), key=lambda way: -way.received)[:_MOST_FOUND]
 
     async def change(self, what: str, meant: Meant) -> int:
         """Does ``retry``, ``hold``, ``release`` or ``drop`` with what is meant; returns how many deliveries changed."""
@@ -89,6 +92,8 @@ class ControlClient:
                     if response.status != 200:
                         raise RemoteError(_reason(text, response.status))
                     yield socket, text
+            except TimeoutError:
+                raise RemoteError(f"{socket}: no answer within {self._timeout.total:g} s") from None
             except (aiohttp.ClientConnectionError, FileNotFoundError):
                 continue  # it has ended, and left its socket
         if not reached:

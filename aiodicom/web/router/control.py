@@ -10,53 +10,40 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from aiohttp import web
 
-from aiodicom.router.control import names_of_states
-from aiodicom.router.queue.objects import Selection
+from aiodicom.router.control import Meant
 from aiodicom.web.metrics import metrics_route
 from aiodicom.web.serving import serving_at
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
     from aiodicom.router.control import Control
+    from aiodicom.router.metering import MeteringObserver
 
-__all__ = ["SOCKET", "Meant", "controlling", "json_response"]
+__all__ = ["SOCKET", "controlling", "json_response"]
 
 #: The name of the socket in the folder of a shard.
 SOCKET: Final = "control.sock"
-
-
-class Meant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which deliveries somebody means; what is None says nothing."""
-
-    destination: str | None = None
-    state: str | None = None
-    study: str | None = None
-    object: int | None = None
-    number: int | None = None
-    #: Why something is dropped, for those who look later.
-    reason: str = "dropped by an operator"
-
-    def selection(self) -> Selection:
-        """The same for the queue. Raises ValueError for a state that is none."""
-        states = names_of_states()
-        if self.state is not None and self.state not in states:
-            raise ValueError(f"{self.state!r} is no state: {', '.join(states)}")
-        state = None if self.state is None else states[self.state]
-        return Selection(self.destination, state, self.study, self.object, self.number)
 
 
 def controlling(
     control: Control,
     reload: Callable[[], Awaitable[tuple[str, ...]]],
     directory: str | os.PathLike[str],
-    registry: CollectorRegistry | None,
+    metering: MeteringObserver | None,
 ) -> AbstractAsyncContextManager[None]:
     """Serves the control of a process until the context is left. Raises OSError."""
     routes = list(_routes(control, reload))
-    if registry is not None:
-        routes.append(metrics_route(registry))
+    if metering is not None:
+        routes.append(_metrics(control, metering))
     return serving_at(routes, os.path.join(directory, SOCKET))
+
+
+def _metrics(control: Control, metering: MeteringObserver) -> web.RouteDef:
+    """What is counted as it happens, and what is counted elsewhere at the moment."""
+
+    async def update() -> None:
+        metering.update(await control.status())
+
+    return metrics_route(metering.registry, before=update)
 
 
 def _routes(control: Control, reload: Callable[[], Awaitable[tuple[str, ...]]]) -> Iterable[web.RouteDef]:
@@ -64,26 +51,17 @@ def _routes(control: Control, reload: Callable[[], Awaitable[tuple[str, ...]]]) 
         return json_response(await control.status())
 
     async def queue(request: web.Request) -> web.Response:
-        meant = Meant(destination=request.query.get("destination"), state=request.query.get("state")).selection()
-        after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 100))
-        return json_response(await control.listed(meant.destination, meant.state, after, limit))
+        meant = Meant(destination=request.query.get("destination"), state=request.query.get("state"))
+        limit = int(request.query.get("limit", 100))
+        return json_response(await control.listed(meant.destination, meant.pending_state(), limit))
 
     async def search(request: web.Request) -> web.Response:
         return json_response(await control.search(request.query["text"]))
 
     async def change(request: web.Request) -> web.Response:
         meant = msgspec.json.decode(await request.read(), type=Meant)
-        selection = meant.selection()
-        match request.match_info["what"]:
-            case "retry":
-                changed = await control.retry(selection)
-            case "hold":
-                changed = await control.hold(selection)
-            case "release":
-                changed = await control.release(selection)
-            case _:
-                changed = await control.drop(selection, meant.reason)
-        return json_response({"changed": changed})
+        do = getattr(control, request.match_info["what"])
+        return json_response({"changed": await do(meant)})
 
     async def again(_request: web.Request) -> web.Response:
         return json_response({"changed": await reload()})

@@ -13,8 +13,9 @@ import msgspec
 from aiohttp import web
 
 from aiodicom.errors import RemoteError
+from aiodicom.router.control import Meant
 from aiodicom.web.router.client import ControlClient, NotRunning
-from aiodicom.web.router.control import Meant, json_response
+from aiodicom.web.router.control import json_response
 
 __all__ = ["Attempts", "health_routes", "operations_routes"]
 
@@ -95,8 +96,7 @@ def operations_routes(client: ControlClient, token: str, logged_in: LoggedIn) ->
 
     async def queue(request: web.Request) -> web.Response:
         meant = Meant(destination=request.query.get("destination"), state=request.query.get("state"))
-        after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 100))
-        return json_response(await client.listed(meant, after, limit))
+        return json_response(await client.listed(meant, int(request.query.get("limit", 100))))
 
     async def search(request: web.Request) -> web.Response:
         return json_response(await client.search(request.query["text"]))
@@ -122,9 +122,9 @@ def _file(name: str, content_type: str) -> Handler:
     return answer
 
 
-def health_routes(client: ControlClient) -> Iterable[web.RouteDef]:
+def health_routes(client: ControlClient, *, has_metrics: bool) -> Iterable[web.RouteDef]:
     """``/livez``: whether this process answers; ``/readyz``: whether the router takes objects; ``/metrics`` of all its
-    processes. Without a token.
+    processes where there are any. Without a token.
     """
 
     async def live(_request: web.Request) -> web.Response:
@@ -150,4 +150,5 @@ def health_routes(client: ControlClient) -> Iterable[web.RouteDef]:
 
     yield web.get("/livez", live)
     yield web.get("/readyz", ready)
-    yield web.get("/metrics", metrics)
+    if has_metrics:
+        yield web.get("/metrics", metrics)

@@ -32,7 +32,7 @@ async function ask(path, options = {}) {
   const response = await fetch(`api/${path}`, { ...options, headers: { Authorization: `Bearer ${token}` } });
   if (response.status === 401 || response.status === 429) {
     const told = await response.json();
-    showLogin(token ? told.error : "");
+    showLogin(told.error);
     throw new Error("not logged in");
   }
   const answer = await response.json();
@@ -43,6 +43,8 @@ async function ask(path, options = {}) {
 const change = (what, meant) => ask(what, { method: "POST", body: JSON.stringify(meant) });
 
 function showLogin(reason) {
+  token = ""; // not to be shown again and again: who has shown too many wrong ones has to wait
+  before = null;
   sessionStorage.removeItem("token");
   at("login").hidden = false;
   at("main").hidden = true;
@@ -133,14 +135,14 @@ async function showFailures() {
   const seen = new Set();
   for (const way of found) {
     for (const step of way.steps.filter((each) => each.state === "dead" || each.state === "delayed")) {
-      const key = `${way.shard} ${way.object} ${step.number}`;
+      const key = `${way.object} ${step.number}`;
       if (seen.has(key)) continue;
       seen.add(key);
       const row = make("tr");
       row.append(make("td", way.sop_instance_uid, "uid"), make("td", step.destination));
       row.append(make("td", step.state, step.state === "dead" ? "bad" : "soon"), make("td", number(step.attempts), "n"));
       row.append(make("td", step.reason, "reason"), make("td", time(step.changed)));
-      const meant = { object: way.object, number: step.number };
+      const meant = { destination: step.destination, object: way.object, number: step.number };
       const buttons = make("td");
       buttons.append(button("Retry", () => change("retry", meant)));
       if (step.state === "dead") buttons.append(button("Drop", () => {

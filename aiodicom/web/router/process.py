@@ -43,9 +43,9 @@ async def running(settings: ProcessSettings, sockets: Sockets | None = None) -> 
     Raises LocalError, OSError, sqlite3.Error.
     """
     async with AsyncExitStack() as stack:
-        router = await stack.enter_async_context(Router(settings.config, path=settings.path, sockets=sockets))
+        router = Router(settings.config, path=settings.path, sockets=sockets)
+        watchers = await stack.enter_async_context(watching(router))
+        await stack.enter_async_context(router)
         control = Control(router, aiodicom.__version__, os.getpid())
-        watchers = await stack.enter_async_context(watching(router, control))
-        registry = None if watchers.metering is None else watchers.metering.registry
-        await stack.enter_async_context(controlling(control, router.reload, router.directory, registry))
+        await stack.enter_async_context(controlling(control, router.reload, router.directory, watchers.metering))
         yield Process(router, watchers)

@@ -30,7 +30,11 @@ async def serving_pages(config: Config, auditor: Auditor | None) -> AsyncIterato
         if config.operations is not None:
             token = first_line(config.operations.token_file)
             logged_in = (lambda _address, _right: None) if auditor is None else auditor.logged_in
-            routes = [*operations_routes(client, token, logged_in), *health_routes(client)]
+            has_metrics = config.metrics is not None
+            routes = [
+                *operations_routes(client, token, logged_in),
+                *health_routes(client, has_metrics=has_metrics),
+            ]
             page = await stack.enter_async_context(
                 serving(
                     routes,
@@ -42,7 +46,7 @@ async def serving_pages(config: Config, auditor: Auditor | None) -> AsyncIterato
             lines.append(f"page at {page.url}/")
         if config.metrics is not None:
             metrics = await stack.enter_async_context(
-                serving(health_routes(client), host=config.metrics.host, port=config.metrics.port)
+                serving(health_routes(client, has_metrics=True), host=config.metrics.host, port=config.metrics.port)
             )
             lines.append(f"metrics at {metrics.url}/metrics")
         yield lines

@@ -19,7 +19,7 @@ from aiodicom.net.run import run
 from aiodicom.net.sockets import addresses_of, bind
 from aiodicom.net.supervisor import EXIT_GRACE, Supervisor
 from aiodicom.router.config.reloading import reload
-from aiodicom.router.router import DRAIN
+from aiodicom.router.router import DRAIN, places
 
 if TYPE_CHECKING:
     from aiodicom.web.router.process import ProcessSettings
@@ -53,7 +53,9 @@ class RouterWorkers:
     def reload(self) -> None:
         """Has every process read the configuration again, and those that come later begin with it, if it is right."""
         (settings,) = self._settings
-        self._settings[:] = [settings._replace(config=reload(settings.path, settings.config).config)]
+        config = reload(settings.path, settings.config).config
+        if places(config) <= places(settings.config):  # the others they refuse
+            self._settings[:] = [settings._replace(config=config)]
         self._supervisor.hang_up()
 
 

@@ -38,6 +38,17 @@ def test_a_stream_without_end_is_told_of_in_parts() -> None:
     assert transfers.next_deadline is None
 
 
+def test_a_stream_without_end_does_not_wait_behind_quiet_ones() -> None:
+    transfers = Transfers(quiet=10, longest=30)
+    told = []
+    for now in range(100):
+        add(transfers, "1.2", now)
+        if not now % 5:
+            add(transfers, f"1.3.{now}", now)
+        told += [each for each in transfers.due(now) if each.study.study_instance_uid == "1.2"]
+    assert [each.study.sop_classes[CT] for each in told] == [31, 31, 31]
+
+
 def test_failures_are_told_apart_and_not_too_much_is_gathered() -> None:
     transfers = Transfers(most=2)
     add(transfers, "1.2", 0)
