@@ -178,7 +178,7 @@ class Deliverer:
     def _room(self) -> float:
         """How many deliveries may be begun now."""
         free = self.sender.concurrency - len(self._running)
-        if free < 1 or not self.is_scheduled() or self._is_held():
+        if free < 1 or not self.is_scheduled():
             return 0
         now = time.monotonic()
         room = min(free * self.sender.batch, self._pace.room(now))
@@ -200,7 +200,7 @@ class Deliverer:
         return max(min(waits), 0.0)
 
     async def _sleep(self, seconds: float) -> None:
-        if self._attempts.breaker.state is State.OPEN or not self.is_scheduled() or self._is_held():
+        if self._attempts.breaker.state is State.OPEN or not self.is_scheduled():
             self._give_back()  # somebody may want to hold or drop them
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -220,7 +220,11 @@ class Deliverer:
             self._attempts.breaker.given_up(time.monotonic())
 
     async def _fill(self) -> bool:
-        """Claims more where few are left; returns whether there are any."""
+        """Claims more where few are left; returns whether there are any. Of what is held there are none, and what was
+        claimed before waits with the rest.
+        """
+        if self._is_held():
+            self._give_back()
         if len(self._claimed) <= _LOW and (not self._claimed or self._in_arrears):
             newest = self._in_arrears and self._is_newest_next
             try:

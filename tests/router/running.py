@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import aiodicom
 from aiodicom.dataset import Dataset
+from aiodicom.errors import StatusError
 from aiodicom.router.config.reading import load
 from aiodicom.router.control import Control
 from aiodicom.router.observing import Observer
@@ -20,7 +22,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 #: Seconds until a test fails that waits for what does not come.
-PATIENCE = 30.0
+PATIENCE = 10.0
 
 Answer = Callable[[aiodicom.StoreRequest], int | Awaitable[int]]
 
@@ -120,6 +122,10 @@ class Watch(Observer, Changes):
     def not_admitted(self, calling_aet: str, address: str, reason: str) -> None:
         self._note("not admitted", calling_aet, reason)
 
+    def count(self, kind: str) -> int:
+        """How many events of a kind there were."""
+        return sum(event[0] == kind for event in self.events)
+
     async def saw(self, *event: Any) -> None:
         """Returns when there was an event that begins so."""
         await self.until(lambda: any(each[: len(event)] == event for each in self.events))
@@ -180,8 +186,10 @@ async def routing(path: Path, **options: Any) -> AsyncIterator[Running]:
     router = Router(load(path), path=path, **options)
     watch = Watch()
     router.observers.add(watch)
-    async with router:
-        yield Running(router, watch)
+    # What does not come to its end need not be waited for by a test.
+    with mock.patch("aiodicom.router.router.DRAIN", 1.0):
+        async with router:
+            yield Running(router, watch)
 
 
 async def store(
@@ -197,7 +205,14 @@ async def store(
     async with aiodicom.connect(
         "127.0.0.1", port, contexts=contexts, calling_aet=calling_aet, called_aet=called_aet, **options
     ) as association:
-        return [(await association.c_store(each)).status for each in objects]
+        return [await _stored(association, each) for each in objects]
+
+
+async def _stored(association: aiodicom.Association, data_set: Dataset | bytes) -> int:
+    try:
+        return (await association.c_store(data_set)).status
+    except StatusError as error:
+        return error.status
 
 
 def image(number: int, study: int = 1, **values: Any) -> Dataset:

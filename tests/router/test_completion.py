@@ -74,7 +74,7 @@ def test_one_that_never_ends_does_not_wait_behind_quiet_ones() -> None:
             completion.arrived(f"1.2.{now}", "1", now)
         if "1.1" in (found := complete(completion, now)):
             reasons.setdefault(f"{now}", found["1.1"])
-    assert list(reasons.items())[0] == ("300", "it began 300 s ago")
+    assert next(iter(reasons.items())) == ("300", "it began 300 s ago")
 
 
 def test_other_times_hold_for_what_is_watched_already() -> None:

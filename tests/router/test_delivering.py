@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiodicom
-from tests.router.running import EXPLICIT, Archive, destination, image, routing, store, uid_of, write
+from tests.router.running import EXPLICIT, Archive, Running, destination, image, routing, store, uid_of, write
 
 ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
+
+
+def routed(tmp_path: Path, pacs: Archive, more: str = "") -> AbstractAsyncContextManager[Running]:
+    """A router that sends everything to one destination."""
+    return routing(write(tmp_path, destination("pacs", pacs.port, more) + ROUTE))
 
 
 async def test_an_object_goes_where_its_route_says_as_it_came(tmp_path: Path) -> None:
@@ -27,11 +33,10 @@ async def test_an_object_goes_where_its_route_says_as_it_came(tmp_path: Path) ->
 
 
 async def test_a_warning_is_kept_with_what_was_delivered(tmp_path: Path) -> None:
-    async with Archive(lambda _: 0xB007) as pacs:
-        async with routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE)) as running:
-            await store(running.port, [image(1)])
-            await running.watch.saw("delivered", uid_of(1), "pacs", "status B007H")
-            assert await running.steps(uid_of(1)) == {"pacs": ("delivered", "status B007H")}
+    async with Archive(lambda _: 0xB007) as pacs, routed(tmp_path, pacs) as running:
+        await store(running.port, [image(1)])
+        await running.watch.saw("delivered", uid_of(1), "pacs", "status B007H")
+        assert await running.steps(uid_of(1)) == {"pacs": ("delivered", "status B007H")}
 
 
 async def test_conditions_see_the_address_of_the_sender_alone(tmp_path: Path) -> None:
@@ -47,15 +52,13 @@ async def test_an_object_that_is_refused_for_good_is_dead_with_its_reason_and_th
     def refuse_first(request: aiodicom.StoreRequest) -> int:
         return 0x0122 if request.affected_sop_instance_uid == uid_of(1) else 0
 
-    async with Archive(refuse_first) as pacs:
-        async with routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE)) as running:
-            await store(running.port, [image(1), image(2)])
-            await pacs.got(uid_of(2))
-            await running.watch.saw("dead", uid_of(1))
-            assert await running.steps(uid_of(1)) == {
-                "pacs": ("dead", "C-STORE failed with status 0122H (SOP_CLASS_NOT_SUPPORTED)")
-            }
-            assert pacs.asked[uid_of(1)] == 1
+    async with Archive(refuse_first) as pacs, routed(tmp_path, pacs) as running:
+        await store(running.port, [image(1), image(2)])
+        await pacs.got(uid_of(2))
+        await running.watch.saw("dead", uid_of(1))
+        reason = "C-STORE failed with status 0122H (SOP_CLASS_NOT_SUPPORTED)"
+        assert await running.steps(uid_of(1)) == {"pacs": ("dead", reason)}
+        assert pacs.asked[uid_of(1)] == 1
 
 
 async def test_a_sop_class_that_is_not_accepted_is_given_up_after_its_attempts(tmp_path: Path) -> None:
@@ -83,11 +86,10 @@ async def test_a_poison_object_blocks_nobody(tmp_path: Path) -> None:
         async with routing(write(tmp_path, text)) as running:
             for number in range(1, 30):
                 await store(running.port, [image(number)])
-                if any(event[0] == "dead" for event in running.watch.events):
+                if running.watch.count("dead"):
                     break
-                await running.watch.until(
-                    lambda: sum(event[0] == "failed" for event in running.watch.events) >= min(number, 4)
-                )
+                least = min(number, 4)
+                await running.watch.until(lambda least=least: running.watch.count("failed") >= least)
             await running.watch.saw("dead", uid_of(1))
             assert (await running.steps(uid_of(1)))["pacs"][0] == "dead"
             await pacs.got(*(uid_of(each) for each in range(2, number)))
@@ -105,7 +107,7 @@ async def test_a_destination_out_of_resources_is_left_alone_and_nothing_is_given
             pacs.answer = None
             await pacs.got(*map(uid_of, range(1, 4)))
             await running.watch.saw("tried again", "pacs")
-            assert not any(event[0] == "dead" for event in running.watch.events)
+            assert not running.watch.count("dead")
 
 
 async def test_a_destination_that_stalls_holds_up_neither_others_nor_senders(tmp_path: Path) -> None:
@@ -136,14 +138,12 @@ transformations = [{ type = "drop", when = 'InstanceNumber == 2' }]
 """
     pacs = Archive(lambda _: 0xA700)
     async with pacs:
-        line = destination("pacs", pacs.port).replace(
-            'breaker = { pause = "1ms"', 'breaker = { failures = 1, pause = "1ms"'
-        )
+        line = destination("pacs", pacs.port).replace("breaker = {", "breaker = { failures = 1,")
         async with routing(write(tmp_path, line + text)) as running:
             await store(running.port, [image(1, InstanceNumber=1)])
             await running.watch.saw("left alone", "pacs")
             await store(running.port, [image(number, InstanceNumber=2) for number in range(2, 9)])
-            await running.watch.until(lambda: sum(event[0] == "dropped" for event in running.watch.events) == 7)
+            await running.watch.until(lambda: running.watch.count("dropped") == 7)
             pacs.answer = None
             await pacs.got(uid_of(1))
             assert await running.steps(uid_of(2)) == {"pacs": ("dropped", "dropped by thinned")}
