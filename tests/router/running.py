@@ -45,6 +45,13 @@ class Changes:
                 await self._changed.wait()
 
 
+async def soon(condition: Callable[[], object]) -> None:
+    """Returns when something holds that nobody is told of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
 class Archive(Changes):
     """A destination: keeps what comes, and answers as it is told. To be entered."""
 

@@ -14,7 +14,7 @@ from aiodicom.errors import AiodicomError, AssociationRejected, StatusError
 from aiodicom.net.tls import tls_client_context
 from aiodicom.router.queue.space import Space
 from tests.certificates import Authority
-from tests.router.running import CT, EXPLICIT, HEAD, PATIENCE, Archive, destination, image, routing, store, uid_of, write
+from tests.router.running import CT, EXPLICIT, HEAD, Archive, destination, image, routing, soon, store, uid_of, write
 
 ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
 
@@ -105,9 +105,7 @@ async def test_success_when_forwarded(tmp_path: Path) -> None:
             await pacs.until(lambda: pacs.asked)
             await other.got(uid_of(1))
             second = asyncio.create_task(store(running.port, [image(1)]))
-            async with asyncio.timeout(PATIENCE):
-                while running.router.intake.received < 2:  # nobody is told of a duplicate
-                    await asyncio.sleep(0)
+            await soon(lambda: running.router.intake.received == 2)
             assert not first.done()
             assert not second.done()
             go.set()
