@@ -139,6 +139,9 @@ class Router:
 
     async def _take(self, queue: LocalQueue) -> Adopted:
         """What delivers from another part of the queue, which was taken over."""
+        await _hold(queue, self.config, None)
+        for name in self.queue.on_hold:
+            await queue.hold(Selection(name))
         destinations, completions = self._destinations_for(queue), Completions(queue)
         await completions.start(self._routing.completions)
         await destinations.apply(self.config.destinations, self.config.calling_aet)

@@ -124,6 +124,8 @@ async def _asked(operation: Awaitable[Result]) -> Result:
 
 
 def _refusal(error: AiodicomError, otherwise: Status) -> OperationRefused:
+    if isinstance(error, OperationRefused):
+        return error
     if isinstance(error, StatusError):
         return OperationRefused(error.status, error.error_comment)
     if isinstance(error, ContextNotAccepted):
