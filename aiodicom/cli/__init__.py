@@ -35,6 +35,7 @@ COMMANDS = (
     "dicomdir",
     "transcode",
     "render",
+    "generate",
     "load",
     "demo",
 )

@@ -38,6 +38,9 @@ _CONNECT = {
 #: Whose wait a deadline ended, by the word that says what was waited for.
 _TIMEOUTS = (("connection", "connect"), ("A-ASSOCIATE", "acse"), ("A-RELEASE", "acse"), ("decision", "acse"))
 
+#: Of errors that are raised here.
+_OTHERS = {"Unfinished": "unfinished at the end", "NotCommitted": "not committed", "CancelledError": "cancelled"}
+
 
 def cause_of(error: BaseException) -> str:
     """Returns what an exception is counted as, such as ``"rejected: called AE title not recognized"``."""
@@ -71,11 +74,13 @@ def cause_of(error: BaseException) -> str:
             return "association closed"
         case DecodeError():
             return "malformed response"
+        case LocalError() if type(error).__name__ == "ScriptError" and error.__cause__ is not None:
+            return type(error.__cause__).__name__
         case LocalError():
-            return "local error"
+            return _OTHERS.get(type(error).__name__, "local error")
         case OSError():
             return _of_system(error)
-    return type(error).__name__
+    return _OTHERS.get(type(error).__name__, type(error).__name__)
 
 
 def is_rejection(error: BaseException) -> bool:
@@ -86,8 +91,10 @@ def is_rejection(error: BaseException) -> bool:
 def is_abort(error: BaseException) -> bool:
     """Whether an association that was open has ended without a release, or has not been opened but aborted."""
     if isinstance(error, AssociationClosed) and error.__cause__ is not None:
-        error = error.__cause__  # type: ignore[assignment]
-    return isinstance(error, (AssociationAborted, AssociationClosed, ConnectionLost, ProtocolViolation, DeadlineExceeded))
+        error = error.__cause__
+    return isinstance(
+        error, (AssociationAborted, AssociationClosed, ConnectionLost, ProtocolViolation, DeadlineExceeded)
+    )
 
 
 def _of_system(error: BaseException | None) -> str:

@@ -111,10 +111,10 @@ def _levels(random: np.random.Generator | None) -> Iterator[Floats]:
     last = 0.0
     while True:
         if random is None:
-            yield last + np.arange(_BATCH)
+            yield last + np.arange(_BATCH, dtype=np.float64)
             last += _BATCH
         else:
-            levels = last + np.cumsum(random.exponential(size=_BATCH))
+            levels: Floats = last + np.cumsum(random.exponential(size=_BATCH))
             yield levels
             last = float(levels[-1])
 

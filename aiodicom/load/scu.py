@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -91,7 +90,9 @@ class Scu:
         "slots",
     )
 
-    def __init__(self, number: int, scenario: Scenario, associating: Associating) -> None:
+    def __init__(
+        self, number: int, scenario: Scenario, associating: Associating, *, one_at_a_time: bool = False
+    ) -> None:
         target = scenario.targets[number % len(scenario.targets)]
         of_target = number // len(scenario.targets)
         self.number = number
@@ -101,7 +102,7 @@ class Scu:
         self._associating = associating
         #: How many operations an association is for; None for as many as come.
         self.lasting = _lasting(scenario.association_per)
-        self.slots = scenario.window if self.lasting is None else min(scenario.window, self.lasting)
+        self.slots = 1 if one_at_a_time else min(scenario.window, self.lasting or scenario.window)
         self.association: Association | None = None
         self.running = 0
         self.begun = 0
