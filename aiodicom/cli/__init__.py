@@ -40,7 +40,8 @@ COMMANDS = (
     "demo",
 )
 
-#: Commands that are packages with further commands in them. A first argument that names none of these is the command's own.
+#: Commands that are packages with further commands in them. A first argument that names none of these is the
+#: command's own.
 SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ()}
 
 

@@ -22,7 +22,9 @@ from aiodicom.errors import (
     TLSHandshakeFailed,
 )
 
-__all__ = ["cause_of", "is_abort", "is_rejection"]
+__all__ = ["cause_of", "is_abort", "is_rejection", "is_release"]
+
+RELEASED = "released by peer"
 
 _CONNECT = {
     errno.ECONNREFUSED: "refused",
@@ -71,7 +73,7 @@ def cause_of(error: BaseException) -> str:
         case AssociationClosed() if error.__cause__ is not None:
             return cause_of(error.__cause__)
         case AssociationClosed():
-            return "association closed"
+            return RELEASED if is_release(error) else "aborted by us"
         case DecodeError():
             return "malformed response"
         case LocalError() if type(error).__name__ == "ScriptError" and error.__cause__ is not None:
@@ -88,13 +90,16 @@ def is_rejection(error: BaseException) -> bool:
     return isinstance(error, AssociationRejected)
 
 
+def is_release(error: BaseException) -> bool:
+    """Whether this is why an association is over that has been released, by the peer then."""
+    return isinstance(error, AssociationClosed) and error.__cause__ is None and "released" in str(error)
+
+
 def is_abort(error: BaseException) -> bool:
-    """Whether an association that was open has ended without a release, or has not been opened but aborted."""
-    if isinstance(error, AssociationClosed) and error.__cause__ is not None:
-        error = error.__cause__
-    return isinstance(
-        error, (AssociationAborted, AssociationClosed, ConnectionLost, ProtocolViolation, DeadlineExceeded)
-    )
+    """Whether an association was aborted, by either side, or its connection lost, before or after it was open."""
+    if isinstance(error, AssociationClosed):
+        return not is_release(error)
+    return isinstance(error, (AssociationAborted, ConnectionLost, ProtocolViolation, DeadlineExceeded))
 
 
 def _of_system(error: BaseException | None) -> str:

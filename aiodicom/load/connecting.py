@@ -11,6 +11,7 @@ from aiodicom.errors import LocalError
 from aiodicom.load.operations.operation import Operation
 from aiodicom.load.scenario import TLS, Scenario
 from aiodicom.net.handlers import Handlers
+from aiodicom.net.tls import TLS_PROFILES
 from aiodicom.services.receiving import receiving_contexts
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.pdu import MOST_CONTEXTS
@@ -57,6 +58,11 @@ def _tls(tls: TLS | None) -> dict[str, Any]:
         except OSError as error:
             raise LocalError(f"{tls.key_password_file}: {error.strerror}") from error
     context = aiodicom.tls_client_context(
-        ca=tls.ca, cert=tls.cert, key=tls.key, key_password=password, verify=not tls.insecure
+        TLS_PROFILES[tls.profile],
+        ca=tls.ca,
+        cert=tls.cert,
+        key=tls.key,
+        key_password=password,
+        verify=not tls.insecure,
     )
     return {"ssl": context, "server_hostname": tls.server_name}

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 import aiodicom
-from aiodicom.load.causes import cause_of, is_abort, is_rejection
+from aiodicom.load.causes import cause_of, is_abort, is_rejection, is_release
 from aiodicom.load.histogram import Histogram
 from aiodicom.load.results import Associations, Generator, Interval, Result
 from aiodicom.load.scenario import Scenario
@@ -20,6 +20,8 @@ from aiodicom.load.usage import peak_memory_bytes, processor_seconds, waiting_se
 
 __all__ = ["Recorder"]
 
+#: Of associations: opened before the load begins, as a rule.
+_STEPS: Final = ("associate", "release")
 #: Of what goes wrong, so many are told in full.
 _MOST_EXAMPLES: Final = 20
 #: A process that uses more of a core than this has nothing left for what comes all at once.
@@ -62,7 +64,8 @@ class Recorder:
         tally = self._tallies.get(name)
         if tally is None:
             tally = self._tallies[name] = Tally()
-            tally.measured_from = -np.inf if self.is_warm_up else self._measured_from
+            if not self.is_warm_up and name not in _STEPS:
+                tally.measured_from = self._measured_from
         return tally
 
     def late(self, seconds: float) -> None:
@@ -99,9 +102,10 @@ class Recorder:
         self.tally("release").ended(started, started, now)
 
     def lost(self, error: BaseException) -> None:
-        """An association has ended without a release."""
+        """An association has ended of which we did not ask that."""
         self.open -= 1
-        self.aborted += 1
+        self.released += is_release(error)
+        self.aborted += is_abort(error)
         self._causes[cause_of(error)] += 1
         self._exemplify(f"association: {cause_of(error)}", error)
 
@@ -118,16 +122,14 @@ class Recorder:
         self._waited_began = waiting_seconds()
 
     def begin_measuring(self, now: float) -> None:
-        """The warm-up is over: what was counted so far is not in the figures."""
+        """The warm-up is over: what was counted so far is not in the figures, but for those of associations."""
         self.close_interval(now, 0.0)
-        for tally in self._tallies.values():
-            tally.begin_measuring(now)
+        for name, tally in self._tallies.items():
+            if name not in _STEPS:
+                tally.begin_measuring(now)
         self._lag.clear()
-        self._causes.clear()
         self._examples.clear()
         self.dropped = self._dropped_before = 0
-        self.opened = self.released = self.rejected = self.aborted = 0
-        self.peak = self.open
         self.is_warm_up = False
         self._warm_up = now - self._began
         self._measured_from = now

@@ -84,7 +84,7 @@ class TLS(_Table, frozen=True):
     #: Takes any certificate of the peer.
     insecure: bool = False
     #: As ``--tls-profile`` names them.
-    profile: str = "8996"
+    profile: Literal["8996", "8996-mod", "bcp195-nd", "bcp195-ex", "bcp195"] = "8996"
 
 
 class Timeouts(_Table, frozen=True):

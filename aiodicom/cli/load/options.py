@@ -32,7 +32,8 @@ class ScenarioOptions:
             "--mix",
             "NAME=N,...",
             _LOAD,
-            "Operations in proportion: echo, store, find, move, get, commitment, worklist, mpps, associate-only, study.",
+            "Operations in proportion: echo, store, find, move, get, commitment, worklist, mpps, associate-only, "
+            "study.",
             "echo=1",
         ),
     ] = None

@@ -129,8 +129,8 @@ def _print(result: Result) -> None:
     for name, operation in result.operations.items():
         planned, actual = operation.planned_latency_ms, operation.actual_latency_ms
         output.result(
-            f"{name:<12}{operation.count:>10,} {operation.errors:>8,} errors {operation.rate_per_s:>10,.1f}/s  planned p50 "
-            f"{planned.p50:,.2f} p99 {planned.p99:,.2f} max {planned.max:,.2f} ms, actual p99 {actual.p99:,.2f} ms"
+            f"{name:<12}{operation.count:>10,} {operation.errors:>8,} errors {operation.rate_per_s:>10,.1f}/s  planned "
+            f"p50 {planned.p50:,.2f} p99 {planned.p99:,.2f} max {planned.max:,.2f} ms, actual p99 {actual.p99:,.2f} ms"
         )
 
 
