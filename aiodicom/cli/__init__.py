@@ -42,7 +42,7 @@ COMMANDS = (
 
 #: Commands that are packages with further commands in them. A first argument that names none of these is the
 #: command's own.
-SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ()}
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ("compare", "merge")}
 
 
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."

@@ -109,9 +109,9 @@ def _display(loop: ClosedLoop, as_json: bool) -> AbstractContextManager[object]:
     """The live table, for whoever is watching."""
     if as_json or not sys.stdout.isatty():
         return nullcontext()
-    from aiodicom.cli.live import Live
+    from aiodicom.cli.live import Live, rows
 
-    return Live(lambda: measures(loop))
+    return Live(lambda: rows(measures(loop)))
 
 
 def measures(loop: ClosedLoop) -> list[tuple[str, str]]:

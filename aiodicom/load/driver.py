@@ -49,9 +49,9 @@ class Driver:
         stop: asyncio.Event,
         measured_from: float,
         is_done: Callable[[], bool],
-        on_interval: Callable[[Recorder], object] | None,
+        has_failed: Callable[[float], bool],
     ) -> None:
-        """Until the end, or until all is done, or `stop`."""
+        """Until the end, or until all is done, or `stop`, or until a second after which the run `has_failed`."""
         recorder = self._recorder
         stopped = asyncio.ensure_future(stop.wait())
         self.turn()
@@ -64,8 +64,8 @@ class Driver:
                     recorder.begin_measuring(now)
                 if now >= self._following:
                     self._close_interval(now)
-                    if on_interval is not None:
-                        on_interval(recorder)
+                    if has_failed(now):
+                        return
                 due = min(self._following, self._end, measured_from if recorder.is_warm_up else math.inf)
                 if self._model.is_over:
                     due = min(due, now + 0.02)

@@ -199,6 +199,10 @@ class Recorder:
             examples=list(self._examples.values()),
         )
 
+    def so_far(self) -> Result:
+        """All up to the end of the last interval, without what takes long: encoded histograms."""
+        return self.result(self._closed, with_histograms=False)
+
     def _generator(self) -> Generator:
         elapsed = max(self._closed - self._measured_from, 1e-9)
         percent = (self._cpu_closed - self._cpu_began) / elapsed * 100

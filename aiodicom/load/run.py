@@ -7,6 +7,7 @@ import gc
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import Final
 
@@ -22,12 +23,14 @@ from aiodicom.load.operations.catalogue import Catalogue
 from aiodicom.load.operations.operation import Operation
 from aiodicom.load.receiver import receiving
 from aiodicom.load.recorder import Recorder
-from aiodicom.load.results import Result
+from aiodicom.load.results import Result, Threshold
 from aiodicom.load.scenario import Executor, Scenario
 from aiodicom.load.scripted import Tasks, User
 from aiodicom.load.scu import Associating, Scu
 from aiodicom.load.supply import Supply
+from aiodicom.load.thresholds import AbortOnFail, judge, parse
 from aiodicom.services.scan import Unusable
+from aiodicom.services.stopping import Interrupted, unless_stopped
 
 __all__ = ["Run"]
 
@@ -57,17 +60,25 @@ class Run:
         self.scenario = msgspec.structs.replace(scenario, seed=seed)
         self._user = user
         self._catalogue = Catalogue(self.scenario, lambda: supply or supply_of(scenario.data, seed, on_unusable))
+        self._recorder: Recorder | None = None
+        self._conditions = [parse(expression) for expression in scenario.thresholds]
+        self._abort = AbortOnFail(self._conditions) if scenario.abort_on_fail else None
 
-    async def run(self, stop: asyncio.Event, on_interval: Callable[[Recorder], object] | None = None) -> Result:
+    @property
+    def recorder(self) -> Recorder | None:
+        """What has been counted so far; None before the run has begun."""
+        return self._recorder
+
+    async def run(self, stop: asyncio.Event) -> Result:
         """Runs until its end, or until `stop` is set, and returns what came of it.
 
-        Whatever a target does is counted, not raised. `on_interval` is called every second. Raises `LocalError` and
-        OSError for what keeps it from beginning. Cancelling it aborts the associations.
+        Whatever a target does is counted, not raised. Raises `LocalError` and OSError for what keeps it from beginning.
+        Cancelling it aborts the associations.
         """
         scenario = self.scenario
         # In a thread: files may be read, and pixels encoded.
         operations, tasks = await asyncio.to_thread(self._operations)
-        recorder = Recorder(scenario, perf_counter())
+        recorder = self._recorder = Recorder(scenario, perf_counter())
         options = connect_options(scenario, operations.values(), self._catalogue.listener.handlers)
         associating = Associating(recorder, asyncio.Semaphore(_GATE), options)
         one = tasks is not None
@@ -75,17 +86,31 @@ class Run:
         try:
             async with receiving(scenario.receiver, recorder, self._catalogue.listener):
                 if scenario.executor is not Executor.RAMPING_ASSOCIATIONS and scus[0].lasting is None:
-                    await _all((scu.associate for scu in scus), stop)
+                    with suppress(Interrupted):
+                        await unless_stopped(stop, _all(scu.associate for scu in scus))
                 ended = perf_counter()
                 if not stop.is_set():
-                    ended = await self._load(operations, scus, recorder, stop, on_interval)
+                    ended = await self._load(operations, scus, recorder, stop)
                 if tasks is not None:
                     await tasks.stop()
                 await _all(scu.release for scu in scus)
         finally:
             for scu in scus:
                 scu.abort()
-        return recorder.result(ended, interrupted=stop.is_set())
+        result = recorder.result(ended, interrupted=stop.is_set() or self._failed is not None)
+        result.thresholds = judge(self._conditions, result, self._failed)
+        return result
+
+    @property
+    def _failed(self) -> Threshold | None:
+        """The threshold for which the run ends before its time."""
+        return None if self._abort is None else self._abort.failed
+
+    def _has_failed(self, now: float) -> bool:
+        recorder = self._recorder
+        if self._abort is None or recorder is None or recorder.is_warm_up:
+            return False
+        return self._abort.ask(recorder.so_far(), now) is not None
 
     def _operations(self) -> tuple[Mapping[str, Operation], Tasks | None]:
         if self._user is None:
@@ -99,7 +124,6 @@ class Run:
         scus: list[Scu],
         recorder: Recorder,
         stop: asyncio.Event,
-        on_interval: Callable[[Recorder], object] | None,
     ) -> float:
         """The loaded part of the run; returns when it has ended."""
         scenario = self.scenario
@@ -124,10 +148,11 @@ class Run:
             for scu in scus:
                 for _ in range(scu.slots):
                     model.free(scu, origin)
-            await driver.run(stop, origin + scenario.warm_up, lambda: not attempts.running, on_interval)
+            await driver.run(stop, origin + scenario.warm_up, lambda: not attempts.running, self._has_failed)
             ended = perf_counter()
             model.stop()
-            await attempts.drain(_GRACE_WHEN_STOPPED if stop.is_set() else scenario.grace)
+            is_early = stop.is_set() or self._failed is not None
+            await attempts.drain(min(scenario.grace, _GRACE_WHEN_STOPPED) if is_early else scenario.grace)
         finally:
             gc.unfreeze()
             driver.stop()
@@ -141,13 +166,11 @@ class Run:
         return max(ended, recorder.last_end)
 
 
-async def _all(works: Iterator[Callable[[], Awaitable[object]]], stop: asyncio.Event | None = None) -> None:
-    """Does all of these, so many at a time, until `stop`; what they raise has been counted already."""
+async def _all(works: Iterator[Callable[[], Awaitable[object]]]) -> None:
+    """Does all of these, so many at a time; what they raise has been counted already."""
 
     async def worker() -> None:
         for work in works:
-            if stop is not None and stop.is_set():
-                return
             try:
                 await work()
             except (AiodicomError, OSError):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from aiodicom.load.thresholds import parse
 from aiodicom.load.units import Bytes, PerSecond, Seconds, parse_bytes, parse_rate, parse_seconds
 from aiodicom.standard.ae_titles import ae_title
 
@@ -321,6 +322,15 @@ def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[s
         unless(name in known, f"mix.{name}", f"no such operation: wanted one of {', '.join(known)}")
         unless(0 <= weight < float("inf"), f"mix.{name}", f"wanted a weight of 0 or more, got {weight:g}")
     unless(any(weight > 0 for weight in scenario.mix.values()), "mix", "wanted a weight above 0")
+    has_any = bool(scenario.thresholds)
+    unless(has_any or not scenario.abort_on_fail, "abort_on_fail", "wanted with thresholds: without, nothing can fail")
+    # Studies and what is written in Python consist of others.
+    measured = known if own_operations or "study" in scenario.mix else tuple(scenario.mix)
+    for number, expression in enumerate(scenario.thresholds):
+        try:
+            parse(expression, measured)
+        except ValueError as error:
+            faults.append((f"thresholds[{number}]", str(error)))
     return faults
 
 

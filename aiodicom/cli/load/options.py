@@ -89,6 +89,25 @@ class ScenarioOptions:
     grace: Annotated[
         str | None, _option("--grace", "TIME", _PACE, "For what has begun to end, after the end.", "30s")
     ] = None
+    thresholds: Annotated[
+        list[str] | None,
+        _option(
+            "--threshold",
+            "WHAT",
+            _LOAD,
+            'What has to hold, such as "store.p99<200ms", "errors<0.1%" or "rate>400/s" (repeatable); exit code 99 '
+            "where it does not.",
+        ),
+    ] = None
+    abort_on_fail: Annotated[
+        bool | None,
+        typer.Option(
+            "--abort-on-fail",
+            rich_help_panel=_LOAD,
+            help="End the run when a threshold is crossed for good: see docs/load.md.",
+            show_default=False,
+        ),
+    ] = None
     associations: Annotated[
         int | None, _option("--associations", "N", _ASSOCIATIONS, "How many are used side by side.", "1")
     ] = None

@@ -11,7 +11,10 @@ import typer
 from aiodicom.cli import options, output
 from aiodicom.cli.data import Data
 from aiodicom.cli.load.confirmation import confirm
+from aiodicom.cli.load.judging import crossed_code
+from aiodicom.cli.load.observing import Prometheus, observed
 from aiodicom.cli.load.options import ScenarioOptions, data_values, tls_values
+from aiodicom.cli.load.report_files import ReportFiles
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS
 from aiodicom.net.descriptors import allow_descriptors
@@ -44,10 +47,8 @@ def load(
     scenario: ScenarioOptions = ScenarioOptions(),  # noqa: B008 (immutable)
     data: Data = Data(),  # noqa: B008 (immutable)
     security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", show_default=False, help="Write the result as JSON."),
-    ] = None,
+    files: ReportFiles = ReportFiles(),  # noqa: B008 (immutable)
+    prometheus: Prometheus = None,
     yes: Annotated[bool, typer.Option("--yes", help="Load a peer that is not this machine without asking.")] = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
@@ -58,26 +59,33 @@ def load(
 
     Example: aiodicom load 127.0.0.1 11112 --associations 200 --rate 500/s --duration 60s --mix store=8,find=1,echo=1
 
-    Example: aiodicom load go-live.toml --json result.json
+    Example: aiodicom load go-live.toml --json result.json --html report.html
     """
     output.configure_logging(verbose, debug)
     try:
-        from aiodicom.load.results import write_result
+        from aiodicom.cli.load.summary import show_summary
+        from aiodicom.load.results import Result
         from aiodicom.load.run import Run
     except ModuleNotFoundError:
         output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[load]'")
         raise typer.Exit(1) from None
-    said = {**scenario.values(), **data_values(data), **tls_values(security)}
-    told, user = _scenario(host, port, said)
+    files.check(_COMMAND)
+    is_watched = not (verbose or debug)
+    told, user = _scenario(host, port, {**scenario.values(), **data_values(data), **tls_values(security)})
     confirm(_COMMAND, told.targets, yes)
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(told.most_associations)
-        result = await Run(told, user=user, on_unusable=_tell_unusable).run(stop)
-        _print(result)
-        if json_file is not None:
-            write_result(result, json_file)
-        return _exit_code(result)
+        this = Run(told, user=user, on_unusable=_tell_unusable)
+
+        def so_far() -> Result:
+            return Result() if this.recorder is None else this.recorder.so_far()
+
+        async with observed(_COMMAND, told, so_far, prometheus, is_watched=is_watched):
+            result = await this.run(stop)
+        if not files.take_stdout:
+            show_summary(result)
+        return _exit_code(result) if files.write(_COMMAND, result) else 1
 
     run(_COMMAND, work)
 
@@ -125,17 +133,6 @@ def _tell_unusable(unusable: Unusable) -> None:
     output.note(_COMMAND, f"{unusable.path}: {'' if unusable.broken else 'skipped: '}{unusable.reason}")
 
 
-def _print(result: Result) -> None:
-    for name, operation in result.operations.items():
-        planned, actual = operation.planned_latency_ms, operation.actual_latency_ms
-        output.result(
-            f"{name:<12}{operation.count:>10,} {operation.errors:>8,} errors {operation.rate_per_s:>10,.1f}/s  planned "
-            f"p50 {planned.p50:,.2f} p99 {planned.p99:,.2f} max {planned.max:,.2f} ms, actual p99 {actual.p99:,.2f} ms"
-        )
-
-
 def _exit_code(result: Result) -> int:
-    if any(threshold.crossed for threshold in result.thresholds):
-        return 99
     succeeded = any(operation.count > operation.errors for operation in result.operations.values())
-    return 0 if succeeded and not result.interrupted else 1
+    return crossed_code(result) or (0 if succeeded and not result.interrupted else 1)
