@@ -148,7 +148,12 @@ class Attempts:
     def failed(self, attempt: Attempt, error: BaseException) -> None:
         """There was no success."""
         self.count_failure(attempt, error)
-        self._ended(attempt.scu, perf_counter())
+        scu, now = attempt.scu, perf_counter()
+        if (wait := scu.not_before - now) > 0 and not self._is_ending:
+            # The next operation is not to wait on this SCU for what another could do.
+            self._loop.call_later(wait, lambda: self._ended(scu, perf_counter()))
+        else:
+            self._ended(scu, now)
 
     def count(self, attempt: Attempt, outcome: Outcome) -> None:
         """Counts how one has ended that did not fail."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 from aiodicom.errors import (
     ABORT_REASONS,
@@ -38,7 +39,13 @@ _CONNECT = {
 }
 
 #: Whose wait a deadline ended, by the word that says what was waited for.
-_TIMEOUTS = (("connection", "connect"), ("A-ASSOCIATE", "acse"), ("A-RELEASE", "acse"), ("decision", "acse"))
+_TIMEOUTS = (
+    ("connection", "connect"),
+    ("A-ASSOCIATE", "acse"),
+    ("A-RELEASE", "acse"),
+    ("decision", "acse"),
+    ("report", "report"),
+)
 
 #: Of errors that are raised here.
 _OTHERS = {"Unfinished": "unfinished at the end", "NotCommitted": "not committed", "CancelledError": "cancelled"}
@@ -103,9 +110,11 @@ def is_abort(error: BaseException) -> bool:
 
 
 def _of_system(error: BaseException | None) -> str:
+    if isinstance(error, socket.gaierror):
+        return "name not found"
     if isinstance(error, OSError) and error.errno is not None:
         return _CONNECT.get(error.errno) or errno.errorcode.get(error.errno, "not connected")
-    return "name not found" if type(error).__name__ == "gaierror" else "not connected"
+    return "not connected"
 
 
 def _of_violation(text: str) -> str:

@@ -76,7 +76,6 @@ class Scu:
         "_called",
         "_calling",
         "_host",
-        "_not_before",
         "_opening",
         "_port",
         "association",
@@ -84,6 +83,7 @@ class Scu:
         "free",
         "is_used_up",
         "lasting",
+        "not_before",
         "number",
         "parked",
         "running",
@@ -112,7 +112,8 @@ class Scu:
         self.parked = 0
         self._opening: asyncio.Lock | None = None
         self._back_off = 0.0
-        self._not_before = 0.0
+        #: When it may try to open an association again.
+        self.not_before = 0.0
 
     async def renew(self) -> int:
         """Releases the association that is used up; returns how many slots have waited for that."""
@@ -135,13 +136,13 @@ class Scu:
                 if association.is_open:
                     return association
                 self._forget(association)
-            if (wait := self._not_before - perf_counter()) > 0:
+            if (wait := self.not_before - perf_counter()) > 0:
                 await asyncio.sleep(wait)
             try:
                 association = self.association = await self.open_another()
             except (AiodicomError, OSError):
                 self._back_off = min(max(2 * self._back_off, _FIRST_BACK_OFF), _MOST_BACK_OFF)
-                self._not_before = perf_counter() + self._back_off
+                self.not_before = perf_counter() + self._back_off
                 raise
             self._back_off = 0.0
             if association.window:
