@@ -35,12 +35,14 @@ COMMANDS = (
     "dicomdir",
     "transcode",
     "render",
+    "generate",
     "load",
     "demo",
 )
 
-#: Commands that are packages with further commands in them. A first argument that names none of these is the command's own.
-SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ("target", "record")}
+#: Commands that are packages with further commands in them. A first argument that names none of these is the
+#: command's own.
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ("target", "record", "compare", "merge")}
 
 
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."

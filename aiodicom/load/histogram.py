@@ -5,6 +5,7 @@ Values come in arrays, so that one costs nanoseconds; what is read of it and its
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, cast
 
 import numpy as np
@@ -80,9 +81,14 @@ class Histogram:
 
     def milliseconds(self) -> Percentiles:
         """The percentiles that reports have."""
-        p50, p90, p99, p99_9 = (value / 1000 for value in self._percentiles((50.0, 90.0, 99.0, 99.9)))
+        p50, p90, p95, p99, p99_9 = (each / 1000 for each in self._percentiles((50.0, 90.0, 95.0, 99.0, 99.9)))
         mean = self.total / self.count / 1000 if self.count else 0.0
-        return Percentiles(p50=p50, p90=p90, p99=p99, p99_9=p99_9, max=self.longest / 1000, mean=mean)
+        return Percentiles(p50=p50, p90=p90, p95=p95, p99=p99, p99_9=p99_9, max=self.longest / 1000, mean=mean)
+
+    def recorded(self) -> Iterator[tuple[int, int]]:
+        """The lowest value in microseconds of each class that has any, and how many it has."""
+        for index in map(int, np.flatnonzero(self.counts)):
+            yield _lowest(index)[0], int(self.counts[index])
 
     def encode(self) -> str:
         """HdrHistogram's V2 encoding, base64; empty of none."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from aiodicom.load.results import Interval, IntervalOperation
 
-__all__ = ["MOST_INTERVALS", "Series"]
+__all__ = ["MOST_INTERVALS", "Series", "joined", "joined_operation"]
 
 #: An hour in seconds; a longer run has intervals of two seconds, then of four.
 MOST_INTERVALS: Final = 3600
@@ -60,7 +61,7 @@ def _are_alike(first: Interval, second: Interval) -> bool:
 
 
 def joined(first: Interval, second: Interval) -> Interval:
-    """Returns two neighbours as one. Their median is weighted by their counts, their 99th percentile the higher one."""
+    """Returns two neighbours as one."""
     seconds = first.seconds + second.seconds
     names = dict.fromkeys((*first.operations, *second.operations))
     nothing = IntervalOperation()
@@ -73,7 +74,7 @@ def joined(first: Interval, second: Interval) -> Interval:
         seconds=seconds,
         is_warm_up=first.is_warm_up,
         operations={
-            name: _joined_operation(first.operations.get(name, nothing), second.operations.get(name, nothing))
+            name: joined_operation(first.operations.get(name, nothing), second.operations.get(name, nothing))
             for name in names
         },
         associations_open=max(first.associations_open, second.associations_open),
@@ -84,7 +85,8 @@ def joined(first: Interval, second: Interval) -> Interval:
     )
 
 
-def _joined_operation(first: IntervalOperation, second: IntervalOperation) -> IntervalOperation:
+def joined_operation(first: IntervalOperation, second: IntervalOperation) -> IntervalOperation:
+    """Returns both as one. Their median is weighted by their counts, their 99th percentile the higher one."""
     count = first.count + second.count
     return IntervalOperation(
         count=count,
@@ -93,4 +95,5 @@ def _joined_operation(first: IntervalOperation, second: IntervalOperation) -> In
         p50_ms=(first.p50_ms * first.count + second.p50_ms * second.count) / count if count else 0.0,
         p99_ms=max(first.p99_ms, second.p99_ms),
         max_ms=max(first.max_ms, second.max_ms),
+        causes=dict(Counter(first.causes) + Counter(second.causes)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from aiodicom.load.histogram import Histogram
 from aiodicom.load.results import IntervalOperation, Operation
 
 __all__ = ["Tally"]
+
+#: Causes that an interval names: a peer may think of as many statuses as there are.
+_MOST_CAUSES: Final = 20
 
 
 class Tally:
@@ -36,6 +40,7 @@ class Tally:
         self._sent = self._received = self._bytes_before = 0
         self._statuses: Counter[str] = Counter()
         self._causes: Counter[str] = Counter()
+        self._causes_before: Counter[str] = Counter()
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -58,6 +63,10 @@ class Tally:
         if planned >= self.measured_from:
             self._first.append(seconds)
 
+    def received(self, size: int) -> None:
+        """Bytes of a data set have come on another association than that of the operation."""
+        self._received += size
+
     def failed(self, planned: float, started: float, now: float, cause: str, status: int | None, sent: int = 0) -> None:
         """An operation has ended otherwise: with a failure status, or for `cause` without one."""
         if planned >= self.measured_from:
@@ -78,6 +87,7 @@ class Tally:
         self._sent = self._received = self._bytes_before = 0
         self._statuses.clear()
         self._causes.clear()
+        self._causes_before.clear()
 
     def close_interval(self) -> IntervalOperation | None:
         """Counts what has been gathered since the last call, and returns what it was; None where nothing ended."""
@@ -99,9 +109,11 @@ class Tally:
             p50_ms=latencies.p50,
             p99_ms=latencies.p99,
             max_ms=latencies.max,
+            causes=dict((self._causes - self._causes_before).most_common(_MOST_CAUSES)),
         )
         self._interval.clear()
         self._errors_before, self._bytes_before = self._errors, size
+        self._causes_before = self._causes.copy()
         return interval
 
     def operation(self, seconds: float, *, with_histograms: bool) -> Operation:

@@ -21,8 +21,8 @@ __all__ = ["Counts", "RecordingProxy", "Titles"]
 
 #: Bytes that are moved at once, and about twice what waits on the way in one direction.
 _PIECE = 1 << 18
-#: Who has sent less than this may hold the rest back until it is acknowledged (Nagle's algorithm): a proxy that waited to
-#: do that would add 40 ms to each operation of many a peer.
+#: Who has sent less than this may hold the rest back until it is acknowledged (Nagle's algorithm): a proxy that waited
+#: to do that would add 40 ms to each operation of many a peer.
 _ALL_THERE_IS = 1 << 16
 
 

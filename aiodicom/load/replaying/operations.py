@@ -7,9 +7,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodicom.dataset import Dataset
+from aiodicom.load.operations.identifiers import worklist_identifier
 from aiodicom.load.operations.operation import Outcome
-from aiodicom.load.replaying.objects import PATIENT_ID, ReplayObjects
+from aiodicom.load.sized import PATIENT_ID, PATIENT_NAME, SizedObjects
 from aiodicom.net.unawaited import begin_echo, begin_store
+from aiodicom.services.mpps import created, ended
+from aiodicom.services.performed import scheduled_step
 from aiodicom.standard.uids import (
     MODALITY_PERFORMED_PROCEDURE_STEP,
     STORAGE_COMMITMENT_PUSH_MODEL,
@@ -36,11 +39,17 @@ class Replayer:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.objects = ReplayObjects(scenario.seed)
+        self.objects = SizedObjects(0 if scenario.seed is None else scenario.seed)
         #: By association: SOP class and instance of what has been stored since commitment was asked for, and the
         #: performed procedure step that was begun.
         self._stored: dict[int, list[tuple[str, str]]] = {}
         self._steps: dict[int, str] = {}
+
+    @property
+    def destination(self) -> str:
+        """Where C-MOVE sends to."""
+        receiver = self.scenario.receiver
+        return self.scenario.query.destination or (receiver.ae_title if receiver is not None else "AIODICOM")
 
     def operation(self, invocation: Invocation) -> Replayed:
         """Returns the operation for a recorded one."""
@@ -74,12 +83,6 @@ class Replayer:
             keys["SeriesInstanceUID"] = ""
         return Dataset(QueryRetrieveLevel=level, **{**keys, **self.scenario.query.keys})
 
-    def worklist_query(self) -> Dataset:
-        """The identifier of a query of the worklist, of which nothing is known."""
-        step = Dataset(Modality="", ScheduledStationAETitle="", ScheduledProcedureStepStartDate="")
-        keys: dict[str, Any] = {"PatientName": "", "PatientID": PATIENT_ID, **self.scenario.worklist}
-        return Dataset(ScheduledProcedureStepSequence=[step], **keys)
-
     def references(self, association: int) -> Dataset:
         """The request for commitment to what has been stored, or to something that has not."""
         stored = self._stored.pop(association, None) or [("1.2.840.10008.5.1.4.1.1.7", self.objects.uid())]
@@ -92,37 +95,26 @@ class Replayer:
             self._steps[association] = self.objects.uid()
         return self._steps[association]
 
-    def begun(self, invocation: Invocation) -> Dataset:
+    def begun(self, invocation: Invocation, station: str) -> Dataset:
         """The attribute list of a performed procedure step that begins (PS3.4 table F.7.2-1)."""
         study = self.objects.study_instance_uid(invocation.association)
-        scheduled: dict[str, Any] = dict.fromkeys(
-            ("AccessionNumber", "RequestedProcedureID", "RequestedProcedureDescription"), ""
-        )
-        return Dataset(
-            ScheduledStepAttributesSequence=[Dataset(StudyInstanceUID=study, **scheduled)],
-            PatientName="Replay^Load",
-            PatientID=PATIENT_ID,
-            PatientBirthDate="",
-            PatientSex="O",
-            PerformedProcedureStepID="1",
-            PerformedStationAETitle="AIODICOM",
-            PerformedProcedureStepStartDate="20260101",
-            PerformedProcedureStepStartTime="120000",
-            PerformedProcedureStepEndDate="",
-            PerformedProcedureStepEndTime="",
-            PerformedProcedureStepStatus="IN PROGRESS",
-            Modality="OT",
-            StudyID="1",
-            PerformedSeriesSequence=[],
-        )
+        step = scheduled_step(Dataset(StudyInstanceUID=study, PatientName=PATIENT_NAME, PatientID=PATIENT_ID))
+        step.Modality = "OT"
+        step.PerformedStationAETitle = station
+        return created(step)
+
+    def ended(self) -> Dataset:
+        """The modification list of one that is complete."""
+        series = Dataset(SeriesInstanceUID=self.objects.uid(), ProtocolName="load")
+        return ended(Dataset(PerformedSeriesSequence=[series]), "COMPLETED")
 
 
 class Replayed:
-    """One recorded operation."""
+    """One recorded operation; its association proposes what was proposed then."""
 
-    contexts: Sequence[ContextProposal] = ()
-    receives: Sequence[ContextProposal] = ()
     __slots__ = ("_invocation", "_replayer", "name")
+    contexts: Sequence[ContextProposal] = ()
+    is_receiving = False
 
     def __init__(self, replayer: Replayer, invocation: Invocation) -> None:
         self.name = invocation.name
@@ -155,7 +147,7 @@ class Replayed:
     async def _find(self, association: Association, attempt: Attempt) -> Outcome:
         record = self._invocation.record
         is_worklist = self.name == "worklist"
-        query = self._replayer.worklist_query() if is_worklist else self._replayer.query(self._invocation)
+        query = worklist_identifier(self._replayer.scenario) if is_worklist else self._replayer.query(self._invocation)
         first = None
         number = 0
         async with association.c_find(query, record.sop_class) as matches:
@@ -179,7 +171,7 @@ class Replayed:
         return Outcome(received=received, first_response=first)
 
     async def _move(self, association: Association, _attempt: Attempt) -> Outcome:
-        destination = self._replayer.scenario.move.destination
+        destination = self._replayer.destination
         query = self._replayer.query(self._invocation)
         result = await association.c_move(query, destination, self._invocation.record.sop_class)
         return Outcome(result.status)
@@ -198,8 +190,9 @@ class Replayed:
         uid = self._replayer.step(self._invocation.association, is_new=is_new)
         kind = MODALITY_PERFORMED_PROCEDURE_STEP
         if is_new:
-            return Outcome((await association.n_create(kind, self._replayer.begun(self._invocation), uid)).status)
-        return Outcome((await association.n_set(kind, uid, Dataset(PerformedProcedureStepStatus="COMPLETED"))).status)
+            step = self._replayer.begun(self._invocation, association.calling_aet)
+            return Outcome((await association.n_create(kind, step, uid)).status)
+        return Outcome((await association.n_set(kind, uid, self._replayer.ended())).status)
 
 
 _PERFORM: Final[dict[str, Callable[[Replayed, Association, Attempt], Awaitable[Outcome]]]] = {

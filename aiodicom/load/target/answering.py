@@ -40,14 +40,17 @@ Verdict = Status | asyncio.Future[Status]
 
 
 class Answering:
-    """The handlers. `elapsed()` is the time since the start, `next_instance()` makes what is retrieved."""
+    """The handlers.
+
+    `elapsed()` is the time since the start, `make_instance()` makes what is retrieved on an association.
+    """
 
     def __init__(
         self,
         behaviour: Behaviour,
         counts: Counts,
         elapsed: Callable[[], float],
-        next_instance: Callable[[], SubOperation],
+        make_instance: Callable[[Association], SubOperation],
         *,
         matches: int | None,
         instances: int,
@@ -56,7 +59,7 @@ class Answering:
         self._behaviour = behaviour
         self._counts = counts
         self._elapsed = elapsed
-        self._next_instance = next_instance
+        self._make_instance = make_instance
         self._matches = matches
         self._instances = instances
         self._read_rate = read_rate
@@ -101,14 +104,14 @@ class Answering:
         await self._begin(request, "get")
         request.total = self._instances
         for _ in range(self._instances):
-            yield self._next_instance()
+            yield self._make_instance(request.association)
 
     async def move(self, request: RetrieveRequest) -> AsyncIterator[SubOperation]:
         """Answers C-MOVE."""
         await self._begin(request, "move")
         request.total = self._instances
         for _ in range(self._instances):
-            yield self._next_instance()
+            yield self._make_instance(request.association)
 
     def normalized(self, request: NormalizedRequest) -> Verdict:
         """Answers DIMSE-N, but for storage commitment."""

@@ -8,7 +8,7 @@ import ssl as tls
 from functools import partial
 
 from aiodicom.dimse.events import Timeouts
-from aiodicom.load.synthetic import SyntheticCT
+from aiodicom.load.sized import SizedObjects
 from aiodicom.load.target.answering import Answering
 from aiodicom.load.target.behaviour import AssociationPlan, Behaviour, Fate, Standing
 from aiodicom.load.target.commitments import Commitments
@@ -23,7 +23,7 @@ from aiodicom.net.server import Listening, Server
 from aiodicom.net.suboperations import Destination, SubOperation
 from aiodicom.net.transport import set_option
 from aiodicom.standard.status import Status
-from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL
+from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, STORAGE_COMMITMENT_PUSH_MODEL
 from aiodicom.ul.negotiation import ANY, Support
 from aiodicom.ul.pdu import AsynchronousOperationsWindow
 
@@ -33,6 +33,8 @@ __all__ = ["BadPACS"]
 _TIMEOUTS = Timeouts(artim=30.0, acse=None, dimse=None, idle=3600.0, paused=None)
 #: The reason to pause reading.
 _STALL = "a stall"
+_CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+_CT_SIZE = 525_000
 
 Verdict = Rejection | asyncio.Future[Rejection | None] | None
 
@@ -55,13 +57,13 @@ class BadPACS:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._begun = 0.0
         self._stalling: asyncio.Task[None] | None = None
-        self._series: SyntheticCT | None = None
+        self._objects = SizedObjects(scenario.seed)
         self._commitments = Commitments(self._behaviour, self.counts, server)
         self._answering = answering = Answering(
             self._behaviour,
             self.counts,
             self._elapsed,
-            self._next_instance,
+            self._instance,
             matches=scenario.matches if isinstance(scenario.matches, int) else None,
             instances=scenario.instances,
             read_rate=scenario.read_rate,
@@ -154,6 +156,7 @@ class BadPACS:
         return None
 
     def _forget(self, number: int, _end: asyncio.Future[None]) -> None:
+        self._objects.forget(number)
         del self._answering.standings[number]
 
     def _slow_down(self, association: Association) -> None:
@@ -172,10 +175,11 @@ class BadPACS:
         status = await self._answering.commitment(request)
         return status or await self._commitments.action(request)
 
-    def _next_instance(self) -> SubOperation:
-        if self._series is None:
-            self._series = SyntheticCT()
-        return SubOperation(self._series.next().source)
+    def _instance(self, association: Association) -> SubOperation:
+        """What a retrieval sends: a CT image of 512 x 512, of one study for each association."""
+        return SubOperation(
+            self._objects.instance(_CT_IMAGE_STORAGE, EXPLICIT_VR_LITTLE_ENDIAN, _CT_SIZE, association.id).source
+        )
 
     async def _stall(self) -> None:
         """Holds up all associations when it is time."""

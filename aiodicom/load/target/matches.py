@@ -5,17 +5,17 @@ from __future__ import annotations
 from uuid import NAMESPACE_OID, uuid5
 
 from aiodicom.dataset import DataElement, Dataset
-from aiodicom.load.synthetic import CT_IMAGE_STORAGE
 
 __all__ = ["match"]
 
+_CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 #: Values for keys that were asked for without one, by keyword and by VR; the others stay empty.
 _BY_KEYWORD = {
     "Modality": "CT",
     "ModalitiesInStudy": "CT",
     "PatientSex": "O",
-    "SOPClassUID": CT_IMAGE_STORAGE,
-    "SOPClassesInStudy": CT_IMAGE_STORAGE,
+    "SOPClassUID": _CT_IMAGE_STORAGE,
+    "SOPClassesInStudy": _CT_IMAGE_STORAGE,
 }
 _BY_VR = {"DA": "20260101", "TM": "120000", "DT": "20260101120000", "IS": "1", "AS": "040Y"}
 _TEXTS = frozenset(("LO", "SH", "PN", "AE"))

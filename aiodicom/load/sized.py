@@ -1,4 +1,4 @@
-"""Objects for a replay: new instances of any SOP class, in any transfer syntax, of a size that is given.
+"""Objects of any SOP class, in any transfer syntax, of a size that is given, each a new instance.
 
 An image that is not compressed has pixels; what else is missing to the size stands in a private element of noise, which
 no SOP class and no transfer syntax forbids (PS3.5 7.8).
@@ -22,10 +22,11 @@ from aiodicom.load.template import Slot, Template
 from aiodicom.net.sources import Buffer
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, uid_name
 
-__all__ = ["PATIENT_ID", "ReplayObjects"]
+__all__ = ["PATIENT_ID", "PATIENT_NAME", "SizedObjects"]
 
 #: Whose all of it is.
-PATIENT_ID: Final = "REPLAY"
+PATIENT_ID: Final = "LOADTEST"
+PATIENT_NAME: Final = "Load^Test"
 
 #: Noise compresses as little as what a detector has seen; every object is made of the same.
 _NOISE: Final = memoryview(Random(0).randbytes(1 << 20))
@@ -37,11 +38,11 @@ _LEAST_IMAGE: Final = 4096
 _MOST_ROWS: Final = 0xFFFF
 
 
-class ReplayObjects:
+class SizedObjects:
     """Makes them; the same seed makes the same. No UID is given twice."""
 
-    def __init__(self, seed: int) -> None:
-        digest = blake2b(f"replay {seed}".encode(), digest_size=14).digest()
+    def __init__(self, seed: int | str) -> None:
+        digest = blake2b(f"objects {seed}".encode(), digest_size=14).digest()
         # 39 digits, as few UUIDs have less (PS3.5 B.2).
         self._base = 10**38 + int.from_bytes(digest) * 10**4
         self._numbers = itertools.count(1)
@@ -99,7 +100,7 @@ def _head(sop_class: str, transfer_syntax: str, side: int) -> Template:
         StudyTime="120000",
         AccessionNumber="",
         Modality="OT",
-        PatientName="Replay^Load",
+        PatientName=PATIENT_NAME,
         PatientID=PATIENT_ID,
         PatientBirthDate="",
         PatientSex="O",
