@@ -83,3 +83,15 @@ def test_a_wrong_file_is_one_line_with_the_key(invoke: Invoke, tmp_path: Path) -
     path.write_text("[operations.store]\nlatency = 'quick'\n")
     (line,) = invoke("load", "target", 0, "--scenario", path).errors
     assert f"{path}: key `operations.store.latency`: 'quick' is no distribution" in line
+
+
+def test_packages_that_are_missing(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named 'msgspec', which {name} imports", name="msgspec")
+
+    monkeypatch.setattr("aiodicom.cli.import_module", missing)
+    outcome = invoke("load", "target", 0)
+    assert (outcome.code, outcome.errors) == (
+        1,
+        ["aiodicom load target: this command needs more packages: pip install 'aiodicom[load]'"],
+    )
