@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -71,7 +72,7 @@ def record(
 
     Then: aiodicom load monday.toml --speed 2x
     """
-    output.configure_logging(verbose, debug)
+    output.configure_logging(verbose, debug, logging.ERROR)
     allow_most_descriptors()
 
     async def work(stop: asyncio.Event) -> int:

@@ -101,8 +101,12 @@ class Observation:
         if self._proposal is not None and not self._is_answered:
             self._answered(now, "no answer")
         if self._proposal is not None or self.trouble:
-            how = self._end or (f"not understood: {self.trouble}" if self.trouble else "connection lost")
-            self._emit(EndRecord(association=self.number, at_s=self._ended_at or now, how=how))
+            self._emit(EndRecord(association=self.number, at_s=self._ended_at or now, how=self.how))
+
+    @property
+    def how(self) -> str:
+        """How it has ended."""
+        return self._end or (f"not understood: {self.trouble}" if self.trouble else "connection lost")
 
     # --- for its sides -----------------------------------------------------------------------------------------------
 
@@ -111,9 +115,9 @@ class Observation:
             return
         try:
             side.take(data, now)
-        except AiodicomError as error:
+        except Exception as error:  # whatever it is, it is no business of those who are recorded
             is_tls = self._proposal is None and data.startswith(_TLS_HANDSHAKE)
-            self.trouble = "TLS" if is_tls else str(error)
+            self.trouble = "TLS" if is_tls else str(error) or type(error).__name__
 
     def keep(self, request: CStoreRQ, context_id: int) -> ObjectFile | None:
         """Returns the file for an object, if objects are kept."""

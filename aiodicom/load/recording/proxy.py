@@ -7,17 +7,21 @@ other's pace. TLS passes through as it is, and cannot be understood.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
+from aiodicom.dimse.tracing import Tracer
 from aiodicom.load.recording.observing import Keep, Observation
 from aiodicom.load.recording.trace import AssociationRecord, OperationRecord, Record
 from aiodicom.net.sockets import bind
 from aiodicom.net.transport import acknowledge, be_prompt
 
 __all__ = ["Counts", "RecordingProxy", "Titles"]
+
+_log = logging.getLogger("aiodicom.record")
 
 #: Bytes that are moved at once, and about twice what waits on the way in one direction.
 _PIECE = 1 << 18
@@ -123,7 +127,8 @@ class RecordingProxy:
         number = self.counts.connections
         try:
             theirs, to_them = await asyncio.open_connection(*self._target, limit=_PIECE)
-        except OSError:
+        except OSError as error:
+            _log.warning("connection %d: the PACS cannot be reached: %s", number, error)
             self.counts.unreachable += 1
             writer.transport.abort()
             return
@@ -132,6 +137,7 @@ class RecordingProxy:
             raise
         be_prompt(to_them.get_extra_info("socket"))
         observation = Observation(number, self._emit, self._titles, self._keep)
+        _log.info("connection %d", number)
         try:
             with suppress(OSError):
                 await self._move_both(reader, writer, theirs, to_them, observation)
@@ -145,6 +151,7 @@ class RecordingProxy:
             for each in (writer, to_them):
                 each.transport.abort()
             observation.ended(self._elapsed())
+            _log.info("connection %d has ended: %s", number, observation.how)
             self.counts.encrypted += observation.trouble == "TLS"
             self.counts.not_understood += observation.trouble not in ("", "TLS")
 
@@ -157,9 +164,23 @@ class RecordingProxy:
         observation: Observation,
     ) -> None:
         """Moves bytes until both sides have ended, or one is gone: raises OSError then."""
+        tracer = None
+        if _log.isEnabledFor(logging.DEBUG):
+            tracer = Tracer(lambda line: _log.debug("[%d] %s", observation.number, line))
+
+        def from_requestor(data: bytes) -> None:
+            observation.requestor_sent(data, self._elapsed())
+            if tracer is not None:
+                tracer.received(data)
+
+        def from_acceptor(data: bytes) -> None:
+            observation.acceptor_sent(data, self._elapsed())
+            if tracer is not None:
+                tracer.sent(data)
+
         moving = (
-            asyncio.ensure_future(self._move(reader, writer, to_them, observation.requestor_sent)),
-            asyncio.ensure_future(self._move(theirs, to_them, writer, observation.acceptor_sent)),
+            asyncio.ensure_future(self._move(reader, writer, to_them, from_requestor)),
+            asyncio.ensure_future(self._move(theirs, to_them, writer, from_acceptor)),
         )
         try:
             await asyncio.gather(*moving)
@@ -173,7 +194,7 @@ class RecordingProxy:
         reader: asyncio.StreamReader,
         back: asyncio.StreamWriter,
         writer: asyncio.StreamWriter,
-        observe: Callable[[bytes, float], None],
+        observe: Callable[[bytes], None],
     ) -> None:
         source = back.get_extra_info("socket")
         while data := await reader.read(_PIECE):
@@ -181,7 +202,7 @@ class RecordingProxy:
                 acknowledge(source)
             self.counts.bytes += len(data)
             # Before it is sent: what is agreed on is known before somebody can use it.
-            observe(data, self._elapsed())
+            observe(data)
             writer.write(data)
             await writer.drain()
         writer.write_eof()

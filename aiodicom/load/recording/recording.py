@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from aiodicom.load.recording.observing import Keep
 from aiodicom.load.recording.proxy import Counts, RecordingProxy, Titles
-from aiodicom.load.recording.trace import TraceWriter
+from aiodicom.load.recording.trace import Record, TraceWriter
 
 __all__ = ["Files", "Recording"]
+
+_log = logging.getLogger("aiodicom.record")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Recording:
         self._started = datetime.now(UTC)
         files.scenario.touch()
         self._trace = TraceWriter(files.trace, self._started.isoformat(timespec="seconds").replace("+00:00", "Z"))
-        self._proxy = RecordingProxy(host, port, self._trace.write, Titles(are_recorded=with_titles), keep)
+        self._error: OSError | None = None
+        self._proxy = RecordingProxy(host, port, self._write, Titles(are_recorded=with_titles), keep)
 
     @property
     def counts(self) -> Counts:
@@ -59,10 +63,25 @@ class Recording:
         await self._proxy.drain(timeout)
 
     async def close(self) -> None:
-        """Cuts what is open, and writes what there is to write. Raises OSError."""
+        """Cuts what is open, and writes what there is to write.
+
+        Raises OSError for what could not be written, now or before: from then on nothing was recorded.
+        """
         await self._proxy.close()
         self._trace.close()
+        if self._error is not None:
+            raise self._error
         self._files.scenario.write_text(self._scenario(), encoding="utf-8")
+
+    def _write(self, record: Record) -> None:
+        if self._error is None:
+            try:
+                self._trace.write(record)
+            except OSError as error:
+                # Those who are recorded are not to suffer from a full disk.
+                self._error = error
+                error.filename = error.filename or str(self._files.trace)
+                _log.error("nothing more is recorded: %s", error)
 
     def _scenario(self) -> str:
         counts = self.counts

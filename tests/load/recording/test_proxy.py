@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +17,15 @@ from aiodicom.errors import AssociationAborted, StatusError
 from aiodicom.load.recording.objects import ObjectFolder
 from aiodicom.load.recording.proxy import RecordingProxy, Titles
 from aiodicom.load.recording.recording import Files, Recording
-from aiodicom.load.recording.trace import AssociationRecord, EndRecord, Head, OperationRecord, Record, read_trace
+from aiodicom.load.recording.trace import (
+    AssociationRecord,
+    EndRecord,
+    Head,
+    OperationRecord,
+    Record,
+    TraceWriter,
+    read_trace,
+)
 from tests.net.hostile import echo, proposal, until
 from tests.ports import free_port
 
@@ -239,6 +248,26 @@ async def test_a_recording_is_two_files_without_titles_and_instances(tmp_path: P
     said = files.trace.read_text() + files.scenario.read_text()
     assert not [secret for secret in ("CT1", "MR1", "1.2.345.6") if secret in said]
     assert 'trace = "monday.jsonl"' in said
+
+
+async def test_a_full_disk_is_no_business_of_those_who_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_self: object, _record: Record) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with aiodicom.Server().listen("127.0.0.1", 0) as listening:
+        recording = Recording("127.0.0.1", listening.port, Files.of(tmp_path / "day"))
+        ((_, port),) = await recording.listen("127.0.0.1", 0)
+        monkeypatch.setattr(TraceWriter, "write", full)
+        async with aiodicom.connect("127.0.0.1", port) as association:
+            await association.c_echo()
+        await recording.drain(PATIENCE)
+        with pytest.raises(OSError, match="No space left"):
+            await recording.close()
+    assert [record.message for record in caplog.records if record.name == "aiodicom.record"] == [
+        f"nothing more is recorded: [Errno 28] No space left on device: '{tmp_path / 'day.jsonl'}'"
+    ]
 
 
 @pytest.mark.parametrize(
