@@ -94,6 +94,8 @@ class Attempts:
         self.recorder = recorder
         #: Told when an SCU could do another operation, and the time.
         self.on_free: Callable[[Scu, float], None] = _nobody
+        #: Told when nothing runs any more.
+        self.on_idle: Callable[[], None] = _nothing
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
@@ -173,14 +175,16 @@ class Attempts:
 
     def _over(self, scu: Scu, now: float) -> None:
         """One has ended, and with it perhaps an association, or all that was to be done."""
-        if self.running == 0 and self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
         if not scu.is_used_up:
             self.on_free(scu, now)
-            return
-        scu.parked += 1
-        if scu.running == 0 and not self._is_ending:
-            self.spawn(self._renew(scu))
+        else:
+            scu.parked += 1
+            if scu.running == 0 and not self._is_ending:
+                self.spawn(self._renew(scu))
+        if not self.running:
+            self.on_idle()
+            if self._idle is not None and not self._idle.done():
+                self._idle.set_result(None)
 
     async def _perform(self, attempt: Attempt) -> None:
         try:
@@ -212,10 +216,15 @@ class Attempts:
         task.add_done_callback(self._tasks.discard)
 
     async def drain(self, seconds: float) -> None:
-        """Waits so long at most until all that has begun has ended."""
+        """Waits so long at most until all that has begun has ended, and the associations are released that end with
+        it.
+        """
+        deadline = self._loop.time() + seconds
         if self.running:
             self._idle = self._loop.create_future()
             await asyncio.wait((self._idle,), timeout=seconds)
+        if not self.running and self._tasks:
+            await asyncio.wait(self._tasks, timeout=deadline - self._loop.time())
 
     async def end(self) -> None:
         """Ends what still runs in tasks; what runs without ends with its association, and is counted as unfinished."""
@@ -225,6 +234,10 @@ class Attempts:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _nobody(_scu: Scu, _now: float) -> None:

@@ -32,6 +32,7 @@ class Driver:
         self._end = end
         self._following = origin + _INTERVAL
         self._timer: asyncio.TimerHandle | None = None
+        self._woken: asyncio.Future[None] | None = None
 
     def turn(self) -> None:
         """Lets the model begin what is due, and has itself called again."""
@@ -48,17 +49,19 @@ class Driver:
         self,
         stop: asyncio.Event,
         measured_from: float,
-        is_done: Callable[[], bool],
+        is_idle: Callable[[], bool],
         has_failed: Callable[[float], bool],
     ) -> None:
         """Until the end, or until all is done, or `stop`, or until a second after which the run `has_failed`."""
-        recorder = self._recorder
+        recorder, model = self._recorder, self._model
         stopped = asyncio.ensure_future(stop.wait())
         self.turn()
         try:
             while not stop.is_set():
                 now = perf_counter()
-                if now >= self._end or (self._model.is_over and is_done()):
+                if now >= self._end:
+                    model.finish()
+                if model.is_over and (now >= self._end or is_idle()):
                     return
                 if recorder.is_warm_up and now >= measured_from:
                     recorder.begin_measuring(now)
@@ -66,12 +69,19 @@ class Driver:
                     self._close_interval(now)
                     if has_failed(now):
                         return
-                due = min(self._following, self._end, measured_from if recorder.is_warm_up else math.inf)
-                if self._model.is_over or self._end == math.inf:  # whose end is not known before
-                    due = min(due, now + 0.02)
-                await asyncio.wait((stopped,), timeout=max(due - perf_counter(), 0.0))
+                due = min(self._following, measured_from if recorder.is_warm_up else math.inf)
+                due = min(due, now + _TURN * 10 if now >= self._end else self._end)
+                self._woken = self._loop.create_future()
+                await asyncio.wait(
+                    (stopped, self._woken), timeout=max(due - perf_counter(), 0.0), return_when=asyncio.FIRST_COMPLETED
+                )
         finally:
             stopped.cancel()
+
+    def wake(self) -> None:
+        """Has `run` look whether all is done."""
+        if self._woken is not None and not self._woken.done() and self._model.is_over:
+            self._woken.set_result(None)
 
     def _close_interval(self, now: float) -> None:
         for scu in self._scus:

@@ -27,8 +27,9 @@ Choose = Callable[[], Operation]
 class Model(Protocol):
     """Begins operations when it is their time."""
 
-    #: Whether no further operation will begin.
-    is_over: bool
+    @property
+    def is_over(self) -> bool:
+        """Whether no further operation will begin."""
 
     def free(self, scu: Scu, now: float) -> None:
         """An SCU could do another operation."""
@@ -39,8 +40,11 @@ class Model(Protocol):
     def planned_per_s(self, now: float) -> float:
         """The rate at which operations should begin; 0 where others' ends decide."""
 
+    def finish(self) -> None:
+        """Its time is over: nothing more is planned."""
+
     def stop(self) -> None:
-        """Nothing more is begun."""
+        """Nothing more is begun, even if it waits already."""
 
 
 class OpenModel:
@@ -77,7 +81,12 @@ class OpenModel:
         self._is_head_used = False
         self._waiting: deque[tuple[float, Operation]] = deque()
         self._next = arrivals.next()
-        self.is_over = False
+        self._is_finished = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is over, and nothing waits any more."""
+        return self._is_finished and not self._waiting
 
     def free(self, scu: Scu, now: float) -> None:
         """An SCU could do another operation: the one that has waited longest, if any."""
@@ -136,14 +145,18 @@ class OpenModel:
 
     def planned_per_s(self, now: float) -> float:
         """The rate that is wanted."""
-        return 0.0 if self.is_over else self._arrivals.rate(now)
+        return 0.0 if self._is_finished else self._arrivals.rate(now)
+
+    def finish(self) -> None:
+        """What waits may still begin in its time."""
+        self._is_finished = True
+        self._next = math.inf
 
     def stop(self) -> None:
         """Drops what waits, and begins nothing more."""
-        self.is_over = True
+        self.finish()
         self._recorder.dropped += len(self._waiting)
         self._waiting.clear()
-        self._next = math.inf
 
 
 class ClosedModel:
@@ -189,7 +202,7 @@ class ClosedModel:
         if scu.number >= self._target(now):
             self._order += 1
             heapq.heappush(self._resting, (scu.number, self._order, scu))
-            if scu.running == 0:
+            if scu.begun and not scu.running:
                 self._retire(scu)
         elif self._think_time and scu.begun:
             self._order += 1
@@ -199,10 +212,8 @@ class ClosedModel:
 
     def _go(self, scu: Scu, planned: float, now: float) -> None:
         if self._left is not None:
-            if self._left <= 0:
-                self.is_over = True
-                return
             self._left -= 1
+            self.is_over = self._left <= 0
         self._begin(scu, self._choose(), planned, now)
 
     def advance(self, now: float) -> float:
@@ -220,6 +231,9 @@ class ClosedModel:
         if self.is_over:
             return math.inf
         following = now + self._STEP if now - self._origin < self._wanted.end else math.inf
+        if self._think_time:
+            # Who begins to think after now has thought no earlier than this.
+            following = min(following, now + self._think_time)
         return min(self._thinking[0][0] if self._thinking else math.inf, following)
 
     def _target(self, now: float) -> int:
@@ -229,6 +243,8 @@ class ClosedModel:
         """Nothing is planned."""
         return 0.0
 
-    def stop(self) -> None:
+    def finish(self) -> None:
         """Begins nothing more."""
         self.is_over = True
+
+    stop = finish

@@ -156,12 +156,13 @@ class Run:
         scenario = self.scenario
         end = math.inf if scenario.seconds is None else origin + scenario.seconds
         driver = Driver(model, recorder, scus, origin=origin, end=end)
+        attempts.on_idle = driver.wake
         try:
             for scu in scus:
                 for _ in range(scu.slots):
                     model.free(scu, origin)
             await driver.run(stop, origin + scenario.warm_up, lambda: not attempts.running, self._has_failed)
-            ended = perf_counter()
+            ended = min(perf_counter(), end)
             model.stop()
             is_early = stop.is_set() or self._failed is not None
             await attempts.drain(min(scenario.grace, _GRACE_WHEN_STOPPED) if is_early else scenario.grace)

@@ -328,8 +328,9 @@ def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[s
     unless(any(weight > 0 for weight in scenario.mix.values()), "mix", "wanted a weight above 0")
     has_any = bool(scenario.thresholds)
     unless(has_any or not scenario.abort_on_fail, "abort_on_fail", "wanted with thresholds: without, nothing can fail")
-    # Studies and what is written in Python consist of others.
-    measured = known if own_operations or "study" in scenario.mix else tuple(scenario.mix)
+    # Studies and what is written in Python consist of others, and what is in a trace is not known yet.
+    is_unknown = bool(own_operations) or "study" in scenario.mix or scenario.trace is not None
+    measured = known if is_unknown else tuple(scenario.mix)
     for number, expression in enumerate(scenario.thresholds):
         try:
             parse(expression, measured)

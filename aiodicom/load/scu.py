@@ -46,9 +46,11 @@ class Associating:
 
     async def release(self, association: Association) -> None:
         """Releases an association, or counts how it has ended. Cancelled, it is aborted."""
+        if not association.is_open:
+            self.recorder.lost(association.why_closed())
+            return
         async with self.gate:
             started = perf_counter()
-            was_open = association.is_open
             try:
                 await association.release()
             except (AiodicomError, OSError) as error:
@@ -57,10 +59,7 @@ class Associating:
                 self.recorder.lost(association.why_closed())
                 raise
             else:
-                if was_open:
-                    self.recorder.released_one(started, perf_counter())
-                else:
-                    self.recorder.lost(association.why_closed())
+                self.recorder.released_one(started, perf_counter())
 
 
 class Scu:

@@ -61,6 +61,9 @@ def load(
     Example: aiodicom load 127.0.0.1 11112 --associations 200 --rate 500/s --duration 60s --mix store=8,find=1,echo=1
 
     Example: aiodicom load go-live.toml --json result.json --html report.html
+
+    Further commands, each with a --help of its own: aiodicom load target (a bad PACS to practise on), record (a proxy
+    whose recordings can be replayed), compare and merge (results).
     """
     output.configure_logging(verbose, debug)
     try:

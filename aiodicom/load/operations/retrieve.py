@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from aiodicom.load.operations.identifiers import Studies, model_of
 from aiodicom.load.operations.operation import Outcome, Waiting
+from aiodicom.load.receiver import Counted, size_of
 from aiodicom.load.scenario import Scenario
 from aiodicom.net.operations import sop_class_of
-from aiodicom.net.sinks import Discarded
 
 if TYPE_CHECKING:
     from aiodicom.load.attempts import Attempt
@@ -36,9 +36,9 @@ class Get(Waiting):
         identifier = await self._studies.next(association)
         first: float | None = None
         received = 0
-        async with association.c_get(identifier, self._model, body=Discarded()) as objects:
+        async with association.c_get(identifier, self._model, body=Counted) as objects:
             async for received_object in objects:
-                received += received_object.expected_body_size
+                received += size_of(received_object)
                 if first is None:
                     first = perf_counter() - attempt.started
             status = 0 if objects.result is None else int(objects.result.status)

@@ -37,9 +37,7 @@ class ReplayModel:
     turn there, and its latency counts from its planned start; so does one whose association is still being opened.
 
     `make` makes an SCU for an association of the plan, `retire` is told when it is not needed any more; `spawn` runs
-    what takes time.
-
-    Invariants: `is_over` once every step has been taken, nothing waits, and every association that is closed is.
+    what takes time; `on_over` is told when everything is done.
     """
 
     def __init__(
@@ -53,6 +51,7 @@ class ReplayModel:
         make: Callable[[Opening], Scu],
         retire: Callable[[Scu], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        on_over: Callable[[], None],
     ) -> None:
         self._steps = deque(plan.steps)
         self._times = [step.at for step in plan.steps if isinstance(step, Invocation)]
@@ -66,7 +65,13 @@ class ReplayModel:
         self._open: dict[int, _Open] = {}
         #: Associations that are being opened or closed.
         self._busy = 0
-        self.is_over = not self._steps
+        self._on_over = on_over
+        self._is_stopped = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every step has been taken, nothing waits, and the associations are closed that were to be."""
+        return self._is_stopped or not (self._steps or self._open or self._busy)
 
     def advance(self, now: float) -> float:
         """Takes the steps that are due."""
@@ -102,13 +107,17 @@ class ReplayModel:
         elapsed = now - self._origin
         return float(bisect_left(self._times, elapsed) - bisect_left(self._times, elapsed - 1.0))
 
+    def finish(self) -> None:
+        """Takes no further steps."""
+        self._steps.clear()
+
     def stop(self) -> None:
         """Drops what waits, and takes no further steps."""
-        self._steps.clear()
+        self.finish()
         for opened in self._open.values():
             self._recorder.dropped += len(opened.waiting)
             opened.waiting.clear()
-        self.is_over = True
+        self._is_stopped = True
 
     def _invoke(self, opened: _Open, operation: Operation, planned: float, now: float) -> None:
         scu = opened.scu
@@ -147,5 +156,5 @@ class ReplayModel:
             self._settle()
 
     def _settle(self) -> None:
-        if not self._steps and not self._open and not self._busy:
-            self.is_over = True
+        if self.is_over:
+            self._on_over()

@@ -57,4 +57,5 @@ class Replay:
             make=make,
             retire=scus.remove,
             spawn=attempts.spawn,
+            on_over=lambda: attempts.on_idle(),
         )
