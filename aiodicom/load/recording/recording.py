@@ -86,7 +86,7 @@ class Recording:
     def _scenario(self) -> str:
         counts = self.counts
         day = self._started.strftime("%Y-%m-%d %H:%M")
-        what = f"{counts.associations} associations, {counts.operations} operations, recorded {day} UTC"
+        what = f"{day} UTC: associations {counts.associations:,}, operations {counts.operations:,}"
         return (
             f'title = "{what}"\n'
             "# What happened and when: beside this file. aiodicom load replays it, at its speed or another.\n"

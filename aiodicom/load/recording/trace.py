@@ -105,7 +105,7 @@ class EndRecord(_Record, frozen=True, tag="end"):
 
     association: int
     at_s: float
-    #: "released", "aborted by the requestor", "aborted by the acceptor", "connection lost", or "not understood: ...".
+    #: "released", "rejected", "aborted by the requestor", "aborted by the acceptor", "connection lost", or "not understood: ...".
     how: str
 
 

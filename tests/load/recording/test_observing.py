@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -237,3 +238,27 @@ def test_what_is_not_understood_amid_an_association(seen: Seen) -> None:
     end = seen.records[-1]
     assert isinstance(end, EndRecord)
     assert end.how.startswith("not understood: ")
+
+
+def test_whatever_passes_is_borne() -> None:
+    """Streams with bytes changed, lost and doubled: nothing is raised, and what began has ended."""
+    random = Random(1)
+    streams = (
+        REQUEST + echo(1) + p_data(3, store_command(2), bytes(500)) + echo(3),
+        ACCEPT + response(message(echo())),
+    )
+    for _ in range(500):
+        seen = Seen(lambda data: [data])
+        pieces = []
+        for stream in streams:
+            damaged = bytearray(stream)
+            for _ in range(random.randrange(3)):
+                at = random.randrange(len(damaged))
+                damaged[at : at + random.randrange(3)] = random.randbytes(random.randrange(3))
+            pieces.append(bytes(damaged))
+        seen.requestor(pieces[0][: len(REQUEST)])
+        seen.acceptor(pieces[1])
+        seen.requestor(pieces[0][len(REQUEST) :])
+        seen.end(1.0)
+        opened = sum(isinstance(record, AssociationRecord) for record in seen.records)
+        assert opened <= sum(isinstance(record, EndRecord) for record in seen.records) <= 1

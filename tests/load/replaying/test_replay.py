@@ -221,3 +221,8 @@ def test_what_contradicts_a_trace(keys: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ScenarioError) as error:
         scenario_from({"targets": [{"host": "localhost"}], "trace": "trace.jsonl", **keys}, "file")
     assert wrong in str(error.value)
+
+
+def test_a_speed_of_nothing() -> None:
+    with pytest.raises(ScenarioError, match="key `speed`: wanted with a trace alone"):
+        scenario_from({"targets": [{"host": "localhost"}], "duration": "5s", "speed": "2x"}, "file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from aiodicom.load.target.scenario import convert_scenario
 from aiodicom.services.storage_commitment import CommitmentListener, ReferencedInstance, request_commitment
 from aiodicom.standard.models import ModalityWorklist
 from aiodicom.standard.uids import MODALITY_PERFORMED_PROCEDURE_STEP, STORAGE_COMMITMENT_PUSH_MODEL
+from tests.certificates import Authority
 from tests.net.hostile import echo, requestor, status_of
 from tests.rawpeer import P_DATA_TF, items
 
@@ -59,11 +61,11 @@ class Target:
 
 
 @asynccontextmanager
-async def target(**tables: Any) -> AsyncIterator[Target]:
+async def target(ssl: Any = None, **tables: Any) -> AsyncIterator[Target]:
     """A bad PACS of this scenario, for at most `PATIENCE`."""
     async with asyncio.timeout(PATIENCE):
         pacs = BadPACS(convert_scenario(tables))
-        listening = await pacs.listen("127.0.0.1", 0)
+        listening = await pacs.listen("127.0.0.1", 0, ssl=ssl)
         try:
             yield Target(pacs, listening.port)
         finally:
@@ -408,6 +410,22 @@ async def test_a_seed_does_the_same_again() -> None:
     first = await fates()
     assert {"success", "0110", "AssociationAborted"} <= set(first)
     assert await fates() == first
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.issue("server", "127.0.0.1")
+    server = aiodicom.tls_server_context(cert=files.cert, key=files.key)
+    client = aiodicom.tls_client_context(ca=authority.path)
+    tables = {**faulty("half-close", "find"), "write_rate": "100kB/s", "read_rate": "5MB/s"}
+    async with target(server, **tables) as bad:
+        association = await bad.connect(ssl=client)
+        await association.c_echo()
+        await store(association, bytes(100_000))
+        with pytest.raises(ConnectionLost):  # TLS has no half
+            await find(association)
+        await association.wait_closed()
+        assert bad.counts.bytes_received == 100_000
 
 
 async def test_it_ends_amid_everything() -> None:
