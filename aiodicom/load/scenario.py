@@ -349,7 +349,7 @@ def _time_faults(scenario: Scenario, unless: Any) -> None:
     )
     if scenario.operations is not None:
         unless(scenario.rate is None and not scenario.stages, "operations", "not with a rate or stages")
-    unless(scenario.trace is not None or scenario.speed == 1, "speed", "wanted with a trace alone")
+    unless(scenario.trace is not None or scenario.speed == 1.0, "speed", "wanted with a trace alone")
     if scenario.trace is not None:
         alone = scenario.rate is None and not scenario.stages and scenario.operations is None
         unless(alone and scenario.duration is None, "trace", "not with a rate, stages, operations or a duration")

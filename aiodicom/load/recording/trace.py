@@ -105,7 +105,8 @@ class EndRecord(_Record, frozen=True, tag="end"):
 
     association: int
     at_s: float
-    #: "released", "rejected", "aborted by the requestor", "aborted by the acceptor", "connection lost", or "not understood: ...".
+    #: "released", "rejected", "aborted by the requestor", "aborted by the acceptor", "connection lost", or
+    #: "not understood: ...".
     how: str
 
 
