@@ -35,7 +35,15 @@ OPERATIONS = ("echo", "store", "find", "move", "get", "commitment", "worklist", 
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be run, in one line with the path of the key."""
+    """A scenario that cannot be run, in one line with the path of the key.
+
+    Attributes: ``key`` (the path, such as ``stages[1].rate``; empty where it is not about one), ``reason``.
+    """
+
+    def __init__(self, where: str, reason: str, key: str = "") -> None:
+        super().__init__(f"{where}: key `{key}`: {reason}" if key else f"{where}: {reason}")
+        self.key = key
+        self.reason = reason
 
 
 class Executor(StrEnum):
@@ -256,9 +264,10 @@ def scenario_from(values: Mapping[str, object], where: str, own_operations: tupl
     try:
         scenario = msgspec.convert(dict(values), Scenario, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise ScenarioError(f"{where}: {_in_words(str(error))}") from None
+        key, reason = _in_words(str(error))
+        raise ScenarioError(where, reason, key) from None
     for key, wanted in _faults(scenario, own_operations):
-        raise ScenarioError(f"{where}: key `{key}`: {wanted}")
+        raise ScenarioError(where, wanted, key)
     return scenario
 
 
@@ -270,22 +279,22 @@ def read_scenario(path: Path, overrides: Mapping[str, object] | None = None) -> 
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: no TOML: {error}") from None
+        raise ScenarioError(str(path), f"no TOML: {error}") from None
     return scenario_from({**values, **(overrides or {})}, str(path))
 
 
-def _in_words(message: str) -> str:
-    """msgspec's message as: key `path`: wanted ..., got ..."""
+def _in_words(message: str) -> tuple[str, str]:
+    """msgspec's message as the path of the key and what is wanted of it."""
     text, _, path = message.partition(" - at `$")
     key = path.rstrip("`").removeprefix(".")
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", text):
         key = f"{key}.{match[1]}" if key else match[1]
-        return f"key `{key}`: no such key"
+        return key, "no such key"
     if match := re.fullmatch(r"Object missing required field `(.*)`", text):
-        return f"key `{key}.{match[1]}`: wanted, and not there"
+        return f"{key}.{match[1]}", "wanted, and not there"
     if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", text):
         text = f"wanted {match[1].replace(' | null', '').replace(' | ', ' or ')}, got {match[2]}"
-    return f"key `{key}`: {text}"
+    return key, text
 
 
 def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[str, str]]:
