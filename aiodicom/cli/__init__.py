@@ -35,11 +35,13 @@ COMMANDS = (
     "dicomdir",
     "transcode",
     "render",
+    "generate",
     "load",
     "demo",
 )
 
-#: Commands that are packages with further commands in them. A first argument that names none of these is the command's own.
+#: Commands that are packages with further commands in them. A first argument that names none of these is the
+#: command's own.
 SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ("compare", "merge")}
 
 

@@ -15,7 +15,7 @@ from aiodicom.net.responses import check
 if TYPE_CHECKING:
     from aiodicom.dimse.events import ResponseReceived
     from aiodicom.dimse.messages import Response
-    from aiodicom.load.operations.operation import Operation
+    from aiodicom.load.operations.operation import Operation, Outcome
     from aiodicom.net.association import Association
     from aiodicom.net.sources import DataSource
 
@@ -45,6 +45,18 @@ class Attempt:
     async def associate(self) -> Association:
         """Returns the SCU's association, opening one where there is none. Raises what `aiodicom.connect` does."""
         return await self.scu.associate()
+
+    async def part(self, operation: Operation) -> Outcome:
+        """Performs an operation that is a part of this one, and counts it. Raises what it fails of."""
+        now = perf_counter()
+        part = Attempt(self._attempts, self.scu, operation, now, now)
+        try:
+            outcome = await operation(part)
+        except (AiodicomError, OSError, asyncio.CancelledError) as error:
+            self._attempts.count_failure(part, error)
+            raise
+        self._attempts.count(part, outcome)
+        return outcome
 
     # --- the token ----------------------------------------------------------------------------------------------------
 
@@ -110,10 +122,12 @@ class Attempts:
                 return
         self._run(self._perform(attempt))
 
-    def succeeded(self, attempt: Attempt, now: float, received: int = 0) -> None:
-        """It has ended with success."""
-        self.recorder.tally(attempt.operation.name).ended(attempt.planned, attempt.started, now, attempt.sent, received)
-        scu = attempt.scu
+    def succeeded(self, attempt: Attempt, now: float) -> None:
+        """The response has come, and says success."""
+        self.recorder.tally(attempt.operation.name).ended(attempt.planned, attempt.started, now, attempt.sent)
+        self._ended(attempt.scu, now)
+
+    def _ended(self, scu: Scu, now: float) -> None:
         scu.running -= 1
         self.running -= 1
         if scu.is_used_up or not self.running:
@@ -133,13 +147,29 @@ class Attempts:
 
     def failed(self, attempt: Attempt, error: BaseException) -> None:
         """There was no success."""
-        now = perf_counter()
+        self.count_failure(attempt, error)
+        scu, now = attempt.scu, perf_counter()
+        if (wait := scu.not_before - now) > 0 and not self._is_ending:
+            # The next operation is not to wait on this SCU for what another could do.
+            self._loop.call_later(wait, lambda: self._ended(scu, perf_counter()))
+        else:
+            self._ended(scu, now)
+
+    def count(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Counts how one has ended that did not fail."""
+        tally = self.recorder.tally(attempt.operation.name)
+        if outcome.status:
+            tally.warned(attempt.planned, outcome.status)
+        if outcome.first_response is not None:
+            tally.responded(attempt.planned, outcome.first_response)
+        tally.ended(attempt.planned, attempt.started, perf_counter(), outcome.sent, outcome.received)
+
+    def count_failure(self, attempt: Attempt, error: BaseException) -> None:
+        """Counts what one has failed of."""
         if self._is_ending:
             error = Unfinished("the run ended before the operation did")
-        self.recorder.failed(attempt.operation.name, attempt.planned, attempt.started, now, error, attempt.sent)
-        attempt.scu.running -= 1
-        self.running -= 1
-        self._over(attempt.scu, now)
+        name, now = attempt.operation.name, perf_counter()
+        self.recorder.failed(name, attempt.planned, attempt.started, now, error, attempt.sent)
 
     def _over(self, scu: Scu, now: float) -> None:
         """One has ended, and with it perhaps an association, or all that was to be done."""
@@ -160,17 +190,20 @@ class Attempts:
             if isinstance(error, asyncio.CancelledError):
                 raise
             return
-        tally = self.recorder.tally(attempt.operation.name)
-        if outcome.status:
-            tally.warned(attempt.planned, outcome.status)
-        if outcome.first_response is not None:
-            tally.responded(attempt.planned, outcome.first_response)
-        attempt.sent = outcome.sent
-        self.succeeded(attempt, perf_counter(), outcome.received)
+        self.count(attempt, outcome)
+        self._ended(attempt.scu, perf_counter())
 
     async def _renew(self, scu: Scu) -> None:
         for _ in range(await scu.renew()):
             self.on_free(scu, perf_counter())
+
+    def retire(self, scu: Scu) -> None:
+        """An SCU is not wanted now: its association is released."""
+        self._run(self._retire(scu))
+
+    async def _retire(self, scu: Scu) -> None:
+        if not scu.running:
+            await scu.release()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 from aiodicom.errors import (
     ABORT_REASONS,
@@ -22,7 +23,9 @@ from aiodicom.errors import (
     TLSHandshakeFailed,
 )
 
-__all__ = ["cause_of", "is_abort", "is_rejection"]
+__all__ = ["cause_of", "is_abort", "is_rejection", "is_release"]
+
+RELEASED = "released by peer"
 
 _CONNECT = {
     errno.ECONNREFUSED: "refused",
@@ -36,7 +39,16 @@ _CONNECT = {
 }
 
 #: Whose wait a deadline ended, by the word that says what was waited for.
-_TIMEOUTS = (("connection", "connect"), ("A-ASSOCIATE", "acse"), ("A-RELEASE", "acse"), ("decision", "acse"))
+_TIMEOUTS = (
+    ("connection", "connect"),
+    ("A-ASSOCIATE", "acse"),
+    ("A-RELEASE", "acse"),
+    ("decision", "acse"),
+    ("report", "report"),
+)
+
+#: Of errors that are raised here.
+_OTHERS = {"Unfinished": "unfinished at the end", "NotCommitted": "not committed", "CancelledError": "cancelled"}
 
 
 def cause_of(error: BaseException) -> str:
@@ -68,14 +80,16 @@ def cause_of(error: BaseException) -> str:
         case AssociationClosed() if error.__cause__ is not None:
             return cause_of(error.__cause__)
         case AssociationClosed():
-            return "association closed"
+            return RELEASED if is_release(error) else "aborted by us"
         case DecodeError():
             return "malformed response"
+        case LocalError() if type(error).__name__ == "ScriptError" and error.__cause__ is not None:
+            return type(error.__cause__).__name__
         case LocalError():
-            return "local error"
+            return _OTHERS.get(type(error).__name__, "local error")
         case OSError():
             return _of_system(error)
-    return type(error).__name__
+    return _OTHERS.get(type(error).__name__, type(error).__name__)
 
 
 def is_rejection(error: BaseException) -> bool:
@@ -83,17 +97,24 @@ def is_rejection(error: BaseException) -> bool:
     return isinstance(error, AssociationRejected)
 
 
+def is_release(error: BaseException) -> bool:
+    """Whether this is why an association is over that has been released, by the peer then."""
+    return isinstance(error, AssociationClosed) and error.__cause__ is None and "released" in str(error)
+
+
 def is_abort(error: BaseException) -> bool:
-    """Whether an association that was open has ended without a release, or has not been opened but aborted."""
-    if isinstance(error, AssociationClosed) and error.__cause__ is not None:
-        error = error.__cause__  # type: ignore[assignment]
-    return isinstance(error, (AssociationAborted, AssociationClosed, ConnectionLost, ProtocolViolation, DeadlineExceeded))
+    """Whether an association was aborted, by either side, or its connection lost, before or after it was open."""
+    if isinstance(error, AssociationClosed):
+        return not is_release(error)
+    return isinstance(error, (AssociationAborted, ConnectionLost, ProtocolViolation, DeadlineExceeded))
 
 
 def _of_system(error: BaseException | None) -> str:
+    if isinstance(error, socket.gaierror):
+        return "name not found"
     if isinstance(error, OSError) and error.errno is not None:
         return _CONNECT.get(error.errno) or errno.errorcode.get(error.errno, "not connected")
-    return "name not found" if type(error).__name__ == "gaierror" else "not connected"
+    return "not connected"
 
 
 def _of_violation(text: str) -> str:

@@ -1,7 +1,7 @@
 """What decides when an operation begins: the open model, by the clock; the closed model, by the end of another.
 
-They decide alone: told the time, in the seconds of one clock, they call `begin`. Both are given an SCU whenever it could
-do another operation.
+They decide alone: told the time, in the seconds of one clock, they call `begin`. Both are given an SCU whenever it
+could do another operation.
 """
 
 from __future__ import annotations

@@ -69,9 +69,9 @@ class Ramp:
 class Arrivals:
     """Planned starts at a rate that is given by legs, from their exact integral: nothing drifts.
 
-    The n-th start, from 0 on, is when the integral of the rate reaches n. Of random ones, a Poisson process of that rate,
-    it is when the integral reaches the sum of n + 1 exponentially distributed numbers of mean 1. `origin` is added to
-    each; after the last one comes infinity.
+    The n-th start, from 0 on, is when the integral of the rate reaches n. Of random ones, a Poisson process of that
+    rate, it is when the integral reaches the sum of n + 1 exponentially distributed numbers of mean 1. `origin` is
+    added to each; after the last one comes infinity.
     """
 
     def __init__(self, legs: Sequence[Leg], origin: float = 0.0, random: np.random.Generator | None = None) -> None:
@@ -111,10 +111,10 @@ def _levels(random: np.random.Generator | None) -> Iterator[Floats]:
     last = 0.0
     while True:
         if random is None:
-            yield last + np.arange(_BATCH)
+            yield last + np.arange(_BATCH, dtype=np.float64)
             last += _BATCH
         else:
-            levels = last + np.cumsum(random.exponential(size=_BATCH))
+            levels: Floats = last + np.cumsum(random.exponential(size=_BATCH))
             yield levels
             last = float(levels[-1])
 

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from array import array
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 
 import aiodicom
-from aiodicom.load.causes import cause_of, is_abort, is_rejection
+from aiodicom.load.causes import cause_of, is_abort, is_rejection, is_release
 from aiodicom.load.histogram import Histogram
 from aiodicom.load.results import Associations, Generator, Interval, Result
 from aiodicom.load.scenario import Scenario
 from aiodicom.load.series import Series
 from aiodicom.load.tally import Tally
+from aiodicom.load.usage import peak_memory_bytes, processor_seconds, waiting_seconds
 
 __all__ = ["Recorder"]
 
+#: Of associations: opened before the load begins, as a rule.
+_STEPS: Final = ("associate", "release")
 #: Of what goes wrong, so many are told in full.
 _MOST_EXAMPLES: Final = 20
 #: A process that uses more of a core than this has nothing left for what comes all at once.
 _BUSY_PERCENT: Final = 90.0
+#: Nor has one that waits for so much of its time while others have the processor.
+_WAITED_PERCENT: Final = 20.0
 #: Operations that are begun this late distort what is measured, in milliseconds.
 _LATE_MS: Final = 10.0
 
 
 class Recorder:
-    """Counts what happens; times are those of one monotonic clock, in seconds.
+    """Counts what happens; times are those of one monotonic clock, in seconds."""
 
-    `cpu` tells the seconds of processor time that this process has used.
-    """
-
-    def __init__(self, scenario: Scenario, now: float, cpu: Callable[[], float]) -> None:
+    def __init__(self, scenario: Scenario, now: float) -> None:
         self._scenario = scenario
-        self._cpu = cpu
         self._began = self._measured_from = self._closed = now
-        self._cpu_began = self._cpu_closed = cpu()
+        self._cpu_began = self._cpu_closed = processor_seconds()
+        self._waited_began = waiting_seconds()
         self._started = datetime.now(UTC)
         #: Whether what is counted now will be forgotten when the warm-up is over.
         self.is_warm_up = scenario.warm_up > 0
@@ -65,7 +64,8 @@ class Recorder:
         tally = self._tallies.get(name)
         if tally is None:
             tally = self._tallies[name] = Tally()
-            tally.measured_from = -np.inf if self.is_warm_up else self._measured_from
+            if not self.is_warm_up and name not in _STEPS:
+                tally.measured_from = self._measured_from
         return tally
 
     def late(self, seconds: float) -> None:
@@ -102,9 +102,10 @@ class Recorder:
         self.tally("release").ended(started, started, now)
 
     def lost(self, error: BaseException) -> None:
-        """An association has ended without a release."""
+        """An association has ended of which we did not ask that."""
         self.open -= 1
-        self.aborted += 1
+        self.released += is_release(error)
+        self.aborted += is_abort(error)
         self._causes[cause_of(error)] += 1
         self._exemplify(f"association: {cause_of(error)}", error)
 
@@ -117,30 +118,30 @@ class Recorder:
     def begin(self, now: float) -> None:
         """The load begins: the time that opening associations took before does not count."""
         self._began = self._measured_from = self._closed = now
-        self._cpu_began = self._cpu_closed = self._cpu()
+        self._cpu_began = self._cpu_closed = processor_seconds()
+        self._waited_began = waiting_seconds()
 
     def begin_measuring(self, now: float) -> None:
-        """The warm-up is over: what was counted so far is not in the figures."""
+        """The warm-up is over: what was counted so far is not in the figures, but for those of associations."""
         self.close_interval(now, 0.0)
-        for tally in self._tallies.values():
-            tally.begin_measuring(now)
+        for name, tally in self._tallies.items():
+            if name not in _STEPS:
+                tally.begin_measuring(now)
         self._lag.clear()
-        self._causes.clear()
         self._examples.clear()
         self.dropped = self._dropped_before = 0
-        self.opened = self.released = self.rejected = self.aborted = 0
-        self.peak = self.open
         self.is_warm_up = False
         self._warm_up = now - self._began
         self._measured_from = now
-        self._cpu_began = self._cpu()
+        self._cpu_began = processor_seconds()
+        self._waited_began = waiting_seconds()
 
     def close_interval(self, now: float, planned_per_s: float) -> Interval | None:
         """Adds an interval, as a rule a second, to the series and returns it; None where no time has passed."""
         seconds = now - self._closed
         if seconds <= 0:
             return None
-        used = self._cpu()
+        used = processor_seconds()
         lag = Histogram()
         lag.record_all(np.frombuffer(self._lags))
         self._lags = array("d")
@@ -193,7 +194,7 @@ class Recorder:
                 causes=dict(self._causes),
             ),
             dropped=self.dropped,
-            generator=self._generator(seconds),
+            generator=self._generator(),
             series=self._series.intervals(),
             examples=list(self._examples.values()),
         )
@@ -202,20 +203,23 @@ class Recorder:
         """All up to the end of the last interval, without what takes long: encoded histograms."""
         return self.result(self._closed, with_histograms=False)
 
-    def _generator(self, seconds: float) -> Generator:
-        percent = (self._cpu() - self._cpu_began) / seconds * 100 if seconds > 0 else 0.0
+    def _generator(self) -> Generator:
+        elapsed = max(self._closed - self._measured_from, 1e-9)
+        percent = (self._cpu_closed - self._cpu_began) / elapsed * 100
+        waited = (waiting_seconds() - self._waited_began) / elapsed * 100
         lag = self._lag.percentile(99) / 1000
         reasons = []
         if percent > _BUSY_PERCENT:
             reasons.append(f"its process used {percent:.0f}% of a core")
+        if waited > _WAITED_PERCENT:
+            reasons.append(f"other processes of this machine kept it waiting for {waited:.0f}% of the time")
         if lag > _LATE_MS:
             reasons.append(f"1 in 100 operations began {lag:.0f} ms late or later")
         return Generator(
             lag_p99_ms=lag,
             lag_max_ms=self._lag.longest / 1000,
             cpu_percent=percent,
-            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            * (1 if sys.platform == "darwin" else 1024),
+            peak_memory_bytes=peak_memory_bytes(),
             limited=bool(reasons),
             reason=" and ".join(reasons),
         )

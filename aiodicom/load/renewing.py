@@ -22,7 +22,7 @@ from aiodicom.net.sources import KnownFile
 from aiodicom.services.scan import Unusable, scan
 from aiodicom.ul.pdu import MOST_CONTEXTS
 
-__all__ = ["MOST_BYTES", "Identity", "Objects", "Renewed", "read_objects", "template_of"]
+__all__ = ["MADE_UP", "MOST_BYTES", "Identity", "Objects", "Renewed", "read_objects", "template_of"]
 
 #: Bytes of files that are held in memory, unless told otherwise.
 MOST_BYTES: Final = 4 << 30
@@ -51,7 +51,8 @@ class Identity(NamedTuple):
     dates: tuple[date, date] | None = None
 
 
-_MADE_UP: Final = Identity()
+#: All of them made up.
+MADE_UP: Final = Identity()
 
 
 def template_of(data_set: Dataset, transfer_syntax: str, identity: Identity) -> Template:
@@ -78,7 +79,7 @@ class Renewed:
     """
 
     def __init__(
-        self, templates: Iterable[Template], *, seed: int | str | None = None, identity: Identity = _MADE_UP
+        self, templates: Iterable[Template], *, seed: int | str | None = None, identity: Identity = MADE_UP
     ) -> None:
         """Without a seed, one is made up. `identity` is that of the templates. Raises ValueError for no objects, or for
         more kinds of them than an association carries.
@@ -89,7 +90,7 @@ class Renewed:
             series.setdefault(each.study_instance_uid, {}).setdefault(each.series_instance_uid, []).append(each)
             patients.setdefault(each.patient_id, len(patients))
         if not series:
-            raise ValueError("no DICOM objects to send")
+            raise ValueError("no DICOM files to send")
         self._studies = [list(study.values()) for study in series.values()]
         self._patients = patients
         self._identity = identity
@@ -100,6 +101,11 @@ class Renewed:
         if len(kinds) > MOST_CONTEXTS - 1:  # C-ECHO needs one too
             raise ValueError(f"{len(kinds)} kinds of objects are more than {MOST_CONTEXTS - 1}, and C-ECHO, of a run")
         self.contexts = tuple((sop_class, (syntax,)) for sop_class, syntax in sorted(kinds))
+
+    @property
+    def round(self) -> int:
+        """Studies of a round."""
+        return len(self._studies)
 
     def next(self) -> Instance:
         """The next instance: study after study, in the order of their series."""
@@ -112,16 +118,16 @@ class Renewed:
 
     def study(self, number: int) -> Study:
         """The study of this number, from 0 on, whether or not it has been given."""
-        round_, index = divmod(number, len(self._studies))
+        round_, index = divmod(number, self.round)
         templates = self._studies[index]
         first = templates[0][0]
         patient = round_ * len(self._patients) + self._patients[first.patient_id]
         values = _Values(self._seed, round_)
         letters = _letters(self._seed)
-        values[_PATIENT_ID] = b"%s%010d" % (letters, patient % 10**10)
+        values[_PATIENT_ID] = b"%s%010d" % (letters, (patient + 1) % 10**10)
         values[_PATIENT_NAME] = _name(self._seed, patient)
-        values[_ACCESSION_NUMBER] = b"%s%010d" % (letters, number % 10**10)
-        values[_STUDY_ID] = b"%010d" % (number % 10**10)
+        values[_ACCESSION_NUMBER] = b"%s%010d" % (letters, (number + 1) % 10**10)
+        values[_STUDY_ID] = b"%010d" % ((number + 1) % 10**10)
         identity = self._identity
         if identity.dates is not None:
             begin, end = identity.dates
@@ -211,7 +217,7 @@ class Objects(NamedTuple):
 
 
 def read_objects(
-    paths: Iterable[str | os.PathLike[str]], identity: Identity = _MADE_UP, *, most_bytes: int = MOST_BYTES
+    paths: Iterable[str | os.PathLike[str]], identity: Identity = MADE_UP, *, most_bytes: int = MOST_BYTES
 ) -> Objects:
     """Reads the objects in these files, and in these folders and those below, to be renewed.
 
@@ -242,11 +248,13 @@ def read_objects(
 
 
 def _read(file: KnownFile, identity: Identity) -> Template:
+    meta = file.meta
     with open(file.path, "rb") as opened:
         data = memoryview(opened.read())
-    data_set = Dataset.from_bytes(
-        data[file.meta.data_offset :], file.meta.transfer_syntax, offset=file.meta.data_offset
-    )
+    data_set = Dataset.from_bytes(data[meta.data_offset :], meta.transfer_syntax, offset=meta.data_offset)
     if data_set.truncated is not None:
         raise data_set.truncated
-    return template_of(data_set, file.meta.transfer_syntax, identity)
+    for keyword, uid in (("SOPClassUID", meta.sop_class_uid), ("SOPInstanceUID", meta.sop_instance_uid)):
+        if not data_set.get(keyword):
+            setattr(data_set, keyword, uid)
+    return template_of(data_set, meta.transfer_syntax, identity)

@@ -18,12 +18,12 @@ from aiodicom.standard.ae_titles import ae_title
 __all__ = [
     "Data",
     "Executor",
-    "Move",
+    "Procedure",
     "Query",
+    "Receiver",
     "Scenario",
     "ScenarioError",
     "Stage",
-    "StudyShape",
     "TLS",
     "Target",
     "read_scenario",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 #: The operations that a mix may name; a scenario in Python adds its own.
-OPERATIONS = ("echo", "store", "find", "move", "get", "commitment", "worklist", "mpps", "associate", "study")
+OPERATIONS = ("echo", "store", "find", "move", "get", "commitment", "worklist", "mpps", "associate-only", "study")
 
 
 class ScenarioError(ValueError):
@@ -57,7 +57,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A table of a scenario file."""
 
 
-class Target(_Table):
+class Target(_Table, frozen=True):
     """An SCP to load; with several, the associations go to them in turn."""
 
     host: str
@@ -66,7 +66,7 @@ class Target(_Table):
     called_aets: tuple[str, ...] = ("ANY-SCP",)
 
 
-class Stage(_Table):
+class Stage(_Table, frozen=True):
     """A part of a run at whose end a rate, or a number of associations, is reached in a line."""
 
     duration: Seconds
@@ -74,7 +74,7 @@ class Stage(_Table):
     associations: int | None = None
 
 
-class TLS(_Table):
+class TLS(_Table, frozen=True):
     """TLS of every association (PS3.15 B); paths are relative to where the command runs."""
 
     ca: str | None = None
@@ -85,10 +85,10 @@ class TLS(_Table):
     #: Takes any certificate of the peer.
     insecure: bool = False
     #: As ``--tls-profile`` names them.
-    profile: str = "8996"
+    profile: Literal["8996", "8996-mod", "bcp195-nd", "bcp195-ex", "bcp195"] = "8996"
 
 
-class Timeouts(_Table):
+class Timeouts(_Table, frozen=True):
     """How long each thing may take; 0 waits for ever."""
 
     connect: Seconds = Seconds(15)
@@ -96,50 +96,62 @@ class Timeouts(_Table):
     dimse: Seconds = Seconds(60)
 
 
-class Data(_Table):
-    """What is stored."""
+class Data(_Table, frozen=True):
+    """What is stored: copies of what `input` has, or else synthetic studies. Each is new, by the run's seed."""
 
-    #: A DICOM file, or a folder of them; synthetic objects where there is none.
+    #: A DICOM file, or a folder of them.
     input: str | None = None
-    rows: int = 512
-    columns: int = 512
-
-
-class StudyShape(_Table):
-    """How a modality sends a study."""
-
+    #: As `aiodicom.load.synthesis` names them: a study has series of each.
+    modality: tuple[str, ...] = ("CT",)
+    #: Series of each modality in a study, and objects of a series; what is left out is as is usual for the modality.
     series: int = 1
-    images: int = 10
+    images: int | None = None
+    rows: int | None = None
+    columns: int | None = None
+    frames: int | None = None
+    #: UID or short name.
+    transfer_syntax: str = "explicit-le"
+    #: Images of a modality, and frames of an image, whose pixels differ.
+    distinct: int = 4
+    patient_id: str | None = None
+    patient_name: str | None = None
+    #: When studies are of: a date, or the first and the last of several; as YYYYMMDD.
+    dates: str | None = None
+
+
+class Procedure(_Table, frozen=True):
+    """What a modality does for a study besides sending its images."""
+
     #: Ask the worklist before.
     worklist: bool = False
-    #: Ask for the patient's studies before (C-FIND, study root).
+    #: Ask for the patient's studies before.
     query: bool = False
-    #: Create and complete a performed procedure step.
+    #: Create a performed procedure step before, and complete it after.
     mpps: bool = False
     #: Ask for storage commitment after.
     commitment: bool = False
 
 
-class Query(_Table):
-    """What is asked for by C-FIND, and retrieved by C-GET and C-MOVE: an Identifier by keyword."""
+class Query(_Table, frozen=True):
+    """What is asked for by C-FIND, and retrieved by C-GET and C-MOVE."""
 
     level: Literal["PATIENT", "STUDY", "SERIES", "IMAGE"] = "STUDY"
     model: Literal["study", "patient"] = "study"
+    #: Matching keys by keyword; by default, the studies of today.
     keys: dict[str, str] = {}
-    #: Retrieve what was stored in this run, where there is something, instead of what `keys` say.
-    stored: bool = True
+    #: Where C-MOVE sends to: an AE title that the peer knows. By default our receiver.
+    destination: str | None = None
 
 
-class Move(_Table):
-    """Where a C-MOVE sends to."""
+class Receiver(_Table, frozen=True):
+    """An SCP of our own, for what C-MOVE sends, and for reports of storage commitment that come on their own."""
 
-    #: The AE title that the peer knows as the destination.
-    destination: str = "AIODICOM"
-    #: The port of a receiver that counts what comes; without it, the destination is another's.
-    port: int | None = None
+    port: int
+    ae_title: str = "AIODICOM"
+    address: str = "0.0.0.0"
 
 
-class Scenario(_Table):
+class Scenario(_Table, frozen=True):
     """A run. Durations are in seconds, rates in events a second."""
 
     title: str = ""
@@ -173,7 +185,8 @@ class Scenario(_Table):
 
     #: How often each operation is done, in proportion.
     mix: dict[str, float] = msgspec.field(default_factory=lambda: {"echo": 1.0})
-    seed: int = 0
+    #: Of all that is chosen at random, and of UIDs; without one, one is made up.
+    seed: int | str | None = None
     thresholds: tuple[str, ...] = ()
     #: End the run when a threshold is crossed.
     abort_on_fail: bool = False
@@ -181,10 +194,13 @@ class Scenario(_Table):
     tls: TLS | None = None
     timeouts: Timeouts = Timeouts()
     data: Data = Data()
-    study: StudyShape = StudyShape()
+    study: Procedure = Procedure()
     query: Query = Query()
+    #: Matching keys of the worklist query, those of its one sequence item among them.
     worklist: dict[str, str] = {}
-    move: Move = Move()
+    receiver: Receiver | None = None
+    #: How long the report of storage commitment may take.
+    commitment_timeout: Seconds = Seconds(60)
 
     @property
     def executor(self) -> Executor:
@@ -322,7 +338,9 @@ def _time_faults(scenario: Scenario, unless: Any) -> None:
     """What contradicts itself in how long the run lasts, and at what rate."""
     unless(scenario.rate is None or scenario.rate > 0 or bool(scenario.stages), "rate", "wanted more than 0/s")
     unless(
-        scenario.operations is None or scenario.operations > 0, "operations", f"wanted 1 or more, got {scenario.operations}"
+        scenario.operations is None or scenario.operations > 0,
+        "operations",
+        f"wanted 1 or more, got {scenario.operations}",
     )
     if scenario.operations is not None:
         unless(scenario.rate is None and not scenario.stages, "operations", "not with a rate or stages")

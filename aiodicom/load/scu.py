@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -77,7 +76,6 @@ class Scu:
         "_called",
         "_calling",
         "_host",
-        "_not_before",
         "_opening",
         "_port",
         "association",
@@ -85,13 +83,16 @@ class Scu:
         "free",
         "is_used_up",
         "lasting",
+        "not_before",
         "number",
         "parked",
         "running",
         "slots",
     )
 
-    def __init__(self, number: int, scenario: Scenario, associating: Associating) -> None:
+    def __init__(
+        self, number: int, scenario: Scenario, associating: Associating, *, one_at_a_time: bool = False
+    ) -> None:
         target = scenario.targets[number % len(scenario.targets)]
         of_target = number // len(scenario.targets)
         self.number = number
@@ -101,7 +102,7 @@ class Scu:
         self._associating = associating
         #: How many operations an association is for; None for as many as come.
         self.lasting = _lasting(scenario.association_per)
-        self.slots = scenario.window if self.lasting is None else min(scenario.window, self.lasting)
+        self.slots = 1 if one_at_a_time else min(scenario.window, self.lasting or scenario.window)
         self.association: Association | None = None
         self.running = 0
         self.begun = 0
@@ -111,7 +112,8 @@ class Scu:
         self.parked = 0
         self._opening: asyncio.Lock | None = None
         self._back_off = 0.0
-        self._not_before = 0.0
+        #: When it may try to open an association again.
+        self.not_before = 0.0
 
     async def renew(self) -> int:
         """Releases the association that is used up; returns how many slots have waited for that."""
@@ -134,13 +136,13 @@ class Scu:
                 if association.is_open:
                     return association
                 self._forget(association)
-            if (wait := self._not_before - perf_counter()) > 0:
+            if (wait := self.not_before - perf_counter()) > 0:
                 await asyncio.sleep(wait)
             try:
                 association = self.association = await self.open_another()
             except (AiodicomError, OSError):
                 self._back_off = min(max(2 * self._back_off, _FIRST_BACK_OFF), _MOST_BACK_OFF)
-                self._not_before = perf_counter() + self._back_off
+                self.not_before = perf_counter() + self._back_off
                 raise
             self._back_off = 0.0
             if association.window:

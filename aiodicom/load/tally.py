@@ -63,6 +63,10 @@ class Tally:
         if planned >= self.measured_from:
             self._first.append(seconds)
 
+    def received(self, size: int) -> None:
+        """Bytes of a data set have come on another association than that of the operation."""
+        self._received += size
+
     def failed(self, planned: float, started: float, now: float, cause: str, status: int | None, sent: int = 0) -> None:
         """An operation has ended otherwise: with a failure status, or for `cause` without one."""
         if planned >= self.measured_from:

@@ -113,14 +113,14 @@ class Template:
     def __init__(self, data_set: Dataset, transfer_syntax: str, texts: Collection[int]) -> None:
         """Encodes `data_set`, which is changed, once; `texts` are those of `TEXTS` that each copy has its own value of.
 
-        Long values that stay what they are, pixels above all, are not copied, and must not change. Raises ValueError
-        for a data set that cannot be encoded, or does not say what instance it is, of what series and study;
-        DecodeError for one that cannot be read.
+        Long values that stay what they are, pixels above all, are not copied, and must not change. Where study and
+        series are missing, the object gets some of its own. Raises ValueError for a data set that cannot be encoded, or
+        does not say what instance it is; DecodeError for one that cannot be read.
         """
         self.sop_class_uid = _uid(data_set, "SOPClassUID")
-        self.sop_instance_uid = _uid(data_set, "SOPInstanceUID")
-        self.series_instance_uid = _uid(data_set, "SeriesInstanceUID")
-        self.study_instance_uid = _uid(data_set, "StudyInstanceUID")
+        self.sop_instance_uid = uid = _uid(data_set, "SOPInstanceUID")
+        self.study_instance_uid = _uid(data_set, "StudyInstanceUID", f"{uid}.1")
+        self.series_instance_uid = _uid(data_set, "SeriesInstanceUID", f"{uid}.2")
         self.modality = str(data_set.get("Modality") or "OT")
         self.patient_id = str(data_set.get("PatientID") or "")
         self.transfer_syntax = transfer_syntax
@@ -181,11 +181,14 @@ class Template:
         return Instance(self.sop_class_uid, uid, self.transfer_syntax, buffers, sum(map(len, buffers)))
 
 
-def _uid(data_set: Dataset, keyword: str) -> str:
+def _uid(data_set: Dataset, keyword: str, instead: str | None = None) -> str:
     uid = data_set.get(keyword)
-    if not isinstance(uid, str) or not uid:
+    if isinstance(uid, str) and uid:
+        return str(uid)
+    if instead is None:
         raise ValueError(f"no {keyword}")
-    return str(uid)
+    setattr(data_set, keyword, instead)
+    return instead
 
 
 def _mark(data_set: Dataset, texts: Collection[int], marks: dict[bytes, str]) -> None:

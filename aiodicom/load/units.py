@@ -33,8 +33,8 @@ def parse_seconds(value: object) -> Seconds:
 
     Raises ValueError that says what would be right.
     """
-    if _is_number(value):
-        return Seconds(value)
+    if (number := _number(value)) is not None:
+        return Seconds(number)
     if isinstance(value, str):
         text, total, position = value.strip(), 0.0, 0
         for part in _DURATION.finditer(text):
@@ -54,8 +54,8 @@ def parse_rate(value: object) -> PerSecond:
 
     Raises ValueError that says what would be right.
     """
-    if _is_number(value):
-        return PerSecond(value)
+    if (number := _number(value)) is not None:
+        return PerSecond(number)
     if isinstance(value, str) and (match := _RATE.fullmatch(value.strip())):
         return PerSecond(float(match[1]) / _SECONDS[(match[2] or "").lower()])
     raise ValueError(f'wanted a rate such as "500/s", "30/m" or "2000/h", got {value!r}')
@@ -76,7 +76,7 @@ def parse_bytes(value: object) -> Bytes:
     raise ValueError(f'wanted a size such as "16MB", "512KiB" or a number of bytes, got {value!r}')
 
 
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    )
+def _number(value: object) -> float | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+        return float(value)
+    return None

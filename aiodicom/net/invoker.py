@@ -156,7 +156,8 @@ class Invoker:
     def begin_now(
         self, context: AcceptedContext, build: Callable[[int], Request], pieces: tuple[Buffer, ...], token: Token
     ) -> bool:
-        """Sends a request, and its data set, which `pieces` are, if that has to wait for nothing; returns whether it did. `token` is told of the response, or why there is none, from within the event loop's callbacks.
+        """Sends a request, and its data set, which `pieces` are, if that has to wait for nothing; returns whether it
+        did. `token` is told of the response, or why there is none, from within the event loop's callbacks.
 
         It is what `begin` is at the cost of neither task nor future: of use to who invokes tens of thousands a second.
         Raises `AssociationClosed`.

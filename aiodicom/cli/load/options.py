@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["ScenarioOptions"]
+from aiodicom.cli.data import Data
+from aiodicom.cli.security import ClientTLS
+
+__all__ = ["ScenarioOptions", "data_values", "tls_values"]
 
 _LOAD = "What is done"
 _PACE = "When it is done"
 _ASSOCIATIONS = "Associations"
-_DATA = "What is stored"
 
 
 def _option(name: str, metavar: str, panel: str, text: str, shown: str | bool = False) -> Any:
@@ -30,7 +32,8 @@ class ScenarioOptions:
             "--mix",
             "NAME=N,...",
             _LOAD,
-            "Operations in proportion: echo, store, find, move, get, commitment, worklist, mpps, associate, study.",
+            "Operations in proportion: echo, store, find, move, get, commitment, worklist, mpps, associate-only, "
+            "study.",
             "echo=1",
         ),
     ] = None
@@ -86,9 +89,6 @@ class ScenarioOptions:
     grace: Annotated[
         str | None, _option("--grace", "TIME", _PACE, "For what has begun to end, after the end.", "30s")
     ] = None
-    seed: Annotated[
-        int | None, _option("--seed", "N", _PACE, "For what is chosen at random; the same seed chooses the same.", "0")
-    ] = None
     thresholds: Annotated[
         list[str] | None,
         _option(
@@ -140,9 +140,65 @@ class ScenarioOptions:
             "-aet", "TITLE", _ASSOCIATIONS, "AE title that we call ourselves; several are used in turn.", "AIODICOM"
         ),
     ] = None
-    input: Annotated[
+    targets: Annotated[
+        list[str] | None,
+        _option(
+            "--target",
+            "HOST:PORT",
+            _ASSOCIATIONS,
+            "Another peer, or with a file another than it names; again for further ones, which are loaded in turn.",
+        ),
+    ] = None
+    called_aets: Annotated[
+        list[str] | None,
+        _option(
+            "-aec", "TITLE", _ASSOCIATIONS, "AE title that we call the peer; several are called in turn.", "ANY-SCP"
+        ),
+    ] = None
+    connect_timeout: Annotated[
+        str | None, _option("--connect-timeout", "TIME", _ASSOCIATIONS, "For the connection; 0: none.", "15s")
+    ] = None
+    acse_timeout: Annotated[
         str | None,
-        _option("--input", "PATH", _DATA, "A DICOM file or folder to store, instead of synthetic objects."),
+        _option("--acse-timeout", "TIME", _ASSOCIATIONS, "For an answer on association level; 0: none.", "30s"),
+    ] = None
+    dimse_timeout: Annotated[
+        str | None, _option("--dimse-timeout", "TIME", _ASSOCIATIONS, "For the response to a request; 0: none.", "60s")
+    ] = None
+    keys: Annotated[
+        list[str] | None,
+        _option(
+            "--key",
+            "KEYWORD=VALUE",
+            _LOAD,
+            "What find asks for and get and move retrieve, such as PatientID=4711; repeatable.",
+            "studies of today",
+        ),
+    ] = None
+    level: Annotated[
+        str | None, _option("--level", "LEVEL", _LOAD, "Of find: PATIENT, STUDY, SERIES or IMAGE.", "STUDY")
+    ] = None
+    destination: Annotated[
+        str | None,
+        _option("--destination", "TITLE", _LOAD, "Where move sends to.", "our receiver's"),
+    ] = None
+    receiver: Annotated[
+        int | None,
+        _option(
+            "--receiver-port",
+            "PORT",
+            _LOAD,
+            "Listen there, as AIODICOM, for what move sends and for reports of storage commitment.",
+        ),
+    ] = None
+    procedure: Annotated[
+        list[str] | None,
+        _option(
+            "--study-with",
+            "PART",
+            _LOAD,
+            "What study does besides sending images: worklist, query, mpps, commitment; repeatable.",
+        ),
     ] = None
 
     def values(self) -> dict[str, object]:
@@ -154,9 +210,60 @@ class ScenarioOptions:
             said["stages"] = [_stage(text) for text in said["stages"]]
         if str(said.get("association_per", "")).isdigit():
             said["association_per"] = int(said["association_per"])
-        if "input" in said:
-            said["data"] = {"input": said.pop("input")}
+        if "targets" in said:
+            said["targets"] = [_target(text) for text in said["targets"]]
+        timeouts = {name: said.pop(f"{name}_timeout", None) for name in ("connect", "acse", "dimse")}
+        keys = dict(_key(text) for text in said.pop("keys", ()))
+        query = {"keys": keys, "level": said.pop("level", None), "destination": said.pop("destination", None)}
+        receiver = {"port": said.pop("receiver", None)}
+        procedure = dict.fromkeys(said.pop("procedure", ()), True)
+        tables = {"timeouts": timeouts, "query": query, "receiver": receiver, "study": procedure}
+        for name, table in tables.items():
+            if given := {key: value for key, value in table.items() if value}:
+                said[name] = given
         return said
+
+
+def data_values(data: Data) -> dict[str, object]:
+    """The keys of a scenario that its options of data have said."""
+    said = {each.name: value for each in fields(data) if (value := getattr(data, each.name)) != each.default and value}
+    if "source" in said:
+        said["input"] = str(said.pop("source"))
+    if "modality" in said:
+        said["modality"] = [name.strip() for names in said["modality"] for name in names.split(",")]
+    values: dict[str, object] = {}
+    if (seed := said.pop("seed", None)) is not None:
+        values["seed"] = seed
+    return {**values, "data": said} if said else values
+
+
+def tls_values(security: ClientTLS) -> dict[str, object]:
+    """The keys of a scenario that its options of TLS have said."""
+    if not security.tls:
+        security.refuse_without_tls()
+        return {}
+    files = ("ca", "cert", "key", "key_password_file")
+    said: dict[str, object] = {name: str(value) for name in files if (value := getattr(security, name)) is not None}
+    if security.server_name is not None:
+        said["server_name"] = security.server_name
+    if security.insecure:
+        said["insecure"] = True
+    said["profile"] = security.tls_profile.value
+    return {"tls": said}
+
+
+def _target(text: str) -> dict[str, object]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise typer.BadParameter(f"{text!r}: wanted a host and a port, such as pacs:11112", param_hint="'--target'")
+    return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
+
+
+def _key(text: str) -> tuple[str, str]:
+    keyword, equals, value = text.partition("=")
+    if not equals or not keyword:
+        raise typer.BadParameter(f"{text!r}: wanted such as PatientID=4711", param_hint="'--key'")
+    return keyword, value
 
 
 def _mix(text: str) -> dict[str, float]:

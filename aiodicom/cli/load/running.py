@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aiodicom.cli import options, output
+from aiodicom.cli.data import Data
 from aiodicom.cli.load.confirmation import confirm
 from aiodicom.cli.load.judging import crossed_code
 from aiodicom.cli.load.observing import Prometheus, observed
-from aiodicom.cli.load.options import ScenarioOptions
+from aiodicom.cli.load.options import ScenarioOptions, data_values, tls_values
 from aiodicom.cli.load.report_files import ReportFiles
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS
@@ -21,6 +22,8 @@ from aiodicom.net.descriptors import allow_descriptors
 if TYPE_CHECKING:
     from aiodicom.load.results import Result
     from aiodicom.load.scenario import Scenario
+    from aiodicom.load.scripted import User
+    from aiodicom.services.scan import Unusable
 
 __all__ = ["load"]
 
@@ -29,22 +32,20 @@ _COMMAND = "load"
 
 @options.grouped
 def load(
-    host: Annotated[str, typer.Argument(metavar="HOST|FILE", show_default=False, help="The peer, or a scenario file.")],
+    host: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST|FILE",
+            show_default=False,
+            help="The peer; or a scenario file: FILE.toml, FILE.py, or FILE.py:CLASS.",
+        ),
+    ],
     port: Annotated[
         int | None,
         typer.Argument(metavar="[PORT]", min=1, max=65535, show_default=False, help="TCP port of the peer."),
     ] = None,
     scenario: ScenarioOptions = ScenarioOptions(),  # noqa: B008 (immutable)
-    called_aets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-aec",
-            metavar="TITLE",
-            rich_help_panel="Associations",
-            show_default="ANY-SCP",
-            help="AE title that we call the peer; several are called in turn.",
-        ),
-    ] = None,
+    data: Data = Data(),  # noqa: B008 (immutable)
     security: ClientTLS = ClientTLS(),  # noqa: B008 (immutable)
     files: ReportFiles = ReportFiles(),  # noqa: B008 (immutable)
     prometheus: Prometheus = None,
@@ -70,12 +71,12 @@ def load(
         raise typer.Exit(1) from None
     files.check(_COMMAND)
     is_watched = not (verbose or debug)
-    told = _scenario(host, port, scenario.values(), called_aets, security)
+    told, user = _scenario(host, port, {**scenario.values(), **data_values(data), **tls_values(security)})
     confirm(_COMMAND, told.targets, yes)
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(told.most_associations)
-        this = Run(told)
+        this = Run(told, user=user, on_unusable=_tell_unusable)
 
         def so_far() -> Result:
             return Result() if this.recorder is None else this.recorder.so_far()
@@ -89,29 +90,47 @@ def load(
     run(_COMMAND, work)
 
 
-def _scenario(
-    host: str, port: int | None, said: dict[str, object], called_aets: list[str] | None, security: ClientTLS
-) -> Scenario:
+def _scenario(host: str, port: int | None, said: dict[str, object]) -> tuple[Scenario, type[User] | None]:
     """What is to be done. Refuses, as the parser of the arguments does, what cannot be."""
     from aiodicom.load.scenario import ScenarioError, read_scenario, scenario_from
+    from aiodicom.load.scripted import load_user, weights_of
 
-    path = Path(host)
+    name, _, kind = host.partition(":")
+    path = Path(name)
+    called_aets = said.pop("called_aets", None)
     try:
         if port is None and path.suffix == ".toml":
-            return read_scenario(path, said)
+            return read_scenario(path, _called(said, called_aets)), None
+        if port is None and path.suffix == ".py":
+            user = load_user(path, kind or None)
+            weights = weights_of(user)
+            values = {**user.scenario, **_called(said, called_aets), "mix": weights}
+            return scenario_from(values, f"{path}: {user.__name__}.scenario", tuple(weights)), user
         if port is None:
-            raise typer.BadParameter(f"{host!r} is no scenario file (.toml): a host needs a PORT after it")
-        target: dict[str, Any] = {"host": host, "port": port}
-        if called_aets:
-            target["called_aets"] = called_aets
-        values: dict[str, object] = {"targets": [target], **said}
+            raise typer.BadParameter(f"{host!r} is no scenario file (.toml, .py): a host needs a PORT after it")
+        targets = [{"host": host, "port": port}, *said.pop("targets", ())]  # type: ignore[misc]
+        values = _called({**said, "targets": targets}, called_aets)
         if not {"duration", "stages", "operations"} & values.keys():
             values["duration"] = "10s"
-        return scenario_from(values, "")
+        return scenario_from(values, ""), None
     except ScenarioError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror}") from None
+
+
+def _called(said: dict[str, object], called_aets: object) -> dict[str, object]:
+    """The same, with the AE titles in each target."""
+    if called_aets is None:
+        return said
+    targets = said.get("targets")
+    if not isinstance(targets, list):
+        raise typer.BadParameter("the titles are called of which peer? Give --target too", param_hint="'-aec'")
+    return {**said, "targets": [{**target, "called_aets": called_aets} for target in targets]}
+
+
+def _tell_unusable(unusable: Unusable) -> None:
+    output.note(_COMMAND, f"{unusable.path}: {'' if unusable.broken else 'skipped: '}{unusable.reason}")
 
 
 def _exit_code(result: Result) -> int:

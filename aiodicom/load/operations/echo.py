@@ -22,7 +22,7 @@ class Echo:
 
     name = "echo"
     contexts: Sequence[ContextProposal] = (VERIFICATION,)
-    receives: Sequence[ContextProposal] = ()
+    is_receiving = False
 
     def begin(self, association: Association, attempt: Attempt) -> bool:
         return begin_echo(association, attempt)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.connect import ContextProposal
 
-__all__ = ["Operation", "Outcome"]
+__all__ = ["Operation", "Outcome", "Waiting"]
 
 
 class Outcome(NamedTuple):
@@ -21,18 +21,24 @@ class Outcome(NamedTuple):
     #: Bytes of data sets.
     sent: int = 0
     received: int = 0
-    #: From its start to the first of several responses, in seconds; None where there are not several.
+    #: From its start to the first of several responses, in seconds; None where there were none.
     first_response: float | None = None
 
 
 class Operation(Protocol):
     """An operation of the mix."""
 
-    #: As the mix and the results call it.
-    name: str
-    #: Presentation contexts that it needs, and those of objects that it is sent (C-GET).
-    contexts: Sequence[ContextProposal]
-    receives: Sequence[ContextProposal]
+    @property
+    def name(self) -> str:
+        """As the mix and the results call it."""
+
+    @property
+    def contexts(self) -> Sequence[ContextProposal]:
+        """The presentation contexts that it needs."""
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether the peer sends it objects on its association (C-GET)."""
 
     def begin(self, association: Association, attempt: Attempt) -> bool:
         """Begins the operation, if that takes no waiting: `attempt` is then told of the response. Otherwise returns
@@ -41,3 +47,13 @@ class Operation(Protocol):
 
     async def __call__(self, attempt: Attempt) -> Outcome:
         """Performs the operation. Raises AiodicomError or OSError where it fails."""
+
+
+class Waiting:
+    """An operation that takes a task: its base class."""
+
+    is_receiving = False
+
+    def begin(self, _association: Association, _attempt: Attempt) -> bool:
+        """It has to be called."""
+        return False
