@@ -18,6 +18,7 @@ __all__ = [
     "causes",
     "dropped_share",
     "flattened",
+    "has_succeeded",
     "interval_seconds",
     "mix",
     "ordered",
@@ -67,6 +68,11 @@ def total(result: Result) -> Total:
         sum(each.rate_per_s for each in operations),
         sum(bytes_per_s(each, result.seconds) for each in operations),
     )
+
+
+def has_succeeded(result: Result) -> bool:
+    """Whether any operation of the mix did."""
+    return any(each.count > each.errors for each in mix(result).values())
 
 
 def bytes_per_s(operation: Operation, seconds: float) -> float:

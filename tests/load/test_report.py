@@ -103,6 +103,8 @@ def test_a_run() -> None:
         (judged("errors<9%", seconds=2), ("Passed", "the threshold holds")),
         (judged("errors<9%", "rate>1/s", seconds=2), ("Passed", "all 2 thresholds hold")),
         (run(2), ("Done", "no thresholds were given")),
+        (Result(), ("Failed", "no operation succeeded")),
+        (Result(interrupted=True), ("Failed", "no operation succeeded; the run ended before its time")),
         (run(2, interrupted=True), ("Interrupted", "the run ended before its time; these are the figures so far")),
         (
             judged("rate>1000/s", seconds=2, interrupted=True),
