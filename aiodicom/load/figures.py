@@ -115,7 +115,8 @@ def flattened(values: object, path: str = "") -> dict[str, Any]:
     elif isinstance(values, list) and any(isinstance(each, (Mapping, list)) for each in values):
         children = [(f"{path}[{index}]", each) for index, each in enumerate(values)]
     else:
-        return {path: values} if path else {}
+        # TOML has no such thing as null: what is not there is not said.
+        return {path: values} if path and values is not None else {}
     leaves: dict[str, Any] = {}
     for child, each in children:
         leaves |= flattened(each, child)

@@ -148,6 +148,13 @@ def test_the_plots() -> None:
     assert curve["y"][-1] == pytest.approx(run().operations["store"].planned_latency_ms.max, rel=0.002)
 
 
+def test_a_second_between_others_without_any_is_seen() -> None:
+    operations = [{}, {"store": IntervalOperation(count=1, p50_ms=3.0, p99_ms=3.0, max_ms=3.0)}, {}]
+    series = [Interval(start_s=float(start), operations=each) for start, each in enumerate(operations)]
+    line = Page(run_page(Result(series=series, operations={"store": Operation(count=1)}))).figures["latency"]["data"][0]
+    assert (line["mode"], line["y"]) == ("lines+markers", [None, 3.0, None])
+
+
 def test_the_rest_of_a_second_has_no_rate() -> None:
     one = {"store": IntervalOperation(count=1)}
     lengths = (1.0, 1.0, 1.0, 0.01)

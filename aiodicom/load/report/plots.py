@@ -195,7 +195,9 @@ def latency(result: Result) -> Plot:
                 for interval in result.series
             ]
             drawn += [value for value in values if value]
-            line = _line(percentile, times, values, colour_, line={"dash": dash})
+            # A second between others without any would not be seen as a line.
+            mode = "lines+markers" if None in values else "lines"
+            line = _line(percentile, times, values, colour_, line={"dash": dash}, mode=mode, marker={"size": 4})
             data.append(line | {"legendgroup": percentile, "showlegend": not index, "yaxis": _nth("y", index)})
         shown |= _stacked(name, index, len(names), drawn)
     x = _axis(result).layout | {"anchor": _nth("y", len(names) - 1)}
