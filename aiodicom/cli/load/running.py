@@ -135,5 +135,6 @@ def _tell_unusable(unusable: Unusable) -> None:
 
 
 def _exit_code(result: Result) -> int:
-    succeeded = any(operation.count > operation.errors for operation in result.operations.values())
-    return crossed_code(result) or (0 if succeeded and not result.interrupted else 1)
+    from aiodicom.load.figures import has_succeeded
+
+    return crossed_code(result) or (0 if has_succeeded(result) and not result.interrupted else 1)
