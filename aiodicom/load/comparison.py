@@ -103,7 +103,7 @@ _RUN_FIGURES: Final[tuple[tuple[_Figure, Callable[[Result], float]], ...]] = (
     (_Figure("associations, peak"), lambda result: result.associations.peak),
     (_Figure("rejected", "", False), lambda result: result.associations.rejected),
     (_Figure("aborted", "", False), lambda result: result.associations.aborted),
-    (_Figure("generator lag p99", "ms", False, 1.0), lambda result: result.generator.lag_p99_ms),
+    (_Figure("generator lag p99", "ms"), lambda result: result.generator.lag_p99_ms),
 )
 
 

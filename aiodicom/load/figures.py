@@ -18,6 +18,7 @@ __all__ = [
     "causes",
     "dropped_share",
     "flattened",
+    "has_succeeded",
     "interval_seconds",
     "mix",
     "ordered",
@@ -69,6 +70,11 @@ def total(result: Result) -> Total:
     )
 
 
+def has_succeeded(result: Result) -> bool:
+    """Whether any operation of the mix did."""
+    return any(each.count > each.errors for each in mix(result).values())
+
+
 def bytes_per_s(operation: Operation, seconds: float) -> float:
     """Bytes of data sets a second, both ways."""
     return (operation.bytes_sent + operation.bytes_received) / seconds if seconds else 0.0
@@ -109,7 +115,8 @@ def flattened(values: object, path: str = "") -> dict[str, Any]:
     elif isinstance(values, list) and any(isinstance(each, (Mapping, list)) for each in values):
         children = [(f"{path}[{index}]", each) for index, each in enumerate(values)]
     else:
-        return {path: values} if path else {}
+        # TOML has no such thing as null: what is not there is not said.
+        return {path: values} if path and values is not None else {}
     leaves: dict[str, Any] = {}
     for child, each in children:
         leaves |= flattened(each, child)

@@ -204,9 +204,9 @@ class Recorder:
         return self.result(self._closed, with_histograms=False)
 
     def _generator(self) -> Generator:
-        elapsed = max(self._closed - self._measured_from, 1e-9)
-        percent = (self._cpu_closed - self._cpu_began) / elapsed * 100
-        waited = (waiting_seconds() - self._waited_began) / elapsed * 100
+        elapsed = self._closed - self._measured_from
+        percent = (self._cpu_closed - self._cpu_began) / elapsed * 100 if elapsed > 0 else 0.0
+        waited = (waiting_seconds() - self._waited_began) / elapsed * 100 if elapsed > 0 else 0.0
         lag = self._lag.percentile(99) / 1000
         reasons = []
         if percent > _BUSY_PERCENT:

@@ -27,7 +27,7 @@ __all__ = ["MADE_UP", "MOST_BYTES", "Identity", "Objects", "Renewed", "read_obje
 #: Bytes of files that are held in memory, unless told otherwise.
 MOST_BYTES: Final = 4 << 30
 
-_DATES: Final = tuple(tag for tag, text in TEXTS.items() if text.keyword.endswith("Date"))
+_DATES: Final = tuple(tag for tag, text in TEXTS.items() if not text.is_required)
 _ACCESSION_NUMBER, _PATIENT_NAME, _PATIENT_ID, _STUDY_ID = (tag for tag, text in TEXTS.items() if text.is_required)
 
 #: Names of patients, each of as many letters as the others.
@@ -47,7 +47,7 @@ class Identity(NamedTuple):
     #: As PN encodes it.
     patient_name: str | None = None
     #: The first and the last of the dates that studies are of, one day after the other, and then from the first again;
-    #: without them objects keep their dates.
+    #: without them objects keep their dates. Times of day stay, but for those in one value with a date, which go.
     dates: tuple[date, date] | None = None
 
 

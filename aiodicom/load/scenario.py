@@ -21,7 +21,7 @@ from aiodicom.load.units import (
     parse_rate,
     parse_seconds,
 )
-from aiodicom.load.wording import in_words
+from aiodicom.load.wording import located
 from aiodicom.standard.ae_titles import ae_title
 
 __all__ = [
@@ -44,7 +44,15 @@ OPERATIONS = ("echo", "store", "find", "move", "get", "commitment", "worklist", 
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be run, in one line with the path of the key."""
+    """A scenario that cannot be run, in one line with the path of the key.
+
+    Attributes: ``key`` (the path, such as ``stages[1].rate``; empty where it is not about one), ``reason``.
+    """
+
+    def __init__(self, where: str, reason: str, key: str = "") -> None:
+        super().__init__(f"{where}: key `{key}`: {reason}" if key else f"{where}: {reason}")
+        self.key = key
+        self.reason = reason
 
 
 class Executor(StrEnum):
@@ -272,9 +280,10 @@ def scenario_from(values: Mapping[str, object], where: str, own_operations: tupl
     try:
         scenario = msgspec.convert(dict(values), Scenario, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise ScenarioError(f"{where}: {in_words(str(error))}") from None
+        key, reason = located(str(error))
+        raise ScenarioError(where, reason, key) from None
     for key, wanted in _faults(scenario, own_operations):
-        raise ScenarioError(f"{where}: key `{key}`: {wanted}")
+        raise ScenarioError(where, wanted, key)
     return scenario
 
 
@@ -286,7 +295,7 @@ def read_scenario(path: Path, overrides: Mapping[str, object] | None = None) -> 
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: no TOML: {error}") from None
+        raise ScenarioError(str(path), f"no TOML: {error}") from None
     if isinstance(trace := values.get("trace"), str):
         values["trace"] = str(path.parent / trace)
     return scenario_from({**values, **(overrides or {})}, str(path))

@@ -196,14 +196,14 @@ def load_user(path: Path, name: str | None = None) -> type[User]:
     path.stat()  # raises what is to be said of a file that is not there
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ScenarioError(f"{path}: no Python file")
+        raise ScenarioError(str(path), "no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ScenarioError(f"{path}: {type(error).__name__}: {error}") from error
+        raise ScenarioError(str(path), f"{type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent))
     found = {
@@ -212,14 +212,14 @@ def load_user(path: Path, name: str | None = None) -> type[User]:
         if inspect.isclass(each) and issubclass(each, User) and each.__module__ == module.__name__
     }
     if name is not None and name not in found:
-        raise ScenarioError(f"{path}: no class {name} that is a User; there is {', '.join(found) or 'none'}")
+        raise ScenarioError(str(path), f"no class {name} that is a User; there is {', '.join(found) or 'none'}")
     if name is None and len(found) != 1:
         there = f"say which, as {path.name}:CLASS, of {', '.join(found)}" if found else "there is none"
-        raise ScenarioError(f"{path}: wanted one class that is a User: {there}")
+        raise ScenarioError(str(path), f"wanted one class that is a User: {there}")
     kind = found[name or next(iter(found))]
     if not weights_of(kind):
-        raise ScenarioError(f"{path}: {kind.__name__} has no @task")
+        raise ScenarioError(str(path), f"{kind.__name__} has no @task")
     for each in weights_of(kind):
         if not inspect.iscoroutinefunction(getattr(kind, each)):
-            raise ScenarioError(f"{path}: the task {kind.__name__}.{each} is to be an async method")
+            raise ScenarioError(str(path), f"the task {kind.__name__}.{each} is to be an async method")
     return kind

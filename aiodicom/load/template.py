@@ -37,9 +37,12 @@ TEXTS: Final = {
     0x00080021: Text("SeriesDate", 8),
     0x00080022: Text("AcquisitionDate", 8),
     0x00080023: Text("ContentDate", 8),
+    0x0008002A: Text("AcquisitionDateTime", 8),
     0x00080050: Text("AccessionNumber", 16, True),
     0x00100010: Text("PatientName", 14, True),
     0x00100020: Text("PatientID", 16, True),
+    0x00189074: Text("FrameAcquisitionDateTime", 8),
+    0x00189151: Text("FrameReferenceDateTime", 8),
     0x00200010: Text("StudyID", 10, True),
 }
 
@@ -124,19 +127,20 @@ class Template:
         self.modality = str(data_set.get("Modality") or "OT")
         self.patient_id = str(data_set.get("PatientID") or "")
         self.transfer_syntax = transfer_syntax
-        marks: dict[bytes, str] = {}
         for tag in texts:
             if TEXTS[tag].is_required:
                 setattr(data_set, TEXTS[tag].keyword, "")
-        _mark(data_set, texts, marks)
+        marks = _Marks({self.sop_instance_uid, self.study_instance_uid, self.series_instance_uid})
+        marks.put(data_set, texts)
         self._deflates = transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
         syntax = EXPLICIT_VR_LITTLE_ENDIAN if self._deflates else transfer_syntax
         parts = data_set.to_parts(syntax)
-        #: Bytes of each copy, but for deflated ones, which differ.
+        #: Bytes of each copy, unless deflated.
         self.size = sum(map(len, parts))
-        self._divide(parts, _places(Dataset.from_bytes(b"".join(parts), syntax), texts, marks))
+        # In the order of their bytes: what a data set has copied need not have the order of tags.
+        self._divide(parts, sorted(marks.places(Dataset.from_bytes(b"".join(parts), syntax), texts)))
 
-    def _divide(self, parts: Iterable[Buffer], places: Iterable[tuple[int, int, Slot]]) -> None:
+    def _divide(self, parts: Iterable[Buffer], places: Iterable[_Place]) -> None:
         self._pieces: list[bytes | None] = []
         self._slots: list[tuple[int, Slot]] = []
         self._layout: list[Buffer | slice] = []
@@ -191,43 +195,56 @@ def _uid(data_set: Dataset, keyword: str, instead: str | None = None) -> str:
     return instead
 
 
-def _mark(data_set: Dataset, texts: Collection[int], marks: dict[bytes, str]) -> None:
-    """Gives every attribute that copies have their own values of, in items too, a value of the length of those."""
-    for element in list(data_set):
-        if element.vr == "SQ":
-            for item in element.value:
-                _mark(item, texts, marks)
-        elif element.vr == "UI":
-            uids = [str(uid) for uid in element.values]
-            if element.keyword not in _OF_KINDS and any(map(_is_renewed, uids)):
-                data_set.add_new(element.tag, "UI", [_mark_of(uid, marks) if _is_renewed(uid) else uid for uid in uids])
-        elif element.tag in texts and (TEXTS[element.tag].is_required or element.value):
-            data_set.add_new(element.tag, element.vr, "0" * TEXTS[element.tag].length)
+class _Place(NamedTuple):
+    """Where in an encoded data set there is a slot, and of how many bytes."""
+
+    offset: int
+    length: int
+    slot: Slot
 
 
-def _is_renewed(uid: str) -> bool:
-    return uid != "" and not uid.startswith(_STANDARD)
+class _Marks:
+    """Values that stand in a data set for those that copies have of their own, and are as long."""
 
+    def __init__(self, own: Collection[str]) -> None:
+        """`own`: UIDs that are renewed whatever they are."""
+        self._own = own
+        self._uids: dict[bytes, str] = {}
 
-def _mark_of(uid: str, marks: dict[bytes, str]) -> str:
-    mark = f"2.25.{10**38 + len(marks)}"
-    marks[mark.encode()] = uid
-    return mark
+    def put(self, data_set: Dataset, texts: Collection[int]) -> None:
+        """Puts one into every attribute that copies have a value of their own of, in items too."""
+        for element in list(data_set):
+            if element.vr == "SQ":
+                for item in element.value:
+                    self.put(item, texts)
+            elif element.vr == "UI":
+                uids = [str(uid) for uid in element.values]
+                marks = [self._mark(uid) if self._is_renewed(uid) else uid for uid in uids]
+                if element.keyword not in _OF_KINDS and marks != uids:
+                    data_set.add_new(element.tag, "UI", marks)
+            elif element.tag in texts and (TEXTS[element.tag].is_required or element.value):
+                data_set.add_new(element.tag, element.vr, "0" * TEXTS[element.tag].length)
 
+    def places(self, data_set: Dataset, texts: Collection[int]) -> Iterator[_Place]:
+        """Where they are in the data set, which has been encoded and decoded."""
+        for element in data_set.iterall():
+            offset = element.offset
+            assert offset is not None
+            if element.vr == "UI":
+                for uid in bytes(element.raw).split(b"\\"):
+                    if (original := self._uids.get(uid.rstrip(b"\0"))) is not None:
+                        yield _Place(offset, UID_LENGTH, original)
+                    offset += len(uid) + 1
+            elif element.tag in texts and element.length == TEXTS[element.tag].length:
+                yield _Place(offset, element.length, element.tag)
 
-def _places(data_set: Dataset, texts: Collection[int], marks: Mapping[bytes, str]) -> Iterator[tuple[int, int, Slot]]:
-    """Where in the encoded data set there is a slot, how long it is, and what goes there, in order."""
-    for element in data_set.iterall():
-        offset = element.offset
-        assert offset is not None
-        if element.vr == "UI":
-            for uid in bytes(element.raw).split(b"\\"):
-                mark = uid.rstrip(b"\0")
-                if mark in marks:
-                    yield offset, UID_LENGTH, marks[mark]
-                offset += len(uid) + 1
-        elif element.tag in texts and element.length == TEXTS[element.tag].length:
-            yield offset, element.length, element.tag
+    def _is_renewed(self, uid: str) -> bool:
+        return uid in self._own or (uid != "" and not uid.startswith(_STANDARD))
+
+    def _mark(self, uid: str) -> str:
+        mark = f"2.25.{10**38 + len(self._uids)}"
+        self._uids[mark.encode()] = uid
+        return mark
 
 
 def _deflated(data: Buffer) -> bytes:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from aiodicom.net.sockets import bind
+
 __all__ = ["Listening", "serving"]
 
 #: Bytes of a request's body: none is wanted.
@@ -45,9 +47,13 @@ async def serving(
     runner = web.AppRunner(
         application, access_log=None, handle_signals=False, keepalive_timeout=_IDLE, shutdown_timeout=_GRACE
     )
-    await runner.setup()
+    sockets = await bind(host, port, _BACKLOG)
     try:
-        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
-        yield Listening(host, runner.addresses[0][1])
+        await runner.setup()
+        for sock in sockets:
+            await web.SockSite(runner, sock).start()
+        yield Listening(host, sockets[0].getsockname()[1])
     finally:
         await runner.cleanup()
+        for sock in sockets:
+            sock.close()

@@ -65,7 +65,15 @@ def test_nothing_of_nothing() -> None:
 
 def test_what_was_asked_of_the_runs() -> None:
     before = result(scenario={"rate": 100, "stages": [{"rate": 1}, {"rate": 2}], "tags": ["a", "b"]})
-    after = result(scenario={"rate": 200, "stages": [{"rate": 1}, {"rate": 3}], "tags": ["a", "b"], "seed": 1})
+    after = result(
+        scenario={
+            "rate": 200,
+            "stages": [{"rate": 1}, {"rate": 3}],
+            "tags": ["a", "b"],
+            "seed": 1,
+            "data": {"input": None},
+        }
+    )
     compared = compare(before, after)
     assert [(each.key, each.before, each.after) for each in compared.differences] == [
         ("rate", "100", "200"),

@@ -31,6 +31,8 @@ def test_numbers(value: float, text: str) -> None:
     ("form", "value", "text"),
     [
         (formatting.milliseconds, 0.25, "0.250 ms"),
+        (formatting.milliseconds, 0.001, "0.001 ms"),
+        (formatting.in_milliseconds, 1234.5, "1,234"),
         (formatting.milliseconds, 999.4, "999 ms"),
         (formatting.milliseconds, 999.6, "1.00 s"),
         (formatting.milliseconds, 61_500, "61.5 s"),

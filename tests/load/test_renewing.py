@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import tracemalloc
+import warnings
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -18,7 +20,9 @@ from aiodicom.errors import LocalError
 from aiodicom.load.renewing import MADE_UP, Identity, Renewed, read_objects, template_of
 from aiodicom.load.supply import Instance, Study
 from aiodicom.load.template import TEXTS
+from aiodicom.net.sources import KnownFile
 from aiodicom.part10.meta import encode_file_meta
+from aiodicom.services.scan import scan
 from aiodicom.standard.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -53,6 +57,7 @@ def image(patient: str, study: int, number: int, pixels: int = 20_000) -> Datase
         RelatedGeneralSOPClassUID=[PRIVATE_CLASS, "1.2.7"],
         StudyDate="20200202",
         ContentDate="20200203",
+        AcquisitionDateTime="20200203101112.5",
         AccessionNumber="A",
         Modality="CT",
         FailedSOPInstanceUIDList=[own, TALAIRACH, f"1.9.{study}.1.{number + 1}"],
@@ -228,7 +233,7 @@ def test_an_identity_of_ones_own() -> None:
         assert (study.patient_id, study.patient_name) == ("MINE", "Doe^Jane")
         [copy, _] = map(decoded, instances(study))
         assert (copy.PatientID, copy.PatientName) == ("MINE", "Doe^Jane")
-        assert copy.ContentDate == copy.StudyDate
+        assert copy.ContentDate == copy.StudyDate == copy.AcquisitionDateTime
         said.append(copy.StudyDate)
     assert said == ["20260130", "20260131", "20260201", "20260130"]
 
@@ -264,6 +269,45 @@ def test_files(tmp_path: Path) -> None:
     bare = copies[-1]
     assert bare.SOPClassUID == CT
     assert len({bare.SOPInstanceUID, bare.StudyInstanceUID, bare.SeriesInstanceUID}) == 3
+
+
+def test_files_of_many_makers() -> None:
+    """pydicom's, of all kinds, encodings and faults: everything else in them stays what it is."""
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    templates = read_objects([folder], most_bytes=1 << 30).templates
+    assert len(templates) > 50
+    by_uid = {template.sop_instance_uid: template for template in templates}
+    for entry in scan([str(folder)]):
+        template = by_uid.pop(entry.meta.sop_instance_uid, None) if isinstance(entry, KnownFile) else None
+        if template is None or os.path.getsize(entry.path) > 100_000:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is wrong with some
+            old = {place: element for place, element in placed(pydicom.dcmread(entry.path)) if place[-1] & 0xFFFF}
+            new = dict(placed(decoded(Renewed([template]).next())))
+            assert old.keys() <= new.keys(), entry.path
+            for place, element in old.items():
+                if element.VR != "UI" and place[-1] not in TEXTS:
+                    assert repr(element.value) == repr(new[place].value), (entry.path, place)
+
+
+def placed(data_set: pydicom.Dataset, *at: int) -> Iterator[tuple[tuple[int, ...], pydicom.DataElement]]:
+    """Elements but sequences, each with the tags and numbers of items that lead to it."""
+    for element in data_set:
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value):
+                yield from placed(item, *at, int(element.tag), number)
+        else:
+            yield (*at, int(element.tag)), element
+
+
+def test_its_own_uids_are_new_whatever_they_are() -> None:
+    """As those of the standard's colour palettes are, when they are sent (PS3.6 annex B)."""
+    data_set = image("P", 1, 1)
+    data_set.SOPInstanceUID = "1.2.840.10008.1.5.1"
+    instance = Renewed([template_of(data_set, EXPLICIT_VR_LITTLE_ENDIAN, MADE_UP)]).next()
+    assert decoded(instance).SOPInstanceUID == instance.sop_instance_uid
+    assert instance.sop_instance_uid.startswith("2.25.")
 
 
 def test_what_cannot_be_sent(tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_a_run() -> None:
         (judged("errors<9%", seconds=2), ("Passed", "the threshold holds")),
         (judged("errors<9%", "rate>1/s", seconds=2), ("Passed", "all 2 thresholds hold")),
         (run(2), ("Done", "no thresholds were given")),
+        (Result(), ("Failed", "no operation succeeded")),
+        (Result(interrupted=True), ("Failed", "no operation succeeded; the run ended before its time")),
         (run(2, interrupted=True), ("Interrupted", "the run ended before its time; these are the figures so far")),
         (
             judged("rate>1000/s", seconds=2, interrupted=True),
@@ -144,6 +146,13 @@ def test_the_plots() -> None:
     curve = figures["percentiles"]["data"][0]
     assert curve["y"] == sorted(curve["y"])
     assert curve["y"][-1] == pytest.approx(run().operations["store"].planned_latency_ms.max, rel=0.002)
+
+
+def test_a_second_between_others_without_any_is_seen() -> None:
+    operations = [{}, {"store": IntervalOperation(count=1, p50_ms=3.0, p99_ms=3.0, max_ms=3.0)}, {}]
+    series = [Interval(start_s=float(start), operations=each) for start, each in enumerate(operations)]
+    line = Page(run_page(Result(series=series, operations={"store": Operation(count=1)}))).figures["latency"]["data"][0]
+    assert (line["mode"], line["y"]) == ("lines+markers", [None, 3.0, None])
 
 
 def test_the_rest_of_a_second_has_no_rate() -> None:

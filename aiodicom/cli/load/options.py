@@ -10,7 +10,7 @@ import typer
 from aiodicom.cli.data import Data
 from aiodicom.cli.security import ClientTLS
 
-__all__ = ["ScenarioOptions", "data_values", "tls_values"]
+__all__ = ["ScenarioOptions", "data_values", "option_error", "tls_values"]
 
 _LOAD = "What is done"
 _PACE = "When it is done"
@@ -174,7 +174,7 @@ class ScenarioOptions:
     keys: Annotated[
         list[str] | None,
         _option(
-            "--key",
+            "-k",
             "KEYWORD=VALUE",
             _LOAD,
             "What find asks for and get and move retrieve, such as PatientID=4711; repeatable.",
@@ -258,6 +258,30 @@ def tls_values(security: ClientTLS) -> dict[str, object]:
     return {"tls": said}
 
 
+#: The options of keys that are called otherwise.
+_OPTIONS = {
+    "calling_aets": "-aet",
+    "stages": "--stage",
+    "targets": "--target",
+    "thresholds": "--threshold",
+    "query": "-k",
+    "receiver": "--receiver-port",
+    "study": "--study-with",
+    "timeouts.connect": "--connect-timeout",
+    "timeouts.acse": "--acse-timeout",
+    "timeouts.dimse": "--dimse-timeout",
+}
+
+
+def option_error(key: str, reason: str) -> str:
+    """What is wrong with the option that has said a key."""
+    top = key.split(".")[0].split("[")[0]
+    option = _OPTIONS.get(key) or _OPTIONS.get(top)
+    if option is None:
+        option = f"--{(key.split('.')[1] if top in ('data', 'tls') and '.' in key else top).replace('_', '-')}"
+    return f"{option}: {reason}"
+
+
 def _target(text: str) -> dict[str, object]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdigit():
@@ -268,7 +292,7 @@ def _target(text: str) -> dict[str, object]:
 def _key(text: str) -> tuple[str, str]:
     keyword, equals, value = text.partition("=")
     if not equals or not keyword:
-        raise typer.BadParameter(f"{text!r}: wanted such as PatientID=4711", param_hint="'--key'")
+        raise typer.BadParameter(f"{text!r}: wanted such as PatientID=4711", param_hint="'-k'")
     return keyword, value
 
 

@@ -13,7 +13,7 @@ from aiodicom.cli.data import Data
 from aiodicom.cli.load.confirmation import confirm
 from aiodicom.cli.load.judging import crossed_code
 from aiodicom.cli.load.observing import Prometheus, observed
-from aiodicom.cli.load.options import ScenarioOptions, data_values, tls_values
+from aiodicom.cli.load.options import ScenarioOptions, data_values, option_error, tls_values
 from aiodicom.cli.load.report_files import ReportFiles
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS
@@ -117,7 +117,8 @@ def _scenario(host: str, port: int | None, said: dict[str, object]) -> tuple[Sce
             values["duration"] = "10s"
         return scenario_from(values, ""), None
     except ScenarioError as error:
-        raise typer.BadParameter(str(error)) from None
+        is_said = port is not None and error.key
+        raise typer.BadParameter(option_error(error.key, error.reason) if is_said else str(error)) from None
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror}") from None
 
@@ -154,5 +155,6 @@ def _tell_unusable(unusable: Unusable) -> None:
 
 
 def _exit_code(result: Result) -> int:
-    succeeded = any(operation.count > operation.errors for operation in result.operations.values())
-    return crossed_code(result) or (0 if succeeded and not result.interrupted else 1)
+    from aiodicom.load.figures import has_succeeded
+
+    return crossed_code(result) or (0 if has_succeeded(result) and not result.interrupted else 1)

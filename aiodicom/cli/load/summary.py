@@ -37,7 +37,7 @@ def show_summary(result: Result) -> None:
                 f"{operation.count:,}",
                 formatting.number(operation.rate_per_s),
                 f"{operation.errors:,}",
-                *(formatting.number(getattr(latency, field)) for field in figures.PERCENTILES),
+                *(formatting.in_milliseconds(getattr(latency, field)) for field in figures.PERCENTILES),
             )
         )
     table.flush()

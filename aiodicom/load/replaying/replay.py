@@ -24,7 +24,8 @@ class Replay:
         try:
             self._plan = read_plan(Path(scenario.trace), scenario.speed)
         except ValueError as error:
-            raise ScenarioError(str(error)) from None
+            where, _, reason = str(error).partition(": ")
+            raise ScenarioError(where, reason) from None
         self._scenario = scenario
 
     @property

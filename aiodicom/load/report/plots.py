@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from aiodicom.load import figures
 from aiodicom.load.report.page import Plot
-from aiodicom.load.results import Interval, Result
+from aiodicom.load.results import Interval, IntervalOperation, Result
 
 __all__ = [
     "COLOURS",
@@ -32,6 +32,7 @@ _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 _HEIGHT: Final = 320
 #: Causes that get a colour of their own.
 _CAUSES: Final = 8
+_NOTHING: Final = IntervalOperation()
 #: Name, field of `IntervalOperation`, colour and dashes.
 _LATENCY_LINES: Final = (
     ("p50", "p50_ms", COLOURS[0], "solid"),
@@ -132,24 +133,23 @@ def _names(series: Iterable[Interval]) -> list[str]:
 
 def rate(result: Result) -> Plot:
     """Operations a second."""
-    times, names = _times(result), figures.ordered(result)
-    shortest = figures.interval_seconds(result.series) / 5
+    times = _times(result)
+    shown = [name for name in figures.ordered(result) if name in _names(result.series)]
     data = [
         _line(
             name,
             times,
-            [_rate(interval, name, shortest) for interval in result.series],
+            _rates(result, [each.operations.get(name, _NOTHING).count for each in result.series]),
             colour(index),
             line={"dash": _DASHES[index // len(COLOURS) % len(_DASHES)]},
         )
-        for index, name in enumerate(names)
-        if any(name in interval.operations for interval in result.series)
+        for index, name in enumerate(shown)
     ]
     if any(interval.planned_per_s for interval in result.series):
         planned = [round(interval.planned_per_s, 3) or None for interval in result.series]
         data.insert(0, _line("planned", times, planned, "#000000", line={"dash": "dash", "width": 1.2}))
     if result.dropped:
-        dropped = [round(interval.dropped / interval.seconds, 3) for interval in result.series]
+        dropped = _rates(result, [interval.dropped for interval in result.series])
         data.append(_line("dropped", times, dropped, "#a40e26", line={"dash": "dot", "width": 2.2}))
     return Plot(
         "rate",
@@ -164,12 +164,13 @@ def rate(result: Result) -> Plot:
     )
 
 
-def _rate(interval: Interval, name: str, shortest: float) -> float | None:
-    """Operations a second; unknown in what is left at the end, where a single one would make hundreds a second."""
-    if interval.seconds < shortest:
-        return None
-    operation = interval.operations.get(name)
-    return round(operation.count / interval.seconds, 3) if operation else 0.0
+def _rates(result: Result, counts: Sequence[int]) -> list[float | None]:
+    """Counts a second; unknown in what is left at the end, where a single one would make hundreds a second."""
+    shortest = figures.interval_seconds(result.series) / 5
+    return [
+        round(count / interval.seconds, 3) if interval.seconds > shortest else None
+        for interval, count in zip(result.series, counts, strict=True)
+    ]
 
 
 def _each(result: Result) -> str:
@@ -194,7 +195,9 @@ def latency(result: Result) -> Plot:
                 for interval in result.series
             ]
             drawn += [value for value in values if value]
-            line = _line(percentile, times, values, colour_, line={"dash": dash})
+            # A second between others without any would not be seen as a line.
+            mode = "lines+markers" if None in values else "lines"
+            line = _line(percentile, times, values, colour_, line={"dash": dash}, mode=mode, marker={"size": 4})
             data.append(line | {"legendgroup": percentile, "showlegend": not index, "yaxis": _nth("y", index)})
         shown |= _stacked(name, index, len(names), drawn)
     x = _axis(result).layout | {"anchor": _nth("y", len(names) - 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiodicom.load import figures
 from aiodicom.load.results import Result
 
 __all__ = ["headline", "verdict"]
@@ -19,6 +20,8 @@ def verdict(result: Result) -> tuple[str, str]:
     if crossed:
         why = f"{crossed} of {of} threshold{'' if of == 1 else 's'} crossed"
         return "Failed", f"{why}; {early}" if result.interrupted else why
+    if not figures.has_succeeded(result):
+        return "Failed", f"no operation succeeded; {early}" if result.interrupted else "no operation succeeded"
     if result.interrupted:
         return "Interrupted", f"{early}; these are the figures so far"
     if of:

@@ -107,7 +107,7 @@ def mammogram(random: Generator, rows: int, columns: int, is_right: bool = False
     breast = _disc(rows, columns, (0, -1), (0.8, 1.3))
     glands = _waves(random, rows, columns, 10) * numpy.clip(1 - breast, 0, 1)
     plane = 700 + 1500 * numpy.sqrt(numpy.clip(1 - breast, 0, 1)) + 500 * glands
-    plane += numpy.sqrt(plane) * 2.6 * _noise(random, rows, columns)  # of counted photons
+    plane += numpy.sqrt(plane) * 3.2 * _noise(random, rows, columns)  # of counted photons
     plane[breast >= 1] = 0
     return _clipped(plane[:, ::-1] if is_right else plane, 12)
 
