@@ -8,21 +8,23 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
 
+from aiodicom.load.alarm import Alarm
 from aiodicom.load.models import Model
 from aiodicom.load.recorder import Recorder
 from aiodicom.load.scu import Scu
 
 __all__ = ["Driver"]
 
-#: The model advances that often at most, in seconds: then it begins several operations at a time, which costs less, and
-#: the event loop's timers are not finer.
-_TURN: Final = 0.001
+#: The model advances that often at most, in seconds: what is due within it begins together, which costs less.
+_TURN: Final = 0.00025
+#: How often it is looked whether all has begun that waits, when the time is over, in seconds.
+_LAST_LOOKS: Final = 0.01
 #: How long a series' interval is.
 _INTERVAL: Final = 1.0
 
 
 class Driver:
-    """Drives a model from `origin` until `end`, in the seconds of `time.perf_counter`."""
+    """Drives a model from `origin` until `end`, in the seconds of `time.perf_counter`. To be closed."""
 
     def __init__(self, model: Model, recorder: Recorder, scus: Sequence[Scu], *, origin: float, end: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -31,19 +33,17 @@ class Driver:
         self._scus = scus
         self._end = end
         self._following = origin + _INTERVAL
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._turn)
         self._woken: asyncio.Future[None] | None = None
 
-    def turn(self) -> None:
-        """Lets the model begin what is due, and has itself called again."""
-        due = self._model.advance(perf_counter())
-        self._timer = self._loop.call_later(max(due - perf_counter(), _TURN), self.turn) if due < math.inf else None
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """The model does not advance any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.close()
+
+    def _turn(self) -> None:
+        due = self._model.advance(perf_counter())
+        if due < math.inf:
+            self._alarm.set(max(due, perf_counter() + _TURN))
 
     async def run(
         self,
@@ -55,7 +55,7 @@ class Driver:
         """Until the end, or until all is done, or `stop`, or until a second after which the run `has_failed`."""
         recorder, model = self._recorder, self._model
         stopped = asyncio.ensure_future(stop.wait())
-        self.turn()
+        self._turn()
         try:
             while not stop.is_set():
                 now = perf_counter()
@@ -70,7 +70,7 @@ class Driver:
                     if has_failed(now):
                         return
                 due = min(self._following, measured_from if recorder.is_warm_up else math.inf)
-                due = min(due, now + _TURN * 10 if now >= self._end else self._end)
+                due = min(due, now + _LAST_LOOKS if now >= self._end else self._end)
                 self._woken = self._loop.create_future()
                 await asyncio.wait(
                     (stopped, self._woken), timeout=max(due - perf_counter(), 0.0), return_when=asyncio.FIRST_COMPLETED

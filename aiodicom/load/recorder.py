@@ -39,7 +39,7 @@ class Recorder:
         self._scenario = scenario
         self._began = self._measured_from = self._closed = now
         self._cpu_began = self._cpu_closed = processor_seconds()
-        self._waited_began = waiting_seconds()
+        self._waited_began = self._waited_closed = waiting_seconds()
         self._started = datetime.now(UTC)
         #: Whether what is counted now will be forgotten when the warm-up is over.
         self.is_warm_up = scenario.warm_up > 0
@@ -119,7 +119,7 @@ class Recorder:
         """The load begins: the time that opening associations took before does not count."""
         self._began = self._measured_from = self._closed = now
         self._cpu_began = self._cpu_closed = processor_seconds()
-        self._waited_began = waiting_seconds()
+        self._waited_began = self._waited_closed = waiting_seconds()
 
     def begin_measuring(self, now: float) -> None:
         """The warm-up is over: what was counted so far is not in the figures, but for those of associations."""
@@ -134,7 +134,7 @@ class Recorder:
         self._warm_up = now - self._began
         self._measured_from = now
         self._cpu_began = processor_seconds()
-        self._waited_began = waiting_seconds()
+        self._waited_began = self._waited_closed = waiting_seconds()
 
     def close_interval(self, now: float, planned_per_s: float) -> Interval | None:
         """Adds an interval, as a rule a second, to the series and returns it; None where no time has passed."""
@@ -159,6 +159,7 @@ class Recorder:
             cpu_percent=(used - self._cpu_closed) / seconds * 100,
         )
         self._closed, self._cpu_closed, self._dropped_before = now, used, self.dropped
+        self._waited_closed = waiting_seconds()
         self._series.append(interval)
         return interval
 
@@ -206,7 +207,7 @@ class Recorder:
     def _generator(self) -> Generator:
         elapsed = self._closed - self._measured_from
         percent = (self._cpu_closed - self._cpu_began) / elapsed * 100 if elapsed > 0 else 0.0
-        waited = (waiting_seconds() - self._waited_began) / elapsed * 100 if elapsed > 0 else 0.0
+        waited = (self._waited_closed - self._waited_began) / elapsed * 100 if elapsed > 0 else 0.0
         lag = self._lag.percentile(99) / 1000
         reasons = []
         if percent > _BUSY_PERCENT:

@@ -168,7 +168,7 @@ class Run:
             await attempts.drain(min(scenario.grace, _GRACE_WHEN_STOPPED) if is_early else scenario.grace)
         finally:
             gc.unfreeze()
-            driver.stop()
+            driver.close()
             model.stop()
             await attempts.end()
             # What still waits for a response ends with its association.
