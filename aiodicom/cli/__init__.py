@@ -34,6 +34,7 @@ COMMANDS = (
     "dump",
     "dicomdir",
     "transcode",
+    "deidentify",
     "render",
     "generate",
     "load",
