@@ -122,7 +122,7 @@ class Attempts:
                 # Later: who is told that the SCU is free begins the next.
                 self._loop.call_soon(self.failed, attempt, error)
                 return
-        self._run(self._perform(attempt))
+        self.spawn(self._perform(attempt))
 
     def succeeded(self, attempt: Attempt, now: float) -> None:
         """The response has come, and says success."""
@@ -177,7 +177,7 @@ class Attempts:
         else:
             scu.parked += 1
             if scu.running == 0 and not self._is_ending:
-                self._run(self._renew(scu))
+                self.spawn(self._renew(scu))
         if not self.running:
             self.on_idle()
             if self._idle is not None and not self._idle.done():
@@ -209,13 +209,14 @@ class Attempts:
 
     def retire(self, scu: Scu) -> None:
         """An SCU is not wanted now: its association is released."""
-        self._run(self._retire(scu))
+        self.spawn(self._retire(scu))
 
     async def _retire(self, scu: Scu) -> None:
         if not scu.running:
             await scu.release()
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something beside the operations, which ends with them."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

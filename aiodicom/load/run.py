@@ -19,10 +19,12 @@ from aiodicom.load.choosing import chooser, make_model
 from aiodicom.load.connecting import connect_options
 from aiodicom.load.data import supply_of
 from aiodicom.load.driver import Driver
+from aiodicom.load.models import Model
 from aiodicom.load.operations.catalogue import Catalogue
 from aiodicom.load.operations.operation import Operation
 from aiodicom.load.receiver import receiving
 from aiodicom.load.recorder import Recorder
+from aiodicom.load.replaying.replay import Replay
 from aiodicom.load.results import Result, Threshold
 from aiodicom.load.scenario import Executor, Scenario
 from aiodicom.load.scripted import Tasks, User
@@ -44,7 +46,8 @@ class Run:
     """One run of a scenario in this process.
 
     `supply` gives what is stored, instead of what the scenario says. `user` is the class of a scenario in Python.
-    `on_unusable` is told of files that cannot be stored.
+    `on_unusable` is told of files that cannot be stored. Raises `ScenarioError`, and OSError, for a trace that cannot
+    be read.
     """
 
     def __init__(
@@ -59,10 +62,21 @@ class Run:
         self._seed = seed
         self.scenario = msgspec.structs.replace(scenario, seed=seed)
         self._user = user
+        self._replay = None if scenario.trace is None else Replay(self.scenario)
         self._catalogue = Catalogue(self.scenario, lambda: supply or supply_of(scenario.data, seed, on_unusable))
         self._recorder: Recorder | None = None
         self._conditions = [parse(expression) for expression in scenario.thresholds]
         self._abort = AbortOnFail(self._conditions) if scenario.abort_on_fail else None
+
+    @property
+    def most_associations(self) -> int:
+        """How many associations are open at a time, at most."""
+        return self.scenario.most_associations if self._replay is None else self._replay.most_associations
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Operations of a trace that are not done again, by service."""
+        return {} if self._replay is None else self._replay.skipped
 
     @property
     def recorder(self) -> Recorder | None:
@@ -82,15 +96,17 @@ class Run:
         options = connect_options(scenario, operations.values(), self._catalogue.listener.handlers)
         associating = Associating(recorder, asyncio.Semaphore(_GATE), options)
         one = tasks is not None
-        scus = [Scu(number, scenario, associating, one_at_a_time=one) for number in range(scenario.most_associations)]
+        # A replay has its own, each at its time.
+        numbers = range(scenario.most_associations if self._replay is None else 0)
+        scus = [Scu(number, scenario, associating, one_at_a_time=one) for number in numbers]
         try:
             async with receiving(scenario.receiver, recorder, self._catalogue.listener):
-                if scenario.executor is not Executor.RAMPING_ASSOCIATIONS and scus[0].lasting is None:
+                if scus and scenario.executor is not Executor.RAMPING_ASSOCIATIONS and scus[0].lasting is None:
                     with suppress(Interrupted):
                         await unless_stopped(stop, _all(scu.associate for scu in scus))
                 ended = perf_counter()
                 if not stop.is_set():
-                    ended = await self._load(operations, scus, recorder, stop)
+                    ended = await self._load(operations, scus, associating, stop)
                 if tasks is not None:
                     await tasks.stop()
                 await _all(scu.release for scu in scus)
@@ -113,6 +129,8 @@ class Run:
         return self._abort.ask(recorder.so_far(), now) is not None
 
     def _operations(self) -> tuple[Mapping[str, Operation], Tasks | None]:
+        if self._replay is not None:
+            return {}, None
         if self._user is None:
             return self._catalogue.operations(name for name, weight in self.scenario.mix.items() if weight > 0), None
         tasks = Tasks(self._user, self._catalogue.operations(self._user.operations))
@@ -122,26 +140,20 @@ class Run:
         self,
         operations: Mapping[str, Operation],
         scus: list[Scu],
-        recorder: Recorder,
+        associating: Associating,
         stop: asyncio.Event,
     ) -> float:
         """The loaded part of the run; returns when it has ended."""
-        scenario = self.scenario
+        recorder = associating.recorder
         attempts = Attempts(recorder)
         # What is there now stays: the collector would look at all of thousands of associations, again and again.
         gc.collect()
         gc.freeze()
         origin = perf_counter()
         recorder.begin(origin)
-        model = make_model(
-            scenario,
-            chooser(scenario.mix, operations, self._seed),
-            attempts.begin,
-            recorder,
-            origin=origin,
-            retire=attempts.retire,
-        )
+        model = self._model(operations, scus, associating, attempts, origin)
         attempts.on_free = model.free
+        scenario = self.scenario
         end = math.inf if scenario.seconds is None else origin + scenario.seconds
         driver = Driver(model, recorder, scus, origin=origin, end=end)
         attempts.on_idle = driver.wake
@@ -165,6 +177,25 @@ class Run:
                     scu.abort()
             recorder.close_interval(perf_counter(), 0.0)
         return max(ended, recorder.last_end)
+
+    def _model(
+        self,
+        operations: Mapping[str, Operation],
+        scus: list[Scu],
+        associating: Associating,
+        attempts: Attempts,
+        origin: float,
+    ) -> Model:
+        if self._replay is not None:
+            return self._replay.model(scus, associating, attempts, origin)
+        return make_model(
+            self.scenario,
+            chooser(self.scenario.mix, operations, self._seed),
+            attempts.begin,
+            attempts.recorder,
+            origin=origin,
+            retire=attempts.retire,
+        )
 
 
 async def _all(works: Iterator[Callable[[], Awaitable[object]]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +11,17 @@ from typing import Any, Literal
 import msgspec
 
 from aiodicom.load.thresholds import parse
-from aiodicom.load.units import Bytes, PerSecond, Seconds, parse_bytes, parse_rate, parse_seconds
+from aiodicom.load.units import (
+    Bytes,
+    Factor,
+    PerSecond,
+    Seconds,
+    parse_bytes,
+    parse_factor,
+    parse_rate,
+    parse_seconds,
+)
+from aiodicom.load.wording import located
 from aiodicom.standard.ae_titles import ae_title
 
 __all__ = [
@@ -55,11 +64,12 @@ class Executor(StrEnum):
     CONSTANT_ASSOCIATIONS = "constant-associations"
     RAMPING_ASSOCIATIONS = "ramping-associations"
     COUNT = "count"
+    REPLAY = "replay"
 
     @property
     def is_open(self) -> bool:
         """Whether operations begin when it is their time, however the others do."""
-        return self in (Executor.CONSTANT_RATE, Executor.RAMPING_RATE)
+        return self in (Executor.CONSTANT_RATE, Executor.RAMPING_RATE, Executor.REPLAY)
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,6 +192,10 @@ class Scenario(_Table, frozen=True):
     stages: tuple[Stage, ...] = ()
     #: How many operations to do.
     operations: int | None = None
+    #: What `aiodicom load record` has recorded, to be done again; relative to the scenario's file.
+    trace: str | None = None
+    #: How many times as fast as it was recorded.
+    speed: Factor = Factor(1)
     #: At the beginning of the run, not in its figures.
     warm_up: Seconds = Seconds(0)
     #: Between the end of an operation and the beginning of the next on the same association, in a closed model.
@@ -214,6 +228,8 @@ class Scenario(_Table, frozen=True):
     @property
     def executor(self) -> Executor:
         """What begins the operations."""
+        if self.trace is not None:
+            return Executor.REPLAY
         if self.operations is not None:
             return Executor.COUNT
         if self.stages:
@@ -250,7 +266,7 @@ def _plain(value: Any) -> object:
     return int(value) if isinstance(value, Bytes) else float(value)
 
 
-_PARSERS = {Seconds: parse_seconds, PerSecond: parse_rate, Bytes: parse_bytes}
+_PARSERS = {Seconds: parse_seconds, PerSecond: parse_rate, Bytes: parse_bytes, Factor: parse_factor}
 
 
 def _decode(kind: type, value: object) -> object:
@@ -265,7 +281,7 @@ def scenario_from(values: Mapping[str, object], where: str, own_operations: tupl
     try:
         scenario = msgspec.convert(dict(values), Scenario, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        key, reason = _in_words(str(error))
+        key, reason = located(str(error))
         raise ScenarioError(where, reason, key) from None
     for key, wanted in _faults(scenario, own_operations):
         raise ScenarioError(where, wanted, key)
@@ -281,6 +297,8 @@ def read_scenario(path: Path, overrides: Mapping[str, object] | None = None) -> 
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(str(path), f"no TOML: {error}") from None
+    if isinstance(trace := values.get("trace"), str):
+        values["trace"] = str(path.parent / trace)
     return scenario_from(overridden(values, overrides or {}), str(path))
 
 
@@ -292,20 +310,6 @@ def overridden(values: Mapping[str, object], overrides: Mapping[str, object]) ->
         is_table = isinstance(table, Mapping) and isinstance(value, Mapping) and key != "mix"
         result[key] = {**table, **value} if is_table else value  # type: ignore[dict-item]
     return result
-
-
-def _in_words(message: str) -> tuple[str, str]:
-    """msgspec's message as the path of the key and what is wanted of it."""
-    text, _, path = message.partition(" - at `$")
-    key = path.rstrip("`").removeprefix(".")
-    if match := re.fullmatch(r"Object contains unknown field `(.*)`", text):
-        key = f"{key}.{match[1]}" if key else match[1]
-        return key, "no such key"
-    if match := re.fullmatch(r"Object missing required field `(.*)`", text):
-        return f"{key}.{match[1]}", "wanted, and not there"
-    if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", text):
-        text = f"wanted {match[1].replace(' | null', '').replace(' | ', ' or ')}, got {match[2]}"
-    return key, text
 
 
 def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -344,8 +348,9 @@ def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[s
     unless(any(weight > 0 for weight in scenario.mix.values()), "mix", "wanted a weight above 0")
     has_any = bool(scenario.thresholds)
     unless(has_any or not scenario.abort_on_fail, "abort_on_fail", "wanted with thresholds: without, nothing can fail")
-    # Studies and what is written in Python consist of others.
-    measured = known if own_operations or "study" in scenario.mix else tuple(scenario.mix)
+    # Studies and what is written in Python consist of others, and what is in a trace is not known yet.
+    is_unknown = bool(own_operations) or "study" in scenario.mix or scenario.trace is not None
+    measured = known if is_unknown else tuple(scenario.mix)
     for number, expression in enumerate(scenario.thresholds):
         try:
             parse(expression, measured)
@@ -364,7 +369,11 @@ def _time_faults(scenario: Scenario, unless: Any) -> None:
     )
     if scenario.operations is not None:
         unless(scenario.rate is None and not scenario.stages, "operations", "not with a rate or stages")
-    if scenario.stages:
+    unless(scenario.trace is not None or scenario.speed == 1.0, "speed", "wanted with a trace alone")
+    if scenario.trace is not None:
+        alone = scenario.rate is None and not scenario.stages and scenario.operations is None
+        unless(alone and scenario.duration is None, "trace", "not with a rate, stages, operations or a duration")
+    elif scenario.stages:
         unless(scenario.duration is None, "duration", "not with stages: the run lasts as long as they do")
         by_rate = scenario.stages[0].rate is not None
         for number, stage in enumerate(scenario.stages):

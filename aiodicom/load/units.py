@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["Bytes", "PerSecond", "Seconds", "parse_bytes", "parse_rate", "parse_seconds"]
+__all__ = ["Bytes", "Factor", "PerSecond", "Seconds", "parse_bytes", "parse_factor", "parse_rate", "parse_seconds"]
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "": 1.0}
 _BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
@@ -26,6 +26,10 @@ class PerSecond(float):
 
 class Bytes(int):
     """A number of bytes."""
+
+
+class Factor(float):
+    """How many times as much."""
 
 
 def parse_seconds(value: object) -> Seconds:
@@ -59,6 +63,18 @@ def parse_rate(value: object) -> PerSecond:
     if isinstance(value, str) and (match := _RATE.fullmatch(value.strip())):
         return PerSecond(float(match[1]) / _SECONDS[(match[2] or "").lower()])
     raise ValueError(f'wanted a rate such as "500/s", "30/m" or "2000/h", got {value!r}')
+
+
+def parse_factor(value: object) -> Factor:
+    """Returns a factor such as ``"2x"`` or 0.5, which is above 0.
+
+    Raises ValueError that says what would be right.
+    """
+    if isinstance(value, str) and re.fullmatch(_NUMBER, text := value.strip().removesuffix("x")):
+        value = float(text)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
+        return Factor(value)
+    raise ValueError(f'wanted a factor such as "2x" or 0.5, got {value!r}')
 
 
 def parse_bytes(value: object) -> Bytes:

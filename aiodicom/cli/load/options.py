@@ -69,6 +69,12 @@ class ScenarioOptions:
         ),
     ] = None
     operations: Annotated[int | None, _option("--operations", "N", _PACE, "Do so many operations, then end.")] = None
+    speed: Annotated[
+        str | None,
+        _option(
+            "--speed", "FACTOR", _PACE, "Replay a trace so many times as fast as it was recorded, such as 2x.", "1x"
+        ),
+    ] = None
     warm_up: Annotated[
         str | None, _option("--warm-up", "TIME", _PACE, "At the beginning, not in the figures.", "0s")
     ] = None

@@ -21,6 +21,7 @@ from aiodicom.net.descriptors import allow_descriptors
 
 if TYPE_CHECKING:
     from aiodicom.load.results import Result
+    from aiodicom.load.run import Run
     from aiodicom.load.scenario import Scenario
     from aiodicom.load.scripted import User
     from aiodicom.services.scan import Unusable
@@ -61,12 +62,14 @@ def load(
     Example: aiodicom load 127.0.0.1 11112 --associations 200 --rate 500/s --duration 60s --mix store=8,find=1,echo=1
 
     Example: aiodicom load go-live.toml --json result.json --html report.html
+
+    Further commands, each with a --help of its own: aiodicom load target (a bad PACS to practise on), record (a proxy
+    whose recordings can be replayed), compare and merge (results).
     """
     output.configure_logging(verbose, debug)
     try:
         from aiodicom.cli.load.summary import show_summary
         from aiodicom.load.results import Result
-        from aiodicom.load.run import Run
     except ModuleNotFoundError:
         output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[load]'")
         raise typer.Exit(1) from None
@@ -74,10 +77,10 @@ def load(
     is_watched = not (verbose or debug)
     told, user = _scenario(host, port, {**scenario.values(), **data_values(data, context), **tls_values(security)})
     confirm(_COMMAND, told.targets, yes)
+    this = _run(told, user)
 
     async def work(stop: asyncio.Event) -> int:
-        allow_descriptors(told.most_associations)
-        this = Run(told, user=user, on_unusable=_tell_unusable)
+        allow_descriptors(this.most_associations)
 
         def so_far() -> Result:
             return Result() if this.recorder is None else this.recorder.so_far()
@@ -119,6 +122,23 @@ def _scenario(host: str, port: int | None, said: dict[str, object]) -> tuple[Sce
         raise typer.BadParameter(option_error(error.key, error.reason) if is_said else str(error)) from None
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror}") from None
+
+
+def _run(scenario: Scenario, user: type[User] | None) -> Run:
+    """The run of a scenario; says what it leaves out of a trace."""
+    from aiodicom.load.run import Run
+    from aiodicom.load.scenario import ScenarioError
+
+    try:
+        this = Run(scenario, user=user, on_unusable=_tell_unusable)
+    except ScenarioError as error:
+        raise typer.BadParameter(str(error)) from None
+    except OSError as error:
+        raise typer.BadParameter(f"{error.filename}: {error.strerror}") from None
+    if this.skipped:
+        what = ", ".join(f"{number:,} {service}" for service, number in this.skipped.items())
+        output.note(_COMMAND, f"not replayed: {what}")
+    return this
 
 
 def _called(said: dict[str, object], called_aets: object) -> dict[str, object]:
