@@ -245,7 +245,7 @@ cdef class Exchange:
                 self.retrieval = None
 
     def send_data(self, int context_id, data, *, bint is_last, now):
-        """Sends bytes of the data set of the message begun; their number is a multiple of `fragment_size` unless `is_last`."""
+        """Sends bytes of the data set of the message begun; their number is even unless `is_last`."""
         self.require_sending()
         cdef list outgoing = self.outgoing
         cdef Py_ssize_t last = len(outgoing) - 1

@@ -497,8 +497,8 @@ def encode_command(int context_id, bytes command, Py_ssize_t fragment):
 def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
     """Returns buffers that, written in order, are the P-DATA-TF PDUs of data set bytes; `data` is sliced, not copied.
 
-    `last` says that these bytes end the data set. Unless they do, their number should be a multiple of `fragment`, an even
-    number. What ends in an odd number, as a deflated data set may, gets the zero byte of PS3.5 A.5: fragments are even (PS3.8 E.1).
+    `last` says that these bytes end the data set. Unless they do, their number must be even, and should be a multiple of
+    `fragment`, an even number. What ends in an odd number, as a deflated data set may, gets the zero byte of PS3.5 A.5: fragments are even (PS3.8 E.1).
     """
     cdef Py_ssize_t offset = 0
     cdef Py_ssize_t piece

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from aiodicom.errors import LocalError
@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 
     from aiodicom.dataset import Dataset
 
-__all__ = ["DataSource", "Encoded", "FileStamp", "KnownFile", "MemorySource", "Storable", "open_source", "stamp_of"]
+__all__ = [
+    "DataSource",
+    "Encoded",
+    "FileStamp",
+    "GatheredSource",
+    "KnownFile",
+    "MemorySource",
+    "Storable",
+    "open_source",
+    "stamp_of",
+]
+
+Buffer: TypeAlias = bytes | memoryview
 
 #: About how many bytes of a file are in memory at a time for each association that sends.
 CHUNK = 1 << 20
+#: Up to so many bytes it costs less to copy parts into one than to write them apart.
+_SMALL = 8 << 10
 
 
 class HasToBytes(Protocol):
@@ -66,12 +80,15 @@ class DataSource:
         """Returns what encodes the data set in another transfer syntax, in a thread, whatever becomes of the source."""
         raise LocalError("this source has no data")
 
-    def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
-        """Iterates over the data set in pieces, the sizes of all but the last a multiple of `multiple` bytes."""
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        """Iterates over the data set in pieces of an even number of bytes but for the last, the sizes of those that are
+        divided further a multiple of `multiple` bytes."""
         raise LocalError("this source has no data")
 
-    def whole(self) -> memoryview | None:
-        """Returns all of the data set if it is there without waiting and small enough for one piece."""
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        """Returns all of the data set, as one piece or several, if it is there without waiting and small enough to be
+        written at once. All pieces but the last are of an even number of bytes, as fragments are (PS3.8 E.1).
+        """
         return None
 
     def close(self) -> None:
@@ -91,13 +108,46 @@ class MemorySource(DataSource):
         view, own = self._view, self.transfer_syntax
         return lambda: reencoding.encode_memory(view, own, transfer_syntax)
 
-    def whole(self) -> memoryview | None:
-        return self._view if self.size <= CHUNK else None
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        return (self._view,) if self.size <= CHUNK else None
 
     async def chunks(self, multiple: int) -> AsyncIterator[memoryview]:
         step = _chunk_size(multiple)
         for offset in range(0, self.size, step):
             yield self._view[offset : offset + step]
+
+
+class GatheredSource(DataSource):
+    """A data set whose parts, of bytes, stand at several places in memory and are sent from there; they must not change
+    until the response is there.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(
+        self, parts: Sequence[Buffer], sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str
+    ) -> None:
+        """Raises LocalError for a part, not the last, of an odd number of bytes: an element has an even one."""
+        super().__init__(sop_class_uid, sop_instance_uid, transfer_syntax, sum(map(len, parts)))
+        self._parts = tuple(filter(len, parts)) or (b"",)
+        if any(len(part) & 1 for part in self._parts[:-1]):
+            raise LocalError("a data set is divided where an even number of bytes ends, as every element does")
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
+        parts, own = self._parts, self.transfer_syntax
+        return lambda: reencoding.encode_memory(memoryview(b"".join(parts)), own, transfer_syntax)
+
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        if self.size <= _SMALL:
+            return (b"".join(self._parts),)
+        return self._parts if self.size <= CHUNK else None
+
+    async def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        step = _chunk_size(multiple)
+        for part in self._parts:
+            view = memoryview(part)
+            for offset in range(0, len(view), step):
+                yield view[offset : offset + step]
 
 
 class KnownFile(NamedTuple):
@@ -158,10 +208,11 @@ class FileSource(DataSource):
         offset, own = self._offset, self.transfer_syntax
         return lambda: reencoding.encode_file(descriptor, offset, own, transfer_syntax)
 
-    def whole(self) -> memoryview | None:
-        return read_cached(self._descriptor, self.size, self._offset) if self.size <= CHUNK else None
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        data = read_cached(self._descriptor, self.size, self._offset) if self.size <= CHUNK else None
+        return None if data is None else (data,)
 
-    def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
         return _file_chunks(self._descriptor, self._offset, self.size, multiple)
 
     def close(self) -> None:
@@ -241,10 +292,10 @@ class Encoded(DataSource):
             self._inner = MemorySource(view, self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
             self.size = len(view)
 
-    def whole(self) -> memoryview | None:
-        return None if self._inner is None else self._inner.whole()
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        return None if self._inner is None else self._inner.at_once()
 
-    def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
         if self._inner is not None:
             return self._inner.chunks(multiple)
         assert self._spool is not None
@@ -267,7 +318,7 @@ def _own_syntax(data_set: Dataset, asked: str) -> str:
     return asked if is_encapsulated or asked in NATIVE else NATIVE[0]
 
 
-async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[bytes | memoryview]:
+async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[Buffer]:
     step = _chunk_size(multiple)
     for offset in range(start, start + total, step):
         size = min(step, start + total - offset)

@@ -12,11 +12,13 @@ import numpy
 import pytest
 
 import aiodicom
+from aiodicom.dataset import Dataset
 from aiodicom.errors import AssociationAborted, DecodeError, LocalError
 from aiodicom.net import sources
-from aiodicom.net.sources import CHUNK, KnownFile, prepare
+from aiodicom.net.sources import CHUNK, GatheredSource, KnownFile, prepare
 from aiodicom.part10.meta import FileMeta, read_file_meta
 from aiodicom.services.scan import scan
+from aiodicom.standard.uids import IMPLICIT_VR_LITTLE_ENDIAN
 from tests.net.sides import CT_UIDS, DATA, EXPLICIT, LARGE, MR, connect, part10, soon, until
 from tests.rawpeer import P_DATA_TF, Connection, RawPeer, response
 
@@ -60,6 +62,46 @@ def _spread(data: bytes) -> bytes:
     spread = bytearray(2 * len(data))
     spread[::2] = data
     return bytes(spread)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [b""],
+        [b"", DATA],
+        [DATA, b""],
+        [DATA[:4], DATA[4:]],
+        [LARGE[:CHUNK], LARGE[CHUNK:]],
+        [DATA, LARGE[: CHUNK + 2], DATA],
+        [LARGE[:2]] * 9,
+    ],
+)
+async def test_a_data_set_in_parts(parts: list[bytes]) -> None:
+    server = aiodicom.Server()
+    kept = keeping(server)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, max_pdu=16384) as association:
+        source = GatheredSource(parts, *CT_UIDS.values())
+        assert (await soon(association.c_store(source))).status == 0
+        assert (await soon(association.c_store(source))).status == 0
+    assert [data for _, _, data in kept] == [b"".join(parts)] * 2
+
+
+async def test_a_data_set_in_parts_is_transcoded_as_one() -> None:
+    server = aiodicom.Server()
+    kept = keeping(server)
+    contexts = [(CT_UIDS["sop_class_uid"], [IMPLICIT_VR_LITTLE_ENDIAN])]
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port, contexts=contexts) as association,
+    ):
+        await soon(association.c_store(GatheredSource([DATA[:12], DATA[12:]], *CT_UIDS.values())))
+    assert [data for _, _, data in kept] == [Dataset.from_bytes(DATA).to_bytes(IMPLICIT_VR_LITTLE_ENDIAN)]
+
+
+def test_a_data_set_is_not_divided_within_two_bytes() -> None:
+    with pytest.raises(LocalError, match="even number"):
+        GatheredSource([b"abc", b"d"], *CT_UIDS.values())
 
 
 @pytest.mark.parametrize("form", ["path", "text", "bytes", "memoryview", "numpy"])

@@ -13,7 +13,7 @@ import pytest
 import aiodicom
 from aiodicom.net import sources
 from aiodicom.net.loops import resources_of
-from aiodicom.net.sources import CHUNK
+from aiodicom.net.sources import CHUNK, GatheredSource
 from aiodicom.store.spool import SpoolFile
 from tests.net.recording import Recording
 from tests.net.sides import CT_UIDS, LARGE, connect, part10, soon
@@ -62,6 +62,16 @@ async def test_memory_is_sent_from_where_it_is(size: int) -> None:
         writes = Recording(association).writes
         await soon(association.c_store(data, **CT_UIDS))
         assert data_sent(writes, [Memory(data)]) == data
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_parts_in_memory_are_sent_from_where_they_are(size: int) -> None:
+    parts = [bytearray(LARGE[:1000]), bytearray(LARGE[1000:size]), bytearray(LARGE[size : size + 20])]
+    source = GatheredSource([memoryview(part) for part in parts], *CT_UIDS.values())
+    async with discarding().listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        writes = Recording(association).writes
+        await soon(association.c_store(source))
+        assert data_sent(writes, [Memory(part) for part in parts]) == b"".join(parts)
 
 
 @pytest.mark.parametrize("size", SIZES)
