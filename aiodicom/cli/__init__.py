@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typer import Typer
 
-__all__ = ["COMMANDS", "main", "make_app"]
+__all__ = ["COMMANDS", "SUBCOMMANDS", "main", "make_app"]
 
 #: Each is a module of this package, with the command as the function of the same name.
 COMMANDS = (
@@ -37,8 +37,13 @@ COMMANDS = (
     "deidentify",
     "render",
     "generate",
+    "load",
     "demo",
 )
+
+#: Commands that are packages with further commands in them. A first argument that names none of these is the
+#: command's own.
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ("target", "record", "compare", "merge")}
 
 
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."
@@ -57,14 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write("aiodicom: the commands need more packages: pip install 'aiodicom[cli]'\n")
         sys.exit(1)
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    app = make_app(given[:1] if given[0] in COMMANDS else COMMANDS)
+    name = "aiodicom"
+    if given[1:2] and given[1] in SUBCOMMANDS.get(given[0], ()):
+        group = given.pop(0)
+        name = f"aiodicom {group}"
+        try:
+            app = make_app(given[:1], f"aiodicom.cli.{group}")
+        except ModuleNotFoundError:
+            sys.stderr.write(f"{name} {given[0]}: this command needs more packages: pip install 'aiodicom[{group}]'\n")
+            sys.exit(1)
+    else:
+        app = make_app(given[:1] if given[0] in COMMANDS else COMMANDS)
     # typer re-exports this one of the exceptions of its parser; its base is what they all are.
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     try:
-        code = app(given, prog_name="aiodicom", standalone_mode=False)
+        code = app(given, prog_name=name, standalone_mode=False)
     except usage_error as error:
         context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "aiodicom"
+        path = context.command_path if context is not None else name
         message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
         if not message.endswith(("?", ".")):
             message += "."
@@ -75,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def make_app(commands: Sequence[str] = COMMANDS) -> Typer:
-    """The application with these commands; the others are not imported."""
+def make_app(commands: Sequence[str] = COMMANDS, package: str = "aiodicom.cli") -> Typer:
+    """The application with these commands of a package; the others are not imported."""
     import typer
     from typer.core import TyperCommand
 
@@ -106,7 +121,7 @@ def make_app(commands: Sequence[str] = COMMANDS) -> Typer:
 
     app.callback()(root)
     for name in commands:
-        command = getattr(import_module(f"aiodicom.cli.{name}"), name)
+        command = getattr(import_module(f"{package}.{name}"), name)
         app.command(name, cls=Command, help=_help_of(command))(command)
     return app
 

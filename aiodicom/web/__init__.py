@@ -1,0 +1,1 @@
+"""HTTP beside what runs, on its event loop: metrics."""
