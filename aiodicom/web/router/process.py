@@ -47,7 +47,7 @@ async def running(settings: ProcessSettings, sockets: Sockets | None = None) -> 
 
     Raises LocalError, OSError, sqlite3.Error.
     """
-    # The threads of the queue have turns of microseconds: they are not to wait for the event loop as long as by default.
+    # The threads of the queue have turns of microseconds: they are not to wait for the event loop as long as usual.
     sys.setswitchinterval(_TURN)
     async with AsyncExitStack() as stack:
         router = await stack.enter_async_context(Router(settings.config, path=settings.path, sockets=sockets))
