@@ -135,10 +135,10 @@ async def _spooled(source: DataSource) -> Dataset:
         async for chunk in source.chunks(_STEP):
             spool.write(chunk)
         spool.finish()
-    except BaseException:
+        data = spool.map()
+    finally:
         spool.abandon()
-        raise
-    return Dataset.from_file(spool.file, source.transfer_syntax)
+    return Dataset.from_bytes(data, source.transfer_syntax)
 
 
 async def header_of(outgoing: Outgoing) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from aiodicom.web.serving import serving
 from tests.router.running import IMPATIENT, Archive, destination, image, routing, store, uid_of, write
 
 pytest.importorskip("obstore")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _threads_of_obstore() -> None:
+    """They stay for as long as the process does."""
+    import obstore
+    from obstore.store import MemoryStore
+
+    async def put() -> None:
+        await obstore.put_async(MemoryStore(), "a", b"a")
+
+    asyncio.run(put())
+
 
 BODY = '---\n[[routes]]\nto = ["there"]\n'
 
@@ -69,7 +83,7 @@ class Origin:
         self.poison = b"\0"
 
     async def store(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        body = b"".join([piece async for piece in request.content.iter_any()])
         self.authorizations.add(request.headers.get("Authorization", ""))
         self.requests.append(body.count(b"DICM"))
         if self.poison in body:
@@ -132,7 +146,7 @@ to = ["research"]
 name = "anonymous"
 transformations = [
   { type = "deidentify", profile = "basic" },
-  { type = "transcode", to = "RLELossless" },
+  { type = "transcode", to = "rle-lossless" },
 ]
 [[routes]]
 to = ["pacs"]

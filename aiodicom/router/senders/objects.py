@@ -31,6 +31,8 @@ class ObjectsSender:
         self._put = obstore.put_async
         self._refusals = BaseError
         self._template = FileTemplate(destination.path)
+        #: What stands before the first placeholder, as names there.
+        self._prefix = tuple(name for name in self._template.root.split("/") if name not in ("", "."))
         self._store = from_url(destination.url, **destination.options)  # type: ignore[call-overload]
         self.concurrency = destination.requests
         #: Objects that are on their way.
@@ -50,7 +52,7 @@ class ObjectsSender:
         return [Outcome(Fault.NONE)] * len(objects)
 
     async def _send(self, outgoing: Outgoing) -> None:
-        path = "/".join(await path_of(outgoing, self._template))
+        path = "/".join((*self._prefix, *await path_of(outgoing, self._template)))
         content = _Content(file_pieces(outgoing))
         try:
             await self._put(self._store, path, content)
