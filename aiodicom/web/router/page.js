@@ -162,7 +162,7 @@ function showWay(way) {
   box.append(make("p", `Received ${time(way.received)} from ${way.calling_aet} (${way.peer || "unknown"}), ${size(way.size)}, patient ${way.patient_id || "unknown"}`));
   const table = make("table");
   const head = make("tr");
-  for (const name of ["Route", "Destination", "State", "Attempts", "When", "Reason"]) head.append(make("th", name));
+  for (const name of ["Route", "Destination", "State", "Attempts", "When", "Last failure, or warning"]) head.append(make("th", name));
   table.append(head);
   for (const step of way.steps) {
     const row = make("tr");

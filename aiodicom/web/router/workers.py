@@ -22,6 +22,7 @@ from aiodicom.router.config.reloading import reload
 from aiodicom.router.router import DRAIN, places
 
 if TYPE_CHECKING:
+    from aiodicom.router.config.root import Config
     from aiodicom.web.router.process import ProcessSettings
 
 __all__ = ["RouterWorkers", "supervised"]
@@ -49,6 +50,11 @@ class RouterWorkers:
         self.addresses = addresses
         #: Ends when the supervisor does, by a fault.
         self.watching = asyncio.get_running_loop().create_task(supervisor.watch())
+
+    @property
+    def config(self) -> Config:
+        """What workers begin with that come from now on."""
+        return self._settings[0].config
 
     def reload(self) -> None:
         """Has every process read the configuration again, and those that come later begin with it, if it is right."""

@@ -1,0 +1,51 @@
+"""A router in several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from aiodicom.net.run import run
+from aiodicom.router.config.reading import load
+from aiodicom.router.control import Meant
+from aiodicom.web.router.client import ControlClient
+from aiodicom.web.router.process import ProcessSettings
+from aiodicom.web.router.workers import supervised
+from tests.router.running import Archive, destination, image, store, uid_of, write
+
+ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
+
+
+async def killed_and_replaced(tmp_path: Path) -> None:
+    async with Archive() as pacs:
+        path = write(tmp_path, destination("pacs", pacs.port) + ROUTE)
+        client = ControlClient(tmp_path / "queue")
+        async with supervised(ProcessSettings(load(path), str(path)), 2) as workers:
+            port = workers.addresses[0][1]
+            before = {each.shard: each.pid for each in await client.status()}
+            assert sorted(before) == ["shard-000", "shard-001"]
+            await client.change("hold", Meant(destination="pacs"))
+            assert await store(port, [image(1)]) == [0]
+            (way,) = await client.search(uid_of(1))
+            shard = way.object.partition("/")[0]
+            os.kill(before[shard], signal.SIGKILL)
+            async with asyncio.timeout(20):
+                while True:
+                    after = {each.shard: each.pid for each in await client.status()}
+                    if len(after) == 2 and after[shard] != before[shard]:
+                        break
+            await client.change("release", Meant(destination="pacs"))
+            await pacs.got(uid_of(1))
+            # Where is listened changes with a restart alone; a worker that comes later begins all the same.
+            path.write_text(path.read_text().replace('ae_title = "ROUTER"', 'host = "127.0.0.2"'))
+            workers.reload()
+            assert workers.config.listeners[0].host == "127.0.0.1"
+            async with asyncio.timeout(20):
+                while not all(each.problems for each in await client.status()):
+                    pass
+
+
+def test_a_worker_that_was_killed_is_replaced_and_what_it_had_is_delivered(tmp_path: Path) -> None:
+    run(killed_and_replaced(tmp_path))
