@@ -16,12 +16,19 @@ __all__ = [
     "Failure",
     "Incoming",
     "Lease",
+    "QueueUnavailable",
     "Receipt",
     "Selection",
     "State",
     "Step",
     "Way",
 ]
+
+
+class QueueUnavailable(OSError):
+    """What nodes share, the database or the object store, cannot be used now, and may be later: the engine answers
+    A700H, as where there is no space (ENOSPC).
+    """
 
 
 class State(IntEnum):
