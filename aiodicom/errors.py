@@ -113,9 +113,6 @@ class ConfigurationError(LocalError):
         super().__init__("; ".join(problems))
         self.problems = problems
 
-    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)
-
 
 class RemoteError(AiodicomError):
     """Something that the peer did, or that happened on the way to it."""

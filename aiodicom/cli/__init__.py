@@ -34,6 +34,7 @@ COMMANDS = (
     "dump",
     "dicomdir",
     "transcode",
+    "deidentify",
     "render",
     "route",
     "demo",
@@ -41,7 +42,7 @@ COMMANDS = (
 
 #: Commands that are packages with further commands in them. A first argument that names none of these is the command's
 #: own.
-SUBCOMMANDS: dict[str, tuple[str, ...]] = {"route": ()}
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {"route": ("status", "queue", "retry", "hold", "release", "drop")}
 
 
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."

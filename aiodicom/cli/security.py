@@ -15,7 +15,7 @@ import typer
 
 import aiodicom
 from aiodicom.errors import LocalError
-from aiodicom.net.tls import ServerContext
+from aiodicom.net.tls import PROFILE_NAMES, ServerContext
 from aiodicom.ul.pdu import UserIdentityType
 
 __all__ = ["ClientTLS", "Identity", "ServerTLS", "TLSProfileOption", "Verify"]
@@ -32,15 +32,6 @@ class TLSProfileOption(StrEnum):
     NON_DOWNGRADING = "bcp195-nd"
     EXTENDED = "bcp195-ex"
     BCP_195 = "bcp195"
-
-
-_PROFILES = {
-    TLSProfileOption.RFC_8996: aiodicom.TLSProfile.BCP_195_RFC_8996_9325,
-    TLSProfileOption.RFC_8996_MODIFIED: aiodicom.TLSProfile.MODIFIED_BCP_195_RFC_8996_9325,
-    TLSProfileOption.NON_DOWNGRADING: aiodicom.TLSProfile.NON_DOWNGRADING_BCP_195,
-    TLSProfileOption.EXTENDED: aiodicom.TLSProfile.EXTENDED_BCP_195,
-    TLSProfileOption.BCP_195: aiodicom.TLSProfile.BCP_195,
-}
 
 
 class Verify(StrEnum):
@@ -133,7 +124,7 @@ class ClientTLS(_TLS):
             self.refuse_without_tls()
             return None
         return aiodicom.tls_client_context(
-            _PROFILES[self.tls_profile],
+            PROFILE_NAMES[self.tls_profile],
             ca=self.ca,
             cert=self.cert,
             key=self.key,
@@ -179,7 +170,7 @@ class ServerTLS(_TLS):
         if self.ca is None and (self.verify_ae_title or self.verify_client not in (None, Verify.NO)):
             raise typer.BadParameter("clients are not verified without authorities", param_hint="'--ca'")
         return aiodicom.tls_server_context(
-            _PROFILES[self.tls_profile],
+            PROFILE_NAMES[self.tls_profile],
             cert=self.cert,
             key=self.key,
             key_password=_secret(self.key_password_file),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 from aiodicom.errors import LocalError, TLSHandshakeFailed
 from aiodicom.net.acceptor import Rejection
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
 __all__ = [
+    "PROFILE_NAMES",
     "Certificate",
     "ServerContext",
     "TLSProfile",
@@ -62,6 +63,16 @@ class TLSProfile(Enum):
     NON_DOWNGRADING_BCP_195 = "Non-Downgrading BCP 195 TLS"
     EXTENDED_BCP_195 = "Extended BCP 195 TLS"
     BCP_195 = "BCP 195 TLS"
+
+
+#: The names that DCMTK's options have for them.
+PROFILE_NAMES: Final[Mapping[str, TLSProfile]] = {
+    "8996": TLSProfile.BCP_195_RFC_8996_9325,
+    "8996-mod": TLSProfile.MODIFIED_BCP_195_RFC_8996_9325,
+    "bcp195-nd": TLSProfile.NON_DOWNGRADING_BCP_195,
+    "bcp195-ex": TLSProfile.EXTENDED_BCP_195,
+    "bcp195": TLSProfile.BCP_195,
+}
 
 
 class _Rules(NamedTuple):

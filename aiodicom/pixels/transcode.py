@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .encapsulation import Buffer
 
-__all__ = ["Transcoded", "transcode", "transcode_data_set", "transcode_file"]
+__all__ = ["Transcoded", "describe", "transcode", "transcode_data_set", "transcode_file"]
 
 #: Implicit VR little endian but for Pixel Data, which is in big endian.
 _GE_PRIVATE: Final = "1.2.840.113619.5.2"
@@ -183,7 +183,7 @@ def _recoded(
     else:
         vr = "OW" if described.bits_allocated > 8 else "OB"
         made = recoding.native(max(described.width, 2) if vr == "OW" and not target.little_endian else 1)
-    _describe(header, described, made.described)
+    describe(header, described, made.described)
     for keyword, table in (("ExtendedOffsetTable", "offsets"), ("ExtendedOffsetTableLengths", "lengths")):
         value = getattr(made, table, None)
         if value is not None:
@@ -205,7 +205,7 @@ def _is_turned(data_set: Dataset, own: TransferSyntax, target: TransferSyntax) -
     return isinstance(allocated, int) and allocated > 16
 
 
-def _describe(header: Dataset, before: Any, now: Any) -> None:
+def describe(header: Dataset, before: Any, now: Any) -> None:
     """Has the data set say what has changed of its frames (PS3.3 C.7.6.3), and nothing else."""
     for keyword, name in (
         ("PhotometricInterpretation", "photometric_interpretation"),
@@ -228,7 +228,7 @@ def _decode_icons(header: Dataset, own: str) -> None:
         if _is_compressed(icon):
             made = Recoding(Frames(icon, transfer_syntax=own), EXPLICIT_VR_LITTLE_ENDIAN).native(1)
             described = Frames(icon, transfer_syntax=own).description
-            _describe(icon, described, made.described)
+            describe(icon, described, made.described)
             icon.add_new("PixelData", "OW" if described.bits_allocated > 8 else "OB", b"".join(made.pieces))
     header.IconImageSequence = icons
 

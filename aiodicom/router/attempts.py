@@ -41,7 +41,7 @@ class Attempts:
     def __init__(self, retry: RetryPolicy, breaker: BreakerSettings) -> None:
         self._backoff = Backoff(retry.first, retry.most, retry.factor, retry.jitter)
         self._most = retry.attempts
-        self._statuses: Collection[int] = frozenset(retry.statuses)
+        self._permanent: Collection[int] = frozenset(retry.permanent)
         pauses = Backoff(breaker.pause, max(breaker.pause, retry.most), retry.factor, retry.jitter)
         self.breaker = Breaker(pauses, tolerated=breaker.failures)
         self._successes = 0
@@ -62,7 +62,7 @@ class Attempts:
             case Fault.OBJECT:
                 # That it refuses this one shows that it works.
                 self.breaker.succeeded()
-                if outcome.status is not None and outcome.status not in self._statuses:
+                if outcome.status in self._permanent:
                     return Verdict(None, True)
                 return self._again(attempts, chance)
             case Fault.EITHER:
@@ -79,7 +79,7 @@ class Attempts:
 
     def _again(self, attempts: int, chance: float) -> Verdict:
         attempts += 1
-        if self._most is not None and attempts >= self._most:
+        if attempts >= self._most:
             return Verdict(None, True)
         return Verdict(self._backoff.pause(attempts, chance), True)
 
@@ -89,7 +89,7 @@ class Attempts:
         self._ended[key] = (self._successes, times)
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
-        if times >= min(_POISON, self._most or _POISON):
+        if times >= min(_POISON, self._most):
             del self._ended[key]
             return Verdict(None, True)
         # Behind the others, so that one of them is tried next.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -32,7 +32,7 @@ class Gathering(Protocol):
 
     async def complete(self, route: str, group: str) -> None: ...
 
-    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]: ...
+    async def gathering(self, after: int = 0) -> Sequence[tuple[int, str, str, str]]: ...
 
 
 class Completions(Observer):
@@ -84,7 +84,10 @@ class Completions(Observer):
         """An object has been taken."""
         now = time.monotonic()
         for route, group in {(each.route, each.group) for each in incoming.deliveries if each.group}:
-            expected = expected_of(header, self._settings.get(route))
+            settings = self._settings.get(route)
+            if settings is None:
+                continue  # it waits for something else: see `cut_through`
+            expected = expected_of(header, settings)
             self._watch(route).arrived(group, incoming.sop_instance_uid, now, expected)
             self._wake.set()
 
@@ -142,9 +145,9 @@ def made_by(step: Dataset, settings: Mapping[str, Settings]) -> Iterator[tuple[s
                 yield route, study, made
 
 
-def expected_of(header: Dataset, settings: Settings | None) -> int:
+def expected_of(header: Dataset, settings: Settings) -> int:
     """How many instances the group of an object will have, as it says; 0 where its route does not go by that."""
-    return 0 if settings is None or not settings.counts else _count(header, settings.level)
+    return _count(header, settings.level) if settings.counts else 0
 
 
 def _count(header: Dataset, level: str) -> int:

@@ -168,7 +168,7 @@ class Control:
         self, destination: str | None = None, state: State | None = None, after: int = 0, limit: int = _MOST
     ) -> list[ObjectWay]:
         """What is pending, in the order in which it came, from above the object `after` on."""
-        ways = await self._router.queue.list(Selection(destination, state), after, min(limit, _MOST))
+        ways = await self._router.queue.pending(Selection(destination, state), after, min(limit, _MOST))
         return [self._way(way) for way in ways]
 
     async def search(self, text: str, limit: int = 100) -> list[ObjectWay]:

@@ -20,6 +20,7 @@ from aiodicom.router.config.destinations import is_open, next_change
 from aiodicom.router.origin import Origin
 from aiodicom.router.outcomes import Fault, Outcome, outcome_of
 from aiodicom.router.outgoing import Outgoing, prepare
+from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.rates import Pace
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ _LOOK: Final = 60.0
 
 class Deliveries(Protocol):
     """A queue, as far as a destination needs it."""
+
+    @property
+    def on_hold(self) -> Sequence[str]: ...
 
     async def claim(self, destination: str, limit: int, *, newest: bool = False) -> list[Lease]: ...
 
@@ -116,6 +120,19 @@ class Deliverer:
     def is_scheduled(self) -> bool:
         """Whether the schedule lets objects go now."""
         return is_open(self.settings.schedule, datetime.now())
+
+    def is_free(self) -> bool:
+        """Whether something could be sent beside the queue without getting ahead of what waits, or past a limit."""
+        settings = self.settings
+        return (
+            not self._claimed
+            and len(self._running) < self.sender.concurrency
+            and self._attempts.breaker.state is State.CLOSED
+            and settings.rate is None
+            and settings.bandwidth is None
+            and self.is_scheduled()
+            and self.name not in self._queue.on_hold
+        )
 
     # --- its life ---------------------------------------------------------------------------------------------------
 
@@ -266,6 +283,9 @@ class Deliverer:
         try:
             origin = Origin(lease.calling_aet, lease.called_aet, lease.peer, lease.transfer_syntax)
             outgoing = await prepare(lease, self._queue.source(lease), pipeline, origin)
+        except QueueUnavailable as error:
+            self._settle(lease, 0, outcome_of(error))
+            return None
         except (AiodicomError, OSError, ValueError) as error:
             # Bytes that cannot be read, or made into what the route wants, will not get better.
             self._settle(lease, 0, Outcome(Fault.HOPELESS, outcome_of(error).reason))

@@ -7,11 +7,14 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.delivery import Deliverer
+from aiodicom.router.senders.dimse import DimseSender
 from aiodicom.router.senders.making import make_sender
 from aiodicom.services.storage_commitment import CommitmentListener
 
 if TYPE_CHECKING:
+    from aiodicom.net.pool import Pool
     from aiodicom.router.config.destinations import Destination
     from aiodicom.router.delivery import Deliveries
     from aiodicom.router.observing import Observer
@@ -57,6 +60,15 @@ class Destinations:
         for name, deliverer in changed.items():
             self.deliverers[name] = deliverer
             self._tasks[name] = asyncio.get_running_loop().create_task(self._keep(deliverer))
+
+    def cut_through(self, name: str) -> Pool | None:
+        """The associations with a destination, where objects may be forwarded to it now while they arrive."""
+        deliverer = self.deliverers.get(name)
+        if deliverer is None or not isinstance(deliverer.sender, DimseSender):
+            return None
+        settings = deliverer.settings
+        is_wanted = isinstance(settings, DimseDestination) and settings.cut_through
+        return deliverer.sender.pool if is_wanted and deliverer.is_free() else None
 
     async def _keep(self, deliverer: Deliverer) -> None:
         try:

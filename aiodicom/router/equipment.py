@@ -12,7 +12,7 @@ from aiodicom.router.commitment import QueueCommitments
 from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.config.queueing import Commitment
 from aiodicom.router.senders.dimse import pool_of
-from aiodicom.router.senders.making import client_context
+from aiodicom.router.senders.making import context_of
 from aiodicom.services.passing import Passing
 from aiodicom.services.storage_commitment import StorageCommitment
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiodicom.net.requests import FindRequest
     from aiodicom.net.server import Server
     from aiodicom.router.config.root import Config
-    from aiodicom.router.queue.local import LocalQueue
+    from aiodicom.router.queue.protocol import Queue
     from aiodicom.services.storage_commitment import CommitmentListener
 
 __all__ = ["Equipment"]
@@ -36,7 +36,7 @@ class Equipment:
 
     def __init__(
         self,
-        queue: LocalQueue,
+        queue: Queue,
         listener: CommitmentListener,
         *,
         queried: Callable[[FindRequest], None],
@@ -56,7 +56,7 @@ class Equipment:
     async def apply(self, config: Config, directory: str) -> None:
         """Makes the services of a configuration, for the servers that are equipped from now on."""
         self._addresses = {
-            str(each.called_aet): Address(each.host, each.port, ssl=client_context(each.tls))
+            str(each.called_aet): Address(each.host, each.port, ssl=context_of(each.tls))
             for each in config.destinations.values()
             if isinstance(each, DimseDestination)
         }
@@ -75,7 +75,7 @@ class Equipment:
         for name in {name for name in names.values() if name is not None}:
             settings = config.destinations[name]
             assert isinstance(settings, DimseDestination)
-            pool = pool_of(settings, config.calling_aet, client_context(settings.tls), size=16, window=1)
+            pool = pool_of(settings, config.calling_aet, context_of(settings.tls), size=16, window=1)
             self._pools[name] = await pool
         self._passing = [
             Passing(

@@ -9,23 +9,27 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from aiodicom.dataset import Dataset
 from aiodicom.errors import AiodicomError, DecodeError, RoutingFailed
 from aiodicom.net.sinks import Spooled
 from aiodicom.router.config.queueing import Durability
+from aiodicom.router.cut_through import Tee
 from aiodicom.router.origin import Origin
 from aiodicom.router.queue.objects import Delivery, Incoming
+from aiodicom.router.queue.source import data_of
 from aiodicom.standard.status import Status
+from aiodicom.ul._pdu import Body
 
 if TYPE_CHECKING:
-    from aiodicom.dataset import Dataset
     from aiodicom.net.requests import StoreRequest
     from aiodicom.net.server import Server
     from aiodicom.net.sinks import BodySink
     from aiodicom.router.config.queueing import Queue
+    from aiodicom.router.cut_through import CutThrough, Forward
     from aiodicom.router.forwarded import Forwarding
     from aiodicom.router.observing import Observer
-    from aiodicom.router.queue.local import LocalQueue
     from aiodicom.router.queue.objects import Receipt
+    from aiodicom.router.queue.protocol import Queue as QueueProtocol
     from aiodicom.router.routing import Plan, Routing
 
 __all__ = ["Intake"]
@@ -46,11 +50,12 @@ class Intake:
 
     def __init__(
         self,
-        queue: LocalQueue,
+        queue: QueueProtocol,
         routing: Callable[[], Routing],
         settings: Queue,
         observer: Observer,
         forwarding: Forwarding,
+        cut_through: CutThrough,
         *,
         drops_unrouted: Callable[[], bool],
     ) -> None:
@@ -59,6 +64,7 @@ class Intake:
         self._settings = settings
         self._observer = observer
         self._forwarding = forwarding
+        self._cut_through = cut_through
         self._drops_unrouted = drops_unrouted
         self._body = Spooled()
         #: Objects taken and refused since the start, and the bytes of those that were taken.
@@ -73,33 +79,56 @@ class Intake:
     def body(self, request: StoreRequest) -> BodySink:
         """Where the data set of a request goes while it arrives. Raises OSError (ENOSPC) when the disk is full."""
         if not self._queue.accepts(request.expected_body_size):
-            self._refuse(request, Status.OUT_OF_RESOURCES, "the queue's disk is nearly full")
-            raise OSError(errno.ENOSPC, "the queue's disk is nearly full")
-        return self._body(request)
+            obstacle = self._queue.obstacle
+            self._refuse(request, Status.OUT_OF_RESOURCES, obstacle)
+            raise OSError(errno.ENOSPC, obstacle)
+        body = self._body(request)
+        if self._cut_through.is_wanted():
+            assert isinstance(body, Body)
+            return Tee(body, request, _origin_of(request), self._cut_through)
+        return body
 
     def store(self, request: StoreRequest) -> Status | asyncio.Future[Status]:
         """Answers a C-STORE."""
-        association = request.association
-        origin = Origin(
-            association.calling_aet, association.called_aet, association.peer, request.context.transfer_syntax
-        )
+        origin = _origin_of(request)
+        forwards: list[Forward] = []
+        body = request.body
+        if isinstance(body, Tee):
+            forwards, body = body.forwards, body.body
+        data = data_of(body)
+        for forward in forwards:
+            forward.finish(data)
         try:
-            header = request.dataset
+            header = Dataset.from_bytes(data, origin.transfer_syntax)
             plans = self._routing().plan(header, origin)
-            incoming = self._incoming(request, header, origin, plans)
         except (DecodeError, RoutingFailed) as error:
             return self._refuse(request, Status.CANNOT_UNDERSTAND, str(error))
+        incoming = self._incoming(request, header, origin, plans, forwards)
         if not incoming.deliveries and not self._is_dropped(plans):
             return self._refuse(request, Status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, "no route means it")
         if not incoming.deliveries:
             return Status.SUCCESS
-        return self._enqueue(request, incoming, header)
+        return self._enqueue(request, incoming, data, header, forwards)
 
-    def _incoming(self, request: StoreRequest, header: Dataset, origin: Origin, plans: list[Plan]) -> Incoming:
+    def _incoming(
+        self,
+        request: StoreRequest,
+        header: Dataset,
+        origin: Origin,
+        plans: list[Plan],
+        forwards: list[Forward],
+    ) -> Incoming:
+        begun = {(forward.route, forward.destination): forward.group for forward in forwards}
         now = self._queue.now()
         expires = None if self._settings.expire is None else now + self._settings.expire
         deliveries = tuple(
-            Delivery(destination, plan.route, plan.priority, expires, group_of(plan, header))
+            Delivery(
+                destination,
+                plan.route,
+                plan.priority,
+                expires,
+                begun.get((plan.route, destination)) or group_of(plan, header),
+            )
             for plan in plans
             for destination in plan.destinations
         )
@@ -121,12 +150,12 @@ class Intake:
         """Whether an object without deliveries is meant to have none."""
         return bool(plans) or self._drops_unrouted()
 
-    def _enqueue(self, request: StoreRequest, incoming: Incoming, header: Dataset) -> Status | asyncio.Future[Status]:
-        data = request.data
-        size = len(data)
+    def _enqueue(
+        self, request: StoreRequest, incoming: Incoming, data: memoryview, header: Dataset, forwards: list[Forward]
+    ) -> Status | asyncio.Future[Status]:
         queued = self._queue.enqueue(incoming, data)
         answer: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
-        told = functools.partial(self._queued, request, incoming, size, header, answer)
+        told = functools.partial(self._queued, request, incoming, len(data), header, forwards, answer)
         queued.add_done_callback(told)
         return Status.SUCCESS if self._settings.durability is Durability.RECEIVED else answer
 
@@ -136,6 +165,7 @@ class Intake:
         incoming: Incoming,
         size: int,
         header: Dataset,
+        forwards: list[Forward],
         answer: asyncio.Future[Status],
         queued: asyncio.Future[Receipt],
     ) -> None:
@@ -157,6 +187,8 @@ class Intake:
             self._forwarding.wait(receipt.object, len(incoming.deliveries), answer)
         else:
             _finish(answer, Status.SUCCESS)
+        if forwards and not receipt.is_duplicate:
+            self._cut_through.settle(self._queue, self._observer, receipt.object, incoming, size, forwards)
 
     def _refuse(self, request: StoreRequest, status: Status, reason: str) -> Status:
         self.refused += 1
@@ -186,6 +218,11 @@ def _text(header: Dataset, keyword: str) -> str:
     except (AiodicomError, ValueError):
         return ""
     return str(value)[:_LONGEST] if isinstance(value, str) else ""
+
+
+def _origin_of(request: StoreRequest) -> Origin:
+    association = request.association
+    return Origin(association.calling_aet, association.called_aet, association.peer, request.context.transfer_syntax)
 
 
 def _finish(answer: asyncio.Future[Status], outcome: Status | BaseException) -> None:

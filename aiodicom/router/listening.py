@@ -5,57 +5,50 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl as tls
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodicom.dimse.events import Timeouts
 from aiodicom.net.acceptor import Rejection
 from aiodicom.net.server import Server
-from aiodicom.net.tls import ServerContext, check_certificate_ae_title, tls_server_context
-from aiodicom.router.config.checking import TLS_PROFILES, first_line
-from aiodicom.router.config.listening import Verify
+from aiodicom.net.tls import check_certificate_ae_title
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.server import Listening
-    from aiodicom.router.config.listening import Listener, ServerTLS
+    from aiodicom.router.config.listening import Listener
     from aiodicom.router.observing import Observer
 
-__all__ = ["Listeners", "address_of", "server_context"]
+__all__ = ["Listeners", "Sockets", "address_of"]
 
 _log = logging.getLogger("aiodicom.router")
-
-_VERIFY: Final = {
-    Verify.REQUIRED: tls.CERT_REQUIRED,
-    Verify.OPTIONAL: tls.CERT_OPTIONAL,
-    Verify.NO: tls.CERT_NONE,
-}
 
 #: Called, or calling, AE title not recognized (PS3.8 table 9-21).
 _NOT_CALLED: Final = Rejection(1, 1, 7)
 _NOT_KNOWN: Final = Rejection(1, 1, 3)
 
 
+#: Sockets that are bound already, by the host and port that a listener has in the configuration.
+Sockets = Mapping[tuple[str, int], Sequence[socket.socket]]
+
+
 class _Open(NamedTuple):
     settings: Listener
     server: Server
-    listening: Listening
+    listening: tuple[Listening, ...]
 
 
 class Listeners:
     """Opens and closes listeners as configurations come and go. `equip` gives a server its services.
 
-    `sockets`: those that are bound already, in the order of the first configuration, such as by a supervisor.
+    With `sockets`, which somebody has bound already, there are no others.
     """
 
-    def __init__(
-        self, equip: Callable[[Server], None], observer: Observer, sockets: Mapping[tuple[str, int], socket.socket]
-    ) -> None:
+    def __init__(self, equip: Callable[[Server], None], observer: Observer, sockets: Sockets | None = None) -> None:
         self._equip = equip
         self._observer = observer
-        self._sockets = dict(sockets)
+        self._sockets = sockets
         self._open: dict[tuple[str, int], _Open] = {}
         #: Servers that listen no more, and whose associations go on.
         self._leaving: set[asyncio.Task[None]] = set()
@@ -68,7 +61,8 @@ class Listeners:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where is listened."""
-        return [address[:2] for each in self._open.values() for address in each.listening.addresses]
+        listening = [each for opened in self._open.values() for each in opened.listening]
+        return [address[:2] for each in listening for address in each.addresses]
 
     async def apply(self, wanted: tuple[Listener, ...], drain: float, *, anew: bool = False) -> None:
         """Opens, closes and changes listeners so that these are there; those that are as they were are left alone, but
@@ -78,7 +72,8 @@ class Listeners:
         for place, each in list(self._open.items()):
             if anew or by_place.get(place) != each.settings:
                 del self._open[place]
-                each.listening.stop()
+                for listening in each.listening:
+                    listening.stop()
                 self._see_out(each.server, drain)
         for place, settings in by_place.items():
             if place not in self._open:
@@ -95,14 +90,14 @@ class Listeners:
         )
         self._equip(server)
         server.on_association(lambda association: self._decide(settings, association))
-        sock = self._sockets.pop((settings.host, settings.port), None)
-        where = {"sock": sock} if sock is not None else {"host": settings.host, "port": settings.port}
-        listening = await server.listen(
-            **where,
-            ssl=server_context(settings.tls),
-            proxy_protocol=settings.proxies or False,
-        )
-        return _Open(settings, server, listening)
+        context, proxies = None if settings.tls is None else settings.tls.context(), settings.proxies or False
+        if self._sockets is None:
+            opened = await server.listen(settings.host, settings.port, ssl=context, proxy_protocol=proxies)
+            return _Open(settings, server, (opened,))
+        # Copies, since a listener that changes closes its own.
+        sockets = [each.dup() for each in self._sockets[settings.host, settings.port]]
+        listening = [await server.listen(sock=each, ssl=context, proxy_protocol=proxies) for each in sockets]
+        return _Open(settings, server, tuple(listening))
 
     def _decide(self, settings: Listener, association: Association) -> Rejection | None:
         titles = settings.ae_titles
@@ -142,17 +137,3 @@ class Listeners:
 def address_of(association: Association) -> str:
     """The address of a peer, without its port."""
     return association.peer.rpartition(":")[0].strip("[]")
-
-
-def server_context(settings: ServerTLS | None) -> ServerContext | None:
-    """The TLS context of a listener; None without TLS. Raises LocalError, OSError, ValueError."""
-    if settings is None:
-        return None
-    return tls_server_context(
-        TLS_PROFILES[settings.profile],
-        cert=settings.cert,
-        key=settings.key,
-        key_password=None if settings.key_password_file is None else first_line(settings.key_password_file),
-        ca=settings.ca,
-        verify=None if settings.verify is None else _VERIFY[settings.verify],
-    )

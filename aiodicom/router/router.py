@@ -4,46 +4,45 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from aiodicom.errors import AiodicomError
-from aiodicom.router.completing import Completions
-from aiodicom.router.config.queueing import Duplicates, Durability
+from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.config.reloading import reload
+from aiodicom.router.cut_through import CutThrough
 from aiodicom.router.destinations import Destinations
 from aiodicom.router.equipment import Equipment
 from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
-from aiodicom.router.queue.local import LocalQueue, QueueSettings
-from aiodicom.router.queue.objects import Duplicates as QueueDuplicates
+from aiodicom.router.opening import Adoption, make_completions, open_queue
 from aiodicom.router.queue.objects import Selection
-from aiodicom.router.queue.space import Watermarks, space_of
 from aiodicom.router.routing import Routing
 
 if TYPE_CHECKING:
     from aiodicom.net.server import Server
+    from aiodicom.router.completing import Completions
     from aiodicom.router.config.root import Config
+    from aiodicom.router.listening import Sockets
+    from aiodicom.router.queue.protocol import Queue
+    from aiodicom.router.shared_completing import SharedCompletions
     from aiodicom.router.transformations.pipeline import Pipeline
 
-__all__ = ["Router"]
+__all__ = ["DRAIN", "Router"]
 
 _log = logging.getLogger("aiodicom.router")
 
-_DUPLICATES: Final = {Duplicates.DROP: QueueDuplicates.DROP, Duplicates.KEEP: QueueDuplicates.FORWARD}
-
 #: Seconds that associations and deliveries have to come to their end.
-_DRAIN: Final = 30.0
+DRAIN: Final = 30.0
 
 
 class Router:
     """To be entered, which opens its queue and listens; leaving it drains.
 
-    `shard`: the folder of its part of the queue, below the queue's directory. `sockets`: those that are bound already.
+    `sockets`: those that are bound already, by whoever has several such processes: then each takes the first part of
+    the queue that nobody has, and takes over those that others leave when they die.
     """
 
     def __init__(
@@ -51,50 +50,43 @@ class Router:
         config: Config,
         *,
         path: str | os.PathLike[str] | None = None,
-        shard: str = "shard-000",
-        sockets: Mapping[tuple[str, int], socket.socket] | None = None,
+        sockets: Sockets | None = None,
     ) -> None:
         self.config = config
         self._path = path
-        self.shard = shard
-        self._sockets = sockets or {}
+        self._sockets = sockets
         self._routing = Routing(config)
         #: Why the configuration that was read last is not used, a line each.
         self.problems: tuple[str, ...] = ()
         self.observers = Observers()
-        self.queue: LocalQueue
+        self.queue: Queue
         self.intake: Intake
-        self.completions: Completions
+        self.completions: Completions | SharedCompletions
         self.destinations: Destinations
         self.equipment: Equipment
         self.listeners: Listeners
 
     async def __aenter__(self) -> Self:
         settings = self.config.queue
-        directory = os.path.join(settings.directory, self.shard)
-        os.makedirs(directory, exist_ok=True)
-        watermarks = Watermarks(lambda: space_of(directory), refuse=settings.refuse_below, resume=settings.resume_above)
-        self.queue = await LocalQueue.open(
-            directory,
-            QueueSettings(history=settings.remember),
-            watermarks,
-            duplicates=_DUPLICATES[settings.duplicates],
-            segment_size=settings.segment_size,
-            is_synced=settings.durability in (Durability.SYNCED, Durability.FORWARDED),
-        )
+        self.queue = await open_queue(settings, is_shared=self._sockets is not None)
         forwarding = Forwarding()
         self.observers.add(forwarding)
+        self._cut_through = CutThrough(
+            lambda: self._routing, lambda name: self.destinations.cut_through(name), self._is_cutting_through
+        )
         self.intake = Intake(
             self.queue,
             lambda: self._routing,
             settings,
             self.observers,
             forwarding,
+            self._cut_through,
             drops_unrouted=lambda: self.config.unrouted == "drop",
         )
-        self.completions = Completions(self.queue)
+        self.completions = make_completions(self.queue)
         self.observers.add(self.completions)
         self.destinations = Destinations(self.queue, self.pipeline_of, self.observers)
+        self._adoption = Adoption(settings, self._deliver)
         self.equipment = Equipment(
             self.queue,
             self.destinations.commitments,
@@ -116,6 +108,26 @@ class Router:
     ) -> None:
         await self.close()
 
+    @property
+    def directory(self) -> str:
+        """The folder of its part of the queue."""
+        return self.queue.path
+
+    @property
+    def shard(self) -> str:
+        """The name of that."""
+        return os.path.basename(self.directory)
+
+    async def _deliver(self, queue: Queue) -> Destinations:
+        """What delivers from another part of the queue, which was taken over."""
+        destinations = Destinations(queue, self.pipeline_of, self.observers)
+        await destinations.apply(self.config.destinations, self.config.calling_aet)
+        return destinations
+
+    def _is_cutting_through(self) -> bool:
+        destinations = self.config.destinations.values()
+        return any(isinstance(each, DimseDestination) and each.cut_through for each in destinations)
+
     def pipeline_of(self, route: str) -> Pipeline | None:
         """What a route makes of objects. Raises KeyError where there is no such route any more."""
         return self._routing.pipeline_of(route)
@@ -125,14 +137,15 @@ class Router:
         self.equipment.equip(server)
 
     async def _apply(self, config: Config, before: Config | None = None) -> None:
-        await self.destinations.apply(config.destinations, config.calling_aet)
+        for destinations in (self.destinations, *self._adoption.destinations):
+            await destinations.apply(config.destinations, config.calling_aet)
         for name, destination in config.destinations.items():
             if destination.hold:
                 await self.queue.hold(Selection(name))
         anew = before is None or _equipment_of(before) != _equipment_of(config)
         if anew:
-            await self.equipment.apply(config, os.path.join(config.queue.directory, self.shard))
-        await self.listeners.apply(config.listeners, _DRAIN, anew=anew)
+            await self.equipment.apply(config, self.directory)
+        await self.listeners.apply(config.listeners, DRAIN, anew=anew)
 
     async def reload(self) -> tuple[str, ...]:
         """Reads the configuration again and goes by it, associations staying open; returns the keys that have changed.
@@ -145,6 +158,9 @@ class Router:
         for problem in reloaded.problems:
             _log.error("the configuration stays as it was: %s", problem)
         if not reloaded.changed:
+            return ()
+        if self._sockets is not None and not _places(reloaded.config) <= self._sockets.keys():
+            self.problems = ("listen: with several workers, where is listened changes with a restart alone",)
             return ()
         try:
             routing = Routing(reloaded.config)
@@ -162,13 +178,19 @@ class Router:
 
     async def close(self) -> None:
         """Listens no more, lets what has begun come to its end, and closes the queue."""
-        await self.listeners.close(_DRAIN)
+        await self.listeners.close(DRAIN)
+        await self._cut_through.close()
         await self.equipment.close()
         await self.completions.close()
-        await self.destinations.close(_DRAIN)
+        await self._adoption.close(DRAIN)
+        await self.destinations.close(DRAIN)
         await self.queue.close()
 
 
 def _equipment_of(config: Config) -> object:
     """What listeners are equipped by: when it changes, they are opened anew."""
     return config.pass_through, config.queue.commitment, config.destinations
+
+
+def _places(config: Config) -> set[tuple[str, int]]:
+    return {(listener.host, listener.port) for listener in config.listeners}

@@ -32,7 +32,7 @@ class SharedGathering(Protocol):
 
     async def due(self, routes: Sequence[Waiting]) -> Sequence[DueGroup]: ...
 
-    async def complete(self, group: DueGroup) -> bool: ...
+    async def complete_due(self, group: DueGroup) -> bool: ...
 
     async def expect(self, expected: Collection[tuple[str, str, int]]) -> None: ...
 
@@ -64,7 +64,8 @@ class SharedCompletions(Observer):
     def received(self, incoming: Incoming, size: int, header: Dataset, association: Association) -> None:
         """An object has been taken: the queue knows, but for what the object says of others."""
         for route, group in {(each.route, each.group) for each in incoming.deliveries if each.group}:
-            expected = expected_of(header, self._settings.get(route))
+            settings = self._settings.get(route)
+            expected = 0 if settings is None else expected_of(header, settings)
             if expected:
                 self._expected[route, group] = max(expected, self._expected.get((route, group), 0))
 
@@ -97,7 +98,7 @@ class SharedCompletions(Observer):
         routes = [Waiting(route, each.quiet, each.most) for route, each in self._settings.items()]
         while found := await self._queue.due(routes):
             for group in found:
-                if await self._queue.complete(group):
+                if await self._queue.complete_due(group):
                     _log.info("%s: %s is complete: %s", group.route, group.name, group.reason)
 
     async def close(self) -> None:

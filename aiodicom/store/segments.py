@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from aiodicom.store.files import make_folder, sync_folder
 from aiodicom.store.records import (
     ALIGNMENT,
     HEADER_SIZE,
@@ -88,11 +89,12 @@ class SegmentLog:
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], *, segment_size: int = 256 << 20, is_synced: bool = True
+        self, directory: str | os.PathLike[str], *, segment_size: int = 64 << 20, is_synced: bool = True
     ) -> None:
         self.path = os.fspath(directory)
-        os.makedirs(self.path, exist_ok=True)
-        #: Bytes from which on a segment is not appended to any more.
+        make_folder(self.path)
+        #: Bytes from which on a segment is not appended to any more. Deleting a larger one may hold up the disk for as
+        #: long as many syncs.
         self.segment_size = segment_size
         self._is_synced = is_synced
         self._keys = {
@@ -230,7 +232,7 @@ class SegmentLog:
         path = self._path(number, key)
         descriptor = os.open(path, _APPEND, 0o600)
         try:
-            _sync_folder(self.path)
+            sync_folder(self.path)
         except BaseException:
             os.close(descriptor)
             with suppress(OSError):
@@ -358,11 +360,3 @@ def _use_cache(descriptor: int) -> None:
     import fcntl
 
     fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
-
-
-def _sync_folder(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aiodicom.deidentify import write_new_key
 from tests.cli.conftest import Invoke
 from tests.router.test_config import MINIMAL
 
@@ -41,8 +42,8 @@ Destinations
 
 
 def test_everything_that_it_can_do(invoke: Invoke, tmp_path: Path) -> None:
-    for name in ("token", "key"):
-        (tmp_path / name).write_text("0123456789abcdef\n")
+    (tmp_path / "token").write_text("0123456789abcdef\n")
+    write_new_key(tmp_path / "key")
     (tmp_path / "router.toml").write_text(
         """
         unrouted = "drop"

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import tomllib
+from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from aiodicom.deidentify import write_new_key
 from aiodicom.errors import ConfigurationError
 from aiodicom.router.config.destinations import (
     DimseDestination,
@@ -20,7 +25,7 @@ from aiodicom.router.config.destinations import (
     next_change,
 )
 from aiodicom.router.config.queueing import Commitment, Durability
-from aiodicom.router.config.reading import LARGEST, load, parse
+from aiodicom.router.config.reading import LARGEST, from_values, load, parse
 from aiodicom.router.config.reloading import reload
 from aiodicom.router.config.root import Config
 from aiodicom.router.config.values import TimeOfDay
@@ -69,7 +74,7 @@ def test_the_least(tmp_path: Path) -> None:
     pacs = config.destinations["pacs"]
     assert isinstance(pacs, DimseDestination)
     assert (pacs.host, pacs.port, pacs.called_aet, pacs.calling_aet) == ("127.0.0.1", 11113, "PACS", None)
-    assert pacs.retry.statuses == (0xA700,)
+    assert pacs.retry.permanent == (0x0122, 0xA900)
     assert config.calling_aet == "ROUTER"
     (route,) = config.routes
     assert (route.when, route.to, route.priority) == ('Modality == "CT"', ("pacs",), 0)
@@ -78,9 +83,9 @@ def test_the_least(tmp_path: Path) -> None:
 def test_everything(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.issue("router", "localhost")
+    write_new_key(tmp_path / "key")
     for name, content in (
         ("token", "secret\n"),
-        ("key", "0123456789abcdef\n"),
         ("rooms.csv", "aet,room\nCT1,Room 1\n"),
     ):
         (tmp_path / name).write_text(content)
@@ -139,7 +144,7 @@ def test_everything(tmp_path: Path) -> None:
         commitment = { timeout = "10m", called_aet = "COMMIT" }
         rate = 50.5
         bandwidth = "10M"
-        retry = { first = 1, factor = 3, most = "1h", jitter = 0, attempts = 10, statuses = ["A700", "a900h"] }
+        retry = { first = 1, factor = 3, most = "1h", jitter = 0, attempts = 10, permanent = ["A700", "a900h"] }
         breaker = { failures = 3, pause = "1m" }
         schedule = [{ from = "22:00", to = "06:00", days = ["mon", "fri"] }, { from = 12:00:00, to = "24:00" }]
         cut_through = true
@@ -171,6 +176,12 @@ def test_everything(tmp_path: Path) -> None:
         file = "rooms.csv"
         [tables.names]
         values = { A = "B" }
+
+        [deidentify.research]
+        key_file = "key"
+        retain = ["uids", "modified-dates"]
+        clean = ["descriptors"]
+        burned_in = "keep"
 
         [[routes]]
         name = "research"
@@ -223,7 +234,7 @@ def test_everything(tmp_path: Path) -> None:
     assert (config.queue.remember, config.queue.expire, config.queue.lease) == (7200, 604800, 30)
     pacs, cloud, other, files, bucket = config.destinations.values()
     assert isinstance(pacs, DimseDestination)
-    assert pacs.retry.statuses == (0xA700, 0xA900)
+    assert pacs.retry.permanent == (0xA700, 0xA900)
     assert pacs.transfer_syntaxes == ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.1")
     assert isinstance(cloud, StowDestination)
     assert isinstance(other, StowDestination)
@@ -278,13 +289,13 @@ NO_FUNCTION = "none"
         ('"PACS"', '"PACS"\nbandwidth = 0', "destinations.pacs: with a bandwidth of 0 nothing is ever sent"),
         ('"PACS"', '"PACS"\ntranscode = "lossles"', "destinations.pacs.transcode: there is no 'lossles' (did you mean loss"),
         ('"PACS"', '"PACS"\ntransfer_syntaxes = ["jpg"]', "destinations.pacs.transfer_syntaxes[0]: 'jpg' is no transfer"),
-        ('"PACS"', '"PACS"\nretry = { statuses = [42752] }', "retry.statuses[0]: a status of four hexadecimal digits"),
+        ('"PACS"', '"PACS"\nretry = { permanent = [42752] }', "retry.permanent[0]: a status of four hexadecimal digits"),
         ('"PACS"', '"P"\nschedule = [{ from = "25:00", to = "6" }]', "schedule[0].from: a time of day, such as \"22:00\","),
         ('"PACS"', '"P"\nschedule = [{ from = "06:00", to = "06:00" }]', "schedule[0]: from and to are the same"),
         ('"PACS"', '"P"\nschedule = [{ from = "06:00", to = "07:00", days = ["monday"] }]', "days[0]: there is no 'monday'"),
         ('"PACS"', '"P"\ntls = { key = "key.pem" }', "destinations.pacs.tls.key: there is no file"),
         ('"PACS"', '"P"\ntls = { ca = "router.toml" }', "destinations.pacs.tls: "),
-        ("[destinations.pacs]", '[destinations."pacs 1"]', 'destinations.pacs 1: a name has letters, digits and ._- in it'),
+        ("[destinations.pacs]", '[destinations."pacs 1"]', 'destinations."pacs 1": a name has letters, digits and ._- in it'),
         ("[destinations.pacs]", "[[destinations.pacs]]", "destinations.pacs: a table is wanted, not a list"),
         ("to = [", 'to = ["pasc"] #', "routes[0].to[0]: there is no destination 'pasc' (did you mean pacs?)"),
         ("to = [", 'to = ["cloud"] #', "routes[0].to[0]: there is no destination 'cloud': pacs"),
@@ -330,7 +341,7 @@ STEP = '[[routes.transformations]]\ntype = "{}"\n{}'
         (("remove", ""), ": nothing is removed"),
         (("remove", "tags = ['A[0].B']"), "tags[0]: column 1: A is no keyword"),
         (("remove", "tags = ['ContentSequence[0].CodeValue']\neverywhere = true"), ": ContentSequence[0].CodeValue leads"),
-        (("hash", "tags = ['PatientID']\nkey_file = 'short'"), ": the first line of "),
+        (("hash", "tags = ['PatientID']\nkey_file = 'short'"), "short: too short for a key"),
         (("hash", "tags = ['StudyDate']\nkey_file = 'key'"), ": StudyDate (DA) has no values that a hash could stand in"),
         (("hash", "tags = ['AccessionNumber']\nkey_file = 'key'\nlength = 20"), ": AccessionNumber (SH) has 16 characters"),
         (("hash", "tags = []\nkey_file = 'key'"), ": nothing is hashed"),
@@ -351,8 +362,9 @@ STEP = '[[routes.transformations]]\ntype = "{}"\n{}'
     ],
 )  # fmt: skip
 def test_transformations_that_are_wrong(step: tuple[str, str], problem: str, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("0123456789abcdef\n")
+    write_new_key(tmp_path / "key")
     (tmp_path / "short").write_text("0123456789\n")
+    (tmp_path / "short").chmod(0o600)
     found = problems(f"{MINIMAL}{STEP.format(*step)}\n[tables.rooms]\nvalues = {{ A = 'B' }}\n", tmp_path)
     assert any(line.startswith("routes[0].transformations[0]") and problem in line for line in found), found
 
@@ -370,6 +382,7 @@ def test_transformations_that_are_wrong(step: tuple[str, str], problem: str, tmp
         ("[tables.x]\nfile = 'one.csv'", "one.csv: the first line has the names of two columns or more"),
         ("[tables.x]\nfile = 'latin.csv'", "latin.csv is no CSV in UTF-8"),
         ("[deidentify.x]", "deidentify.x.key_file: is missing"),
+        ("[deidentify.x]\nkey_file = 'one.csv'", "deidentify.x: "),
         ("[deidentify.x]\nkey_file = 'one.csv'\nretain = ['dates', 'modified-dates']", "deidentify.x: dates are retained"),
         ("[deidentify.x]\nkey_file = 'one.csv'\nretain = ['date']", "deidentify.x.retain[0]: there is no 'date' (did you me"),
         ("[pass_through]\nqueries = 'pax'", "pass_through.queries: there is no destination 'pax' (did you mean pacs?)"),
@@ -545,3 +558,75 @@ def test_reloading(tmp_path: Path) -> None:
     assert found[0].startswith("routes[0].when: column 1: Modalit is no keyword")
     file.unlink()
     assert reload(file, before).problems == (f"{file}: No such file or directory",)
+
+
+# --- properties ------------------------------------------------------------------------------------------------------
+
+WHOLE: dict[str, Any] = {
+    **tomllib.loads(MINIMAL),
+    "unrouted": "drop",
+    "workers": 2,
+    "tables": {"t": {"values": {"A": "B"}}},
+    "pass_through": {"queries": "pacs"},
+    "metrics": {"port": 1},
+}
+WHOLE["listen"]["senders"] = [{"ae_title": "CT*", "address": "10.0.0.0/8"}]
+WHOLE["destinations"]["pacs"] |= {"retry": {"first": "5s", "permanent": ["A700"]}, "associations": "auto", "rate": 5}
+WHOLE["destinations"]["files"] = {
+    "type": "folder",
+    "path": "{SOPInstanceUID}",
+    "schedule": [{"from": "01:00", "to": "02:00"}],
+}
+WHOLE["routes"][0] |= {
+    "completion": {"quiet": 5},
+    "transformations": [
+        {"type": "set", "values": {"PatientID": "1", "Rows": 5, "ImageType": ["A", "B"]}, "when": "Rows == 5"},
+        {"type": "map", "tag": "PatientSex", "table": "t"},
+        {"type": "split", "by": ["EchoNumbers"]},
+        {"type": "transcode", "to": "rle"},
+    ],
+}
+
+anything = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=8),
+        st.sampled_from(
+            ["pacs", "5m", "1G", "Rows == 5", "PatientID", "dimse", "set", "", "\0", "10.0.0.0/8", "08:00"]
+        ),
+        st.datetimes(),
+        st.times(),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=4,
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every container, with every key, in a value."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_stands_there_is_read_or_said_to_be_wrong(data: st.DataObject) -> None:
+    values = deepcopy(WHOLE)
+    for _ in range(data.draw(st.integers(1, 3))):
+        container, key = data.draw(st.sampled_from(places(values)))
+        if isinstance(container, dict) and data.draw(st.booleans()):
+            key = data.draw(st.one_of(st.just(key), st.text(max_size=6)))
+        container[key] = data.draw(anything)
+    found: tuple[str, ...] = ()
+    try:
+        from_values(values, Path("/nowhere"))
+    except ConfigurationError as error:
+        found = error.problems
+    for problem in found:
+        assert problem.partition(": ")[2]
+
+
+def test_the_whole_is_right() -> None:
+    assert from_values(WHOLE, Path("/nowhere")).workers == 2

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy
 import pytest
 
 from aiodicom.dataset import Dataset, Sequence
+from aiodicom.deidentify import write_new_key
 from aiodicom.errors import TransformationFailed
 from aiodicom.router.config.reading import parse
 from aiodicom.router.origin import Origin
@@ -150,7 +149,7 @@ def test_remove(tmp_path: Path) -> None:
 
 
 def test_hash(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("0123456789abcdef" * 2 + "\n")
+    write_new_key(tmp_path / "key")
     step = """{ type = "hash", key_file = "key", length = 12, everywhere = true, tags = ["PatientID", "PatientName",
         "SOPInstanceUID", "ReferencedSOPInstanceUID", "SOPClassUID", "OtherPatientIDs"] }"""
     before = ct(OtherPatientIDs=["4711", "", "4712"])
@@ -173,7 +172,8 @@ def test_hash(tmp_path: Path) -> None:
     assert after.SOPInstanceUID.is_valid
     assert after.ReferencedImageSequence[0].ReferencedSOPInstanceUID == after.SOPInstanceUID
     # Another key, another value.
-    (tmp_path / "key").write_text("another key that is long enough")
+    (tmp_path / "key").unlink()
+    write_new_key(tmp_path / "key")
     assert applied(step, tmp_path, ct()).PatientID != after.PatientID
 
 
@@ -286,44 +286,34 @@ def test_text_that_the_character_set_of_the_object_lacks(tmp_path: Path) -> None
     assert made.apply(ct(SpecificCharacterSet="ISO_IR 192"), ORIGIN) is not None
 
 
-class Deidentifier:
-    """Stands in for the one of `aiodicom.deidentify`."""
-
-    def __init__(self, options: Any, *, key: bytes, devices: Any) -> None:
-        self.options, self.key, self.devices = options, key, devices
-
-    def apply(self, data_set: Dataset) -> Dataset:
-        if data_set.get("BurnedInAnnotation") == "YES":
-            raise ValueError("there is text in the pixels")
-        other = data_set.copy()
-        other.PatientName = f"{self.key.decode()} {self.options}"
-        return other
-
-
-def test_deidentify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def named(retain: Any, clean: Any, **others: Any) -> str:
-        return f"{retain} {clean} {others['burned_in']}"
-
-    package = SimpleNamespace(
-        Options=SimpleNamespace(named=named),
-        Deidentifier=Deidentifier,
-        read_key=lambda path: Path(path).read_bytes(),
-    )
-    monkeypatch.setitem(sys.modules, "aiodicom.deidentify", package)
-    (tmp_path / "key").write_text("KEY")
-    more = '[deidentify.research]\nkey_file = "key"\nretain = ["uids"]\n'
-    made = pipeline(
-        """{ type = "deidentify", profile = "research" }, { type = "set", values = { PatientID = "1" } }""",
-        tmp_path,
-        more=more,
-    )
-    assert made.is_heavy
+def test_deidentify(tmp_path: Path) -> None:
+    write_new_key(tmp_path / "key")
+    (tmp_path / "devices.toml").write_text("")
+    more = """
+        [deidentify.research]
+        key_file = "key"
+        retain = ["uids", "dates"]
+        [deidentify.clean]
+        key_file = "key"
+        clean = ["pixels"]
+        device_rules = "devices.toml"
+    """
+    steps = '{ type = "deidentify", profile = "research" }, { type = "set", values = { PatientID = "1" } }'
+    made = pipeline(steps, tmp_path, more=more)
+    assert not made.is_heavy
     outcome = made.apply(ct(), ORIGIN)
     assert outcome is not None
-    assert differing(ct(), decoded(outcome)) == {"PatientName", "PatientID"}
-    assert outcome.header.PatientName == "KEY ('uids',) () refuse"
-    with pytest.raises(TransformationFailed, match=r"^deidentify: ValueError: there is text in the pixels$"):
+    after = decoded(outcome)
+    assert (after.PatientID, after.PatientIdentityRemoved) == ("1", "YES")
+    assert after.PatientName != "Doe^Jane"
+    assert after.SOPInstanceUID == ct().SOPInstanceUID
+    with pytest.raises(TransformationFailed, match=r"^deidentify: its pixels have burned in annotation"):
         made.apply(ct(BurnedInAnnotation="YES"), ORIGIN)
+    cleaned = pipeline('{ type = "deidentify", profile = "clean" }', tmp_path, more=more)
+    assert cleaned.is_heavy
+    outcome = cleaned.apply(ct(), ORIGIN)
+    assert outcome is not None
+    assert outcome.header.SOPInstanceUID != ct().SOPInstanceUID
 
 
 def test_implicit_vr_stays_implicit_vr(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,6 @@ from aiodicom.services.stopping import Interrupted, unless_stopped
 
 if TYPE_CHECKING:
     from aiodicom.router.config.root import Config
-    from aiodicom.router.router import Router
 
 __all__ = ["route"]
 
@@ -33,6 +33,17 @@ def route(
         bool, typer.Option("--check", help="Say what is wrong with the configuration, or what it does, and end.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print the result as JSON.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            max=256,
+            show_default="what the configuration says",
+            help="Processes that share the listeners, each with a part of the queue.",
+        ),
+    ] = None,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
@@ -44,50 +55,81 @@ def route(
     """
     try:
         config = _read(file, check, as_json)
-    except ModuleNotFoundError as error:
-        output.note(_COMMAND, f"this command needs more packages ({error.name}): pip install 'aiodicom[router]'")
+    except ModuleNotFoundError:
+        output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[router]'")
         raise typer.Exit(1) from None
     if check:
         return
     output.configure_logging(verbose, debug, logging.WARNING)
     allow_most_descriptors()
-    run(_COMMAND, lambda stop: _run(config, file, stop))
+    run(_COMMAND, lambda stop: _run(config, file, workers or config.workers, stop))
 
 
-async def _run(config: Config, file: Path, stop: asyncio.Event) -> int:
-    from aiodicom.router.router import Router
-
-    loop = asyncio.get_running_loop()
+async def _run(config: Config, file: Path, workers: int, stop: asyncio.Event) -> int:
     hangup = asyncio.Event()
+    loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     try:
-        async with AsyncExitStack() as stack:
-            with advice_on_binding():
-                router = await stack.enter_async_context(Router(config, path=file))
-            for finding in router.queue.findings:
-                output.note(_COMMAND, finding)
-            announce(router.listeners.addresses)
-            await _until_stopped(router, stop, hangup)
+        if workers == 1:
+            await _run_alone(config, file, stop, hangup)
+        else:
+            await _run_several(config, file, workers, stop, hangup)
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
     return 0
 
 
-async def _until_stopped(router: Router, stop: asyncio.Event, hangup: asyncio.Event) -> None:
-    """Reads the configuration again whenever somebody hangs up."""
+async def _run_alone(config: Config, file: Path, stop: asyncio.Event, hangup: asyncio.Event) -> None:
+    from aiodicom.web.router.process import ProcessSettings, running
+    from aiodicom.web.router.serving import serving_pages
+
+    async with AsyncExitStack() as stack:
+        with advice_on_binding():
+            process = await stack.enter_async_context(running(ProcessSettings(config, str(file))))
+            pages = await stack.enter_async_context(serving_pages(config, process.watchers.auditor))
+        router = process.router
+        for finding in router.queue.findings:
+            output.note(_COMMAND, finding)
+        _announce(router.listeners.addresses, pages)
+        async for _ in _hangups(stop, hangup):
+            changed = await router.reload()
+            for problem in router.problems:
+                output.note(_COMMAND, f"the configuration stays as it was: {problem}")
+            if changed:
+                output.note(_COMMAND, f"the configuration has changed: {', '.join(changed)}")
+            elif not router.problems:
+                output.note(_COMMAND, "the configuration is as it was")
+
+
+async def _run_several(config: Config, file: Path, workers: int, stop: asyncio.Event, hangup: asyncio.Event) -> None:
+    from aiodicom.web.router.process import ProcessSettings
+    from aiodicom.web.router.serving import serving_pages
+    from aiodicom.web.router.workers import supervised
+
+    async with AsyncExitStack() as stack:
+        with advice_on_binding():
+            running = await stack.enter_async_context(supervised(ProcessSettings(config, str(file)), workers))
+            pages = await stack.enter_async_context(serving_pages(config, None))
+        _announce(running.addresses, pages)
+        async for _ in _hangups(stop, hangup):
+            running.reload()  # what comes of it, they say
+
+
+def _announce(addresses: list[tuple[str, int]], pages: list[str]) -> None:
+    announce(addresses)
+    for page in pages:
+        output.note(_COMMAND, page)
+
+
+async def _hangups(stop: asyncio.Event, hangup: asyncio.Event) -> AsyncIterator[None]:
+    """Gives a turn whenever somebody hangs up, until the stop."""
     while True:
         try:
             await unless_stopped(stop, hangup.wait())
         except Interrupted:
             return
         hangup.clear()
-        changed = await router.reload()
-        for problem in router.problems:
-            output.note(_COMMAND, f"the configuration stays as it was: {problem}")
-        if changed:
-            output.note(_COMMAND, f"the configuration has changed: {', '.join(changed)}")
-        elif not router.problems:
-            output.note(_COMMAND, "the configuration is as it was")
+        yield
 
 
 def _read(file: Path, check: bool, as_json: bool) -> Config:

@@ -17,7 +17,7 @@ from aiodicom.router.audit.syslog import Repository, TLSTransport, UDPTransport
 from aiodicom.router.audit.transfers import Transfer, Transfers
 from aiodicom.router.listening import address_of
 from aiodicom.router.observing import Observer
-from aiodicom.router.senders.making import client_context
+from aiodicom.router.senders.making import context_of
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -61,7 +61,7 @@ def _transport(settings: Audit) -> Transport:
     port = settings.port or _PORTS[settings.transport]
     if settings.transport == "udp":
         return UDPTransport(settings.host, port)
-    context: tls.SSLContext | None = client_context(settings.tls)
+    context: tls.SSLContext | None = context_of(settings.tls)
     if context is None:
         from aiodicom.net.tls import tls_client_context
 

@@ -7,25 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from aiodicom.errors import LocalError
-from aiodicom.net.tls import TLSProfile, tls_client_context, tls_server_context
-from aiodicom.router.config.destinations import ClientTLS, Destination, DimseDestination, StowDestination
-from aiodicom.router.config.listening import Listener, ServerTLS, TLSProfileName
+from aiodicom.router.config.destinations import Destination, DimseDestination, StowDestination
+from aiodicom.router.config.listening import Listener
 from aiodicom.router.config.operations import Audit, Operations, PassThrough
 from aiodicom.router.config.root import name_of
 from aiodicom.router.config.routes import Route
+from aiodicom.router.config.secrets import first_line
+from aiodicom.router.config.tls import ClientTLS, ServerTLS
+from aiodicom.router.config.values import key_path
 from aiodicom.router.routing import compile_route
 from aiodicom.router.transformations.making import Maker, unknown
 
-__all__ = ["TLS_PROFILES", "check", "first_line"]
-
-#: The profiles by the names that they have in a configuration.
-TLS_PROFILES: Final = {
-    TLSProfileName.RFC_8996: TLSProfile.BCP_195_RFC_8996_9325,
-    TLSProfileName.RFC_8996_MODIFIED: TLSProfile.MODIFIED_BCP_195_RFC_8996_9325,
-    TLSProfileName.NON_DOWNGRADING: TLSProfile.NON_DOWNGRADING_BCP_195,
-    TLSProfileName.EXTENDED: TLSProfile.EXTENDED_BCP_195,
-    TLSProfileName.BCP_195: TLSProfile.BCP_195,
-}
+__all__ = ["check"]
 
 #: Names that are part of commands, addresses of pages, and labels of metrics.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -40,15 +33,6 @@ def check(values: Mapping[str, Any], parts: Parts) -> list[str]:
     """
     checker = _Checker(values, parts)
     return [f"{path}: {reason}" for path, reason in checker.problems()]
-
-
-def first_line(path: str) -> str:
-    """The secret in the first line of a file. Raises ValueError for an empty one, OSError."""
-    with open(path, encoding="utf-8") as file:
-        line = file.readline(1 << 16).strip()
-    if not line:
-        raise ValueError(f"the first line of {path} is empty")
-    return line
 
 
 Problem = tuple[str, str]
@@ -90,7 +74,7 @@ class _Checker:
             if listener.port and place in taken:
                 yield f"{path}.port", f"{listener.port} is that of {taken[place]} too"
             taken[place] = path
-            yield from _tls_of_server(f"{path}.tls", listener.tls)
+            yield from _tls(f"{path}.tls", listener.tls)
 
     # Names
 
@@ -98,12 +82,12 @@ class _Checker:
         for section in ("destinations", "tables", "deidentify"):
             for name in self._parts.get(section) or ():
                 if not _NAME.fullmatch(name):
-                    yield f"{section}.{name}", "a name has letters, digits and ._- in it, 64 at the most"
+                    yield key_path(section, name), "a name has letters, digits and ._- in it, 64 at the most"
         if self._values.get("destinations") == {}:
             yield "destinations", "there is none: write [destinations.NAME] with a type"
         for name, destination in self._destinations.items():
             if isinstance(destination, (DimseDestination, StowDestination)):
-                yield from _tls_of_client(f"destinations.{name}.tls", destination.tls)
+                yield from _tls(f"destinations.{name}.tls", destination.tls)
 
     # Routes
 
@@ -172,9 +156,9 @@ class _Checker:
         ]
         if isinstance(operations, Operations):
             files.append(("operations.token_file", operations.token_file))
-            yield from _tls_of_server("operations.tls", operations.tls)
+            yield from _tls("operations.tls", operations.tls)
         if isinstance(audit, Audit):
-            yield from _tls_of_client("audit.tls", audit.tls)
+            yield from _tls("audit.tls", audit.tls)
         for path, file in files:
             if file is not None:
                 try:
@@ -187,21 +171,9 @@ def _noting(problems: list[Problem], path: str) -> Callable[[str, str], None]:
     return lambda key, reason: problems.append((f"{path}.{key}", reason))
 
 
-def _tls_of_server(path: str, tls: ServerTLS | None) -> Iterator[Problem]:
-    if tls is None:
-        return
-    try:
-        password = None if tls.key_password_file is None else first_line(tls.key_password_file)
-        tls_server_context(TLS_PROFILES[tls.profile], cert=tls.cert, key=tls.key, key_password=password, ca=tls.ca)
-    except (LocalError, OSError, ValueError) as error:
-        yield path, str(error)
-
-
-def _tls_of_client(path: str, tls: ClientTLS | None) -> Iterator[Problem]:
-    if tls is None:
-        return
-    try:
-        password = None if tls.key_password_file is None else first_line(tls.key_password_file)
-        tls_client_context(TLS_PROFILES[tls.profile], ca=tls.ca, cert=tls.cert, key=tls.key, key_password=password)
-    except (LocalError, OSError, ValueError) as error:
-        yield path, str(error)
+def _tls(path: str, tls: ServerTLS | ClientTLS | None) -> Iterator[Problem]:
+    if tls is not None:
+        try:
+            tls.context()
+        except (LocalError, OSError, ValueError) as error:
+            yield path, str(error)

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from aiodicom.net.transcoding import Transcoding
-from aiodicom.router.config.listening import TLSProfileName
+from aiodicom.router.config.tls import ClientTLS
 from aiodicom.router.config.values import (
     AETitle,
     Bytes,
@@ -28,7 +28,6 @@ from aiodicom.router.config.values import (
 
 __all__ = [
     "Breaker",
-    "ClientTLS",
     "Destination",
     "DimseDestination",
     "FolderDestination",
@@ -113,10 +112,11 @@ class RetryPolicy(Section, frozen=True, kw_only=True):
     most: Seconds = Seconds(600)
     #: The part of a pause that is left to chance.
     jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
-    #: After so many attempts an object is given up: a dead letter. None: it is tried for ever.
-    attempts: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    #: Statuses that may pass (out of resources, unless others are named); other failures are not tried again.
-    statuses: tuple[StatusCode, ...] = (StatusCode(0xA700),)
+    #: After so many failures of its own an object is given up: a dead letter. A destination that takes nothing, because
+    #: it cannot be reached or is out of resources, is no failure of an object's, however long that lasts.
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 10
+    #: Statuses after which an object is given up at once: SOP class not supported, and data set that does not match it.
+    permanent: tuple[StatusCode, ...] = (StatusCode(0x0122), StatusCode(0xA900))
 
 
 class Breaker(Section, frozen=True, kw_only=True):
@@ -137,27 +137,6 @@ class RequiredCommitment(Section, frozen=True, kw_only=True):
     called_aet: AETitle | None = None
     host: str | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
-
-
-class ClientTLS(Section, frozen=True, kw_only=True):
-    """TLS towards a destination."""
-
-    #: The authorities that its certificate may be issued by: PEM file or folder; the system's without.
-    ca: InputFile | None = None
-    #: Our own certificate, its key, and the file whose first line is the key's password.
-    cert: InputFile | None = None
-    key: InputFile | None = None
-    key_password_file: InputFile | None = None
-    #: Whether the certificate has to be for `server_name`, or else the host.
-    check_hostname: bool = True
-    server_name: str | None = None
-    #: False accepts any certificate, and so anybody in between.
-    verify: bool = True
-    profile: TLSProfileName = TLSProfileName.RFC_8996
-
-    def __post_init__(self) -> None:
-        if self.key is not None and self.cert is None:
-            raise ValueError("key is of no use without cert")
 
 
 class _Destination(Section, frozen=True, kw_only=True, tag_field="type"):

@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
-from aiodicom.router.config.values import Address, AETitle, InputFile, Seconds, Section
+from aiodicom.router.config.tls import ServerTLS
+from aiodicom.router.config.values import Address, AETitle, Seconds, Section
 from aiodicom.services.matching import wild_cards
 
-__all__ = ["Listener", "Sender", "ServerTLS", "TLSProfileName", "Verify"]
-
-
-class TLSProfileName(StrEnum):
-    """The profiles of PS3.15 B, as the commands' ``--tls-profile`` calls them."""
-
-    RFC_8996 = "8996"
-    RFC_8996_MODIFIED = "8996-mod"
-    NON_DOWNGRADING = "bcp195-nd"
-    EXTENDED = "bcp195-ex"
-    BCP_195 = "bcp195"
-
-
-class Verify(StrEnum):
-    """Whether a client has to have a certificate."""
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-    NO = "no"
-
-
-class ServerTLS(Section, frozen=True, kw_only=True):
-    """TLS of a listener: PEM files, which may be renewed while it runs."""
-
-    cert: InputFile
-    #: Its private key, where that is in another file.
-    key: InputFile | None = None
-    #: The first line is the password of the key.
-    key_password_file: InputFile | None = None
-    #: The authorities that the certificates of clients are issued by.
-    ca: InputFile | None = None
-    #: By default required with `ca`, no without.
-    verify: Verify | None = None
-    profile: TLSProfileName = TLSProfileName.RFC_8996
-
-    def __post_init__(self) -> None:
-        if self.verify not in (None, Verify.NO) and self.ca is None:
-            raise ValueError("clients are not verified without the authorities that issue their certificates: give ca")
+__all__ = ["Listener", "Sender"]
 
 
 class Sender(Section, frozen=True, kw_only=True):

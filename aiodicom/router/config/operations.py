@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from aiodicom.router.config.destinations import ClientTLS
-from aiodicom.router.config.listening import ServerTLS
+from aiodicom.router.config.tls import ClientTLS, ServerTLS
 from aiodicom.router.config.values import InputFile, Section, WebUrl
 
 __all__ = ["Audit", "Metrics", "Operations", "PassThrough", "Tracing"]

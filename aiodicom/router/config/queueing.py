@@ -63,6 +63,8 @@ class Queue(Section, frozen=True, kw_only=True):
     #: State in PostgreSQL, shared by any number of nodes; objects are then in `objects`.
     postgres: PostgresUrl | None = None
     objects: StoreUrl | None = None
+    #: Settings of the object store, such as endpoint or region.
+    object_options: dict[str, str] = {}
     #: What a node that shares the queue has taken, others may take when it has been silent for so long.
     lease: Seconds = Seconds(60)
 

@@ -20,9 +20,9 @@ import msgspec
 from aiodicom.errors import ConfigurationError
 from aiodicom.router.config.checking import check
 from aiodicom.router.config.root import Config
-from aiodicom.router.config.values import Value, shown
+from aiodicom.router.config.values import Value, key_path, shown
 
-__all__ = ["LARGEST", "load", "parse"]
+__all__ = ["LARGEST", "from_values", "load", "parse"]
 
 #: The largest file, in bytes.
 LARGEST: Final = 4 << 20
@@ -65,6 +65,11 @@ def parse(text: str, base: Path) -> Config:
         raise ConfigurationError((f"no TOML: {error}",)) from None
     except RecursionError:
         raise ConfigurationError(("no TOML: tables or lists in one another without end",)) from None
+    return from_values(values, base)
+
+
+def from_values(values: Mapping[str, Any], base: Path) -> Config:
+    """As `parse`, of what TOML has been read as."""
     reader = _Reader(base)
     parts = reader.fields(Config, values, "")
     problems = reader.problems
@@ -110,15 +115,15 @@ class _Reader:
             if key == tag:
                 continue
             if key not in known:
-                self._wrong(_join(path, key), f"there is no such key{_meant(key, known)}")
+                self._wrong(key_path(path, key), f"there is no such key{_meant(key, known)}")
                 continue
             name = known[key].name
-            read = self.value(_hints(kind)[name], value, _join(path, key))
+            read = self.value(_hints(kind)[name], value, key_path(path, key))
             if read is not _WRONG:
                 found[name] = read
         for key, field in known.items():
             if field.required and key not in table:
-                self._wrong(_join(path, key), "is missing")
+                self._wrong(key_path(path, key), "is missing")
         return found
 
     def value(self, annotation: Any, value: Any, path: str) -> Any:
@@ -150,10 +155,10 @@ class _Reader:
             by_tag = {str(each.__struct_config__.tag): each for each in kinds}
             given = table.get(tag)
             if given is None:
-                return self._wrong(_join(path, tag), f"is missing: one of {', '.join(by_tag)}")
-            if given not in by_tag:
+                return self._wrong(key_path(path, tag), f"is missing: one of {', '.join(by_tag)}")
+            if not isinstance(given, str) or given not in by_tag:
                 meant = _meant(str(given), by_tag) or f": one of {', '.join(by_tag)}"
-                return self._wrong(_join(path, tag), f"there is no {given!r}{meant}")
+                return self._wrong(key_path(path, tag), f"there is no {shown(given)}{meant}")
             kind = by_tag[given]
         before = len(self.problems)
         found = self.fields(kind, table, path)
@@ -168,7 +173,7 @@ class _Reader:
         key_kind, value_kind = get_args(annotation)
         found: dict[Any, Any] = {}
         for key, value in table.items():
-            below = _join(path, key)
+            below = key_path(path, key)
             name = self._plain((key_kind,), key, below)
             read = self.value(value_kind, value, below)
             if name is not _WRONG:
@@ -203,7 +208,7 @@ def _converted(kind: Any, value: Any) -> Any:
     choices = _choices(kind)
     if choices and value not in choices:
         meant = _meant(str(value), choices)
-        raise ValueError(f"there is no {value!r}{meant or ': one of ' + ', '.join(choices)}")
+        raise ValueError(f"there is no {shown(value)}{meant or ': one of ' + ', '.join(choices)}")
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
@@ -225,13 +230,6 @@ def _wanted(kind: Any) -> str:
     if meta.le is not None:
         return f"{words} from {meta.ge} to {meta.le}"
     return f"{words} of at least {meta.ge}"
-
-
-def _join(path: str, key: str) -> str:
-    """A key behind the path of its table, quoted where TOML would have it so."""
-    if not key or not all(c.isascii() and (c.isalnum() or c in "-_") for c in key):
-        key = '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{path}.{key}" if path else key
 
 
 def _meant(given: str, known: Any) -> str:

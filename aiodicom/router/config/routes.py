@@ -74,7 +74,7 @@ class Table(Section, frozen=True, kw_only=True):
 class DeidentifyProfile(Section, frozen=True, kw_only=True):
     """The basic profile of PS3.15 E.2, with options of E.3."""
 
-    #: The first line is the key, 16 characters or more; nodes with the same key replace alike.
+    #: As `aiodicom.deidentify.write_new_key` makes it; nodes with the same key replace alike.
     key_file: InputFile
     retain: tuple[
         Literal["safe-private", "uids", "device", "institution", "patient", "dates", "modified-dates"], ...
@@ -88,7 +88,3 @@ class DeidentifyProfile(Section, frozen=True, kw_only=True):
     burned_in: Literal["refuse", "keep"] = "refuse"
     #: Regions of pixels to blank, by device.
     device_rules: InputFile | None = None
-
-    def __post_init__(self) -> None:
-        if {"dates", "modified-dates"} <= set(self.retain):
-            raise ValueError("dates are retained as they are or modified, not both (PS3.15 E.3.6)")

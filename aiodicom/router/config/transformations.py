@@ -59,7 +59,7 @@ class Hash(_Transformation, frozen=True, kw_only=True, tag="hash"):
     """Values in whose place a keyed hash of them stands, the same for the same value and key."""
 
     tags: tuple[Attribute, ...]
-    #: The first line is the key, 16 characters or more.
+    #: As `aiodicom.deidentify.write_new_key` makes it.
     key_file: InputFile
     #: Characters of what stands in place of a text; a UID becomes a UID.
     length: Annotated[int, msgspec.Meta(ge=8, le=52)] = 16

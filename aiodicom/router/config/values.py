@@ -39,6 +39,7 @@ __all__ = [
     "TimeOfDay",
     "Value",
     "WebUrl",
+    "key_path",
     "shown",
 ]
 
@@ -62,6 +63,13 @@ class Value:
 
 def _not(wanted: str, value: Any) -> ValueError:
     return ValueError(f"{wanted} is wanted, not {shown(value)}")
+
+
+def key_path(path: str, key: str) -> str:
+    """A key behind the path of its table, quoted where TOML would have it so."""
+    if not key or not all(c.isascii() and (c.isalnum() or c in "-_") for c in key):
+        key = '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{path}.{key}" if path else key
 
 
 def shown(value: Any) -> str:

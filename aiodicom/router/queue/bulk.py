@@ -64,19 +64,13 @@ def select_all(
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection, *, is_synced: bool = False) -> Iterator[None]:
-    """All of it or nothing; with `is_synced` it is on the disk afterwards, and so is all that was committed before."""
-    if is_synced:
-        connection.execute("PRAGMA synchronous = FULL")
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-    finally:
-        if is_synced:
-            connection.execute("PRAGMA synchronous = NORMAL")
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

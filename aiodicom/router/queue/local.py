@@ -26,11 +26,11 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from aiodicom.net.sources import DataSource
-from aiodicom.router.queue import search, upkeep
+from aiodicom.router.queue import search
 from aiodicom.router.queue.clock import QueueClock
+from aiodicom.router.queue.maintenance import Maintenance
 from aiodicom.router.queue.objects import Failure, Incoming, Lease, Receipt, Selection, State, Way
 from aiodicom.router.queue.recent import Recent
-from aiodicom.router.queue.schema import checkpoint
 from aiodicom.router.queue.shard import Arrival, Copied, Group, Shard, encode_meta
 from aiodicom.router.queue.source import source_of
 from aiodicom.router.queue.space import Watermarks, space_of
@@ -49,10 +49,6 @@ _GROUP: Final = 16 << 20
 _OBJECT: Final = 32 << 10
 #: Bytes that are copied out of sparse segments in one round of maintenance.
 _COPIED: Final = 16 << 20
-#: Bytes of SQLite's log from which on it is worth while to bring them into its file.
-_CHECKPOINT: Final = 4 << 20
-#: Seconds for which nobody delays a delivery: what seems to be is the clock's fault.
-_LONGEST_DELAY: Final = 7 * 86400.0
 
 
 class QueueFull(OSError):
@@ -67,7 +63,7 @@ class QueueSettings(NamedTuple):
     #: Seconds for which the ways of objects are remembered that have been delivered.
     history: float = 7 * 86400.0
     #: Seconds between rounds of maintenance; 0: whoever has the queue calls `maintain`.
-    interval: float = 1.0
+    interval: float = 0.25
 
 
 _DEFAULT: Final = QueueSettings()
@@ -110,8 +106,7 @@ class LocalQueue:
         self._failed: deque[Failure] = deque()
         self._is_settling = False
         self._is_closed = False
-        self._forgotten = 0
-        self._copying: tuple[int, list[int]] | None = None
+        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy)
         self._writer = BatchThread[_Arriving | _Copying]("aiodicom-segments", self._write, _weight, _GROUP)
         self._rows = BatchThread[Callable[[], object]]("aiodicom-rows", _run_all, lambda _: 1, 1)
         self._maintaining = asyncio.create_task(self._keep_maintained()) if settings.interval else None
@@ -131,6 +126,11 @@ class LocalQueue:
         opening = functools.partial(Shard, path, now=time.time(), **options)
         shard = await asyncio.get_running_loop().run_in_executor(None, opening)
         return cls(shard, settings, watermarks)
+
+    @property
+    def path(self) -> str:
+        """The folder of the shard."""
+        return self._shard.path
 
     @property
     def findings(self) -> list[str]:
@@ -163,6 +163,11 @@ class LocalQueue:
         self._shard.close()
 
     # In.
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing is taken, where it is not."""
+        return "the queue's disk is nearly full"
 
     def accepts(self, size: int = 0) -> bool:
         """Whether there is room for so many bytes more, as far as can be told: to be asked before an object is taken.
@@ -294,6 +299,10 @@ class LocalQueue:
         self._failed.append(Failure(lease, reason, None, is_dropped=True))
         self._settle()
 
+    async def forwarded(self, object: int, number: int) -> None:
+        """A delivery that waited for its group was made otherwise."""
+        await self._change(Selection(object=object, number=number), State.DELIVERED, "")
+
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete: what waits for the rest of it, by a route, goes."""
         while destinations := await self._call(functools.partial(self._shard.rows.complete, route, group, self.now())):
@@ -333,7 +342,7 @@ class LocalQueue:
             leases = [*delivered, *(failure.lease for failure in failed)]
             self._tell(self._wake, {lease.destination for lease in leases})
 
-    # What people do.
+    # What people do: it is on the disk when they are told so.
 
     async def hold(self, meant: Selection) -> int:
         """Has deliveries wait until they are released; a destination alone is held with all that will come for it.
@@ -342,6 +351,7 @@ class LocalQueue:
         """
         if meant.destination is not None and meant == Selection(meant.destination):
             await self._call(functools.partial(self._shard.rows.hold_destination, meant.destination, self.now()))
+            await self._sync()
             return 0
         return await self._change(meant, State.HELD)
 
@@ -361,16 +371,16 @@ class LocalQueue:
         return await self._change(meant, State.DROPPED, reason)
 
     async def _change(self, meant: Selection, state: State, reason: str | None = None) -> int:
+        change = functools.partial(self._shard.rows.change_selected, meant, state, self.now(), reason)
         changed = 0
-        while True:  # others have their turns between
-            step = await self._call(
-                functools.partial(self._shard.rows.change_selected, meant, state, self.now(), reason)
-            )
+        while step := await self._call(change):  # others have their turns between
             changed += step
-            if not step:
-                break
+        await self._sync()
         self._wake(set(self._awake))
         return changed
+
+    async def _sync(self) -> None:
+        await self._loop.run_in_executor(None, self._shard.sync)
 
     async def counts(self) -> dict[str, dict[State, int]]:
         """Returns how many deliveries there are, by destination and state."""
@@ -378,39 +388,22 @@ class LocalQueue:
 
     async def find(self, **wanted: Any) -> list[Way]:
         """Looks for objects: see `search.find`."""
-        return await self._call(functools.partial(search.find, self._shard.rows.connection, **wanted))
+        return await self._call(functools.partial(search.find, self._shard.rows, **wanted))
 
-    async def list(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
+    async def pending(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
         """Lists what is pending: see `search.listed`."""
-        return await self._call(functools.partial(search.listed, self._shard.rows.connection, meant, after, limit))
+        return await self._call(functools.partial(search.listed, self._shard.rows, meant, after, limit))
 
     # What has to be done from time to time.
 
     async def maintain(self) -> None:
-        """One round: what is due waits again, what is late expires, what is old is forgotten, segments are deleted that
-        nobody needs, and those that hold little are emptied. Raises OSError, sqlite3.Error.
-        """
-        now = self.now()
-        rows = self._shard.rows
-        self._wake(await self._call(functools.partial(upkeep.wake, rows, now, _LONGEST_DELAY)))
-        await self._call(functools.partial(upkeep.expire, rows, now))
-        forget = functools.partial(upkeep.forget, rows, now - self._settings.history, self._forgotten)
-        _, self._forgotten = await self._call(forget)
-        await self._call(self._shard.reclaim)
-        await self._copy_sparse()
-        await self._call(functools.partial(rows.remember, "clock", now))
-        await self._loop.run_in_executor(None, checkpoint, f"{self._shard.path}/index.db", _CHECKPOINT)
+        """One round of maintenance: see `Maintenance.round`."""
+        self._wake(await self._maintenance.round(self.now()))
 
-    async def _copy_sparse(self) -> None:
-        copying = self._copying or await self._call(self._shard.sparse)
-        self._copying = None
-        if copying is None:
-            return
-        segment, positions = copying
+    def _copy(self, segment: int, positions: list[int]) -> asyncio.Future[int]:
         done: asyncio.Future[int] = self._loop.create_future()
         self._writer.give(_Copying(segment, positions, done))
-        rest = positions[await done :]
-        self._copying = (segment, rest) if rest else None
+        return done
 
     async def _keep_maintained(self) -> None:
         while True:

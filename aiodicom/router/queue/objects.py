@@ -117,6 +117,8 @@ class Lease(NamedTuple):
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: str
+    #: Rows of one study have the same; it grows with each study that comes.
+    study: int
     study_instance_uid: str
     patient_id: str
     calling_aet: str

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+from itertools import count
 
 from aiodicom.errors import LocalError
+from aiodicom.store.files import make_folder
 
-__all__ = ["Ownership", "ShardInUse", "shards_in"]
+__all__ = ["Ownership", "ShardInUse", "first_free", "shard_path", "shards_in"]
 
 _PREFIX = "shard-"
 
@@ -27,7 +29,7 @@ class Ownership:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        make_folder(self.path, 0o700)  # it tells of patients
         self._descriptor = os.open(f"{self.path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             try:
@@ -54,6 +56,16 @@ class Ownership:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def first_free(directory: str | os.PathLike[str]) -> Ownership:
+    """Takes the first folder of a queue that nobody has, a new one if there is none. Raises OSError."""
+    for number in count():
+        try:
+            return Ownership(shard_path(directory, number))
+        except ShardInUse:
+            continue
+    raise AssertionError
 
 
 def shards_in(directory: str | os.PathLike[str]) -> list[str]:

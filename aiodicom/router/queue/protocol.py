@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from asyncio import Future
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from aiodicom.net.sources import DataSource
 from aiodicom.router.queue.objects import Incoming, Lease, Receipt, Selection, State, Way
+from aiodicom.router.queue.space import Watermarks
 
 __all__ = ["Queue"]
 
@@ -16,6 +18,28 @@ class Queue(Protocol):
     costs.
     """
 
+    watermarks: Watermarks
+
+    @property
+    def findings(self) -> list[str]:
+        """What was not as it should be when the queue was opened, for people."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The folder of the process that has the queue."""
+        ...
+
+    @property
+    def on_hold(self) -> list[str]:
+        """The destinations for which nothing is claimed."""
+        ...
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing is taken, where it is not."""
+        ...
+
     def now(self) -> float:
         """Returns the time of the queue's clock, in seconds."""
         ...
@@ -24,7 +48,7 @@ class Queue(Protocol):
         """Whether there is room for so many bytes more."""
         ...
 
-    def enqueue(self, incoming: Incoming, data: bytes | memoryview) -> Awaitable[Receipt]:
+    def enqueue(self, incoming: Incoming, data: bytes | memoryview) -> Future[Receipt]:
         """Queues an object; done when Success may be answered."""
         ...
 
@@ -52,11 +76,15 @@ class Queue(Protocol):
         """Its route has it not delivered."""
         ...
 
+    async def forwarded(self, object: int, number: int) -> None:
+        """A delivery that waited for its group was made otherwise."""
+        ...
+
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete."""
         ...
 
-    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]:
+    async def gathering(self, after: int = 0) -> Sequence[tuple[int, str, str, str]]:
         """Returns what waits for the rest of its group."""
         ...
 
@@ -92,7 +120,7 @@ class Queue(Protocol):
         """Looks for objects."""
         ...
 
-    async def list(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
+    async def pending(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
         """Lists what is pending."""
         ...
 

@@ -34,11 +34,15 @@ _SAME: Final = (
 _SAME_STATES: Final = {Duplicates.DROP_WAITING: "(0, 1, 2, 4)", Duplicates.DROP: "(0, 1, 2, 4, 5)"}
 
 _LEASE: Final = (
-    "object, number, route, rank, attempts, expires, uid, patient, sop_class, sop_instance, transfer_syntax, calling,"
-    " called, peer, received, segment, offset, size, digest"
+    "object, number, route, rank, attempts, expires, number_of_study, uid, patient, sop_class, sop_instance,"
+    " transfer_syntax, calling, called, peer, received, segment, offset, size, digest"
 )
-_WAITING: Final = (
-    f"SELECT {_LEASE} FROM deliveries d CROSS JOIN objects o ON o.id = d.object CROSS JOIN studies s ON s.id = d.study"
+#: Those deliveries are chosen and sorted first, and then have their objects looked up.
+_CLAIM: Final = (
+    f"SELECT {_LEASE.replace('number_of_study', 'd.study AS number_of_study')} FROM"
+    " (SELECT object, number, route, rank, attempts, expires, study"
+    " FROM deliveries WHERE {where} ORDER BY {order} LIMIT ?) d CROSS JOIN objects o ON o.id = d.object"
+    " CROSS JOIN studies s ON s.id = d.study"
 )
 
 
@@ -150,25 +154,26 @@ class Rows(Tables):
         word = self.words.get(destination)
         if word is None or destination in self.on_hold or limit < 1:
             return []
-        waiting = f"d.destination = ? AND d.state = 0 AND d.object NOT IN ({','.join(map(str, leased))})"
-        order = "d.rank, d.study, d.object"
-        parameters = [word]
+        where = "destination = ? AND state = 0 AND object NOT IN (SELECT value FROM json_each(?))"
+        order = "rank, study, object"
+        parameters: list[Any] = [word, f"[{','.join(map(str, leased))}]"]
         if newest:
-            ranks = f"SELECT d.rank FROM deliveries d WHERE {waiting} ORDER BY d.rank LIMIT 1"
+            ranks = f"SELECT rank FROM deliveries WHERE {where} ORDER BY rank LIMIT 1"
             first = self.connection.execute(ranks, parameters).fetchone()
             if first is None:
                 return []
-            waiting += " AND d.rank = ?"
-            order = "d.study DESC, d.object"
+            where += " AND rank = ?"
+            order = "study DESC, object"
             parameters += first
-        template = f"{_WAITING} WHERE {waiting} ORDER BY {order} LIMIT {limit:d}"
-        return [
-            self._lease(destination, row) for row in select_all(self.connection, _LEASE, template, None, *parameters)
-        ]
+        template = _CLAIM.format(where=where, order=order)
+        found = select_all(self.connection, _LEASE, template, None, *parameters, limit)
+        leases = [self._lease(destination, row) for row in found]
+        leases.sort(key=_newest_first if newest else _in_order)
+        return leases
 
     def _lease(self, destination: str, row: Sequence[Any]) -> Lease:
-        id, number, route, rank, attempts, expires, study, patient, sop_class, uid, syntax = row[:11]
-        calling, called, peer, received, segment, offset, size, digest = row[11:]
+        id, number, route, rank, attempts, expires, study, study_uid, patient, sop_class, uid, syntax = row[:12]
+        calling, called, peer, received, segment, offset, size, digest = row[12:]
         return Lease(
             id,
             number,
@@ -181,6 +186,7 @@ class Rows(Tables):
             uid,
             self.texts[syntax],
             study,
+            study_uid,
             patient,
             calling,
             called,
@@ -251,24 +257,11 @@ class Rows(Tables):
         return len(found)
 
     def _selected(self, meant: Selection, other_than: State) -> list[Found]:
-        conditions: list[str] = []
-        parameters: list[Any] = []
-        for condition, value in (
-            ("object = ?", meant.object),
-            ("number = ?", meant.number),
-            ("destination = ?", None if meant.destination is None else self.words.get(meant.destination, -1)),
-            (
-                "object IN (SELECT id FROM objects WHERE study = (SELECT id FROM studies WHERE uid = ?))",
-                meant.study_instance_uid,
-            ),
-        ):
-            if value is not None:
-                conditions.append(f" AND {condition}")
-                parameters.append(value)
+        conditions, parameters = self.conditions(meant)
         found: list[Found] = []
         for state in PENDING:  # each has an index of its own
             if state is not other_than and meant.state in (None, state):
-                template = f"SELECT {DELIVERY} FROM deliveries WHERE state = {state:d}{''.join(conditions)}"
+                template = f"SELECT {DELIVERY} FROM deliveries WHERE state = {state:d}{conditions}"
                 found += self.select(f"{template} LIMIT {MOST - len(found)}", None, *parameters)
         return found
 
@@ -291,3 +284,11 @@ class Rows(Tables):
         for destination, state, number in rows:
             found.setdefault(self.texts[destination], {})[State(state)] = number
         return found
+
+
+def _in_order(lease: Lease) -> tuple[int, int, int]:
+    return -lease.priority, lease.study, lease.object
+
+
+def _newest_first(lease: Lease) -> tuple[int, int]:
+    return -lease.study, lease.object

@@ -11,7 +11,9 @@ import os
 import sqlite3
 from typing import Final
 
-__all__ = ["checkpoint", "open_index"]
+from aiodicom.store.files import sync_folder
+
+__all__ = ["checkpoint", "open_index", "sync_index"]
 
 _VERSION: Final = 1
 
@@ -83,8 +85,8 @@ def open_index(path: str | os.PathLike[str]) -> sqlite3.Connection:
     A commit does not wait for the disk: the segments alone have to last. A checkpoint does, so that what is there after
     a crash is some earlier state, and whole. Checkpoints are made by whoever runs them, never by a commit.
     """
-    if sqlite3.sqlite_version_info < (3, 35):
-        raise sqlite3.NotSupportedError(f"SQLite {sqlite3.sqlite_version} is too old for the queue: it needs 3.35")
+    if sqlite3.sqlite_version_info < (3, 38):
+        raise sqlite3.NotSupportedError(f"SQLite {sqlite3.sqlite_version} is too old for the queue: it needs 3.38")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -122,3 +124,13 @@ def checkpoint(path: str | os.PathLike[str], least: int = 0) -> None:
             connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
     finally:
         connection.close()
+
+
+def sync_index(path: str | os.PathLike[str]) -> None:
+    """Has everything on the disk that has been committed. For any thread; commits go on meanwhile. Raises OSError."""
+    descriptor = os.open(f"{os.fspath(path)}-wal", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(os.path.dirname(path))

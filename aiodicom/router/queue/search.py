@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, Final
 
 from aiodicom.router.queue.bulk import select_all
 from aiodicom.router.queue.objects import PENDING, Selection, State, Step, Way
-from aiodicom.router.queue.tables import SIGN
+from aiodicom.router.queue.tables import SIGN, Tables
 from aiodicom.store.segments import Place
 
 __all__ = ["find", "listed"]
@@ -30,7 +29,7 @@ _STEPS: Final = (
 
 
 def find(
-    connection: sqlite3.Connection,
+    tables: Tables,
     *,
     sop_instance_uid: str | None = None,
     study_instance_uid: str | None = None,
@@ -51,33 +50,30 @@ def find(
     if not conditions:
         return []
     where = f"{_OBJECTS} WHERE {' AND '.join(conditions)} ORDER BY o.id DESC LIMIT {limit:d}"
-    return _ways(connection, select_all(connection, _COLUMNS, where, None, *parameters))
+    return _ways(tables, select_all(tables.connection, _COLUMNS, where, None, *parameters))
 
 
-def listed(connection: sqlite3.Connection, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
-    """Returns the ways of objects that have deliveries which `meant` means, in the order of their numbers, from above
-    `after` on. For the states that are pending alone: dead letters, what is held, what waits.
+def listed(tables: Tables, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
+    """Returns the ways of objects that have pending deliveries which `meant` means: dead letters, what is held, what
+    waits. In the order of their numbers, from above `after` on.
     """
-    states = [state for state in PENDING if meant.state in (None, state)]
-    conditions, parameters = ["object > ?"], [after]
-    if meant.destination is not None:
-        word = connection.execute("SELECT id FROM words WHERE text = ?", (meant.destination,)).fetchone()
-        conditions.append("destination = ?")
-        parameters.append(-1 if word is None else word[0])
+    conditions, parameters = tables.conditions(meant)
     objects: set[int] = set()
-    for state in states:
-        template = f"SELECT object FROM deliveries WHERE state = {state:d} AND {' AND '.join(conditions)}"
-        rows = select_all(connection, "object", f"{template} ORDER BY object LIMIT {limit:d}", None, *parameters)
-        objects.update(id for (id,) in rows)
-    ids = sorted(objects)[:limit]
+    for state in PENDING:  # each has an index of its own
+        if meant.state in (None, state):
+            template = f"SELECT object FROM deliveries WHERE state = {state:d}{conditions} AND object > ?"
+            template += f" ORDER BY object LIMIT {limit:d}"
+            rows = select_all(tables.connection, "object", template, None, *parameters, after)
+            objects.update(id for (id,) in rows)
+    ids = [(id,) for id in sorted(objects)[:limit]]
     where = f"{_OBJECTS} WHERE o.id IN (VALUES {{rows}}) ORDER BY o.id"
-    return _ways(connection, select_all(connection, _COLUMNS, where, [(id,) for id in ids]))
+    return _ways(tables, select_all(tables.connection, _COLUMNS, where, ids))
 
 
-def _ways(connection: sqlite3.Connection, objects: list[list[Any]]) -> list[Way]:
+def _ways(tables: Tables, objects: list[list[Any]]) -> list[Way]:
     steps: dict[int, list[Step]] = {row[0]: [] for row in objects}
     for id, number, destination, route, state, *rest in select_all(
-        connection, _STEP, _STEPS, [(row[0],) for row in objects]
+        tables.connection, _STEP, _STEPS, [(row[0],) for row in objects]
     ):
         steps[id].append(Step._make((number, destination, route, State(state), *rest)))
     ways = []

@@ -8,7 +8,8 @@ it loses for good is that something was delivered: it is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 
-For two threads at most: `write` and `copy` are for one, everything else for one. Nothing here asks what time it is.
+For two threads: `write` and `copy` are for one, everything else for the other, but `remove` and `positions`. Nothing
+here asks what time it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
@@ -26,11 +28,11 @@ import msgspec
 from aiodicom.router.queue.objects import Duplicates, Failure, Incoming, Lease
 from aiodicom.router.queue.ownership import Ownership
 from aiodicom.router.queue.rows import Rows, Stored
+from aiodicom.router.queue.schema import sync_index
 from aiodicom.router.queue.upkeep import (
     begin_removing,
     forget_segments,
     give_up,
-    live_in,
     move,
     segments_of,
 )
@@ -99,7 +101,7 @@ class Shard:
         path: str | os.PathLike[str],
         *,
         duplicates: Duplicates = Duplicates.DROP_WAITING,
-        segment_size: int = 256 << 20,
+        segment_size: int = 64 << 20,
         is_synced: bool = True,
         now: float = 0.0,
     ) -> None:
@@ -186,10 +188,19 @@ class Shard:
         for lease in leases:
             self.leases.pop((lease.object, lease.number), None)
 
+    def sync(self) -> None:
+        """Has on the disk what was committed, which otherwise waits for the next checkpoint. For any thread. Raises
+        OSError.
+        """
+        sync_index(self._index)
+
     # Segments that are not needed.
 
-    def reclaim(self) -> int:
-        """Deletes segments of which nothing is needed; returns how many. Raises OSError, sqlite3.Error."""
+    def begin_removing(self) -> list[int]:
+        """Notes which segments are to be deleted, those of which nothing is needed, and returns them.
+
+        Raises sqlite3.Error.
+        """
         in_use = {lease.place.segment for lease in self.leases.values()}
         numbers = [
             segment.number
@@ -198,23 +209,26 @@ class Shard:
             if segment.live <= 0 and segment.number < self._committed and segment.number not in in_use
         ]
         if not numbers:
-            return 0
+            return []
         with self.noticing_damage():
-            numbers = begin_removing(self.rows, numbers)
-        self._remove(numbers)
-        return len(numbers)
+            return begin_removing(self.rows, numbers)
 
-    def _remove(self, numbers: Sequence[int]) -> None:
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Deletes segments, once it is on the disk that nothing in them is needed: or else a crash could bring back
+        rows whose bytes are gone. For any thread. Raises OSError.
+        """
+        self.sync()
         for number in numbers:
             with suppress(FileNotFoundError, KeyError):  # a crash has come between this and the next
                 self.log.remove(number)
+
+    def end_removing(self, numbers: Sequence[int]) -> None:
+        """Forgets segments that have been deleted. Raises sqlite3.Error."""
         forget_segments(self.rows, numbers)
 
-    def sparse(self) -> tuple[int, list[int]] | None:
-        """Returns the segment that holds least of what is needed, of those that hold less than half, and where in it
-        that is.
-        """
-        there = set(self.log.segments)
+    def sparsest(self, skipped: AbstractSet[int] = frozenset()) -> int | None:
+        """Returns the segment that holds least of what is needed, of those that hold less than half."""
+        there = set(self.log.segments) - skipped
         sparse = [
             segment
             for segment in segments_of(self.rows).values()
@@ -223,12 +237,11 @@ class Shard:
             and segment.number < self._committed
             and segment.number in there
         ]
-        if not sparse:
-            return None
-        least = min(sparse, key=lambda segment: segment.live_bytes)
-        records = [(found.id, found.at) for found in self.log.headers(least.number) if isinstance(found, Record)]
-        live = live_in(self.rows, least.number, [id for id, _ in records])
-        return least.number, [at for id, at in records if id in live]
+        return min(sparse, key=lambda segment: segment.live_bytes).number if sparse else None
+
+    def positions(self, segment: int) -> list[tuple[int, int]]:
+        """Returns the objects in a segment and where their records are. For any thread. Raises OSError."""
+        return [(found.id, found.at) for found in self.log.headers(segment) if isinstance(found, Record)]
 
     def copy(self, segment: int, positions: Sequence[int], most: int) -> Copied:
         """Copies records of a segment to the end of the log, about `most` bytes. Raises OSError; then nothing has
@@ -294,7 +307,10 @@ class Shard:
 
     def _recover(self, now: float) -> None:
         known = segments_of(self.rows)
-        self._remove([segment.number for segment in known.values() if segment.is_removed])
+        removed = [segment.number for segment in known.values() if segment.is_removed]
+        if removed:
+            self.remove(removed)
+            self.end_removing(removed)
         there = self.log.segments
         for segment in known.values():
             if segment.live and not segment.is_removed and segment.number not in there:

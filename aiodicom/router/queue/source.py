@@ -19,6 +19,7 @@ from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
     from aiodicom.net.reencoding import Reencoded
+    from aiodicom.net.sources import Buffer
     from aiodicom.router.queue.objects import Lease
     from aiodicom.ul._pdu import Body
 
@@ -78,13 +79,15 @@ class QueuedSource(DataSource):
         finally:
             os.close(descriptor)
 
-    def whole(self) -> memoryview | None:
+    def at_once(self) -> tuple[Buffer, ...] | None:
         if self.size > CHUNK:
             return None
         data = read_cached(self._descriptor, self.size, self._offset)
-        if data is not None and digest_of(data) != self._digest:
+        if data is None:
+            return None
+        if digest_of(data) != self._digest:
             raise damaged(self)
-        return data
+        return (data,)
 
     async def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
         step = max(CHUNK // multiple, 1) * multiple

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from aiodicom.router.queue.bulk import execute_many, select_all, transaction
-from aiodicom.router.queue.objects import Duplicates, State
+from aiodicom.router.queue.objects import Duplicates, Selection, State
 from aiodicom.router.queue.schema import open_index
 
 __all__ = ["DELIVERY", "MOST", "SIGN", "Found", "Tables"]
@@ -70,10 +70,10 @@ class Tables:
         self.connection.close()
 
     @contextmanager
-    def transaction(self, *, is_synced: bool = False) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """All of it or nothing: see `bulk.transaction`."""
         try:
-            with transaction(self.connection, is_synced=is_synced):
+            with transaction(self.connection):
                 yield
         except BaseException:
             self.remember_words()  # those that it gave are gone
@@ -117,6 +117,24 @@ class Tables:
         return study
 
     # Deliveries.
+
+    def conditions(self, meant: Selection) -> tuple[str, list[Any]]:
+        """Returns what SQL says of deliveries that are meant, but for their state, and its parameters."""
+        conditions: list[str] = []
+        parameters: list[Any] = []
+        for condition, value in (
+            ("object = ?", meant.object),
+            ("number = ?", meant.number),
+            ("destination = ?", None if meant.destination is None else self.words.get(meant.destination, -1)),
+            (
+                "object IN (SELECT id FROM objects WHERE study = (SELECT id FROM studies WHERE uid = ?))",
+                meant.study_instance_uid,
+            ),
+        ):
+            if value is not None:
+                conditions.append(f" AND {condition}")
+                parameters.append(value)
+        return "".join(conditions), parameters
 
     def select(self, template: str, rows: Sequence[Sequence[Any]] | None = None, *before: Any) -> list[Found]:
         """Returns the deliveries that a statement for the columns `DELIVERY` selects."""

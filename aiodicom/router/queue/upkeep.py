@@ -6,7 +6,7 @@ Each call is one transaction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from aiodicom.router.queue.bulk import execute_many, select_all
@@ -35,9 +35,10 @@ def wake(tables: Tables, now: float, longest: float) -> set[str]:
     asked for: the clock was set back. At most 5,000 at a time; returns their destinations.
     """
     delayed = f"SELECT {DELIVERY} FROM deliveries WHERE state = 1 AND due"
-    with tables.transaction():
-        found = tables.select(f"{delayed} <= ? UNION ALL {delayed} > ? LIMIT {MOST}", None, now, now + longest)
-        tables.change(found, State.WAITING, now)
+    found = tables.select(f"{delayed} <= ? UNION ALL {delayed} > ? LIMIT {MOST}", None, now, now + longest)
+    if found:
+        with tables.transaction():
+            tables.change(found, State.WAITING, now)
     return {tables.texts[row.destination] for row in found}
 
 
@@ -45,16 +46,19 @@ def expire(tables: Tables, now: float) -> int:
     """Gives up what has not been delivered in time, at most 5,000 at a time; returns how many."""
     # As the index has it.
     late = f"SELECT {DELIVERY} FROM deliveries WHERE expires IS NOT NULL AND state < 5 AND expires <= ? LIMIT {MOST}"
-    with tables.transaction():
-        found = tables.select(late, None, now)
-        tables.change(found, State.EXPIRED, now)
+    found = tables.select(late, None, now)
+    if found:
+        with tables.transaction():
+            tables.change(found, State.EXPIRED, now)
     return len(found)
 
 
-def forget(tables: Tables, before: float, after: int, limit: int = MOST) -> tuple[int, int]:
-    """Forgets objects that came before a time and have nothing pending, of `limit` objects with numbers above `after`.
+def forget(tables: Tables, before: float, after: int, limit: int = 500) -> tuple[int, int]:
+    """Forgets objects that came before a time and have nothing pending: looks at `limit` of them, those with the next
+    numbers above `after`. Numbers grow as objects come.
 
-    Returns how many, and the number to go on after: 0, from the beginning, when there are no more.
+    Returns up to which number it has looked at all that is old, and how many old ones it saw: with `limit` there may be
+    more. What is still pending is passed over, for whoever begins again.
     """
     connection = tables.connection
     template = f"SELECT id, study, received FROM objects WHERE id > ? ORDER BY id LIMIT {limit:d}"
@@ -63,21 +67,26 @@ def forget(tables: Tables, before: float, after: int, limit: int = MOST) -> tupl
     pending = {id for (id,) in select_all(connection, "object", _PENDING_OF, [(id,) for id in old])}
     gone = [(id,) for id in old if id not in pending]
     if gone:
-        with tables.transaction():
-            of_these = f"SELECT {DELIVERY} FROM deliveries WHERE object IN (VALUES {{rows}})"
-            counts: Counter[tuple[int, int]] = Counter()
-            counts.subtract((row.destination, row.state) for row in tables.select(of_these, gone))
-            tables.count(counts)
-            execute_many(connection, "DELETE FROM deliveries WHERE object IN (VALUES {rows})", gone)
-            execute_many(connection, "DELETE FROM objects WHERE id IN (VALUES {rows})", gone)
-            execute_many(
-                connection,
-                "DELETE FROM studies WHERE id IN (VALUES {rows})"
-                " AND NOT EXISTS (SELECT 1 FROM objects WHERE study = studies.id)",
-                [(study,) for study in {old[id] for (id,) in gone}],
-            )
-        tables.studies.clear()
-    return len(gone), looked_at[-1][0] if len(looked_at) == limit else 0
+        _delete(tables, gone, {old[id] for (id,) in gone})
+    return max(old, default=after), len(old)
+
+
+def _delete(tables: Tables, gone: Sequence[tuple[int]], studies: Iterable[int]) -> None:
+    """Deletes objects, and those of their studies that have no others."""
+    with tables.transaction():
+        of_these = f"SELECT {DELIVERY} FROM deliveries WHERE object IN (VALUES {{rows}})"
+        counts: Counter[tuple[int, int]] = Counter()
+        counts.subtract((row.destination, row.state) for row in tables.select(of_these, gone))
+        tables.count(counts)
+        execute_many(tables.connection, "DELETE FROM deliveries WHERE object IN (VALUES {rows})", gone)
+        execute_many(tables.connection, "DELETE FROM objects WHERE id IN (VALUES {rows})", gone)
+        execute_many(
+            tables.connection,
+            "DELETE FROM studies WHERE id IN (VALUES {rows})"
+            " AND NOT EXISTS (SELECT 1 FROM objects WHERE study = studies.id)",
+            [(study,) for study in studies],
+        )
+    tables.studies.clear()
 
 
 class Segment(NamedTuple):
@@ -101,12 +110,8 @@ def segments_of(tables: Tables) -> dict[int, Segment]:
 
 
 def begin_removing(tables: Tables, numbers: Sequence[int]) -> list[int]:
-    """Notes that segments are to be deleted, if nothing in them is needed; returns those.
-
-    It is on the disk afterwards, and with it everything by which they are not needed any more: or else a crash could
-    bring back rows whose bytes are gone.
-    """
-    with tables.transaction(is_synced=True):
+    """Notes that segments are to be deleted, if nothing in them is needed; returns those."""
+    with tables.transaction():
         template = "SELECT number FROM segments WHERE live <= 0 AND number IN (VALUES {rows})"
         found = select_all(tables.connection, "number", template, [(number,) for number in numbers])
         execute_many(tables.connection, "UPDATE segments SET is_removed = 1 WHERE number IN (VALUES {rows})", found)

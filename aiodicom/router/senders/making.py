@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import ssl as tls
+import ssl
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aiodicom.net.tls import tls_client_context
-from aiodicom.router.config.checking import TLS_PROFILES, first_line
 from aiodicom.router.config.destinations import (
     DimseDestination,
     FolderDestination,
     ObjectsDestination,
     StowDestination,
 )
+from aiodicom.router.config.secrets import first_line
 
 if TYPE_CHECKING:
-    from aiodicom.router.config.destinations import ClientTLS, Destination
+    from aiodicom.router.config.destinations import Destination
+    from aiodicom.router.config.tls import ClientTLS
     from aiodicom.router.senders.sender import Sender
     from aiodicom.services.storage_commitment import CommitmentListener
 
-__all__ = ["client_context", "make_sender"]
+__all__ = ["context_of", "make_sender"]
 
 
 def make_sender(destination: Destination, calling_aet: str, commitments: CommitmentListener) -> Sender:
@@ -33,7 +33,7 @@ def make_sender(destination: Destination, calling_aet: str, commitments: Commitm
     """
     match destination:
         case DimseDestination():
-            context = client_context(destination.tls)
+            context = context_of(destination.tls)
             if destination.commitment is not None:
                 from aiodicom.router.senders.committing import CommittingSender
 
@@ -44,7 +44,7 @@ def make_sender(destination: Destination, calling_aet: str, commitments: Commitm
         case StowDestination():
             from aiodicom.router.senders.stow import StowSender
 
-            return StowSender(destination, _authorize(destination), client_context(destination.tls))
+            return StowSender(destination, _authorize(destination), context_of(destination.tls))
         case FolderDestination():
             from aiodicom.router.senders.folder import FolderSender
 
@@ -55,20 +55,9 @@ def make_sender(destination: Destination, calling_aet: str, commitments: Commitm
             return ObjectsSender(destination)
 
 
-def client_context(settings: ClientTLS | None) -> tls.SSLContext | None:
-    """The TLS context towards a destination; None without TLS. Raises LocalError, OSError, ValueError."""
-    if settings is None:
-        return None
-    password = None if settings.key_password_file is None else first_line(settings.key_password_file)
-    return tls_client_context(
-        TLS_PROFILES[settings.profile],
-        ca=settings.ca,
-        cert=settings.cert,
-        key=settings.key,
-        key_password=password,
-        verify=settings.verify,
-        check_hostname=settings.check_hostname,
-    )
+def context_of(tls: ClientTLS | None) -> ssl.SSLContext | None:
+    """The TLS context towards somebody; None without TLS. Raises LocalError, OSError, ValueError."""
+    return None if tls is None else tls.context()
 
 
 def _authorize(destination: StowDestination) -> Callable[[], Awaitable[str]] | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Protocol
 
 from aiodicom.dataset import Dataset
-from aiodicom.errors import LocalError
+from aiodicom.deidentify import Deidentifier, DeviceRules, Options, read_key
 from aiodicom.router.config.routes import DeidentifyProfile
 
 __all__ = ["Deidentifies", "deidentifier_of"]
@@ -21,11 +20,7 @@ class Deidentifies(Protocol):
 
 def deidentifier_of(profile: DeidentifyProfile) -> Deidentifies:
     """What de-identifies by a profile. Raises `LocalError` for one that cannot be, OSError."""
-    try:
-        package = import_module("aiodicom.deidentify")
-    except ModuleNotFoundError:
-        raise LocalError("this version of aiodicom does not de-identify") from None
-    options = package.Options.named(
+    options = Options.named(
         profile.retain,
         profile.clean,
         pseudonyms=profile.pseudonyms,
@@ -35,6 +30,5 @@ def deidentifier_of(profile: DeidentifyProfile) -> Deidentifies:
     devices = None
     if profile.device_rules is not None:
         with open(profile.device_rules, encoding="utf-8") as file:
-            devices = package.DeviceRules.from_toml(file.read())
-    found: Deidentifies = package.Deidentifier(options, key=package.read_key(profile.key_file), devices=devices)
-    return found
+            devices = DeviceRules.from_toml(file.read())
+    return Deidentifier(options, key=read_key(profile.key_file), devices=devices)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from aiodicom.dataset import Dataset
 from aiodicom.router.conditions.kinds import vr_of
@@ -17,19 +17,7 @@ from aiodicom.router.transformations.attributes import LONGEST, check_everywhere
 from aiodicom.router.transformations.pipeline import Change
 from aiodicom.standard.uids import standard_uids
 
-__all__ = ["hashing", "read_key"]
-
-#: A shorter key is one that can be guessed.
-_SHORTEST_KEY: Final = 16
-
-
-def read_key(path: str) -> bytes:
-    """The key in the first line of a file. Raises ValueError for one that is too short, OSError."""
-    with open(path, "rb") as file:
-        key = file.readline(1 << 16).strip()
-    if len(key) < _SHORTEST_KEY:
-        raise ValueError(f"the first line of {path} is the key, which has {_SHORTEST_KEY} characters or more")
-    return key
+__all__ = ["hashing"]
 
 
 def hashing(paths: Sequence[Path], key: bytes, length: int, everywhere: bool) -> Change:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiodicom.dataset import Dataset
+from aiodicom.deidentify import read_key
 from aiodicom.errors import ConditionError, LocalError
 from aiodicom.router.conditions.compiler import Condition, compile_condition
 from aiodicom.router.conditions.parser import parse_path
@@ -29,7 +30,7 @@ from aiodicom.router.origin import ORIGIN_NAMES, Origin
 from aiodicom.router.plugins import CONDITIONS, TRANSFORMATIONS, PlugIns
 from aiodicom.router.transformations.attributes import prefixing, removing, setting
 from aiodicom.router.transformations.deidentifying import Deidentifies, deidentifier_of
-from aiodicom.router.transformations.hashing import hashing, read_key
+from aiodicom.router.transformations.hashing import hashing
 from aiodicom.router.transformations.pipeline import Change, Pipeline, Step, TranscodeStep
 from aiodicom.router.transformations.splitting import splitting
 from aiodicom.router.transformations.tables import mapping, read_table
@@ -104,7 +105,7 @@ class Maker:
                 must = transformation.otherwise == "fail"
                 transcode = TranscodeStep(transformation.to, transformation.quality, must, when)
                 continue
-            is_heavy |= isinstance(transformation, Deidentify)
+            is_heavy |= self._looks_at_pixels(transformation)
             try:
                 made = self._step(transformation, when)
             except (ValueError, LocalError, ConditionError) as error:
@@ -112,6 +113,10 @@ class Maker:
             else:
                 steps += () if made is None else (made,)
         return Pipeline(steps, transcode, is_heavy=is_heavy) if steps or transcode is not None else None
+
+    def _looks_at_pixels(self, transformation: Transformation) -> bool:
+        profile = self._profiles.get(transformation.profile) if isinstance(transformation, Deidentify) else None
+        return profile is not None and not {"pixels", "visual-features"}.isdisjoint(profile.clean)
 
     def _step(self, made_of: Transformation, when: Condition | None) -> Step | None:
         match made_of:

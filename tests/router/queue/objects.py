@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiodicom.router.queue.objects import Delivery, Incoming
 from aiodicom.router.queue.shard import Arrival, Group, Shard, encode_meta
+from aiodicom.router.queue.upkeep import live_in
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -34,3 +35,21 @@ def numbers(shard: Shard, destination: str = "pacs", limit: int = 1000, *, newes
     """Claims, and returns the numbers of the objects."""
     leases = shard.claim(destination, limit, newest=newest)
     return [int(lease.sop_instance_uid.rpartition(".")[2]) for lease in leases]
+
+
+def reclaim(shard: Shard) -> int:
+    """Deletes the segments that nobody needs; returns how many."""
+    unneeded = shard.begin_removing()
+    shard.remove(unneeded)
+    shard.end_removing(unneeded)
+    return len(unneeded)
+
+
+def sparse(shard: Shard) -> tuple[int, list[int]] | None:
+    """The segment that holds least, and where in it that is."""
+    segment = shard.sparsest()
+    if segment is None:
+        return None
+    records = shard.positions(segment)
+    live = live_in(shard.rows, segment, [id for id, _ in records])
+    return segment, [at for id, at in records if id in live]

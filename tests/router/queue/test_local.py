@@ -196,10 +196,10 @@ async def test_what_is_sent_is_what_was_received(tmp_path: Path, memory: int, si
         (lease,) = await queue.claim("pacs", 1)
         source = queue.source(lease)
         assert (source.size, source.sop_instance_uid) == (size, "1.2.1.0")
-        found = source.whole()
+        found = source.at_once()
         source.close()
         if found is not None:
-            assert found == data
+            assert b"".join(found) == data
         assert await whole(queue, lease) == data
 
 
@@ -241,7 +241,7 @@ async def test_people_hold_release_retry_and_drop(tmp_path: Path) -> None:
         queue.failed(leases[1], "later", queue.now() + 60)
         await queue.flush()
         assert (await queue.counts())["pacs"] == {State.WAITING: 2, State.DELAYED: 1, State.DEAD: 1}
-        (way,) = await queue.list(Selection("pacs", State.DEAD))
+        (way,) = await queue.pending(Selection("pacs", State.DEAD))
         assert (await queue.find(sop_instance_uid=way.sop_instance_uid))[0] == way
         assert await queue.retry(Selection("pacs")) == 2
         assert await queue.drop(Selection("pacs")) == 4
@@ -342,3 +342,25 @@ async def test_a_shard_has_one_owner_and_the_next_one_goes_on(tmp_path: Path) ->
     assert len(await third.claim("pacs", 1)) == 1
     await third.close()
     await second.close()
+
+
+async def test_a_segment_that_cannot_be_emptied_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(tmp_path, segment_size=1) as queue:
+        for group in range(2):
+            await asyncio.gather(*[queue.enqueue(incoming(10 * group + n), bytes(5000)) for n in range(10)])
+        leases = await queue.claim("pacs", 9)
+        queue.delivered(*leases)
+        tries: list[int] = []
+
+        def fail(segment: int, *_: object) -> None:
+            tries.append(segment)
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(queue._shard, "copy", fail)
+        for _ in range(3):
+            await queue.maintain()
+        assert len(tries) == 1
+        assert "cannot be emptied" in caplog.text
+        assert len(await queue.claim("pacs", 100)) == 11

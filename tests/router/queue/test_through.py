@@ -13,6 +13,7 @@ from aiodicom.net.sinks import Spooled
 from aiodicom.router.queue.local import LocalQueue, QueueSettings
 from aiodicom.router.queue.objects import Delivery, Incoming, State
 from aiodicom.router.queue.source import data_of
+from aiodicom.store.records import DamagedRecord
 from aiodicom.ul._pdu import Body
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -77,3 +78,30 @@ async def test_every_object_arrives_as_it_was(tmp_path: Path, memory: int) -> No
     await queue.close()
     await asyncio.sleep(0)
     assert received == {f"1.2.3.{n}": hashlib.sha256(data_set(n)).hexdigest() for n in range(count)}
+
+
+@pytest.mark.parametrize("size", [9_000, 3_000_000])
+async def test_no_destination_gets_an_object_that_was_damaged(tmp_path: Path, size: int) -> None:
+    queue = await LocalQueue.open(tmp_path / "shard", QueueSettings(memory=0, interval=0))
+    incoming = Incoming(CT, "1.2.3.1", EXPLICIT, "1.2.3", "", "", "", "", "", 0.0, (Delivery("pacs"),))
+    await queue.enqueue(incoming, bytes(size))
+    (lease,) = await queue.claim("pacs", 1)
+    (path,) = (tmp_path / "shard" / "segments").iterdir()
+    with path.open("r+b") as file:
+        file.seek(lease.place.offset + size // 2)
+        file.write(b"damage")
+    received: list[str] = []
+    pacs = aiodicom.Server()
+
+    @pacs.on_c_store
+    def keep(request: aiodicom.StoreRequest) -> aiodicom.Status:
+        received.append(request.affected_sop_instance_uid)
+        return aiodicom.Status.SUCCESS
+
+    async with pacs.listen("127.0.0.1", 0) as listening:
+        association = await aiodicom.connect("127.0.0.1", listening.port, contexts=[(CT, [EXPLICIT])])
+        with pytest.raises(DamagedRecord):
+            await association.c_store(queue.source(lease))
+        association.abort()
+    assert received == []
+    await queue.close()

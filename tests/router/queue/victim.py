@@ -12,7 +12,7 @@ import random
 import sys
 
 from aiodicom.router.queue.shard import Shard
-from tests.router.queue.objects import arrival, incoming
+from tests.router.queue.objects import arrival, incoming, reclaim, sparse
 
 
 def content(number: int) -> bytes:
@@ -36,8 +36,8 @@ def main() -> None:
         leases = shard.claim("pacs", chosen.randrange(20))
         os.write(1, b"".join(b"- %s\n" % lease.sop_instance_uid.rpartition(".")[2].encode() for lease in leases))
         shard.settle(leases, [], 0.0)
-        shard.reclaim()
-        found = shard.sparse()
+        reclaim(shard)
+        found = sparse(shard)
         if found is not None:
             shard.commit_copy(shard.copy(*found, 100_000), 0.0)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiodicom.router.queue.tables import MOST
+
 if TYPE_CHECKING:
     from asyncpg import Connection  # type: ignore[import-untyped]
 
-__all__ = ["DueGroup", "Waiting", "complete", "due", "expect", "performed"]
+__all__ = ["DueGroup", "Waiting", "complete", "due", "expect", "gathering", "performed", "release"]
 
 #: Groups that are ended at a time.
 _MOST: Final = 1_000
@@ -24,7 +26,8 @@ _ARRIVED: Final = (
 _DUE: Final = f"""
 SELECT * FROM (
     SELECT g.route, g.name, g.last, CASE
-        WHEN s.route IS NULL THEN 'its route does not wait any more'
+        WHEN s.route IS NULL AND g.last + $4 > clock() THEN NULL
+        WHEN s.route IS NULL THEN 'nobody waits for it any more'
         WHEN g.last + s.quiet <= clock() THEN 'nothing has come for ' || s.quiet || ' s'
         WHEN g.first + s.most <= clock() THEN 'it has waited for ' || s.most || ' s'
         WHEN g.expected > 0 AND (SELECT count(DISTINCT sop_instance) FROM ({_ARRIVED}) arrived) >= g.expected
@@ -56,28 +59,43 @@ class DueGroup(NamedTuple):
     reason: str
 
 
-async def due(connection: Connection, routes: Sequence[Waiting]) -> list[DueGroup]:
-    """Returns what is complete, at most 1,000 at a time; those of routes that are not given at once."""
+async def due(connection: Connection, routes: Sequence[Waiting], otherwise: float) -> list[DueGroup]:
+    """Returns what is complete, at most 1,000 at a time; what other routes have waited for, after so many seconds."""
     columns = ([each.route for each in routes], [each.quiet for each in routes], [each.most for each in routes])
-    return [DueGroup(*row) for row in await connection.fetch(_DUE, *columns)]
+    return [DueGroup(*row) for row in await connection.fetch(_DUE, *columns, otherwise)]
 
 
 async def complete(connection: Connection, group: DueGroup) -> list[str] | None:
-    """Has what waits for the rest of a group wait for its turn. Returns the destinations; None where another node was
-    first, or one more object has come.
+    """Has what waits for the rest of a group wait for its turn, as it was when it was due. Returns the destinations;
+    None where another node was first, or one more object has come.
     """
     deleted = await connection.fetchval(
         "DELETE FROM groups WHERE route = $1 AND name = $2 AND last = $3 RETURNING true", *group[:3]
     )
     if deleted is None:
         return None
+    return await release(connection, group.route, group.name)
+
+
+async def release(connection: Connection, route: str, name: str) -> list[str]:
+    """Has what waits for the rest of a group wait for its turn; returns the destinations."""
     rows = await connection.fetch(
         "UPDATE deliveries SET state = 0, changed = clock() WHERE state = 4 AND gathered = $2 AND route = $1"
         " RETURNING destination",
-        group.route,
-        group.name,
+        route,
+        name,
     )
     return sorted({row["destination"] for row in rows})
+
+
+async def gathering(connection: Connection, after: int) -> list[tuple[int, str, str, str]]:
+    """Returns what waits for its group: object, route, group, SOP Instance UID; objects with numbers above `after`."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT d.object, d.route, d.gathered, o.sop_instance FROM deliveries d JOIN objects o"
+        f" ON o.id = d.object WHERE d.state = 4 AND d.object > $1 ORDER BY d.object LIMIT {MOST:d}",
+        after,
+    )
+    return [tuple(row) for row in rows]
 
 
 async def expect(connection: Connection, expected: Collection[tuple[str, str, int]]) -> None:

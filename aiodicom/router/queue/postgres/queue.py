@@ -46,6 +46,7 @@ from aiodicom.router.queue.recent import Recent
 if TYPE_CHECKING:
     from asyncpg import Connection
 
+    from aiodicom.router.queue.ownership import Ownership
     from aiodicom.router.queue.space import Watermarks
 
 __all__ = ["PostgresQueue"]
@@ -79,11 +80,14 @@ class PostgresQueue:
         duplicates: Duplicates,
         lease: float,
         is_synced: bool,
+        folder: Ownership,
     ) -> None:
         """For `open`."""
         self._link = link
         self._store = store
         self._settings = settings
+        self._lease = lease
+        self._folder = folder
         self.watermarks = watermarks
         #: What was not as it should be when the queue was opened.
         self.findings: list[str] = []
@@ -104,6 +108,7 @@ class PostgresQueue:
         cls,
         url: str,
         objects: str,
+        folder: Ownership,
         watermarks: Watermarks,
         settings: QueueSettings = _DEFAULT,
         *,
@@ -114,22 +119,32 @@ class PostgresQueue:
     ) -> Self:
         """Joins the nodes of a database and an object store; makes the tables where they are missing.
 
+        `folder` is the node's own, and the queue's from here on.
+
         Raises QueueUnavailable, WrongVersion, OSError, ValueError.
         """
-        store = await asyncio.to_thread(lambda: ObjectStore(objects, options or {}, is_synced=is_synced))
         link = Link(url)
-        queue = cls(link, store, settings, watermarks, duplicates, lease, is_synced)
+        store = None
         try:
+            store = await asyncio.to_thread(lambda: ObjectStore(objects, options or {}, is_synced=is_synced))
+            queue = cls(link, store, settings, watermarks, duplicates, lease, is_synced, folder)
             await link.open()
             await queue._membership.start()
             queue.on_hold = await link.run(rows.on_hold)
         except BaseException:
             await link.close()
-            await store.close()
+            if store is not None:
+                await store.close()
+            folder.release()
             raise
         if settings.interval:
             queue._maintaining = asyncio.create_task(queue._keep_maintained())
         return queue
+
+    @property
+    def path(self) -> str:
+        """The folder of the node's own."""
+        return self._folder.path
 
     def now(self) -> float:
         """Returns the database's time, in seconds."""
@@ -149,6 +164,7 @@ class PostgresQueue:
         await self._membership.close()
         await self._link.close()
         await self._store.close()
+        self._folder.release()
 
     # In.
 
@@ -250,11 +266,27 @@ class PostgresQueue:
         self._recent.delivered(lease.object)
         self._settling.failed(Failure(lease, reason, None, is_dropped=True))
 
-    async def due(self, routes: Sequence[Waiting]) -> Sequence[DueGroup]:
-        """Returns the series and studies that are complete: see `groups.due`."""
-        return await self._link.run(groups.due, routes)
+    async def forwarded(self, object: int, number: int) -> None:
+        """A delivery that waited for its group was made otherwise."""
+        await self._change(Selection(object=object, number=number), State.DELIVERED, "")
 
-    async def complete(self, group: DueGroup) -> bool:
+    async def complete(self, route: str, group: str) -> None:
+        """A series or study is complete: what waits for the rest of it, by a route, goes."""
+        self._announce({*await self._link.run(groups.release, route, group)})
+
+    async def gathering(self, after: int = 0) -> Sequence[tuple[int, str, str, str]]:
+        """Returns what waits for the rest of its group, some thousands at a time: object, route, group and SOP Instance
+        UID, of objects with numbers above `after`.
+        """
+        return await self._link.run(groups.gathering, after)
+
+    async def due(self, routes: Sequence[Waiting]) -> Sequence[DueGroup]:
+        """Returns the series and studies that are complete. What waits for something else, which its node sees to, is
+        when that has not been seen for the time of a lease. See `groups.due`.
+        """
+        return await self._link.run(groups.due, routes, self._lease)
+
+    async def complete_due(self, group: DueGroup) -> bool:
         """What waits for the rest of a group goes; returns whether it was this node by whom."""
         destinations = await self._link.run(groups.complete, group)
         self._announce(set(destinations or ()))
@@ -328,6 +360,10 @@ class PostgresQueue:
         """Looks for objects: see `search.find`."""
         return await self._link.run(search.find, **wanted)
 
+    async def pending(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
+        """Lists what is pending: see `search.listed`."""
+        return await self._link.run(search.listed, meant, after, limit)
+
     # What has to be done from time to time.
 
     async def maintain(self) -> None:
@@ -340,8 +376,8 @@ class PostgresQueue:
         # Whatever was told while nobody listened.
         self._wake({*await run(upkeep.waiting, [*self._awake])})
         await self._first(upkeep.expire)
-        forget = await self._first(upkeep.forget, self._settings.history, self._forgotten)
-        self._forgotten = 0 if forget is None else forget[1]
+        forgotten = await self._first(upkeep.forget, self._settings.history, self._forgotten)
+        self._forgotten = forgotten or 0
         await self._first(upkeep.sum_up)
         while unneeded := await run(upkeep.begin_removing, is_synced=True):
             await self._store.delete(unneeded)
@@ -412,9 +448,3 @@ class PostgresQueue:
     def _wake(self, destinations: set[str]) -> None:
         for destination in destinations:
             self._event(destination).set()
-
-    # Last, as its name hides that of the type.
-
-    async def list(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
-        """Lists what is pending: see `search.listed`."""
-        return await self._link.run(search.listed, meant, after, limit)

@@ -22,6 +22,7 @@ __all__ = [
     "Put",
     "change_selected",
     "claim",
+    "conditions_of",
     "counts",
     "finish",
     "hold_destination",
@@ -74,7 +75,7 @@ WITH chosen AS (
     UPDATE deliveries d SET node = $1 FROM chosen c WHERE d.object = c.object AND d.number = c.number RETURNING d.*
 )
 SELECT d.object, d.number, d.route, d.rank, d.attempts, d.expires, o.sop_class, o.sop_instance, o.transfer_syntax,
-    s.uid, s.patient, o.calling, o.called, o.peer, o.received, o.node, o.number AS place, o.size, o.digest
+    d.study, s.uid, s.patient, o.calling, o.called, o.peer, o.received, o.node, o.number AS place, o.size, o.digest
 FROM claimed d JOIN objects o ON o.id = d.object JOIN studies s ON s.id = d.study ORDER BY {order_of_found}
 """
 _CLAIM_FIRST: Final = _CLAIM.format(
@@ -236,6 +237,7 @@ def _lease(destination: str, row: Record) -> Lease:
         row["sop_class"],
         row["sop_instance"],
         row["transfer_syntax"],
+        row["study"],
         row["uid"],
         row["patient"],
         row["calling"],
@@ -330,24 +332,9 @@ async def change_selected(connection: Connection, meant: Selection, state: State
     tried yet.
     """
     states = [int(each) for each in PENDING if each is not state and meant.state in (None, each)]
-    conditions = ["state = ANY($1::int[])"]
-    parameters: list[Any] = [states]
-    for condition, value in (
-        ("object = {}", meant.object),
-        ("number = {}", meant.number),
-        ("destination = {}", meant.destination),
-        (
-            "object IN (SELECT o.id FROM objects o JOIN studies s ON s.id = o.study WHERE s.uid = {})",
-            meant.study_instance_uid,
-        ),
-    ):
-        if value is not None:
-            parameters.append(value)
-            conditions.append(condition.format(f"${len(parameters)}"))
-    found = await connection.fetch(
-        f"SELECT object, number FROM deliveries WHERE state < 5 AND {' AND '.join(conditions)} LIMIT {MOST:d}",
-        *parameters,
-    )
+    conditions, parameters = conditions_of(meant, states)
+    statement = f"SELECT object, number FROM deliveries WHERE {conditions} LIMIT {MOST:d}"
+    found = await connection.fetch(statement, *parameters)
     objects = {row["object"] for row in found}
     await _lock(connection, objects)
     changed = await connection.fetch(
@@ -364,6 +351,27 @@ async def change_selected(connection: Connection, meant: Selection, state: State
     if state >= State.DELIVERED:
         await finish(connection, objects)
     return len(changed)
+
+
+def conditions_of(meant: Selection, states: Sequence[int]) -> tuple[str, list[Any]]:
+    """Returns the conditions for pending deliveries in some of these states that somebody means, and their
+    parameters.
+    """
+    conditions = ["state < 5", "state = ANY($1::int[])"]
+    parameters: list[Any] = [states]
+    for condition, value in (
+        ("object = {}", meant.object),
+        ("number = {}", meant.number),
+        ("destination = {}", meant.destination),
+        (
+            "object IN (SELECT o.id FROM objects o JOIN studies s ON s.id = o.study WHERE s.uid = {})",
+            meant.study_instance_uid,
+        ),
+    ):
+        if value is not None:
+            parameters.append(value)
+            conditions.append(condition.format(f"${len(parameters)}"))
+    return " AND ".join(conditions), parameters
 
 
 async def hold_destination(connection: Connection, destination: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodicom.router.queue.objects import PENDING, Selection, State, Step, Way
-from aiodicom.router.queue.postgres.rows import place_of
+from aiodicom.router.queue.postgres.rows import conditions_of, place_of
 
 if TYPE_CHECKING:
     from asyncpg import Connection, Record  # type: ignore[import-untyped]
@@ -49,15 +49,17 @@ async def find(
 
 
 async def listed(connection: Connection, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
-    """Returns the ways of objects that have deliveries which `meant` means, in the order of their numbers, from above
-    `after` on. For the states that are pending alone: dead letters, what is held, what waits.
+    """Returns the ways of objects that have pending deliveries which `meant` means: dead letters, what is held, what
+    waits. In the order of their numbers, from above `after` on.
     """
     states = [int(state) for state in PENDING if meant.state in (None, state)]
+    conditions, parameters = conditions_of(meant, states)
+    parameters += after, limit
     statement = (
-        f"{_OBJECTS} WHERE o.id IN (SELECT object FROM deliveries WHERE state < 5 AND state = ANY($1::int[])"
-        " AND object > $2 AND ($3::text IS NULL OR destination = $3)) ORDER BY o.id LIMIT $4"
+        f"{_OBJECTS} WHERE o.id IN (SELECT DISTINCT object FROM deliveries WHERE {conditions}"
+        f" AND object > ${len(parameters) - 1} ORDER BY object LIMIT ${len(parameters)}) ORDER BY o.id"
     )
-    return await _ways(connection, await connection.fetch(statement, states, after, meant.destination, limit))
+    return await _ways(connection, await connection.fetch(statement, *parameters))
 
 
 async def _ways(connection: Connection, objects: Sequence[Record]) -> list[Way]:

@@ -89,13 +89,14 @@ async def expire(connection: Connection) -> int:
     return len(changed)
 
 
-async def forget(connection: Connection, seconds: float, after: int, limit: int = MOST) -> tuple[int, int]:
+async def forget(connection: Connection, seconds: float, after: int, limit: int = MOST) -> int:
     """Forgets objects that came so many seconds ago and have nothing pending, of `limit` objects with numbers above
-    `after`. Returns how many, and the number to go on after: 0, from the beginning, when there are no more.
+    `after`. Returns the number to go on after: 0, from the beginning, when there are no more.
     """
     looked_at = await connection.fetch(
         "SELECT id, study, received < clock() - $1"
-        " AND NOT EXISTS (SELECT FROM deliveries WHERE object = o.id AND state < 5) AS is_old FROM objects o WHERE id > $2 ORDER BY id LIMIT $3",
+        " AND NOT EXISTS (SELECT FROM deliveries WHERE object = o.id AND state < 5) AS is_old"
+        " FROM objects o WHERE id > $2 ORDER BY id LIMIT $3",
         seconds,
         after,
         limit,
@@ -109,7 +110,7 @@ async def forget(connection: Connection, seconds: float, after: int, limit: int 
             " AND NOT EXISTS (SELECT FROM objects WHERE study = s.id)",
             list({row["study"] for row in looked_at if row["is_old"]}),
         )
-    return len(gone), looked_at[-1]["id"] if len(looked_at) == limit else 0
+    return int(looked_at[-1]["id"]) if len(looked_at) == limit else 0
 
 
 async def sum_up(connection: Connection) -> None:
