@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import pytest
 from obstore.store import MemoryStore
 
 from aiodicom.router.queue.local import QueueSettings
+from aiodicom.router.queue.ownership import first_free
 from aiodicom.router.queue.postgres.queue import PostgresQueue
 from aiodicom.router.queue.postgres.schema import SCHEMA
 from aiodicom.router.queue.space import Space, Watermarks
+from tests.conftest import LOOPS
 from tests.router.postgres.server import PostgresServer, binaries
 
 #: Without memory and maintenance: what is claimed is read from the store, and rounds are made by the test.
@@ -42,6 +45,13 @@ async def _start_threads() -> None:
     await obstore.put_async(MemoryStore(), "first", b"")
 
 
+@pytest.fixture(params=list(LOOPS.values())[-1:], ids=list(LOOPS)[-1:])
+def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """One loop is enough here: nothing of this touches transports."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = request.param
+    return factory
+
+
 class Shared:
     """What nodes share, and nodes that share it."""
 
@@ -49,10 +59,20 @@ class Shared:
         self.url = url
         self.folder = folder
 
-    async def node(self, settings: QueueSettings = BARE, **options: Any) -> PostgresQueue:
-        """Opens one more."""
+    async def open(self, settings: QueueSettings = BARE, **options: Any) -> PostgresQueue:
+        """One more, whoever closes it."""
         watermarks = options.pop("watermarks", None) or Watermarks(lambda: Space(1 << 40, 1 << 40))
-        return await PostgresQueue.open(self.url, self.folder.as_uri(), watermarks, settings, **options)
+        folder = first_free(self.folder.parent / "nodes")
+        return await PostgresQueue.open(self.url, self.folder.as_uri(), folder, watermarks, settings, **options)
+
+    @asynccontextmanager
+    async def node(self, settings: QueueSettings = BARE, **options: Any) -> AsyncIterator[PostgresQueue]:
+        """One more, until the context is left."""
+        queue = await self.open(settings, **options)
+        try:
+            yield queue
+        finally:
+            await queue.close()
 
     def objects(self) -> list[Path]:
         """What there is in the store."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
@@ -37,6 +36,7 @@ _AWAY: Final = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of an operation whose connection ends at the wrong moment
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -52,7 +52,7 @@ _MET: Final = (
 def unavailable(what: str, error: BaseException) -> QueueUnavailable:
     """What a node says that cannot reach what it shares with others."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    return QueueUnavailable(errno.ENOSPC, f"{what} cannot be used: {reason}")
+    return QueueUnavailable(f"{what} cannot be used: {reason}")
 
 
 class Link:
@@ -119,13 +119,15 @@ class Link:
     async def _once(self, begin: str, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         assert self._pool is not None
         async with self._pool.acquire(timeout=_PATIENCE) as connection:
-            await connection.execute(begin)
             try:
+                await connection.execute(begin)
                 result = await work(connection)
                 await connection.execute("COMMIT")
             except BaseException:
-                with suppress(*_AWAY):
+                try:
                     await connection.execute("ROLLBACK", timeout=_CONNECTING)
+                except Exception:
+                    connection.terminate()
                 raise
             return result
 

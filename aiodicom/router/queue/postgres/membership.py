@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import socket
@@ -96,7 +95,7 @@ class Membership:
 
     def why_not(self) -> QueueUnavailable:
         """What is said of something that cannot be done without a number."""
-        return QueueUnavailable(errno.ENOSPC, self.obstacle or "the shared queue was not used for a moment")
+        return QueueUnavailable(self.obstacle or "the shared queue was not used for a moment")
 
     def doubt(self, node: int, error: Exception) -> None:
         """Nobody knows what has become of something that was begun under this number: the node gets another."""

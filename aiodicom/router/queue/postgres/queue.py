@@ -224,6 +224,10 @@ class PostgresQueue:
         except (QueueUnavailable, NodeEnded) as error:
             membership.doubt(node, error)
             return []
+        except asyncpg.PostgresError as error:
+            _log.exception("%s: nothing can be claimed", destination)
+            membership.doubt(node, error)
+            return []
         if membership.node != node:
             return []  # they have ended with that number
         self._settling.held.update((lease.object, lease.number) for lease in leases)
@@ -411,7 +415,7 @@ class PostgresQueue:
                 await self.maintain()
             except QueueUnavailable as error:
                 _log.warning("a round of maintenance has not come to its end: %s", error)
-            except (asyncpg.PostgresError, OSError):
+            except Exception:
                 _log.exception("a round of maintenance has failed")
 
     # How nodes tell each other.

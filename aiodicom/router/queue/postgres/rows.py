@@ -287,7 +287,7 @@ async def settle(
         ]
         await connection.execute(
             "UPDATE deliveries d SET state = k.state, node = NULL, reason = k.reason, due = k.due, changed = clock(),"
-            " attempts = attempts + k.attempts"
+            " attempts = d.attempts + k.attempts"
             " FROM unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::float8[], $7::int[])"
             " k (object, number, state, reason, due, attempts)"
             " WHERE d.object = k.object AND d.number = k.number AND d.node = $1 AND d.state = 0",

@@ -76,8 +76,9 @@ class Settling:
                 break
             except (QueueUnavailable, NodeEnded) as error:
                 self._membership.doubt(node, error)
-            except asyncpg.PostgresError:
+            except asyncpg.PostgresError as error:
                 _log.exception("what has become of %d deliveries is lost: they are made again", len(batch))
+                self._membership.doubt(node, error)  # they are not held any more, and wait again with its next number
                 break
         self.held.difference_update(
             [*returned, *((lease.object, lease.number) for lease in [*delivered, *(each.lease for each in failed)])]
