@@ -14,17 +14,14 @@ import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
-from aiodicom.load.stores import FileStore, Store, SyntheticStore
-from aiodicom.load.synthetic import SyntheticCT
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.serve import Serving, serve
-from aiodicom.net.sources import KnownFile
-from aiodicom.services.scan import scan
 from aiodicom.services.stopping import Interrupted, unless_stopped
 from aiodicom.standard.uids import VERIFICATION
 
 if TYPE_CHECKING:
     from aiodicom.load.closed import ClosedLoop
+    from aiodicom.load.supply import Supply
 
 __all__ = ["demo"]
 
@@ -45,7 +42,7 @@ def demo(
             metavar="PATH",
             exists=True,
             show_default=False,
-            help="Send this DICOM file, or those of this folder, instead of synthetic CT images.",
+            help="Send copies of this DICOM file, or of those of this folder, instead of synthetic CT images.",
         ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes of the SCP.")] = 1,
@@ -66,16 +63,18 @@ def demo(
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(associations)
-        store = _store(source)
+        supply = await asyncio.to_thread(_supply, source)
         ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
         scp = asyncio.create_task(
-            serve("aiodicom.load.target:make_server", "127.0.0.1", 0, workers=workers, on_ready=ready.set_result)
+            serve(
+                "aiodicom.load.target.accepting:make_server", "127.0.0.1", 0, workers=workers, on_ready=ready.set_result
+            )
         )
         try:
             port = await _started(scp, ready, stop)
             loop = closed.ClosedLoop(
-                lambda: aiodicom.connect("127.0.0.1", port, contexts=[VERIFICATION, *store.contexts]),
-                store,
+                lambda: aiodicom.connect("127.0.0.1", port, contexts=[VERIFICATION, *supply.contexts]),
+                supply,
                 associations=associations,
             )
             with _display(loop, as_json):
@@ -88,11 +87,14 @@ def demo(
     run(_COMMAND, work)
 
 
-def _store(source: Path | None) -> Store:
+def _supply(source: Path | None) -> Supply:
+    from aiodicom.load.renewing import Renewed, read_objects
+    from aiodicom.load.synthesis import Shape, synthetic
+
     if source is None:
-        return SyntheticStore(SyntheticCT())
+        return synthetic(Shape())
     try:
-        return FileStore([entry for entry in scan([str(source)]) if isinstance(entry, KnownFile)])
+        return Renewed(read_objects([source]).templates)
     except ValueError as error:
         raise LocalError(f"{source}: {error}") from None
 
@@ -109,9 +111,9 @@ def _display(loop: ClosedLoop, as_json: bool) -> AbstractContextManager[object]:
     """The live table, for whoever is watching."""
     if as_json or not sys.stdout.isatty():
         return nullcontext()
-    from aiodicom.cli.live import Live
+    from aiodicom.cli.live import Live, rows
 
-    return Live(lambda: measures(loop))
+    return Live(lambda: rows(measures(loop)))
 
 
 def measures(loop: ClosedLoop) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from aiodicom.errors import AiodicomError
 from aiodicom.services.stopping import Interrupted, unless_stopped
 
 if TYPE_CHECKING:
-    from aiodicom.load.stores import Store
+    from aiodicom.load.supply import Supply
     from aiodicom.net.association import Association
 
 __all__ = ["ClosedLoop"]
@@ -33,13 +33,13 @@ _HIGHEST: Final = 3600 * 1_000_000
 class ClosedLoop:
     """C-ECHO and C-STORE in turn on each of many associations.
 
-    `connect` opens one association; `store` stores one object on it. Half of the associations begin with C-ECHO, the
-    others with C-STORE.
+    `connect` opens one association, with the contexts of `supply`, whose objects are stored. Half of the associations
+    begin with C-ECHO, the others with C-STORE.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Association]], store: Store, *, associations: int) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Association]], supply: Supply, *, associations: int) -> None:
         self._connect = connect
-        self._store = store
+        self._supply = supply
         self._wanted = associations
         #: associations that are open (those that were released at the end count on), and the most that were at once
         self.open = 0
@@ -113,9 +113,10 @@ class ClosedLoop:
             begun = now
             try:
                 if turn:
-                    size = await self._store(association)
+                    instance = self._supply.next()
+                    await association.c_store(instance.source)
                     self.objects += 1
-                    self.bytes += size
+                    self.bytes += instance.size
                 else:
                     await association.c_echo()
                     self.echoes += 1

@@ -39,6 +39,8 @@ Buffer: TypeAlias = bytes | memoryview
 
 #: About how many bytes of a file are in memory at a time for each association that sends.
 CHUNK = 1 << 20
+#: Up to so many bytes it costs less to copy parts into one than to write them apart.
+_SMALL = 8 << 10
 
 
 class HasToBytes(Protocol):
@@ -137,6 +139,8 @@ class GatheredSource(DataSource):
         return lambda: reencoding.encode_memory(memoryview(b"".join(parts)), own, transfer_syntax)
 
     def at_once(self) -> tuple[Buffer, ...] | None:
+        if self.size <= _SMALL:
+            return (b"".join(self._parts),)
         return self._parts if self.size <= CHUNK else None
 
     async def chunks(self, multiple: int) -> AsyncIterator[Buffer]:

@@ -64,6 +64,15 @@ def dcmtk_command(
     )
 
 
+def dciodvfy(path: Path) -> list[str]:
+    """What dicom3tools' dciodvfy says of a file: lines that begin with Error, Warning or the name of an IOD."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        raise PeerMissing("dciodvfy is not installed (Debian: dicom3tools)")
+    done = run_command([program, "-new", os.fspath(path)], exit_code=None)
+    return [*done.stdout.splitlines(), *done.stderr.splitlines()]
+
+
 @contextlib.contextmanager
 def storescp(folder: Path, *options: str, nodelay: bool = True, log: Path | None = None) -> Iterator[Running]:
     """DCMTK's storescp, accepting every transfer syntax that it knows, writing to `folder`.

@@ -13,13 +13,17 @@ import pytest
 import aiodicom
 from aiodicom.errors import AiodicomError
 from aiodicom.load.closed import ClosedLoop
-from aiodicom.load.stores import FileStore, Store, SyntheticStore
-from aiodicom.load.synthetic import SyntheticCT
-from aiodicom.net.sources import KnownFile
-from aiodicom.services.scan import scan
+from aiodicom.load.renewing import Renewed, read_objects
+from aiodicom.load.supply import Supply
+from aiodicom.load.synthesis import Shape, synthetic
 from tests.cli.objects import put_many
 
 VERIFICATION = "1.2.840.10008.1.1"
+
+
+def small() -> Renewed:
+    """CT images of one pixel."""
+    return synthetic(Shape(rows=1, columns=1, images=1))
 
 
 class Scp:
@@ -50,43 +54,43 @@ class Scp:
             self.port = listening.port
             yield self
 
-    def loop(self, store: Store, associations: int) -> ClosedLoop:
+    def loop(self, supply: Supply, associations: int) -> ClosedLoop:
         """A closed loop at this SCP."""
-        contexts = [VERIFICATION, *store.contexts]
+        contexts = [VERIFICATION, *supply.contexts]
         return ClosedLoop(
-            lambda: aiodicom.connect("127.0.0.1", self.port, contexts=contexts), store, associations=associations
+            lambda: aiodicom.connect("127.0.0.1", self.port, contexts=contexts), supply, associations=associations
         )
 
 
 async def test_echo_and_store_in_turn() -> None:
     async with Scp().listening() as scp:
-        series = SyntheticCT(16, 16)
-        loop = scp.loop(SyntheticStore(series), 7)
+        supply = small()
+        loop = scp.loop(supply, 7)
         await loop.run(0.2, asyncio.Event())
     assert (loop.open, loop.peak, loop.opened, loop.failures) == (7, 7, 7, 0)
     assert loop.objects == len(scp.uids) == len(set(scp.uids)) > 7
     assert loop.echoes == scp.echoes > 7
     assert abs(loop.echoes - loop.objects) <= 7
-    assert loop.bytes == scp.bytes == loop.objects * series.size
+    assert loop.bytes == scp.bytes == loop.objects * supply.study(0).series[0].instances[0].size
     assert loop.latencies.get_total_count() == loop.echoes + loop.objects
     assert 0 < loop.milliseconds(50) <= loop.milliseconds(99) <= loop.milliseconds(100) < 60_000
     assert 0.2 <= loop.seconds < 60
 
 
-async def test_files_in_turn(tmp_path: Path) -> None:
-    sent = put_many(tmp_path, 3)
-    store = FileStore([entry for entry in scan([str(tmp_path)]) if isinstance(entry, KnownFile)])
+async def test_copies_of_files(tmp_path: Path) -> None:
+    put_many(tmp_path, 3)
+    supply = Renewed(read_objects([tmp_path]).templates)
     async with Scp().listening() as scp:
-        loop = scp.loop(store, 2)
+        loop = scp.loop(supply, 2)
         await loop.run(0.1, asyncio.Event())
-    assert set(scp.uids) == set(sent)
+    assert len(scp.uids) == len(set(scp.uids)) == loop.objects > 0
     assert loop.bytes == scp.bytes
     assert loop.failures == 0
 
 
 async def test_failures_are_counted() -> None:
     async with Scp(0xA700).listening() as scp:
-        loop = scp.loop(SyntheticStore(SyntheticCT(1, 1)), 2)
+        loop = scp.loop(small(), 2)
         await loop.run(0.1, asyncio.Event())
     assert loop.failures == len(scp.uids) > 0
     assert loop.objects == 0
@@ -97,7 +101,7 @@ async def test_failures_are_counted() -> None:
 
 async def test_associations_that_are_refused() -> None:
     async with Scp(max_associations=3).listening() as scp:
-        loop = scp.loop(SyntheticStore(SyntheticCT(1, 1)), 5)
+        loop = scp.loop(small(), 5)
         await loop.run(0.05, asyncio.Event())
     assert (loop.opened, loop.peak, loop.failures) == (3, 3, 2)
     assert loop.objects > 0
@@ -105,7 +109,7 @@ async def test_associations_that_are_refused() -> None:
 
 async def test_the_server_goes_away() -> None:
     async with Scp().listening() as scp:
-        loop = scp.loop(SyntheticStore(SyntheticCT(1, 1)), 4)
+        loop = scp.loop(small(), 4)
         running = asyncio.create_task(loop.run(1000, asyncio.Event()))
         while not scp.uids:  # noqa: ASYNC110 (the load itself is what passes the time)
             await asyncio.sleep(0)
@@ -119,7 +123,7 @@ async def test_the_server_goes_away() -> None:
 async def test_stop() -> None:
     stop = asyncio.Event()
     async with Scp().listening() as scp:
-        loop = scp.loop(SyntheticStore(SyntheticCT(1, 1)), 4)
+        loop = scp.loop(small(), 4)
         running = asyncio.create_task(loop.run(1000, stop))
         while not scp.uids:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -133,7 +137,7 @@ async def test_stop_before_it_begins() -> None:
     stop = asyncio.Event()
     stop.set()
     async with Scp().listening() as scp:
-        loop = scp.loop(SyntheticStore(SyntheticCT(1, 1)), 4)
+        loop = scp.loop(small(), 4)
         await loop.run(1000, stop)
     assert loop.seconds == 0
     assert loop.milliseconds(99) == 0
@@ -142,15 +146,10 @@ async def test_stop_before_it_begins() -> None:
 
 async def test_cancelled_it_aborts() -> None:
     async with Scp().listening() as scp:
-        loop = scp.loop(SyntheticStore(SyntheticCT(1, 1)), 4)
+        loop = scp.loop(small(), 4)
         running = asyncio.create_task(loop.run(1000, asyncio.Event()))
         while not scp.uids:  # noqa: ASYNC110
             await asyncio.sleep(0)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-
-
-def test_what_cannot_be_sent() -> None:
-    with pytest.raises(ValueError, match="no DICOM files"):
-        FileStore([])
