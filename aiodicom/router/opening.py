@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from aiodicom.errors import LocalError
 from aiodicom.router.completing import Completions
 from aiodicom.router.config.queueing import Duplicates, Durability
 from aiodicom.router.queue.local import LocalQueue, QueueSettings
@@ -37,7 +38,7 @@ _LOOK: Final = 10.0
 async def open_queue(settings: Settings, *, is_shared: bool) -> Queue:
     """Opens the queue; `is_shared`: other processes of this machine have other parts of it.
 
-    Raises OSError, LocalError, sqlite3.Error; ModuleNotFoundError where a package for PostgreSQL or objects is missing.
+    Raises OSError, LocalError, ValueError, sqlite3.Error.
     """
     os.makedirs(settings.directory, exist_ok=True)
     if settings.postgres is not None:
@@ -48,8 +49,10 @@ async def open_queue(settings: Settings, *, is_shared: bool) -> Queue:
 
 
 async def _open_postgres(settings: Settings, *, is_shared: bool) -> Queue:
-    from aiodicom.router.queue.postgres.queue import PostgresQueue
-
+    try:
+        from aiodicom.router.queue.postgres.queue import PostgresQueue
+    except ModuleNotFoundError as error:
+        raise LocalError("a queue in PostgreSQL needs more packages: pip install 'aiodicom[postgres,s3]'") from error
     assert settings.postgres is not None
     assert settings.objects is not None
     options = _options(settings)
