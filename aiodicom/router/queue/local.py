@@ -165,6 +165,11 @@ class LocalQueue:
     # In.
 
     @property
+    def is_told_here(self) -> bool:
+        """Whether this process tells what is queued: nobody else has this part of it."""
+        return True
+
+    @property
     def obstacle(self) -> str:
         """Why nothing is taken, where it is not."""
         return "the queue's disk is nearly full"

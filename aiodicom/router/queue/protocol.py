@@ -31,6 +31,11 @@ class Queue(Protocol):
         ...
 
     @property
+    def is_told_here(self) -> bool:
+        """Whether this process tells what is queued, of those that have the same queue on this machine."""
+        ...
+
+    @property
     def on_hold(self) -> list[str]:
         """The destinations for which nothing is claimed."""
         ...

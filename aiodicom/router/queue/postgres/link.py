@@ -52,6 +52,8 @@ _MET: Final = (
 def unavailable(what: str, error: BaseException) -> QueueUnavailable:
     """What a node says that cannot reach what it shares with others."""
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, asyncpg.InternalClientError):
+        reason = "the connection has ended"
     return QueueUnavailable(f"{what} cannot be used: {reason}")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -31,6 +32,7 @@ from aiodicom.router.queue.objects import (
     State,
     Way,
 )
+from aiodicom.router.queue.ownership import shard_path
 from aiodicom.router.queue.postgres import groups, rows, search, upkeep
 from aiodicom.router.queue.postgres.arrivals import Arrivals, Arrived
 from aiodicom.router.queue.postgres.batches import BatchTask
@@ -145,6 +147,11 @@ class PostgresQueue:
     def path(self) -> str:
         """The folder of the node's own."""
         return self._folder.path
+
+    @property
+    def is_told_here(self) -> bool:
+        """Whether this process tells what is queued: of several on one machine one does, or all would say the same."""
+        return self.path == shard_path(os.path.dirname(self.path), 0)
 
     def now(self) -> float:
         """Returns the database's time, in seconds."""
