@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +21,7 @@ __all__ = ["ObjectStore"]
 
 #: Seconds for a request, and for all its attempts.
 _TIMEOUT: Final = "30s"
+_PATIENCE: Final = timedelta(seconds=60)
 _ATTEMPTS: Final = 3
 #: Sub-folders of a node: of none is it said that folders of many thousand names are fast.
 _FOLDERS: Final = 256
@@ -44,8 +46,8 @@ class ObjectStore:
             else:
                 self._store = make(
                     url,
-                    client_options={"timeout": _TIMEOUT},
-                    retry_config={"max_retries": _ATTEMPTS},
+                    client_options={"timeout": _TIMEOUT, "allow_http": True},  # where the endpoint says so
+                    retry_config={"max_retries": _ATTEMPTS, "retry_timeout": _PATIENCE},
                     **options,
                 )
         except BaseError as error:
@@ -97,13 +99,10 @@ class ObjectStore:
         """Deletes objects; those that are gone already are none the less."""
         paths = [_path(place) for place in places]
         try:
-            if self._folder is None:
+            try:
                 await obstore.delete_async(self._store, paths)
-                return
-            # One by one: the first that is gone would end it.
-            await asyncio.gather(*map(self._delete, paths))
-        except FileNotFoundError:
-            return
+            except FileNotFoundError:  # which ends it, for stores that say so: the others one by one
+                await asyncio.gather(*map(self._delete, paths))
         except (BaseError, OSError) as error:
             raise unavailable("the object store", error) from error
 
