@@ -474,6 +474,10 @@ def test_one_mistake_does_not_hide_another(tmp_path: Path) -> None:
     ("data", "problem"),
     [
         (b"[listen\n", "no TOML: "),
+        (
+            b'x = 1\nwhen = "Modality == "CT""\n',
+            "no TOML: Expected newline or end of document after a statement (at line 2, ",
+        ),
         (b"x = 1\n\xff", "line 2: no UTF-8"),
         (b"x = " + b"[" * 5000, "no TOML: "),
         (b" " * (LARGEST + 1), "the file has more than"),
