@@ -8,6 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from aiodicom.errors import LocalError
 from aiodicom.router.completing import Completions
@@ -57,6 +58,11 @@ async def _open_postgres(settings: Settings, *, is_shared: bool) -> Queue:
     assert settings.objects is not None
     options = _options(settings)
     del options["segment_size"]
+    if settings.objects.startswith("file:"):
+        place = unquote(urlsplit(settings.objects).path)
+        options["watermarks"] = Watermarks(
+            lambda: space_of(place), refuse=settings.refuse_below, resume=settings.resume_above
+        )
     folder = first_free(settings.directory) if is_shared else Ownership(shard_path(settings.directory, 0))
     return await PostgresQueue.open(
         settings.postgres,

@@ -190,7 +190,7 @@ async def test_one_of_three_is_killed(shared: Shared, tmp_path: Path) -> None:
         running[port].kill()
         await running[port].wait()
 
-    await run(shared, tmp_path, 3, 600, fault)
+    await run(shared, tmp_path, 3, 300, fault)
     assert await shared.query("SELECT * FROM nodes") == []
 
 
@@ -203,4 +203,4 @@ async def test_the_database_is_killed(shared: Shared, tmp_path: Path, postgres: 
         await load.until(lambda: load.failures > failures + 6)
         await asyncio.to_thread(postgres.start)
 
-    await run(shared, tmp_path, 2, 600, fault)
+    await run(shared, tmp_path, 2, 300, fault)

@@ -33,6 +33,8 @@ _log = logging.getLogger("aiodicom.router")
 #: Objects that are put side by side, and that get their rows together.
 _SIDE_BY_SIDE: Final = 64
 _TOGETHER: Final = 256
+#: Commits that are on their way at a time: each is several round trips.
+_COMMITS: Final = 4
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -75,7 +77,7 @@ class Arrivals:
         self._told = told
         self._numbers = count()
         self._room = asyncio.Semaphore(_SIDE_BY_SIDE)
-        self._batches = BatchTask[_Arriving](self._commit, _TOGETHER)
+        self._batches = BatchTask[_Arriving](self._commit, _TOGETHER, _COMMITS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
 

@@ -117,7 +117,9 @@ class Membership:
                     if not first.done():
                         first.set_result(None)
                     await self._beat()
-            except (QueueUnavailable, NodeEnded) as error:
+            except Exception as error:
+                if not isinstance(error, QueueUnavailable | NodeEnded):
+                    _log.exception("the shared queue cannot be used")
                 if not first.done():
                     first.set_exception(error)
                     return

@@ -99,7 +99,7 @@ class PostgresQueue:
         self._forgotten = 0
         self._recent = Recent(settings.memory)
         self._membership = Membership(link, lease, lambda: self._settling.held, self._told, self._returned)
-        self._settling = Settling(link, self._membership)
+        self._settling = Settling(link, self._membership, self._announce)
         self._arrivals = Arrivals(link, store, self._membership, duplicates, is_synced, self._queued)
         self._telling = BatchTask[str](self._tell, _TOLD)
         self._claiming: set[asyncio.Task[list[Lease]]] = set()
@@ -314,7 +314,6 @@ class PostgresQueue:
     def give_back(self, *leases: Lease) -> None:
         """They wait again."""
         self._settling.give_back(leases)
-        self._wake({lease.destination for lease in leases})
 
     async def flush(self) -> None:
         """Returns when everything is committed that was settled before."""
@@ -415,13 +414,17 @@ class PostgresQueue:
         await run(upkeep.forget_retired, node)
 
     async def _keep_maintained(self) -> None:
+        said = ""
         while True:
             await asyncio.sleep(self._settings.interval)
             await self._membership.up()
             try:
                 await self.maintain()
+                said = ""
             except QueueUnavailable as error:
-                _log.warning("a round of maintenance has not come to its end: %s", error)
+                if said != str(error):  # once, however long it lasts
+                    said = str(error)
+                    _log.warning("a round of maintenance has not come to its end: %s", error)
             except Exception:
                 _log.exception("a round of maintenance has failed")
 

@@ -253,7 +253,7 @@ async def settle(
     node: int,
     delivered: Sequence[Lease],
     failed: Sequence[Failure],
-    returned: Sequence[tuple[int, int]],
+    returned: Sequence[Lease],
 ) -> None:
     """Notes what has become of deliveries, and has those `returned` wait again. What was delivered is, whoever has
     leased it meanwhile; the rest stays as it is where this node has it no more. To do it twice changes nothing.
@@ -297,13 +297,13 @@ async def settle(
     await finish(connection, objects)
 
 
-async def _give_back(connection: Connection, node: int, leases: Sequence[tuple[int, int]]) -> None:
+async def _give_back(connection: Connection, node: int, leases: Sequence[Lease]) -> None:
     await connection.execute(
         "UPDATE deliveries d SET node = NULL FROM unnest($2::bigint[], $3::int[]) k (object, number)"
         " WHERE d.object = k.object AND d.number = k.number AND d.node = $1",
         node,
-        [object for object, _ in leases],
-        [number for _, number in leases],
+        [lease.object for lease in leases],
+        [lease.number for lease in leases],
     )
 
 

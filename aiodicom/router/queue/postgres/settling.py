@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import asyncpg  # type: ignore[import-untyped]
 
@@ -30,18 +30,26 @@ _LAST: Final = 10.0
 Key = tuple[int, int]
 
 
+class _Returned(NamedTuple):
+    """Nothing has become of a delivery."""
+
+    lease: Lease
+
+
 class Settling:
     """Keeps what the node has leased until the database knows what has become of it.
 
     While the database is away, no more is leased: so what waits here is no more than what was being delivered.
     """
 
-    def __init__(self, link: Link, membership: Membership) -> None:
+    def __init__(self, link: Link, membership: Membership, returned: Callable[[set[str]], None]) -> None:
+        """`returned` hears of the destinations for which something waits again."""
+        self._returned = returned
         self._link = link
         self._membership = membership
         #: The deliveries that are leased here.
         self.held: set[Key] = set()
-        self._batches = BatchTask[Lease | Failure | Key](self._settle, _TOGETHER)
+        self._batches = BatchTask[Lease | Failure | _Returned](self._settle, _TOGETHER)
 
     def delivered(self, leases: Sequence[Lease]) -> None:
         """The destination has them."""
@@ -55,7 +63,7 @@ class Settling:
     def give_back(self, leases: Sequence[Lease]) -> None:
         """Nothing has become of them."""
         for lease in leases:
-            self._batches.give((lease.object, lease.number))
+            self._batches.give(_Returned(lease))
 
     async def done(self) -> None:
         """Returns when the database knows all that was said before."""
@@ -65,10 +73,10 @@ class Settling:
         """The same; what is not settled after ten seconds, because the database is away, is delivered again."""
         await self._batches.close(_LAST)
 
-    async def _settle(self, batch: list[Lease | Failure | Key]) -> None:
+    async def _settle(self, batch: list[Lease | Failure | _Returned]) -> None:
         delivered = [each for each in batch if isinstance(each, Lease)]
         failed = [each for each in batch if isinstance(each, Failure)]
-        returned = [each for each in batch if not isinstance(each, Lease | Failure)]
+        returned = [each.lease for each in batch if isinstance(each, _Returned)]
         while True:
             node = await self._membership.up()
             try:
@@ -80,6 +88,6 @@ class Settling:
                 _log.exception("what has become of %d deliveries is lost: they are made again", len(batch))
                 self._membership.doubt(node, error)  # they are not held any more, and wait again with its next number
                 break
-        self.held.difference_update(
-            [*returned, *((lease.object, lease.number) for lease in [*delivered, *(each.lease for each in failed)])]
-        )
+        ended = [*delivered, *(each.lease for each in failed), *returned]
+        self.held.difference_update((lease.object, lease.number) for lease in ended)
+        self._returned({lease.destination for lease in returned})
