@@ -87,8 +87,7 @@ async def test_a_node_that_dies_gives_its_leases_back(shared: Shared) -> None:
         await put(queue, incoming(0), incoming(1))
         assert len(await queue.claim("pacs", 2)) == 2
         # It was killed between the store and the database.
-        (shared.folder / "2" / "ff").mkdir()
-        (shared.folder / "2" / "ff" / "255").write_bytes(b"of nobody")
+        (shared.folder / "2" / "00" / "255").write_bytes(b"of nobody")
         assert await numbers(survivor) == []
         waiting = asyncio.ensure_future(survivor.wait("pacs"))
         await asyncio.sleep(0)

@@ -23,8 +23,10 @@ __all__ = ["ObjectStore"]
 _TIMEOUT: Final = "30s"
 _PATIENCE: Final = timedelta(seconds=60)
 _ATTEMPTS: Final = 3
-#: Sub-folders of a node: of none is it said that folders of many thousand names are fast.
+#: Sub-folders of a node, and objects that go into one before the next: folders of many thousand names are not fast, and
+#: those that come together have their folder synced once.
 _FOLDERS: Final = 256
+_IN_ONE: Final = 1024
 
 
 class ObjectStore:
@@ -130,4 +132,4 @@ class ObjectStore:
 
 def _path(place: Bytes) -> str:
     node, number = place
-    return f"{node}/{number % _FOLDERS:02x}/{number}"
+    return f"{node}/{number // _IN_ONE % _FOLDERS:02x}/{number}"
