@@ -56,10 +56,9 @@ class Queue(Section, frozen=True, kw_only=True):
     duplicates: Duplicates = Duplicates.DROP
     #: How long duplicates are known.
     remember: Seconds = Seconds(86400)
-    #: What has not been delivered after this time is given up, with that reason.
+    #: What has not been delivered after this time is given up, dead letters too; without, these stay until somebody
+    #: retries or drops them.
     expire: Seconds | None = None
-    #: What was given up is kept so long, to be looked at and tried again.
-    keep_dead: Seconds = Seconds(30 * 86400)
     #: State in PostgreSQL, shared by any number of nodes; objects are then in `objects`.
     postgres: PostgresUrl | None = None
     objects: StoreUrl | None = None
