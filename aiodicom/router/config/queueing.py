@@ -47,7 +47,7 @@ class Queue(Section, frozen=True, kw_only=True):
     directory: FilePath
     durability: Durability = Durability.SYNCED
     #: Of the files that objects are appended to.
-    segment_size: Bytes = Bytes(256 << 20)
+    segment_size: Bytes = Bytes(64 << 20)
     #: Objects are refused (A700H) when less is free on the disk; by default 5 % of it, at most 10 GiB.
     refuse_below: Bytes | None = None
     #: And taken again when so much is; by default twice that.
