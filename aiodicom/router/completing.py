@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiodicom.router.config.routes import Completion as Settings
     from aiodicom.router.queue.objects import Incoming
 
-__all__ = ["Completions"]
+__all__ = ["Completions", "Steps", "expected_of"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -35,7 +35,7 @@ class Gathering(Protocol):
 
     async def complete(self, route: str, group: str) -> None: ...
 
-    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]: ...
+    async def gathering(self, after: int = 0) -> Sequence[tuple[int, str, str, str]]: ...
 
 
 class Completions(Observer):
@@ -48,8 +48,7 @@ class Completions(Observer):
         self._queue = queue
         self._settings: dict[str, Settings] = {}
         self._watched: dict[str, Completion] = {}
-        #: The studies of performed procedure steps that have not ended, by SOP Instance UID.
-        self._studies: OrderedDict[str, set[str]] = OrderedDict()
+        self._steps = Steps()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -92,34 +91,15 @@ class Completions(Observer):
             settings = self._settings.get(route)
             if settings is None:
                 continue  # it waits for something else: see `cut_through`
-            expected = _count(header, settings.level) if settings.counts else 0
+            expected = expected_of(header, settings)
             self._watch(route).arrived(group, incoming.sop_instance_uid, now, expected)
             self._wake.set()
 
     def performed(self, uid: str, step: Dataset) -> None:
-        """A performed procedure step was created or set (PS3.4 F.7.2): in the end it says what it has made. To which
-        studies it belongs it says at its beginning alone.
-        """
-        if studies := _studies_of(step):
-            self._studies[uid] = studies
-            if len(self._studies) > _STEPS:
-                self._studies.popitem(last=False)
-        if step.get("PerformedProcedureStepStatus") not in ("COMPLETED", "DISCONTINUED"):
-            return
-        studies = self._studies.pop(uid, set())
-        by_series = dict(_series_of(step))
+        """A performed procedure step was created or set (PS3.4 F.7.2)."""
         now = time.monotonic()
-        for route, settings in self._settings.items():
-            if not settings.mpps:
-                continue
-            watched = self._watch(route)
-            if settings.level == "series":
-                for series, instances in by_series.items():
-                    watched.performed(series, instances, now)
-            else:
-                made = [uid for instances in by_series.values() for uid in instances]
-                for study in studies:
-                    watched.performed(study, made, now)
+        for route, group, instances in self._steps.made(uid, step, self._settings):
+            self._watch(route).performed(group, instances, now)
         self._wake.set()
 
     async def _work(self) -> None:
@@ -149,6 +129,41 @@ class Completions(Observer):
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+
+
+class Steps:
+    """Performed procedure steps in progress, of which some thousands are remembered: to which studies one belongs it
+    says at its beginning alone.
+    """
+
+    def __init__(self) -> None:
+        #: The studies, by SOP Instance UID.
+        self._studies: OrderedDict[str, set[str]] = OrderedDict()
+
+    def made(
+        self, uid: str, step: Dataset, settings: Mapping[str, Settings]
+    ) -> Iterator[tuple[str, str, Sequence[str]]]:
+        """A step was created or set: gives, when it has ended, the groups of the routes that go by it, with the
+        instances that it says it has made: route, group, SOP Instance UIDs.
+        """
+        if studies := _studies_of(step):
+            self._studies[uid] = studies
+            if len(self._studies) > _STEPS:
+                self._studies.popitem(last=False)
+        if step.get("PerformedProcedureStepStatus") not in ("COMPLETED", "DISCONTINUED"):
+            return
+        studies = self._studies.pop(uid, set())
+        by_series = dict(_series_of(step))
+        made = [each for instances in by_series.values() for each in instances]
+        for route, each in settings.items():
+            if each.mpps:
+                groups = by_series if each.level == "series" else dict.fromkeys(studies, made)
+                yield from ((route, group, instances) for group, instances in groups.items())
+
+
+def expected_of(header: Dataset, settings: Settings) -> int:
+    """How many instances the group of an object will have, as it says; 0 where its route does not go by that."""
+    return _count(header, settings.level) if settings.counts else 0
 
 
 def _count(header: Dataset, level: str) -> int:

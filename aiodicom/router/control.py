@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from aiodicom.router.queue.objects import PENDING, Selection, State
+from aiodicom.router.queue.objects import PENDING, QueueUnavailable, Selection, State
 
 if TYPE_CHECKING:
     from aiodicom.router.delivery import Deliverer
-    from aiodicom.router.queue.local import LocalQueue
     from aiodicom.router.queue.objects import Way
+    from aiodicom.router.queue.protocol import Queue
     from aiodicom.router.router import Router
 
 __all__ = ["Control", "DestinationStatus", "Meant", "ObjectWay", "RouterStatus", "StepStatus"]
@@ -150,10 +150,14 @@ class Control:
     async def status(self) -> RouterStatus:
         """How it goes."""
         router = self._router
+        findings = [finding for queue in router.queues for finding in queue.findings]
         counts: dict[str, Counter[State]] = {}
-        for queue in router.queues:
-            for name, found in (await queue.counts()).items():
-                counts.setdefault(name, Counter()).update(found)
+        try:
+            for queue in self._told():
+                for name, found in (await queue.counts()).items():
+                    counts.setdefault(name, Counter()).update(found)
+        except QueueUnavailable as error:
+            findings.append(str(error))
         watermarks = router.queue.watermarks
         # Looked at now: while nobody sends, nobody else does, and whoever waits for readiness would wait for ever.
         watermarks.check()
@@ -169,7 +173,7 @@ class Control:
             refused=router.intake.refused,
             disk_free=watermarks.space().free,
             disk_full=watermarks.is_full,
-            findings=[finding for queue in router.queues for finding in queue.findings],
+            findings=findings,
             problems=list(router.problems),
             destinations=[
                 self._destination(name, router.destinations.deliverers.get(name), counts.get(name, Counter()))
@@ -214,7 +218,7 @@ class Control:
         limit = _clamped(limit)
         ways = [
             _way(queue, way)
-            for queue in self._router.queues
+            for queue in self._told()
             for way in await queue.pending(Selection(destination, state), limit=limit)
         ]
         return sorted(ways, key=lambda way: way.received)[:limit]
@@ -225,12 +229,16 @@ class Control:
         """
         limit = _clamped(limit)
         found: dict[str, ObjectWay] = {}
-        for queue in self._router.queues:
+        for queue in self._told():
             for key in ("sop_instance_uid", "study_instance_uid", "patient_id"):
                 for each in await queue.find(**{key: text}, limit=limit):
                     way = _way(queue, each)
                     found[way.object] = way
         return sorted(found.values(), key=lambda way: -way.received)[:limit]
+
+    def _told(self) -> list[Queue]:
+        """The parts of the queue that this process tells of."""
+        return [queue for queue in self._router.queues if queue.is_told_here]
 
     async def retry(self, meant: Meant) -> int:
         """Has dead and delayed deliveries tried now, and what is left alone tried at once; returns how many. Raises
@@ -256,7 +264,7 @@ class Control:
         """Gives pending deliveries up; returns how many."""
         return sum([await queue.drop(selection, meant.reason) for queue, selection in self._meant(meant)])
 
-    def _meant(self, meant: Meant) -> list[tuple[LocalQueue, Selection]]:
+    def _meant(self, meant: Meant) -> list[tuple[Queue, Selection]]:
         """The parts of the queue that have something of what is meant: an object is in one of them."""
         selection = meant.selection()
         shard = meant.shard
@@ -267,11 +275,11 @@ def _clamped(limit: int) -> int:
     return max(1, min(limit, _MOST))
 
 
-def _shard_of(queue: LocalQueue) -> str:
+def _shard_of(queue: Queue) -> str:
     return os.path.basename(queue.path)
 
 
-def _way(queue: LocalQueue, way: Way) -> ObjectWay:
+def _way(queue: Queue, way: Way) -> ObjectWay:
     return ObjectWay(
         object=f"{_shard_of(queue)}/{way.object}",
         sop_class_uid=way.sop_class_uid,

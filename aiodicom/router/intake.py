@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from aiodicom.dataset import Dataset
-from aiodicom.errors import AiodicomError, DecodeError, RoutingFailed
+from aiodicom.errors import AiodicomError, DecodeError, OperationRefused, RoutingFailed
 from aiodicom.net.sinks import Spooled
 from aiodicom.router.config.queueing import Durability
 from aiodicom.router.cut_through import Tee
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from aiodicom.router.cut_through import CutThrough, Forward
     from aiodicom.router.forwarded import Forwarding
     from aiodicom.router.observing import Observer
-    from aiodicom.router.queue.local import LocalQueue
     from aiodicom.router.queue.objects import Receipt
+    from aiodicom.router.queue.protocol import Queue as QueueProtocol
     from aiodicom.router.routing import Plan, Routing
 
 __all__ = ["Intake"]
@@ -51,7 +50,7 @@ class Intake:
 
     def __init__(
         self,
-        queue: LocalQueue,
+        queue: QueueProtocol,
         routing: Callable[[], Routing],
         settings: Queue,
         observer: Observer,
@@ -78,10 +77,10 @@ class Intake:
         server.on_c_store(self.store, body=self.body)
 
     def body(self, request: StoreRequest) -> BodySink:
-        """Where the data set of a request goes while it arrives. Raises OSError (ENOSPC) when the disk is full."""
+        """Where the data set of a request goes while it arrives. Raises OperationRefused when nothing can be queued."""
         if not self._queue.accepts(request.expected_body_size):
-            self._refuse(request, Status.OUT_OF_RESOURCES, "the queue's disk is nearly full")
-            raise OSError(errno.ENOSPC, "the queue's disk is nearly full")
+            status = self._refuse(request, Status.OUT_OF_RESOURCES, self._queue.obstacle)
+            raise OperationRefused(status, "nothing can be queued now")
         body = self._body(request)
         if self._cut_through.is_wanted():
             assert isinstance(body, Body)

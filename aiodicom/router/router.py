@@ -18,7 +18,7 @@ from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
-from aiodicom.router.opening import Adopted, Adoption, open_queue
+from aiodicom.router.opening import Adopted, Adoption, make_completions, open_queue
 from aiodicom.router.queue.objects import Selection
 from aiodicom.router.queue.sharding import AllShards
 from aiodicom.router.routing import Routing
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from aiodicom.router.config.root import Config
     from aiodicom.router.listening import Sockets
     from aiodicom.router.queue.local import LocalQueue
+    from aiodicom.router.queue.protocol import Queue
+    from aiodicom.router.shared_completing import SharedCompletions
     from aiodicom.router.transformations.pipeline import Pipeline
 
 __all__ = ["DRAIN", "Router", "places"]
@@ -64,9 +66,9 @@ class Router:
         self.observers = Observers([self.tally])
         #: Hears of the storage commitments that destinations report.
         self._commitments = CommitmentListener()
-        self.queue: LocalQueue
+        self.queue: Queue
         self.intake: Intake
-        self.completions: Completions
+        self.completions: Completions | SharedCompletions
         self.destinations: Destinations
         self.equipment: Equipment
         self.listeners: Listeners
@@ -88,7 +90,7 @@ class Router:
             self._cut_through,
             drops_unrouted=lambda: self.config.unrouted == "drop",
         )
-        self.completions = Completions(self.queue)
+        self.completions = make_completions(self.queue)
         self.observers.add(self.completions)
         self.destinations = self._destinations_for(self.queue)
         self._adoption = Adoption(settings, self._take)
@@ -130,11 +132,11 @@ class Router:
         return self._adoption.adopted
 
     @property
-    def queues(self) -> list[LocalQueue]:
+    def queues(self) -> list[Queue]:
         """Its own part of the queue, and those."""
         return [self.queue, *(each.queue for each in self.adopted)]
 
-    def _destinations_for(self, queue: LocalQueue) -> Destinations:
+    def _destinations_for(self, queue: Queue) -> Destinations:
         return Destinations(queue, self.pipeline_of, self.observers, self._commitments)
 
     async def _take(self, queue: LocalQueue) -> Adopted:
@@ -218,7 +220,7 @@ class Router:
         await self.queue.close()
 
 
-async def _hold(queue: LocalQueue, config: Config, before: Config | None) -> None:
+async def _hold(queue: Queue, config: Config, before: Config | None) -> None:
     """Holds destinations that are delivered to by hand, and no longer those that were. What people hold and release
     while nothing about that changes in the configuration stays so.
     """

@@ -13,6 +13,7 @@ from aiodicom.router.queue.search import find_in
 
 if TYPE_CHECKING:
     from aiodicom.router.queue.objects import Way
+    from aiodicom.router.queue.protocol import Queue
 
 __all__ = ["AllShards", "adopt", "open_first_free"]
 
@@ -57,7 +58,7 @@ class AllShards:
     them.
     """
 
-    def __init__(self, own: LocalQueue) -> None:
+    def __init__(self, own: Queue) -> None:
         self._own = own
 
     async def find(self, **wanted: Any) -> list[Way]:
