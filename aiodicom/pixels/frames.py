@@ -10,7 +10,7 @@ from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_synt
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 from .codecs import codec_for
-from .description import MAX_FRAME, Description
+from .description import KINDS, MAX_FRAME, Description
 from .encapsulation import Buffer, FragmentTable, Read
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class Frames(Sequence["Frame"]):
         Raises `aiodicom.errors.PixelDataError` where there is no pixel data, or the data set says of them what cannot
         be.
         """
-        self.description = Description.of(data_set, max_frame=max_frame)
-        element = data_set.data_element(self.description.kind)
-        if element is None:
+        if not any(kind in data_set for kind in KINDS):
             raise PixelDataError("the data set has no pixel data")
+        self.description = Description.of(data_set, max_frame=max_frame)
+        element = data_set[self.description.kind]
         meta = data_set.file_meta
         self.transfer_syntax = str(
             transfer_syntax

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from .encapsulation import Table
     from .frames import Frames
 
-__all__ = ["LOSSY", "RECOMPRESSION", "EncodedFrames", "NativeFrames", "Recoding", "carries", "is_lossy_jpeg"]
+__all__ = [
+    "LOSSY",
+    "RECOMPRESSION",
+    "EncodedFrames",
+    "NativeFrames",
+    "Recoding",
+    "carries",
+    "has_quality",
+    "is_lossy_jpeg",
+]
 
 Result = TypeVar("Result")
 
@@ -64,6 +73,11 @@ _LONGEST_VALUE: Final = 0xFFFFFFFE
 def carries(transfer_syntax: str, own: str) -> bool:
     """Whether frames in `own` are in `transfer_syntax` as they stand."""
     return transfer_syntax == own or transfer_syntax in _CARRIED.get(own, ())
+
+
+def has_quality(transfer_syntax: str) -> bool:
+    """Whether there is a quality to choose: how much is lost, or how hard it is deflated."""
+    return transfer_syntax in LOSSY or transfer_syntax_of(transfer_syntax).codec == "deflate"
 
 
 def is_lossy_jpeg(transfer_syntax: str) -> bool:
