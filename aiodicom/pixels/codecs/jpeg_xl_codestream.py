@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodicom.errors import PixelDataError
 
+from .boxes import boxes
+
 if TYPE_CHECKING:
     from aiodicom.pixels.encapsulation import Buffer
 
@@ -14,7 +16,6 @@ __all__ = ["Codestream", "begins"]
 
 _CODESTREAM: Final = b"\xff\x0a"
 _SIGNATURE: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
-_MOST_BOXES: Final = 1000
 
 #: Columns by rows, by the ratio that SizeHeader names (annex D.2).
 _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -143,24 +144,12 @@ def _codestream(data: Buffer) -> Buffer:
         return data
     if bytes(data[:12]) != _SIGNATURE:
         raise PixelDataError("no JPEG XL codestream")
-    view = memoryview(data)
     parts: list[memoryview] = []
-    at = 12
-    for _ in range(_MOST_BOXES):
-        if len(view) - at < 8:
-            break
-        length, kind = int.from_bytes(view[at : at + 4], "big"), bytes(view[at + 4 : at + 8])
-        header = 8
-        if length == 1:
-            length, header = int.from_bytes(view[at + 8 : at + 16], "big"), 16
-        end = at + length if length else len(view)
-        if end < at + header:
-            break
+    for kind, contents in boxes(data):
         if kind == b"jxlc":
-            return view[at + header : end]
+            return contents
         if kind == b"jxlp":  # with its number in front
-            parts.append(view[at + header + 4 : end])
-        at = end
+            parts.append(contents[4:])
     if not parts:
         raise PixelDataError("no JPEG XL codestream")
     return b"".join(parts)
