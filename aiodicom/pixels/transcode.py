@@ -14,7 +14,7 @@ from aiodicom.errors import LocalError
 from aiodicom.part10.pieces import LongValue, deflated, encode_pieces, long_values
 from aiodicom.part10.reader import dcmread
 from aiodicom.part10.writer import encode_head, replacing
-from aiodicom.standard.transfer_syntaxes import named_transfer_syntax
+from aiodicom.standard.transfer_syntaxes import GE_PRIVATE, named_transfer_syntax
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from .encapsulation import Buffer
 
 __all__ = ["Transcoded", "describe", "transcode", "transcode_data_set", "transcode_file"]
-
-#: Implicit VR little endian but for Pixel Data, which is in big endian.
-_GE_PRIVATE: Final = "1.2.840.113619.5.2"
 
 #: Of which there is no pixel data in the data set, or no data set.
 _ELSEWHERE: Final = ("jpip", "smpte-2110")
@@ -169,7 +166,7 @@ def _recoded(
 ) -> LongValue | None:
     """The pixel data in another transfer syntax, and has `header` say so; None where they stay as they are."""
     known = transfer_syntax_of(own)
-    if target.native and known.native and own != _GE_PRIVATE and not _is_turned(data_set, known, target):
+    if target.native and known.native and own != GE_PRIVATE and not _is_turned(data_set, known, target):
         return None
     if quality is None and carries(target.uid, own):
         return None
