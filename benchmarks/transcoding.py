@@ -1,6 +1,4 @@
-"""Transcoding: many CT slices on one core and on two, by threads and processes, beside DCMTK and pydicom, and what C-ECHO
-has of it.
-"""
+"""Transcoding: CT slices on one core and on two, by threads and processes, beside DCMTK and pydicom; C-ECHO meanwhile."""
 
 from __future__ import annotations
 
