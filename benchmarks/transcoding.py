@@ -1,4 +1,4 @@
-"""Transcoding: CT slices on one core and on two, by threads and processes, beside DCMTK and pydicom; C-ECHO meanwhile."""
+"""Transcoding: CT slices by threads and by processes, beside DCMTK and pydicom, and what C-ECHO has of it."""
 
 from __future__ import annotations
 
