@@ -193,7 +193,7 @@ class ClosedModel:
         self._resting: list[tuple[int, int, Scu]] = []
         self._thinking: list[tuple[float, int, Scu]] = []
         self._order = 0
-        self.is_over = False
+        self.is_over = count == 0
 
     def free(self, scu: Scu, now: float) -> None:
         """An SCU could do another operation: at once, or when it has thought."""

@@ -56,6 +56,8 @@ class Recorder:
         #: Associations: opened, open at a time, released, rejected, aborted.
         self.opened = self.peak = self.released = self.rejected = self.aborted = 0
         self.open = 0
+        #: How long it took to open those that the run began with, in seconds.
+        self.opening_s = 0.0
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -117,6 +119,8 @@ class Recorder:
 
     def begin(self, now: float) -> None:
         """The load begins: the time that opening associations took before does not count."""
+        self.opening_s = now - self._began
+        self._started = datetime.now(UTC)
         self._began = self._measured_from = self._closed = now
         self._cpu_began = self._cpu_closed = processor_seconds()
         self._waited_began = self._waited_closed = waiting_seconds()
@@ -189,6 +193,7 @@ class Recorder:
             associations=Associations(
                 opened=self.opened,
                 peak=self.peak,
+                opening_s=self.opening_s,
                 released=self.released,
                 rejected=self.rejected,
                 aborted=self.aborted,
@@ -200,9 +205,9 @@ class Recorder:
             examples=list(self._examples.values()),
         )
 
-    def so_far(self) -> Result:
-        """All up to the end of the last interval, without what takes long: encoded histograms."""
-        return self.result(self._closed, with_histograms=False)
+    def so_far(self, *, with_histograms: bool = False) -> Result:
+        """All up to the end of the last interval, as a rule without what takes long: encoded histograms."""
+        return self.result(self._closed, with_histograms=with_histograms)
 
     def _generator(self) -> Generator:
         elapsed = self._closed - self._measured_from
