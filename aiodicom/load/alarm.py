@@ -1,4 +1,4 @@
-"""A timer as punctual as the system: event loops round to milliseconds, which is longer than many an operation takes."""
+"""A timer that is punctual: event loops round to milliseconds, which is longer than many an operation takes."""
 
 from __future__ import annotations
 

@@ -150,12 +150,9 @@ class Attempts:
     def failed(self, attempt: Attempt, error: BaseException) -> None:
         """There was no success."""
         self.count_failure(attempt, error)
-        scu, now = attempt.scu, perf_counter()
-        if (wait := scu.not_before - now) > 0 and not self._is_ending:
-            # The next operation is not to wait on this SCU for what another could do.
-            self._loop.call_later(wait, lambda: self._ended(scu, perf_counter()))
-        else:
-            self._ended(scu, now)
+        attempt.scu.running -= 1
+        self.running -= 1
+        self._over(attempt.scu, perf_counter())
 
     def count(self, attempt: Attempt, outcome: Outcome) -> None:
         """Counts how one has ended that did not fail."""
@@ -176,7 +173,7 @@ class Attempts:
     def _over(self, scu: Scu, now: float) -> None:
         """One has ended, and with it perhaps an association, or all that was to be done."""
         if not scu.is_used_up:
-            self.on_free(scu, now)
+            self._give_back(scu, now)
         else:
             scu.parked += 1
             if scu.running == 0 and not self._is_ending:
@@ -185,6 +182,15 @@ class Attempts:
             self.on_idle()
             if self._idle is not None and not self._idle.done():
                 self._idle.set_result(None)
+
+    def _give_back(self, scu: Scu, now: float) -> None:
+        """The SCU could do another operation, once it may associate again: none is to wait on it for what others could
+        do.
+        """
+        if (wait := scu.not_before - now) > 0 and not self._is_ending:
+            self._loop.call_later(wait, lambda: self.on_free(scu, perf_counter()))
+        else:
+            self.on_free(scu, now)
 
     async def _perform(self, attempt: Attempt) -> None:
         try:
@@ -199,7 +205,7 @@ class Attempts:
 
     async def _renew(self, scu: Scu) -> None:
         for _ in range(await scu.renew()):
-            self.on_free(scu, perf_counter())
+            self._give_back(scu, perf_counter())
 
     def retire(self, scu: Scu) -> None:
         """An SCU is not wanted now: its association is released."""

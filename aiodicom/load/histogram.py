@@ -22,7 +22,6 @@ HIGHEST: Final = 3600 * 1_000_000
 _DIGITS: Final = 3
 #: Of the layout for three digits: values below 2,048 have a count each, every doubling above has 1,024.
 _HALF_BITS: Final = 10
-_SUB_BUCKETS: Final = 1 << (_HALF_BITS + 1)
 _LENGTH: Final = int(HdrHistogram(1, HIGHEST, _DIGITS).counts_len)
 
 

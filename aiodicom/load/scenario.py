@@ -35,6 +35,7 @@ __all__ = [
     "Stage",
     "TLS",
     "Target",
+    "overridden",
     "read_scenario",
     "scenario_from",
 ]
@@ -300,7 +301,17 @@ def read_scenario(path: Path, overrides: Mapping[str, object] | None = None) -> 
         raise ScenarioError(str(path), f"no TOML: {error}") from None
     if isinstance(trace := values.get("trace"), str):
         values["trace"] = str(path.parent / trace)
-    return scenario_from({**values, **(overrides or {})}, str(path))
+    return scenario_from(overridden(values, overrides or {}), str(path))
+
+
+def overridden(values: Mapping[str, object], overrides: Mapping[str, object]) -> dict[str, object]:
+    """The keys of a scenario with others in their place; of a table, but for the mix, those alone that are there."""
+    result = dict(values)
+    for key, value in overrides.items():
+        table = values.get(key)
+        is_table = isinstance(table, Mapping) and isinstance(value, Mapping) and key != "mix"
+        result[key] = {**table, **value} if is_table else value  # type: ignore[dict-item]
+    return result
 
 
 def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[str, str]]:

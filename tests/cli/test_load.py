@@ -52,6 +52,24 @@ def test_from_a_file(invoke: Invoke, tmp_path: Path) -> None:
     assert json.loads(outcome.out)["operations"]["echo"]["count"] == 10
 
 
+def test_options_replace_keys_of_a_file_one_by_one(invoke: Invoke, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(
+        'operations = 2\nmix = { store = 1 }\n[[targets]]\nhost = "127.0.0.1"\n[timeouts]\nacse = "7s"\n'
+        '[data]\nrows = 16\ncolumns = 16\nimages = 2\nseries = 3\ntransfer_syntax = "jpeg-ls"\n'
+    )
+    with serving(storing) as scp:
+        outcome = invoke(
+            "load", path, "--target", f"127.0.0.1:{scp.port}", "--series", 1, "--seed", "x", "--mix", "echo=2",
+            "--dimse-timeout", "8s", "--json", "-",
+        )  # fmt: skip
+    scenario = json.loads(outcome.out)["scenario"]
+    assert scenario["data"]["transfer_syntax"] == "jpeg-ls"
+    assert (scenario["data"]["rows"], scenario["data"]["series"]) == (16, 1)
+    assert (scenario["mix"], scenario["seed"]) == ({"echo": 2}, "x")
+    assert (scenario["timeouts"]["acse"], scenario["timeouts"]["dimse"]) == (7, 8)
+
+
 def test_from_python(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "scan_of_ours.py"
     path.write_text(

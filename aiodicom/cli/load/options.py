@@ -234,9 +234,11 @@ class ScenarioOptions:
         return said
 
 
-def data_values(data: Data) -> dict[str, object]:
-    """The keys of a scenario that its options of data have said."""
-    said = {each.name: value for each in fields(data) if (value := getattr(data, each.name)) != each.default and value}
+def data_values(data: Data, context: typer.Context) -> dict[str, object]:
+    """The keys of a scenario that options of data have said: those that were given, also as they are by default."""
+    names = [each.name for each in fields(data)]
+    given = [name for name in names if (how := context.get_parameter_source(name)) and how.name == "COMMANDLINE"]
+    said: dict[str, Any] = {name: getattr(data, name) for name in given}
     if "source" in said:
         said["input"] = str(said.pop("source"))
     if "modality" in said:

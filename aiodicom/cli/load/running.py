@@ -35,6 +35,7 @@ _COMMAND = "load"
 
 @options.grouped
 def load(
+    context: typer.Context,
     host: Annotated[
         str,
         typer.Argument(
@@ -58,7 +59,7 @@ def load(
 ) -> None:
     """Load a peer with operations, and say how it bore them.
 
-    With HOST and PORT the options say what is done; with a scenario file (TOML) they replace its keys.
+    With HOST and PORT the options say what is done; with a scenario file (TOML or Python) they replace its keys.
 
     Example: aiodicom load 127.0.0.1 11112 --associations 200 --rate 500/s --duration 60s --mix store=8,find=1,echo=1
 
@@ -75,7 +76,7 @@ def load(
         raise typer.Exit(1) from None
     files.check(_COMMAND)
     is_watched = not (verbose or debug)
-    told, user = _scenario(host, port, {**scenario.values(), **data_values(data), **tls_values(security)})
+    told, user = _scenario(host, port, {**scenario.values(), **data_values(data, context), **tls_values(security)})
     confirm(_COMMAND, told.targets, yes)
     this = _run(told, user)
 
@@ -92,7 +93,7 @@ def load(
 
 def _scenario(host: str, port: int | None, said: dict[str, object]) -> tuple[Scenario, type[User] | None]:
     """What is to be done. Refuses, as the parser of the arguments does, what cannot be."""
-    from aiodicom.load.scenario import ScenarioError, read_scenario, scenario_from
+    from aiodicom.load.scenario import ScenarioError, overridden, read_scenario, scenario_from
     from aiodicom.load.scripted import load_user, weights_of
 
     name, _, kind = host.partition(":")
@@ -104,7 +105,7 @@ def _scenario(host: str, port: int | None, said: dict[str, object]) -> tuple[Sce
         if port is None and path.suffix == ".py":
             user = load_user(path, kind or None)
             weights = weights_of(user)
-            values = {**user.scenario, **_called(said, called_aets), "mix": weights}
+            values = {**overridden(user.scenario, _called(said, called_aets)), "mix": weights}
             return scenario_from(values, f"{path}: {user.__name__}.scenario", tuple(weights)), user
         if port is None:
             raise typer.BadParameter(f"{host!r} is no scenario file (.toml, .py): a host needs a PORT after it")

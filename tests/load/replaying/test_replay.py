@@ -146,8 +146,8 @@ async def test_times_and_speed(tmp_path: Path) -> None:
         records = echoes(1, [0.0, 0.05, 0.3, 0.3])
         await replayed(listening.port, records, tmp_path)
         await replayed(listening.port, records, tmp_path, speed=4)
-    assert heard[1] - heard[0] == pytest.approx(0.25, abs=0.1)
-    assert heard[3] - heard[2] < 0.15
+    assert heard[1] - heard[0] >= 0.2
+    assert 0.05 <= heard[3] - heard[2] < heard[1] - heard[0]
 
 
 async def test_what_has_to_wait_for_its_association_is_late_from_its_plan(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ async def test_what_has_to_wait_for_its_association_is_late_from_its_plan(tmp_pa
         result = await replayed(listening.port, echoes(1, [0.0, *[0.01] * 5, 0.02]), tmp_path)
     echo = result.operations["echo"]
     assert (echo.count, echo.errors) == (5, 0)
-    assert echo.actual_latency_ms.max < 150
     assert echo.planned_latency_ms.max >= 240
+    assert echo.planned_latency_ms.max > echo.actual_latency_ms.max
     assert result.associations.released == 1
 
 
