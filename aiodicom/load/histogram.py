@@ -60,6 +60,13 @@ class Histogram:
         self.longest = max(self.longest, other.longest)
         self.total += other.total
 
+    def since(self, earlier: Histogram) -> Histogram:
+        """Returns what has been counted since this was as `earlier`; its longest is that of all."""
+        new = Histogram()
+        new.counts = self.counts - earlier.counts
+        new.count, new.total, new.longest = self.count - earlier.count, self.total - earlier.total, self.longest
+        return new
+
     def clear(self) -> None:
         """Forgets everything."""
         self.counts[:] = 0

@@ -174,6 +174,15 @@ class Recorder:
         """When the last operation has ended."""
         return max((tally.last_end for tally in self._tallies.values()), default=0.0)
 
+    def latencies(self, name: str) -> Histogram:
+        """Those of operations of this name, from their planned start, up to the end of the last interval; a copy."""
+        return self.tally(name).latencies
+
+    def fold(self) -> None:
+        """What has ended after the last interval is in the result, and in none of the intervals."""
+        for tally in self._tallies.values():
+            tally.close_interval()
+
     def result(self, now: float, *, interrupted: bool = False, with_histograms: bool = True) -> Result:
         """All so far, as of now; `close_interval` before, for what has happened since."""
         seconds = max(now - self._measured_from, 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ import msgspec
 from aiodicom.errors import AiodicomError
 from aiodicom.load.attempts import Attempts
 from aiodicom.load.choosing import chooser, make_model
+from aiodicom.load.collecting import leaving_alone
 from aiodicom.load.connecting import connect_options
 from aiodicom.load.data import supply_of
 from aiodicom.load.driver import Driver
@@ -125,13 +125,15 @@ class Run:
                         await unless_stopped(stop, self._before_load())
                 ended = perf_counter()
                 if not stop.is_set():
-                    ended = await self._load(operations, scus, associating, stop)
+                    with leaving_alone():
+                        ended = await self._load(operations, scus, associating, stop)
                 if tasks is not None:
                     await tasks.stop()
                 await _all(scu.release for scu in scus)
         finally:
             for scu in scus:
                 scu.abort()
+        recorder.fold()
         result = recorder.result(ended, interrupted=stop.is_set() or self._failed is not None)
         result.thresholds = judge(self._conditions, result, self._failed)
         return result
@@ -165,9 +167,6 @@ class Run:
         """The loaded part of the run; returns when it has ended."""
         recorder = associating.recorder
         attempts = Attempts(recorder)
-        # What is there now stays: the collector would look at all of thousands of associations, again and again.
-        gc.collect()
-        gc.freeze()
         origin = perf_counter()
         recorder.begin(origin)
         model = self._model(operations, scus, associating, attempts, origin)
@@ -186,7 +185,6 @@ class Run:
             is_early = stop.is_set() or self._failed is not None
             await attempts.drain(min(scenario.grace, _GRACE_WHEN_STOPPED) if is_early else scenario.grace)
         finally:
-            gc.unfreeze()
             driver.close()
             model.stop()
             await attempts.end()
