@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def rows_of(page: str) -> dict[str, list[str]]:
     return {row[1]: row[2:] for row in cells if len(row) > 2}
 
 
+@pytest.mark.skipif(find_spec("locust") is None, reason="Locust is not installed")
 def test_a_master_and_two_workers_and_the_page_in_a_browser(tmp_path: Path) -> None:
     (tmp_path / "locustfile.py").write_text(LOCUSTFILE)
     scp = Scp()
