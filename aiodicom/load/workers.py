@@ -104,7 +104,7 @@ class Workers:
         self._workers: list[_Worker] = []
         self._lost: list[str] = []
         self._failure: str | None = None
-        self._is_begun = False
+        self._is_begun = self._is_stopping = False
         self._conditions = [parse(expression) for expression in scenario.thresholds]
         self._abort = AbortOnFail(self._conditions) if scenario.abort_on_fail else None
 
@@ -153,6 +153,8 @@ class Workers:
         patience = 0.0
         try:
             worker.channel = await Channel.on(ours, FromWorker)
+            if self._is_stopping:
+                worker.send(Stop())
             with suppress(TimeoutError):
                 while not worker.is_over:
                     async with asyncio.timeout(_SILENCE):
@@ -184,7 +186,7 @@ class Workers:
             case Failed(text):
                 self._failure = text
                 worker.is_over = True
-                self._tell_all(Stop())
+                self._stop_all()
             case Unusable(path, reason, broken) if self._on_unusable is not None:
                 self._on_unusable(scan.Unusable(path, reason, broken))
 
@@ -201,13 +203,18 @@ class Workers:
         if self._on_lost is not None:
             self._on_lost(text)
 
+    def _stop_all(self) -> None:
+        """Those that are not there yet are told when they are."""
+        self._is_stopping = True
+        self._tell_all(Stop())
+
     def _tell_all(self, message: Begin | Stop) -> None:
         for worker in self._workers:
             worker.send(message)
 
     async def _stop_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._tell_all(Stop())
+        self._stop_all()
 
     async def _judge_on(self) -> None:
         """Ends the run when a threshold is crossed for good."""
@@ -215,7 +222,7 @@ class Workers:
             await asyncio.sleep(_JUDGED)
             so_far = self.so_far()
             if so_far.series and not so_far.series[-1].is_warm_up and self._abort.ask(so_far, perf_counter()):
-                self._tell_all(Stop())
+                self._stop_all()
 
     def _result(self, is_interrupted: bool) -> Result:
         lost = "; ".join(self._lost)

@@ -125,6 +125,14 @@ async def test_stop_gives_the_result_so_far() -> None:
 
 
 @on_one_loop
+async def test_stop_before_they_are_there() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    result = await done(Workers(**made(1, duration="1h", associations=2)), stop)
+    assert (result.interrupted, result.associations.opened, result.generator.workers_lost) == (True, 0, 0)
+
+
+@on_one_loop
 async def test_what_keeps_one_from_beginning(tmp_path: Path) -> None:
     scenario = made(1, operations=2, associations=2, mix={"store": 1}, data={"input": str(tmp_path)})
     with pytest.raises(LocalError, match="no DICOM files to send"):

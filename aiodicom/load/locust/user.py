@@ -130,10 +130,9 @@ class DicomUser(User):
             # Locust's page asks for one with a scheme, which DICOM has not.
             address = host.rpartition("//")[2].rstrip("/")
             name, _, port = address.rpartition(":")
-            has_port = bool(name) and port.isdigit()
-            said["targets"] = [
-                {"host": name, "port": int(port)} if has_port else {"host": address, "port": _DEFAULT_PORT}
-            ]
+            if not name or not port.isdigit():
+                name, port = address, str(_DEFAULT_PORT)
+            said["targets"] = [{"host": name.removeprefix("[").removesuffix("]"), "port": int(port)}]
         where = f"{type(self).__name__}.scenario"
         folder = Path(inspect.getfile(type(self))).parent
         if script is not None:
