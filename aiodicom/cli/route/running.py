@@ -53,8 +53,8 @@ def route(
 
     Example: aiodicom route router.toml
 
-    Further commands, each with a --help of its own, for a router that runs: aiodicom route status, queue (what waits, or
-    where an object is), retry, hold, release, drop.
+    Further commands, each with a --help of its own, for a router that runs: aiodicom route status, queue (what waits,
+    or where an object is), retry, hold, release, drop.
     """
     try:
         config = _read(file, check, as_json)
