@@ -120,11 +120,11 @@ def test_a_master_and_two_workers_and_the_page_in_a_browser(tmp_path: Path) -> N
         else:
             pytest.fail("\n".join(path.read_text() for path in tmp_path.glob("*.log")))
         page = rows_of(chromium.dumped(url, tmp_path / "browser"))
-        failures = chromium.dumped(f"{url}/?tab=failures", tmp_path / "browser")
+        errors = {(each["name"], each["error"]): each["occurrences"] for each in figures(url)["errors"]}
     assert (int(page["echo"][0]), int(page["echo"][1])) == (scp.echoes, 0)
     assert (int(page["store"][0]), int(page["store"][1])) == (len(scp.stored), len(scp.stored) // 10)
     assert int(page["associate"][0]) == int(page["release"][0]) == 6
     assert scp.echoes + len(scp.stored) == 2 * EACH
     assert len(set(scp.stored)) == len(scp.stored)  # no user sends what another does
     assert float(page["echo"][7]) > 0  # the longest, in milliseconds
-    assert "status A700H" in failures
+    assert errors == {("store", "status A700H"): len(scp.stored) // 10}
