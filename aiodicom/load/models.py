@@ -40,7 +40,7 @@ class Model(Protocol):
     def planned_per_s(self, now: float) -> float:
         """The rate at which operations should begin; 0 where others' ends decide."""
 
-    def finish(self) -> None:
+    def finish(self, now: float) -> None:
         """Its time is over: nothing more is planned."""
 
     def stop(self) -> None:
@@ -147,14 +147,18 @@ class OpenModel:
         """The rate that is wanted."""
         return 0.0 if self._is_finished else self._arrivals.rate(now)
 
-    def finish(self) -> None:
-        """What waits may still begin in its time."""
+    def finish(self, now: float) -> None:
+        """What was due by now has begun, or waits and may still begin in its time, or is dropped."""
+        self.advance(now)
+        self._end()
+
+    def _end(self) -> None:
         self._is_finished = True
         self._next = math.inf
 
     def stop(self) -> None:
         """Drops what waits, and begins nothing more."""
-        self.finish()
+        self._end()
         self._recorder.dropped += len(self._waiting)
         self._waiting.clear()
 
@@ -193,7 +197,7 @@ class ClosedModel:
         self._resting: list[tuple[int, int, Scu]] = []
         self._thinking: list[tuple[float, int, Scu]] = []
         self._order = 0
-        self.is_over = False
+        self.is_over = count == 0
 
     def free(self, scu: Scu, now: float) -> None:
         """An SCU could do another operation: at once, or when it has thought."""
@@ -243,8 +247,10 @@ class ClosedModel:
         """Nothing is planned."""
         return 0.0
 
-    def finish(self) -> None:
+    def finish(self, now: float) -> None:
+        """Begins nothing more."""
+        self.stop()
+
+    def stop(self) -> None:
         """Begins nothing more."""
         self.is_over = True
-
-    stop = finish

@@ -178,6 +178,8 @@ class Scenario(_Table, frozen=True):
     #: Our own AE titles, in turn.
     calling_aets: tuple[str, ...] = ("AIODICOM",)
     associations: int = 1
+    #: Processes that share the load: associations, rates and numbers are of all together.
+    workers: int = 1
     #: How long one lasts: the run, one operation, one series or study of a study, or so many operations.
     association_per: Literal["run", "operation", "series", "study"] | int = "run"
     #: Operations outstanding on an association, if the peer agrees (asynchronous operations).
@@ -336,6 +338,7 @@ def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[s
             "association_per",
             f'wanted "run", "operation", "series", "study" or a number of operations, got {scenario.association_per}',
         )
+    _share_faults(scenario, unless)
     unless(1 <= scenario.window <= 0xFFFF, "window", f"wanted 1 to 65535, got {scenario.window}")
     unless(4096 <= scenario.max_pdu <= 2**31, "max_pdu", f"wanted 4096 or more bytes, got {scenario.max_pdu}")
     unless(scenario.max_waiting >= 0, "max_waiting", f"wanted 0 or more, got {scenario.max_waiting}")
@@ -357,6 +360,22 @@ def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[s
         except ValueError as error:
             faults.append((f"thresholds[{number}]", str(error)))
     return faults
+
+
+def _share_faults(scenario: Scenario, unless: Any) -> None:
+    """What several processes cannot do together."""
+    unless(scenario.workers >= 1, "workers", f"wanted 1 or more, got {scenario.workers}")
+    if scenario.workers > 1:
+        most = scenario.most_associations if scenario.trace is None else scenario.workers
+        unless(
+            scenario.workers <= most, "workers", f"wanted at most one for each of {most} associations, or more of these"
+        )
+        commits = scenario.study.commitment or scenario.mix.get("commitment", 0) > 0
+        unless(
+            scenario.receiver is None or not commits,
+            "receiver",
+            "not with several workers and commitment: its reports would come to one of them",
+        )
 
 
 def _time_faults(scenario: Scenario, unless: Any) -> None:
