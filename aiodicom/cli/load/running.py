@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aiodicom.cli import options, output
-from aiodicom.cli.data import Data
+from aiodicom.cli.data import Data, tell_unusable
 from aiodicom.cli.load.confirmation import confirm
 from aiodicom.cli.load.judging import crossed_code
 from aiodicom.cli.load.observing import Prometheus, observed
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from aiodicom.load.run import Run
     from aiodicom.load.scenario import Scenario
     from aiodicom.load.scripted import User
-    from aiodicom.services.scan import Unusable
 
 __all__ = ["load"]
 
@@ -130,7 +129,7 @@ def _run(scenario: Scenario, user: type[User] | None) -> Run:
     from aiodicom.load.scenario import ScenarioError
 
     try:
-        this = Run(scenario, user=user, on_unusable=_tell_unusable)
+        this = Run(scenario, user=user, on_unusable=lambda unusable: tell_unusable(_COMMAND, unusable))
     except ScenarioError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
@@ -149,10 +148,6 @@ def _called(said: dict[str, object], called_aets: object) -> dict[str, object]:
     if not isinstance(targets, list):
         raise typer.BadParameter("the titles are called of which peer? Give --target too", param_hint="'-aec'")
     return {**said, "targets": [{**target, "called_aets": called_aets} for target in targets]}
-
-
-def _tell_unusable(unusable: Unusable) -> None:
-    output.note(_COMMAND, f"{unusable.path}: {'' if unusable.broken else 'skipped: '}{unusable.reason}")
 
 
 def _exit_code(result: Result) -> int:

@@ -45,12 +45,6 @@ class Replayer:
         self._stored: dict[int, list[tuple[str, str]]] = {}
         self._steps: dict[int, str] = {}
 
-    @property
-    def destination(self) -> str:
-        """Where C-MOVE sends to."""
-        receiver = self.scenario.receiver
-        return self.scenario.query.destination or (receiver.ae_title if receiver is not None else "AIODICOM")
-
     def operation(self, invocation: Invocation) -> Replayed:
         """Returns the operation for a recorded one."""
         return Replayed(self, invocation)
@@ -171,7 +165,7 @@ class Replayed:
         return Outcome(received=received, first_response=first)
 
     async def _move(self, association: Association, _attempt: Attempt) -> Outcome:
-        destination = self._replayer.destination
+        destination = self._replayer.scenario.move_destination
         query = self._replayer.query(self._invocation)
         result = await association.c_move(query, destination, self._invocation.record.sop_class)
         return Outcome(result.status)
