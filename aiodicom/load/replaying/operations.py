@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodicom.dataset import Dataset
+from aiodicom.load.operations.find import read_matches
 from aiodicom.load.operations.identifiers import worklist_identifier
 from aiodicom.load.operations.operation import Outcome
 from aiodicom.load.sized import PATIENT_ID, PATIENT_NAME, SizedObjects
@@ -142,16 +143,8 @@ class Replayed:
         record = self._invocation.record
         is_worklist = self.name == "worklist"
         query = worklist_identifier(self._replayer.scenario) if is_worklist else self._replayer.query(self._invocation)
-        first = None
-        number = 0
-        async with association.c_find(query, record.sop_class) as matches:
-            async for _ in matches:
-                number += 1
-                if first is None:
-                    first = perf_counter() - attempt.started
-                if record.cancelled and number >= record.pending:
-                    break
-        return Outcome(first_response=first)
+        most = max(record.pending, 1) if record.cancelled else None
+        return await read_matches(association.c_find(query, record.sop_class), attempt.started, most)
 
     async def _get(self, association: Association, attempt: Attempt) -> Outcome:
         first = None
