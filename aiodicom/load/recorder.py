@@ -163,6 +163,13 @@ class Recorder:
         self._series.append(interval)
         return interval
 
+    def settle(self) -> None:
+        """Counts what came after the last interval: what keeps associations to the end releases them then. It is in the
+        figures of the run, and in no interval.
+        """
+        for tally in self._tallies.values():
+            tally.close_interval()
+
     # --- what it comes to -------------------------------------------------------------------------------------------
 
     @property
@@ -171,7 +178,7 @@ class Recorder:
         return max((tally.last_end for tally in self._tallies.values()), default=0.0)
 
     def result(self, now: float, *, interrupted: bool = False, with_histograms: bool = True) -> Result:
-        """All so far, as of now; `close_interval` before, for what has happened since."""
+        """All so far, as of now; `close_interval` or `settle` before, for what has happened since."""
         seconds = max(now - self._measured_from, 0.0)
         operations = {
             name: tally.operation(seconds, with_histograms=with_histograms) for name, tally in self._tallies.items()
