@@ -18,7 +18,7 @@ from aiodicom.load.scripted import ScriptError, User, load_user, task, weights_o
 from tests.certificates import Authority
 from tests.load.archive import Archive
 from tests.ports import free_port
-from tests.rawpeer import Connection, RawPeer
+from tests.rawpeer import Connection, RawPeer, response
 
 SMALL = {"rows": 16, "columns": 16, "images": 2, "distinct": 1}
 
@@ -52,7 +52,8 @@ async def test_a_constant_rate() -> None:
     assert echo.statuses == {"0000H": echo.count}
     assert 0 < echo.actual_latency_ms.p50 <= echo.planned_latency_ms.p99
     assert (result.associations.opened, result.associations.peak, result.associations.released) == (3, 3, 3)
-    assert result.operations["associate"].count == 3
+    assert result.operations["associate"].count == result.operations["release"].count == 3
+    assert result.operations["release"].actual_latency_ms.max > 0
     assert not result.interrupted
     assert 0.19 < result.seconds < 30
     assert result.scenario["seed"] == "s"
@@ -97,6 +98,19 @@ async def test_how_long_associations_last(per: str | int, opened: int) -> None:
     assert archive.echoes == 12
     assert result.associations.opened == result.associations.released == opened
     assert result.associations.peak == 1
+
+
+async def test_an_association_for_each_study() -> None:
+    archive = Archive()
+    values = {"operations": 3, "mix": {"study": 1}, "data": {**SMALL, "series": 2}}
+    result = await of(archive, association_per="study", study={"query": True}, **values)
+    counts = {name: operation.count for name, operation in result.operations.items()}
+    assert counts == {"study": 3, "find": 3, "store": 3 * 2 * 2, "associate": 3, "release": 3}
+    assert result.associations.peak == 1
+    # Each association has carried the images of one study, and each study came on one.
+    carried = list(archive.carried.values())
+    assert [len(studies) for studies in carried] == [1, 1, 1]
+    assert len(set.union(*carried)) == 3
 
 
 async def test_an_association_of_so_many_operations_with_a_window() -> None:
@@ -163,8 +177,20 @@ def silent(peer: Connection) -> None:
     peer.stay_silent()
 
 
+def of_another(peer: Connection) -> None:
+    """Answers a message that was never sent (PS3.7 9.3.5.2: Message ID Being Responded To)."""
+    peer.accept()
+    peer.send(response(peer.message(), message_id=4711))
+
+
 @pytest.mark.parametrize(
-    ("script", "cause"), [(aborting, "aborted by peer"), (resetting, "connection lost"), (silent, "timeout: dimse")]
+    ("script", "cause"),
+    [
+        (aborting, "aborted by peer"),
+        (resetting, "connection lost"),
+        (silent, "timeout: dimse"),
+        (of_another, "wrong message ID"),
+    ],
 )
 async def test_a_peer_that_misbehaves(script: Callable[[Connection], None], cause: str) -> None:
     with RawPeer(script) as peer:
@@ -306,6 +332,9 @@ class TestOperations:
         assert result.operations["move"].bytes_received > 0
         for name in ("find", "get"):
             assert result.operations[name].first_response_ms.p50 > 0
+        find = result.operations["find"]
+        # Two studies match, each with what was asked for.
+        assert find.bytes_received > find.count * 2 * 100
 
     async def test_nothing_to_retrieve(self) -> None:
         result = await of(Archive(), operations=2, mix={"get": 1})
