@@ -60,7 +60,7 @@ class Driver:
             while not stop.is_set():
                 now = perf_counter()
                 if now >= self._end:
-                    model.finish()
+                    model.finish(now)
                 if model.is_over and (now >= self._end or is_idle()):
                     return
                 if recorder.is_warm_up and now >= measured_from:

@@ -72,6 +72,11 @@ class Recorder:
         """Something was begun so late that could have begun in time."""
         self._lags.append(seconds)
 
+    def drop(self, planned: float) -> None:
+        """An operation could not begin in time. Of one that was planned in the warm-up nothing is told afterwards."""
+        if self.is_warm_up or planned >= self._measured_from:
+            self.dropped += 1
+
     def failed(
         self, name: str, planned: float, started: float, now: float, error: BaseException, sent: int = 0
     ) -> None:
