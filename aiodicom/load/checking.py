@@ -30,6 +30,7 @@ _OPERATIONS: Final = (
     "associate-only",
     "study",
 )
+_WITH_PARTS: Final = frozenset(("study", "commitment"))
 _MOST_ASSOCIATIONS: Final = 1_000_000
 
 
@@ -128,8 +129,8 @@ def _check_mix(scenario: Scenario, own_operations: tuple[str, ...], unless: _Unl
     unless(any(weight > 0 for weight in scenario.mix.values()), "mix", "wanted a weight above 0")
     has_any = bool(scenario.thresholds)
     unless(has_any or not scenario.abort_on_fail, "abort_on_fail", "wanted with thresholds: without, nothing can fail")
-    # Studies and what is written in Python consist of others, and what is in a trace is not known yet.
-    is_unknown = bool(own_operations) or "study" in scenario.mix or scenario.trace is not None
+    # Some consist of others, as does what is written in Python, and what is in a trace is not known yet.
+    is_unknown = bool(own_operations) or not _WITH_PARTS.isdisjoint(scenario.mix) or scenario.trace is not None
     measured = known if is_unknown else tuple(scenario.mix)
     for number, expression in enumerate(scenario.thresholds):
         try:

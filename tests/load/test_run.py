@@ -11,6 +11,7 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import LocalError
+from aiodicom.load import figures
 from aiodicom.load.results import Result
 from aiodicom.load.run import Run
 from aiodicom.load.scenario import ScenarioError, scenario_from
@@ -368,7 +369,12 @@ class TestOperations:
         assert counts["associate"] == counts["release"] == 3 * (1 + 2 + 1)
         assert len(archive.index) == 12
         assert len(archive.asked) == 3
-        assert result.operations["study"].bytes_sent == result.operations["store"].bytes_sent == sum(archive.sizes)
+        assert result.operations["store"].bytes_sent == sum(archive.sizes)
+        # What it comes to is counted once, though the parts are in the figures as well.
+        total = figures.total(result)
+        assert total.count == 3
+        received = result.operations["find"].bytes_received
+        assert total.bytes_per_s * result.seconds == pytest.approx(sum(archive.sizes) + received)
 
     async def test_commitment_steps_and_worklists_alone(self) -> None:
         archive = Archive()
