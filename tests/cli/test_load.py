@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -96,6 +97,7 @@ def test_nothing_succeeds(invoke: Invoke) -> None:
     outcome = invoke("load", "127.0.0.1", free_port(), "--operations", 1)
     assert outcome.code == 1
     assert "1 x echo: refused" in outcome.out
+    assert re.search(r"^example {7}(echo|associate): refused: .*Connection refused", outcome.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aiodicom.cli.data import Data
+from aiodicom.cli.load.judging import THRESHOLD_HELP
 from aiodicom.cli.security import ClientTLS
 
 __all__ = ["ScenarioOptions", "data_values", "option_error", "tls_values"]
@@ -98,16 +99,7 @@ class ScenarioOptions:
     grace: Annotated[
         str | None, _option("--grace", "TIME", _PACE, "For what has begun to end, after the end.", "30s")
     ] = None
-    thresholds: Annotated[
-        list[str] | None,
-        _option(
-            "--threshold",
-            "WHAT",
-            _LOAD,
-            'What has to hold, such as "store.p99<200ms", "errors<0.1%" or "rate>400/s" (repeatable); exit code 99 '
-            "where it does not.",
-        ),
-    ] = None
+    thresholds: Annotated[list[str] | None, _option("--threshold", "WHAT", _LOAD, THRESHOLD_HELP)] = None
     abort_on_fail: Annotated[
         bool | None,
         typer.Option(
