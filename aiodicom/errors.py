@@ -4,7 +4,9 @@ AiodicomError
 ├── LocalError                      the caller's mistake; nothing was sent
 │   ├── ContextNotAccepted          no accepted presentation context fits the operation
 │   ├── AssociationClosed           the association had ended before the call
-│   └── CodecMissing                nothing here decodes or encodes that transfer syntax: what to install
+│   ├── CodecMissing                nothing here decodes or encodes that transfer syntax: what to install
+│   ├── ConditionError              a condition of a route that is none: column, reason
+│   └── ConfigurationError          a configuration that cannot be used: problems
 ├── RemoteError                     what the peer, or the way to it, did
 │   ├── ConnectFailed               no transport connection
 │   │   └── TLSHandshakeFailed      no TLS on it, or the peer refused our certificate: alert
@@ -14,8 +16,11 @@ AiodicomError
 │   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
 │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
 │   ├── StatusError                 a response with a failure status
-│   └── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
+│   ├── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
+│   └── WebRefused                  an origin server has refused a request: HTTP status
 ├── OperationRefused                raised by a handler: the status to answer with
+├── RoutingFailed                   a router cannot tell where an object goes: route, reason
+├── TransformationFailed            a router cannot make of an object what its route asks for: step, reason
 └── DecodeError                     malformed DICOM data: offset, tag path, reason
     └── PixelDataError              pixel data that cannot be what the data set says: frame, reason
 """
@@ -28,6 +33,8 @@ __all__ = [
     "AssociationClosed",
     "AssociationRejected",
     "CodecMissing",
+    "ConditionError",
+    "ConfigurationError",
     "ConnectFailed",
     "ConnectionLost",
     "ContextNotAccepted",
@@ -39,8 +46,11 @@ __all__ = [
     "PixelDataError",
     "ProtocolViolation",
     "RemoteError",
+    "RoutingFailed",
     "StatusError",
     "TLSHandshakeFailed",
+    "TransformationFailed",
+    "WebRefused",
 ]
 
 
@@ -79,6 +89,29 @@ class CodecMissing(LocalError):
         super().__init__(message)
         self.transfer_syntax = transfer_syntax
         self.extra = extra
+
+
+class ConditionError(LocalError):
+    """A condition that cannot be understood.
+
+    Attributes: ``column`` (of the character that is wrong, from 1), ``reason``.
+    """
+
+    def __init__(self, column: int, reason: str) -> None:
+        super().__init__(f"column {column}: {reason}")
+        self.column = column
+        self.reason = reason
+
+
+class ConfigurationError(LocalError):
+    """A configuration that cannot be used.
+
+    Attribute: ``problems``, all that is wrong with it, a line each that begins with the path of the key.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 class RemoteError(AiodicomError):
@@ -200,6 +233,24 @@ class DeadlineExceeded(RemoteError, TimeoutError):
         self.seconds = seconds
 
 
+class WebRefused(RemoteError):
+    """An origin server (PS3.18) has refused a request, and says so with an HTTP status.
+
+    Attributes: ``status`` (the HTTP status), ``retry_after`` (seconds that it wants to be left alone, None where it
+    does not say), ``is_transient`` (whether the same request may succeed later).
+    """
+
+    def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+    @property
+    def is_transient(self) -> bool:
+        """408, 425, 429 and what is the server's own fault (RFC 9110 15.6), but for what it does not have at all."""
+        return self.status in (408, 425, 429) or (self.status >= 500 and self.status not in (501, 505))
+
+
 class OperationRefused(AiodicomError):
     """A handler raises it to answer a request with a failure: the status, with what the response may say about it
     (PS3.7 annex C).
@@ -213,6 +264,30 @@ class OperationRefused(AiodicomError):
         self.status = status
         self.error_comment = error_comment
         self.offending_elements = offending_elements
+
+
+class RoutingFailed(AiodicomError):
+    """The condition of a route came to nothing with an object: its header is malformed, or a plug-in raised something.
+
+    Attributes: ``route`` (its name), ``reason``.
+    """
+
+    def __init__(self, route: str, reason: str) -> None:
+        super().__init__(f"route {route}: {reason}")
+        self.route = route
+        self.reason = reason
+
+
+class TransformationFailed(AiodicomError):
+    """A transformation of a route could not be applied to an object, which must not go on without it.
+
+    Attributes: ``step`` (which one, such as ``hash PatientID``), ``reason``.
+    """
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason
 
 
 class DecodeError(AiodicomError):

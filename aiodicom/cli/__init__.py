@@ -36,6 +36,7 @@ COMMANDS = (
     "transcode",
     "deidentify",
     "render",
+    "route",
     "generate",
     "load",
     "demo",
@@ -43,7 +44,10 @@ COMMANDS = (
 
 #: Commands that are packages with further commands in them. A first argument that names none of these is the
 #: command's own.
-SUBCOMMANDS: dict[str, tuple[str, ...]] = {"load": ("target", "record", "compare", "merge")}
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {
+    "load": ("target", "record", "compare", "merge"),
+    "route": ("status", "queue", "retry", "hold", "release", "drop"),
+}
 
 
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."

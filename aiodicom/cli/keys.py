@@ -15,11 +15,10 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 from aiodicom.dataset import DataElement, Dataset, Sequence
-from aiodicom.standard.dictionary import entry_for_tag, keywords, tag_for_keyword
+from aiodicom.standard.dictionary import entry_for_tag, similar_keyword, tag_for_keyword
 from aiodicom.standard.uids import is_valid_uid, uid_of_keyword
 
 __all__ = ["BadKey", "Key", "Path", "Step", "find_values", "parse_key", "parse_path", "path_text", "put", "vr_of"]
@@ -139,19 +138,8 @@ def _tag_of_keyword(keyword: str) -> int:
 
 
 def _similar(keyword: str) -> str:
-    folded = _folded_keywords()
-    known = folded.get(keyword.lower())
-    if known is None:
-        from difflib import get_close_matches
-
-        close = get_close_matches(keyword.lower(), folded, 1, 0.8)
-        known = folded[close[0]] if close else None
+    known = similar_keyword(keyword)
     return "" if known is None else f" ({known} is)"
-
-
-@cache
-def _folded_keywords() -> dict[str, str]:
-    return {keyword.lower(): keyword for keyword in keywords()}
 
 
 def _item(text: str, path: str) -> int:

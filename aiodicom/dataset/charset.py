@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import TypeAlias
 
-__all__ = ["decode_person_name", "decode_text", "encode_person_name", "encode_text", "encodings_for"]
+__all__ = ["can_encode", "decode_person_name", "decode_text", "encode_person_name", "encode_text", "encodings_for"]
 
 #: ISO registration numbers (PS3.3 tables C.12-2 to C.12-4) and the codecs that know them. JIS X 0201 (13) is the
 #: single-byte part of Shift JIS.
@@ -246,6 +246,14 @@ def _designation(raw: bytes, position: int, encodings: Sequence[str], report: Re
             return length, element, codec
     report(f"Found unknown escape sequence in encoded string value - using encoding {encodings[0]}")
     return 0, 0, ""
+
+
+def can_encode(text: str, encodings: Sequence[str]) -> bool:
+    """Whether the encodings have every character of a text."""
+    return text.isascii() or all(
+        character.isascii() or any(_encode_character(character, codec) is not None for codec in encodings)
+        for character in text
+    )
 
 
 def encode_text(text: str, encodings: Sequence[str], vr: str) -> bytes:

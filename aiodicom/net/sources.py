@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -219,6 +220,26 @@ class FileSource(DataSource):
         os.close(self._descriptor)
 
 
+class SpooledSource(DataSource):
+    """A data set in a file without a name, which is gone when the source is closed."""
+
+    __slots__ = ("_spool",)
+
+    def __init__(self, spool: SpoolFile, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> None:
+        super().__init__(sop_class_uid, sop_instance_uid, transfer_syntax, spool.size)
+        self._spool = spool
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
+        descriptor = os.dup(self._spool.file.fileno())
+        return functools.partial(reencoding.encode_file, descriptor, 0, self.transfer_syntax, transfer_syntax)
+
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        return _file_chunks(self._spool.file.fileno(), 0, self.size, multiple)
+
+    def close(self) -> None:
+        self._spool.abandon()
+
+
 class DataSetSource(DataSource):
     """A data set that is not encoded; it must not change until the response is there."""
 
@@ -271,40 +292,36 @@ class DataSetSource(DataSource):
 class Encoded(DataSource):
     """Another source in the transfer syntax that the peer has accepted. Owns the other one."""
 
-    __slots__ = ("_inner", "_source", "_spool")
+    __slots__ = ("_inner", "_source")
 
     def __init__(self, source: DataSource, transfer_syntax: str) -> None:
         super().__init__(source.sop_class_uid, source.sop_instance_uid, transfer_syntax, 0)
         self._source = source
-        self._spool: SpoolFile | None = None
-        self._inner: MemorySource | None = None
+        self._inner: DataSource | None = None
 
     async def encode(self) -> None:
         """Encodes the data set, in the threads for codecs. Cancelled, nothing is left behind."""
         encoded = await codec_threads().run(self._source.encoder(self.transfer_syntax), Reencoded.drop)
         if encoded.sop_instance_uid is not None:
             self.sop_instance_uid = encoded.sop_instance_uid
+        described = self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax
         if isinstance(encoded.data, SpoolFile):
-            self._spool = encoded.data
-            self.size = encoded.data.size
+            self._inner = SpooledSource(encoded.data, *described)
         else:
-            view = memoryview(encoded.data)
-            self._inner = MemorySource(view, self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax)
-            self.size = len(view)
+            self._inner = MemorySource(memoryview(encoded.data), *described)
+        self.size = self._inner.size
 
     def at_once(self) -> tuple[Buffer, ...] | None:
         return None if self._inner is None else self._inner.at_once()
 
     def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
-        if self._inner is not None:
-            return self._inner.chunks(multiple)
-        assert self._spool is not None
-        return _file_chunks(self._spool.file.fileno(), 0, self.size, multiple)
+        assert self._inner is not None
+        return self._inner.chunks(multiple)
 
     def close(self) -> None:
         self._source.close()
-        if self._spool is not None:
-            self._spool.file.close()
+        if self._inner is not None:
+            self._inner.close()
 
 
 def _own_syntax(data_set: Dataset, asked: str) -> str:

@@ -42,7 +42,7 @@ from aiodicom.services.dates import (
 from aiodicom.standard.dictionary import keyword_for_tag, tag_for_keyword
 from aiodicom.standard.status import Status
 
-__all__ = ["Keys"]
+__all__ = ["Keys", "wild_cards"]
 
 #: Value representations in which ``*`` and ``?`` are wild cards (PS3.4 C.2.2.2.4).
 _WILD: Final = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
@@ -227,7 +227,7 @@ def _test(element: DataElement, values: list[Any], texts: list[str]) -> Test:
     if vr == "TM":
         return _range_test([time_range(text) for text in texts if text], one_time)
     if vr in _WILD and any("*" in text or "?" in text for text in texts):
-        patterns = [_pattern(text).match for text in texts if text]
+        patterns = [wild_cards(text).match for text in texts if text]
         return lambda value: any(match(str(value).strip()) for match in patterns)
     if texts and vr not in ("UI", "IS", "DS"):
         wanted_texts = frozenset(texts)
@@ -246,9 +246,11 @@ def _range_test(ranges: list[tuple[str, str]], form: Callable[[str], str]) -> Te
 
 
 @lru_cache(maxsize=256)
-def _pattern(text: str) -> re.Pattern[str]:
-    """What matches a whole value. Each part between two asterisks is looked for once, where it comes first, so that no
-    key and no value together take more time than the product of their lengths.
+def wild_cards(text: str) -> re.Pattern[str]:
+    """What matches a whole value that a text with ``*`` and ``?`` stands for.
+
+    Each part between two asterisks is looked for once, where it comes first, so that no key and no value together take
+    more time than the product of their lengths. Raises ValueError for a text that is too long.
     """
     if len(text) > _LONGEST_PATTERN:
         raise ValueError(f"more than {_LONGEST_PATTERN} characters with wild cards")
@@ -279,7 +281,7 @@ def _group_test(group: str) -> Test:
     if not group:
         return lambda value: True
     if "*" in group or "?" in group:
-        match = _pattern(group).match
+        match = wild_cards(group).match
         # Doe^* is any Doe, with or without a given name: delimiters at the end may be left out.
         return lambda value: bool(match(value) or match(f"{value}^^^^"))
     return lambda value: bool(value == group)

@@ -19,6 +19,7 @@ __all__ = [
     "keywords",
     "name_for_tag",
     "private_entry",
+    "similar_keyword",
     "tag_for_keyword",
     "tag_for_name",
     "vr_table",
@@ -129,6 +130,23 @@ def tag_for_name(name: str) -> int | None:
 def keywords() -> Collection[str]:
     """Every keyword."""
     return _tags_by_keyword().keys()
+
+
+@cache
+def _folded_keywords() -> dict[str, str]:
+    return {keyword.lower(): keyword for keyword in keywords()}
+
+
+def similar_keyword(text: str) -> str | None:
+    """The keyword that whoever wrote `text` most likely meant, or None."""
+    folded = _folded_keywords()
+    known = folded.get(text.lower())
+    if known is None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(text.lower(), folded, 1, 0.8)
+        known = folded[close[0]] if close else None
+    return known
 
 
 def keyword_for_tag(tag: int) -> str:

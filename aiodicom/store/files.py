@@ -19,7 +19,7 @@ from typing import Final
 
 from aiodicom.store._writers import FileJob, links_unnamed
 
-__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path"]
+__all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path", "make_folder", "sync_folder"]
 
 #: Where a file goes in its folder: names of sub-folders, and its own last.
 Path = tuple[str, ...]
@@ -59,7 +59,7 @@ class Folder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        _make_folder(self.path)
+        make_folder(self.path)
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if not os.access(self.path, os.W_OK | os.X_OK):
@@ -267,18 +267,26 @@ class PartialFile:
             os.unlink(self._temporary, dir_fd=self._folder._descriptor)
 
 
-def _make_folder(path: str) -> None:
-    """Makes a folder and those that it is in, as far as they are missing, and has their names on the disk."""
+def make_folder(path: str, mode: int = 0o777) -> None:
+    """Makes a folder and those that it is in, as far as they are missing, and has their names on the disk.
+
+    Raises OSError.
+    """
     above = []
     missing = os.path.abspath(path)
     while not os.path.lexists(missing):
         missing = os.path.dirname(missing)
         above.append(missing)
-    os.makedirs(path, exist_ok=True)
+    os.makedirs(path, mode, exist_ok=True)
     for parent in above:
         with suppress(PermissionError):  # a folder that may be written need not be readable
-            descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(parent)
+
+
+def sync_folder(path: str) -> None:
+    """Has the names in a folder on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,7 +19,7 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import AiodicomError, AssociationRejected, LocalError
-from aiodicom.net import serve as module
+from aiodicom.net import supervisor
 from tests.leaks import child_processes
 from tests.net.hostile import until
 
@@ -179,8 +179,8 @@ def test_a_worker_that_is_sent_sigterm_drains_and_is_replaced(tmp_path: Path, ca
 def test_each_death_is_seen_to_on_its_own(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_FIRST_DELAY", 0.01)
-    monkeypatch.setattr(module, "_LONGEST_DELAY", 0.04)
+    monkeypatch.setattr(supervisor, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(supervisor, "_LONGEST_DELAY", 0.04)
     broken = tmp_path / "broken"
 
     def deaths(number: int) -> list[str]:

@@ -1,0 +1,1 @@
+"""The router: what it is configured to do, and which way objects go."""

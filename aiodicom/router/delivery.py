@@ -1,0 +1,332 @@
+"""What goes out to one destination: claimed from the queue, sent, settled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from random import random
+from typing import TYPE_CHECKING, Final, Protocol
+
+from aiodicom.errors import AiodicomError, TransformationFailed
+from aiodicom.router.attempts import Attempts
+from aiodicom.router.breaker import State
+from aiodicom.router.config.destinations import is_open, next_change
+from aiodicom.router.origin import Origin
+from aiodicom.router.outcomes import Fault, Outcome, outcome_of
+from aiodicom.router.outgoing import Outgoing, prepare
+from aiodicom.router.queue.objects import QueueUnavailable
+from aiodicom.router.rates import Pace
+
+if TYPE_CHECKING:
+    from aiodicom.net.sources import DataSource
+    from aiodicom.router.config.destinations import Destination
+    from aiodicom.router.observing import Observer
+    from aiodicom.router.queue.objects import Lease
+    from aiodicom.router.senders.sender import Sender
+    from aiodicom.router.transformations.pipeline import Pipeline
+
+__all__ = ["Deliverer", "Deliveries"]
+
+_log = logging.getLogger("aiodicom.router")
+
+#: Deliveries that are claimed at a time at the most, and of which so few are left when more are claimed.
+_CLAIMED: Final = 128
+_LOW: Final = 32
+#: Seconds after which a destination is looked at although nobody has said anything.
+_LOOK: Final = 60.0
+
+
+class Deliveries(Protocol):
+    """A queue, as far as a destination needs it."""
+
+    @property
+    def on_hold(self) -> Sequence[str]: ...
+
+    async def claim(self, destination: str, limit: int, *, newest: bool = False) -> list[Lease]: ...
+
+    async def wait(self, destination: str) -> None: ...
+
+    def source(self, lease: Lease) -> DataSource: ...
+
+    def delivered(self, *leases: Lease) -> None: ...
+
+    def failed(self, lease: Lease, reason: str, retry_at: float | None, *, counts: bool = True) -> None: ...
+
+    def dropped(self, lease: Lease, reason: str) -> None: ...
+
+    def give_back(self, *leases: Lease) -> None: ...
+
+    def now(self) -> float: ...
+
+
+class Deliverer:
+    """Delivers to one destination until it is stopped.
+
+    As many deliveries run side by side as the sender has use for, unless schedule, rate or circuit breaker leave fewer.
+    What arrives while there are arrears gets every other claim, so that it need not wait for all of them.
+
+    `pipeline_of` gives what a route makes of objects, and raises KeyError for a route that there is no more.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Destination,
+        queue: Deliveries,
+        sender: Sender,
+        pipeline_of: Callable[[str], Pipeline | None],
+        observer: Observer,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self._queue = queue
+        self.sender = sender
+        self._pipeline_of = pipeline_of
+        self._observer = observer
+        self._attempts = Attempts(settings.retry, settings.breaker)
+        self._pace = Pace(settings.rate, settings.bandwidth, time.monotonic())
+        self._claimed: deque[Lease] = deque()
+        self._in_arrears = False
+        self._is_newest_next = False
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        #: Objects and bytes delivered since the start, and attempts that failed.
+        self.delivered = 0
+        self.bytes = 0
+        self.failures = 0
+
+    @property
+    def running(self) -> int:
+        """Deliveries that are on their way."""
+        return len(self._running)
+
+    @property
+    def breaker(self) -> State:
+        """Whether the destination is sent to."""
+        return self._attempts.breaker.state
+
+    @property
+    def reason(self) -> str:
+        """Why not."""
+        return self._attempts.breaker.reason
+
+    def is_scheduled(self) -> bool:
+        """Whether the schedule lets objects go now."""
+        return is_open(self.settings.schedule, datetime.now())
+
+    def is_free(self) -> bool:
+        """Whether something could be sent beside the queue without getting ahead of what waits, or past a limit."""
+        settings = self.settings
+        return (
+            not self._claimed
+            and len(self._running) < self.sender.concurrency
+            and self._attempts.breaker.state is State.CLOSED
+            and settings.rate is None
+            and settings.bandwidth is None
+            and self.is_scheduled()
+            and self.name not in self._queue.on_hold
+        )
+
+    # --- its life ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Returns after `stop`, when what was on its way has been settled. Cancelled, it ends that at once."""
+        await self.sender.start()
+        try:
+            while not self._is_stopping:
+                self._wake.clear()
+                room = self._room()
+                if room < 1:
+                    await self._sleep(self._next_look())
+                elif await self._fill():
+                    self._begin(int(min(room, self.sender.concurrency)))
+                else:
+                    self._spare_trial()
+                    await self._until_something_comes()
+            while self._running:
+                await asyncio.wait(self._running)
+        finally:
+            for task in self._running:
+                task.cancel()
+            if self._running:
+                await asyncio.wait(self._running)
+            self._give_back()
+            with suppress(AiodicomError, OSError):
+                await self.sender.close()
+
+    def stop(self) -> None:
+        """Has it begin nothing more."""
+        self._is_stopping = True
+        self._wake.set()
+
+    def try_now(self) -> None:
+        """Somebody wants it to be tried, whatever the circuit breaker thinks."""
+        self._attempts.breaker.close()
+        self._wake.set()
+
+    # --- when, and how many -----------------------------------------------------------------------------------------
+
+    def _room(self) -> float:
+        """How many deliveries may be begun now."""
+        free = self.sender.concurrency - len(self._running)
+        if free < 1 or not self.is_scheduled():
+            return 0
+        now = time.monotonic()
+        room = min(free * self.sender.batch, self._pace.room(now))
+        return min(room, self._attempts.breaker.allowance(now)) if room >= 1 else 0
+
+    def _next_look(self) -> float:
+        """Seconds until there may be room again without anything having ended."""
+        now = time.monotonic()
+        waits = [_LOOK]
+        if not self.is_scheduled():
+            local = datetime.now()
+            opens = next_change(self.settings.schedule, local) or local + timedelta(seconds=_LOOK)
+            waits.append((opens - local).total_seconds())
+        reopens = self._attempts.breaker.reopens_at
+        if reopens is not None:
+            waits.append(reopens - now)
+        elif len(self._running) < self.sender.concurrency and (pause := self._pace.wait(now)):
+            waits.append(pause)
+        return max(min(waits), 0.0)
+
+    async def _sleep(self, seconds: float) -> None:
+        if self._attempts.breaker.state is State.OPEN or not self.is_scheduled():
+            self._give_back()  # somebody may want to hold or drop them
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    async def _until_something_comes(self) -> None:
+        arrival = asyncio.ensure_future(self._queue.wait(self.name))
+        told = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait((arrival, told), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arrival.cancel()
+            told.cancel()
+
+    def _spare_trial(self) -> None:
+        if self._attempts.breaker.state is State.TRIAL and not self._running:
+            self._attempts.breaker.given_up(time.monotonic())
+
+    async def _fill(self) -> bool:
+        """Claims more where few are left; returns whether there are any."""
+        if len(self._claimed) <= _LOW and (not self._claimed or self._in_arrears):
+            newest = self._in_arrears and self._is_newest_next
+            found = await self._queue.claim(self.name, _CLAIMED, newest=newest)
+            self._in_arrears = len(found) == _CLAIMED or (newest and bool(found))
+            self._is_newest_next = not newest
+            self._claimed.extend(found)
+        return bool(self._claimed)
+
+    def _give_back(self) -> None:
+        if self._claimed:
+            self._queue.give_back(*self._claimed)
+            self._claimed.clear()
+
+    # --- deliveries -------------------------------------------------------------------------------------------------
+
+    def _begin(self, room: int) -> None:
+        while room > 0 and self._claimed and len(self._running) < self.sender.concurrency:
+            leases = [self._claimed.popleft() for _ in range(min(self.sender.batch, room, len(self._claimed)))]
+            room -= len(leases)
+            self._pace.sent(len(leases), sum(lease.place.size for lease in leases))
+            task = asyncio.get_running_loop().create_task(self._deliver(leases))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: a delivery has ended by a fault of ours", self.name, exc_info=error)
+
+    async def _deliver(self, leases: list[Lease]) -> None:
+        """Sends some, and has every one of them settled or given back."""
+        unsettled = dict.fromkeys(leases)
+        objects: list[Outgoing] = []
+        try:
+            for lease in leases:
+                outgoing = await self._prepared(lease)
+                if outgoing is None:
+                    del unsettled[lease]
+                else:
+                    objects.append(outgoing)
+            if objects:
+                for outgoing, outcome in zip(objects, await self._sent(objects), strict=True):
+                    del unsettled[outgoing.lease]
+                    self._settle(outgoing.lease, outgoing.source.size, outcome)
+        finally:
+            for outgoing in objects:
+                outgoing.source.close()
+            if unsettled:
+                self._queue.give_back(*unsettled)
+
+    async def _prepared(self, lease: Lease) -> Outgoing | None:
+        """None where that is settled already: its route drops it, or it cannot be made ready."""
+        try:
+            pipeline = self._pipeline_of(lease.route)
+        except KeyError:
+            missing = TransformationFailed(
+                "the route", f"there is no {lease.route!r} any more: drop it, or retry it then"
+            )
+            self._settle(lease, 0, outcome_of(missing))
+            return None
+        try:
+            origin = Origin(lease.calling_aet, lease.called_aet, lease.peer, lease.transfer_syntax)
+            outgoing = await prepare(lease, self._queue.source(lease), pipeline, origin)
+        except QueueUnavailable as error:
+            self._settle(lease, 0, outcome_of(error))
+            return None
+        except (AiodicomError, OSError, ValueError) as error:
+            # Bytes that cannot be read, or made into what the route wants, will not get better.
+            self._settle(lease, 0, Outcome(Fault.HOPELESS, outcome_of(error).reason))
+            return None
+        if outgoing is None:
+            self._queue.dropped(lease, f"dropped by {lease.route}")
+        return outgoing
+
+    async def _sent(self, objects: Sequence[Outgoing]) -> Sequence[Outcome]:
+        try:
+            return await self.sender.send(objects)
+        except Exception as error:
+            if not isinstance(error, AiodicomError | OSError):
+                _log.exception("%s: an object could not be sent by a fault of ours", self.name)
+            return [outcome_of(error)] * len(objects)
+
+    def _settle(self, lease: Lease, size: int, outcome: Outcome) -> None:
+        was_open = self._attempts.breaker.state is State.OPEN
+        if outcome.is_delivered:
+            self._attempts.succeeded()
+            self.delivered += 1
+            self.bytes += size
+            self._queue.delivered(lease)
+            self._observer.delivered(lease, size, max(self._queue.now() - lease.received, 0.0), outcome.reason)
+        else:
+            self.failures += 1
+            key = (lease.object, lease.number)
+            verdict = self._attempts.failed(key, lease.attempts, outcome, time.monotonic(), random())
+            retry_at = None if verdict.pause is None else self._queue.now() + verdict.pause
+            self._queue.failed(lease, outcome.reason, retry_at, counts=verdict.counts)
+            self._observer.failed(lease, outcome, retry_at is None)
+            what = "is given up" if retry_at is None else f"is tried again in {verdict.pause or 0:.1f} s"
+            level = logging.WARNING if retry_at is None else logging.INFO
+            _log.log(level, "%s: %s %s: %s", self.name, lease.sop_instance_uid, what, outcome.reason)
+        is_now_open = self._attempts.breaker.state is State.OPEN
+        if is_now_open != was_open:
+            self._tell_of_breaker(is_now_open)
+
+    def _tell_of_breaker(self, is_open: bool) -> None:
+        reason = self._attempts.breaker.reason
+        if is_open:
+            reopens = self._attempts.breaker.reopens_at or math.nan
+            _log.warning("%s is left alone for %.0f s: %s", self.name, reopens - time.monotonic(), reason)
+        self._observer.breaker_changed(self.name, is_open, reason)

@@ -1,0 +1,469 @@
+"""The queue of one process: a shard behind an event loop.
+
+    queue = await LocalQueue.open("queue/shard-000")
+    receipt = await queue.enqueue(incoming, body)       # on the disk, and to be delivered
+    for lease in await queue.claim("pacs", 32):
+        source = queue.source(lease)
+        ...
+        queue.delivered(lease)
+
+Two threads do the work: one writes and syncs what has come while it did so before, the other has the rows. So a group
+is on its way to the disk while the rows of the one before are committed, and deliveries go on beside both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import functools
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeVar
+
+from aiodicom.net.sources import DataSource
+from aiodicom.router.queue import search
+from aiodicom.router.queue.clock import QueueClock
+from aiodicom.router.queue.maintenance import Maintenance
+from aiodicom.router.queue.objects import Failure, Incoming, Lease, Receipt, Selection, State, Way
+from aiodicom.router.queue.recent import Recent
+from aiodicom.router.queue.shard import Arrival, Copied, Group, Shard, encode_meta
+from aiodicom.router.queue.source import source_of
+from aiodicom.router.queue.space import Watermarks, space_of
+from aiodicom.router.queue.threads import BatchThread
+from aiodicom.store.records import MOST_META
+
+__all__ = ["LocalQueue", "QueueFull", "QueueSettings"]
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+#: Bytes that are written together: more would only have those wait that come first.
+_GROUP: Final = 16 << 20
+#: What an object costs beside its bytes, as if it were so many.
+_OBJECT: Final = 32 << 10
+#: Bytes that are copied out of sparse segments in one round of maintenance.
+_COPIED: Final = 16 << 20
+
+
+class QueueFull(OSError):
+    """The disk is nearly full (ENOSPC): the engine answers A700H."""
+
+
+class QueueSettings(NamedTuple):
+    """How a queue behaves."""
+
+    #: Bytes of objects that are kept in memory until they are delivered.
+    memory: int = 64 << 20
+    #: Seconds for which the ways of objects are remembered that have been delivered.
+    history: float = 7 * 86400.0
+    #: Seconds between rounds of maintenance; 0: whoever has the queue calls `maintain`.
+    interval: float = 0.25
+
+
+_DEFAULT: Final = QueueSettings()
+
+
+class _Arriving(NamedTuple):
+    arrival: Arrival
+    done: asyncio.Future[Receipt]
+
+
+class _Copying(NamedTuple):
+    segment: int
+    positions: list[int]
+    done: asyncio.Future[int]
+
+
+class LocalQueue:
+    """A shard, for one event loop. All coroutines may be cancelled: that gives up the wait, what was asked for is
+    done.
+    """
+
+    def __init__(
+        self,
+        shard: Shard,
+        settings: QueueSettings = _DEFAULT,
+        watermarks: Watermarks | None = None,
+        clocks: Callable[[], tuple[float, float]] = lambda: (time.time(), time.monotonic()),
+    ) -> None:
+        """For `open`; a shard that is open already belongs to the queue from here on."""
+        self._shard = shard
+        self._settings = settings
+        self.watermarks = watermarks or Watermarks(lambda: space_of(shard.path))
+        self._clocks = clocks
+        self._clock = QueueClock(*clocks(), shard.rows.fact("clock"))
+        self._clock_lock = threading.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._recent = Recent(settings.memory)
+        self._awake: dict[str, asyncio.Event] = {}
+        self._delivered: deque[Lease] = deque()
+        self._failed: deque[Failure] = deque()
+        self._is_settling = False
+        self._is_closed = False
+        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy)
+        self._writer = BatchThread[_Arriving | _Copying]("aiodicom-segments", self._write, _weight, _GROUP)
+        self._rows = BatchThread[Callable[[], object]]("aiodicom-rows", _run_all, lambda _: 1, 1)
+        self._maintaining = asyncio.create_task(self._keep_maintained()) if settings.interval else None
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | os.PathLike[str],
+        settings: QueueSettings = _DEFAULT,
+        watermarks: Watermarks | None = None,
+        **options: Any,
+    ) -> LocalQueue:
+        """Opens the shard in a folder, with the options of `Shard`; after a crash that reads what has no rows.
+
+        Raises ShardInUse, OSError, sqlite3.Error.
+        """
+        opening = functools.partial(Shard, path, now=time.time(), **options)
+        shard = await asyncio.get_running_loop().run_in_executor(None, opening)
+        return cls(shard, settings, watermarks)
+
+    @property
+    def path(self) -> str:
+        """The folder of the shard."""
+        return self._shard.path
+
+    @property
+    def findings(self) -> list[str]:
+        """What was not as it should be when the queue was opened."""
+        return self._shard.findings
+
+    @property
+    def on_hold(self) -> list[str]:
+        """The destinations for which nothing is claimed."""
+        return sorted(self._shard.rows.on_hold)
+
+    def now(self) -> float:
+        """Returns the time of the queue's clock, in seconds: it does not jump."""
+        with self._clock_lock:
+            return self._clock.now(*self._clocks())
+
+    async def close(self) -> None:
+        """Returns when what was enqueued and settled is done. Leases have ended."""
+        if self._maintaining is not None:
+            self._maintaining.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._maintaining
+        self._is_closed = True
+        await self._loop.run_in_executor(None, self._end)
+
+    def _end(self) -> None:
+        self._writer.close()  # it gives to the other
+        self._rows.close()
+        self._shard.rows.remember("clock", self.now())
+        self._shard.close()
+
+    # In.
+
+    @property
+    def is_told_here(self) -> bool:
+        """Whether this process tells what is queued: nobody else has this part of it."""
+        return True
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing is taken, where it is not."""
+        return "the queue's disk is nearly full"
+
+    def accepts(self, size: int = 0) -> bool:
+        """Whether there is room for so many bytes more, as far as can be told: to be asked before an object is taken.
+
+        Raises OSError.
+        """
+        return self.watermarks.check(size)
+
+    def enqueue(self, incoming: Incoming, data: bytes | memoryview) -> asyncio.Future[Receipt]:
+        """Queues an object; `data` must stay as it is until that is done, and may be kept longer.
+
+        The future raises `QueueFull`, and OSError or sqlite3.Error: then the object is not queued. Cancelling it gives
+        up the wait alone. Raises ValueError when `incoming` is longer than 64 KiB, or no text.
+        """
+        meta = encode_meta(incoming)
+        if len(meta) > MOST_META:
+            raise ValueError(f"{len(meta)} bytes are too many to say what an object is")
+        done: asyncio.Future[Receipt] = self._loop.create_future()
+        self._writer.give(_Arriving(Arrival(incoming, meta, data), done))
+        return done
+
+    def _write(self, batch: list[_Arriving | _Copying]) -> None:
+        """In the thread that writes."""
+        arriving = [each for each in batch if isinstance(each, _Arriving)]
+        if arriving:
+            try:
+                if not self.watermarks.check(sum(len(each.arrival.data) for each in arriving)):
+                    raise QueueFull(errno.ENOSPC, "the queue's disk is nearly full")
+                group = self._shard.write([each.arrival for each in arriving])
+            except Exception as error:
+                self._tell(self._refused, arriving, error)
+            else:
+                self._rows.give(functools.partial(self._commit, arriving, group))
+        for each in batch:
+            if isinstance(each, _Copying):
+                try:
+                    copied = self._shard.copy(each.segment, each.positions, _COPIED)
+                except Exception as error:
+                    self._tell(_fail, each.done, error)
+                else:  # right behind what was written before, as its rows may not come after those of later groups
+                    self._rows.give(functools.partial(self._commit_copy, each, copied))
+
+    def _commit(self, arriving: list[_Arriving], group: Group) -> None:
+        """In the thread of the rows."""
+        try:
+            dropped = self._shard.commit(group, self.now())
+        except Exception as error:
+            self._tell(self._refused, arriving, error)
+        else:
+            self._tell(self._queued, arriving, group, dropped)
+
+    def _commit_copy(self, copying: _Copying, copied: Copied) -> None:
+        """In the thread of the rows."""
+        try:
+            self._shard.commit_copy(copied, self.now())
+        except Exception as error:
+            self._tell(_fail, copying.done, error)
+        else:
+            self._tell(_finish, copying.done, copied.done)
+
+    def _queued(self, arriving: list[_Arriving], group: Group, dropped: set[int]) -> None:
+        now = self._loop.time()
+        destinations: set[str] = set()
+        for (arrival, done), stored in zip(arriving, group.stored, strict=True):
+            is_duplicate = stored.id in dropped
+            if not is_duplicate:
+                deliveries = arrival.incoming.deliveries
+                self._recent.keep(stored.id, arrival.data, len(deliveries), now)
+                destinations.update(delivery.destination for delivery in deliveries)
+            _finish(done, Receipt(stored.id, is_duplicate))
+        self._wake(destinations)
+
+    def _refused(self, arriving: list[_Arriving], error: Exception) -> None:
+        _log.error("%d objects could not be queued: %s", len(arriving), error)
+        for _, done in arriving:
+            _fail(done, error)
+
+    # Out.
+
+    async def claim(self, destination: str, limit: int, *, newest: bool = False) -> list[Lease]:
+        """Leases up to `limit` deliveries for a destination, by priority and study; none when nothing waits, or it is
+        held.
+
+        With `newest`, those of the study that came last. Each is to be settled by `delivered`, `failed` or `give_back`.
+        """
+        self._event(destination).clear()
+        claiming = self._call(functools.partial(self._shard.claim, destination, limit, newest=newest))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(self._unclaimed)
+            raise
+
+    def _unclaimed(self, claiming: asyncio.Future[list[Lease]]) -> None:
+        """Nobody waits for these any more."""
+        if not claiming.cancelled() and claiming.exception() is None and not self._is_closed:
+            self.give_back(*claiming.result())
+
+    async def wait(self, destination: str) -> None:
+        """Returns when there may be something to claim that was not there when that was last tried."""
+        await self._event(destination).wait()
+
+    def source(self, lease: Lease) -> DataSource:
+        """Opens what a delivery sends; its user closes it. Raises OSError, FileNotFoundError when the bytes are
+        gone.
+        """
+        data = self._recent.get(lease.object)
+        return source_of(lease, -1 if data is not None else self._shard.log.open(lease.place.segment), data)
+
+    def delivered(self, *leases: Lease) -> None:
+        """The destination has them."""
+        self._delivered.extend(leases)
+        for lease in leases:
+            self._recent.delivered(lease.object)
+        self._settle()
+
+    def failed(self, lease: Lease, reason: str, retry_at: float | None, *, counts: bool = True) -> None:
+        """A delivery is tried again, not before `retry_at` of the queue's clock; None: it is dead, and kept with the
+        reason.
+
+        `counts`: whether that was an attempt at it.
+        """
+        self._failed.append(Failure(lease, reason, retry_at, counts))
+        self._settle()
+
+    def dropped(self, lease: Lease, reason: str) -> None:
+        """A delivery is not made at all: its route says so."""
+        self._recent.delivered(lease.object)
+        self._failed.append(Failure(lease, reason, None, is_dropped=True))
+        self._settle()
+
+    async def forwarded(self, object: int, number: int) -> None:
+        """A delivery that waited for its group was made otherwise."""
+        await self._change(Selection(object=object, number=number), State.DELIVERED, "")
+
+    async def complete(self, route: str, group: str) -> None:
+        """A series or study is complete: what waits for the rest of it, by a route, goes."""
+        while destinations := await self._call(functools.partial(self._shard.rows.complete, route, group, self.now())):
+            self._wake(destinations)
+
+    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]:
+        """Returns what waits for the rest of its group, some thousands at a time: object, route, group and SOP Instance
+        UID, of objects with numbers above `after`.
+        """
+        return await self._call(functools.partial(self._shard.rows.gathering, after))
+
+    def give_back(self, *leases: Lease) -> None:
+        """They wait again."""
+        self._rows.give(functools.partial(self._shard.give_back, leases))
+        self._wake({lease.destination for lease in leases})
+
+    async def flush(self) -> None:
+        """Returns when everything is committed that was settled before."""
+        await self._call(lambda: None)
+
+    def _settle(self) -> None:
+        if not self._is_settling:
+            self._is_settling = True
+            self._rows.give(self._settle_all)
+
+    def _settle_all(self) -> None:
+        """In the thread of the rows."""
+        self._is_settling = False  # what comes from here on may be too late for this round
+        delivered = [self._delivered.popleft() for _ in range(len(self._delivered))]
+        failed = [self._failed.popleft() for _ in range(len(self._failed))]
+        try:
+            self._shard.settle(delivered, failed, self.now())
+        except Exception:
+            _log.exception(
+                "what has become of %d deliveries is lost: they are made again", len(delivered) + len(failed)
+            )
+            leases = [*delivered, *(failure.lease for failure in failed)]
+            self._tell(self._wake, {lease.destination for lease in leases})
+
+    # What people do: it is on the disk when they are told so.
+
+    async def hold(self, meant: Selection) -> int:
+        """Has deliveries wait until they are released; a destination alone is held with all that will come for it.
+
+        Returns how many have been.
+        """
+        if meant.destination is not None and meant == Selection(meant.destination):
+            await self._call(functools.partial(self._shard.rows.hold_destination, meant.destination, self.now()))
+            await self._sync()
+            return 0
+        return await self._change(meant, State.HELD)
+
+    async def release(self, meant: Selection) -> int:
+        """Ends that."""
+        if meant.destination is not None and meant == Selection(meant.destination):
+            await self._call(functools.partial(self._shard.rows.release_destination, meant.destination))
+        return await self._change(meant._replace(state=State.HELD), State.WAITING)
+
+    async def retry(self, meant: Selection) -> int:
+        """Has deliveries that are dead, and that are delayed, tried now; returns how many."""
+        states = [state for state in (State.DEAD, State.DELAYED) if meant.state in (None, state)]
+        return sum([await self._change(meant._replace(state=state), State.WAITING) for state in states])
+
+    async def drop(self, meant: Selection, reason: str = "dropped") -> int:
+        """Gives deliveries up that are pending; returns how many."""
+        return await self._change(meant, State.DROPPED, reason)
+
+    async def _change(self, meant: Selection, state: State, reason: str | None = None) -> int:
+        change = functools.partial(self._shard.rows.change_selected, meant, state, self.now(), reason)
+        changed = 0
+        while step := await self._call(change):  # others have their turns between
+            changed += step
+        await self._sync()
+        self._wake(set(self._awake))
+        return changed
+
+    async def _sync(self) -> None:
+        await self._loop.run_in_executor(None, self._shard.sync)
+
+    async def counts(self) -> dict[str, dict[State, int]]:
+        """Returns how many deliveries there are, by destination and state."""
+        return await self._call(self._shard.rows.counts)
+
+    async def find(self, **wanted: Any) -> list[Way]:
+        """Looks for objects: see `search.find`."""
+        return await self._call(functools.partial(search.find, self._shard.rows, **wanted))
+
+    async def pending(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
+        """Lists what is pending: see `search.listed`."""
+        return await self._call(functools.partial(search.listed, self._shard.rows, meant, after, limit))
+
+    # What has to be done from time to time.
+
+    async def maintain(self) -> None:
+        """One round of maintenance: see `Maintenance.round`."""
+        self._wake(await self._maintenance.round(self.now()))
+
+    def _copy(self, segment: int, positions: list[int]) -> asyncio.Future[int]:
+        done: asyncio.Future[int] = self._loop.create_future()
+        self._writer.give(_Copying(segment, positions, done))
+        return done
+
+    async def _keep_maintained(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.interval)
+            try:
+                await self.maintain()
+            except Exception:
+                _log.exception("a round of maintenance has failed")
+
+    # How the threads and the loop meet.
+
+    def _call(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
+        """What the function returns, in the thread of the rows."""
+        done: asyncio.Future[Result] = self._loop.create_future()
+
+        def call() -> None:
+            try:
+                result = function()
+            except Exception as error:
+                self._tell(_fail, done, error)
+            else:
+                self._tell(_finish, done, result)
+
+        self._rows.give(call)
+        return done
+
+    def _tell(self, function: Callable[..., object], *arguments: Any) -> None:
+        with suppress(RuntimeError):  # the loop was closed before the queue
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _event(self, destination: str) -> asyncio.Event:
+        event = self._awake.get(destination)
+        if event is None:
+            event = self._awake[destination] = asyncio.Event()
+        return event
+
+    def _wake(self, destinations: set[str]) -> None:
+        for destination in destinations:
+            self._event(destination).set()
+
+
+def _weight(item: _Arriving | _Copying) -> int:
+    return len(item.arrival.data) + _OBJECT if isinstance(item, _Arriving) else _GROUP
+
+
+def _run_all(calls: Sequence[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
+
+
+def _finish(done: asyncio.Future[Any], result: object) -> None:
+    if not done.cancelled():
+        done.set_result(result)
+
+
+def _fail(done: asyncio.Future[Any], error: Exception) -> None:
+    if not done.cancelled():
+        done.set_exception(error)

@@ -1,0 +1,1 @@
+"""Ways of sending objects, one kind of destination a module: `make` chooses."""

@@ -1,0 +1,1 @@
+"""The router's page and its control: HTTP in front of `router.control`."""

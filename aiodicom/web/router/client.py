@@ -1,0 +1,109 @@
+"""Asks and tells all processes of a running router, by the sockets in its queue."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from aiodicom.errors import LocalError, RemoteError
+from aiodicom.router.control import ObjectWay, RouterStatus
+from aiodicom.web.router.control import SOCKET, Meant
+from aiodicom.web.serving import short_path
+
+__all__ = ["ControlClient", "NotRunning"]
+
+Answer = TypeVar("Answer")
+
+
+class NotRunning(LocalError):
+    """No process of the router can be reached."""
+
+
+class ControlClient:
+    """The processes of a router whose queue is in `directory`; each is asked anew each time.
+
+    Every call raises `NotRunning` where none can be reached, and `RemoteError` for what one of them refuses. Processes
+    that end meanwhile are left out.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], timeout: float = 30.0) -> None:
+        self._directory = os.fspath(directory)
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    async def status(self) -> list[RouterStatus]:
+        """How it goes with each process."""
+        return await self._ask("GET", "/status", RouterStatus)
+
+    async def listed(self, meant: Meant, after: int = 0, limit: int = 100) -> list[ObjectWay]:
+        """What is pending, the oldest first."""
+        query = {"after": str(after), "limit": str(limit)}
+        query |= {name: value for name in ("destination", "state") if (value := getattr(meant, name)) is not None}
+        found = await self._ask("GET", "/queue", list[ObjectWay], query=query)
+        return sorted((way for ways in found for way in ways), key=lambda way: way.received)[:limit]
+
+    async def search(self, text: str) -> list[ObjectWay]:
+        """The ways of objects that a text names, the newest first."""
+        found = await self._ask("GET", "/search", list[ObjectWay], query={"text": text})
+        return sorted((way for ways in found for way in ways), key=lambda way: -way.received)
+
+    async def change(self, what: str, meant: Meant) -> int:
+        """Does ``retry``, ``hold``, ``release`` or ``drop`` with what is meant; returns how many deliveries changed."""
+        answers = await self._ask("POST", f"/{what}", dict[str, int], body=msgspec.json.encode(meant))
+        return sum(answer["changed"] for answer in answers)
+
+    async def metrics(self) -> list[bytes]:
+        """The metrics of each process, as Prometheus reads them."""
+        return [text async for _, text in self._answers("GET", "/metrics", {}, None)]
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[Answer],
+        *,
+        query: dict[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> list[Answer]:
+        return [
+            msgspec.json.decode(text, type=kind) async for _, text in self._answers(method, path, query or {}, body)
+        ]
+
+    async def _answers(
+        self, method: str, path: str, query: dict[str, str], body: bytes | None
+    ) -> AsyncIterator[tuple[str, bytes]]:
+        reached = False
+        for socket in sorted(glob.glob(os.path.join(glob.escape(self._directory), "shard-*", SOCKET))):
+            try:
+                async with (
+                    self._session(socket) as session,
+                    session.request(method, f"http://router{path}", params=query, data=body) as response,
+                ):
+                    text = await response.read()
+                    reached = True
+                    if response.status != 200:
+                        raise RemoteError(_reason(text, response.status))
+                    yield socket, text
+            except (aiohttp.ClientConnectionError, FileNotFoundError):
+                continue  # it has ended, and left its socket
+        if not reached:
+            raise NotRunning(f"no router runs on the queue {self._directory} (start it: aiodicom route FILE)")
+
+    @asynccontextmanager
+    async def _session(self, socket: str) -> AsyncIterator[aiohttp.ClientSession]:
+        with short_path(socket) as short:
+            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(short), timeout=self._timeout) as session:
+                yield session
+
+
+def _reason(text: bytes, status: int) -> str:
+    try:
+        said: Any = msgspec.json.decode(text)
+        return str(said["error"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return f"the router answers {status}"
