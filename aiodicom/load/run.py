@@ -96,12 +96,15 @@ class Run:
         options = connect_options(scenario, operations.values(), self._catalogue.listener.handlers)
         associating = Associating(recorder, asyncio.Semaphore(_GATE), options)
         one = tasks is not None
+        # What only opens associations of its own has no use for others.
+        keeps_any = one or any(each.contexts for each in operations.values())
         # A replay has its own, each at its time.
         numbers = range(scenario.most_associations if self._replay is None else 0)
         scus = [Scu(number, scenario, associating, one_at_a_time=one) for number in numbers]
         try:
             async with receiving(scenario.receiver, recorder, self._catalogue.listener):
-                if scus and scenario.executor is not Executor.RAMPING_ASSOCIATIONS and scus[0].lasting is None:
+                is_ramp = scenario.executor is Executor.RAMPING_ASSOCIATIONS
+                if scus and keeps_any and not is_ramp and scus[0].lasting is None:
                     with suppress(Interrupted):
                         await unless_stopped(stop, _all(scu.associate for scu in scus))
                 ended = perf_counter()

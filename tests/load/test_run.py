@@ -387,6 +387,11 @@ class TestOperations:
         step = archive.asked[0].ScheduledProcedureStepSequence[0]
         assert step.Modality == "CT"
 
+    async def test_associations_alone_leave_no_other_open(self) -> None:
+        result = await of(Archive(), operations=6, associations=2, mix={"associate-only": 1})
+        assert result.operations["associate-only"].count == result.associations.opened == 6
+        assert result.associations.peak <= 2
+
     async def test_what_the_peer_does_not_commit_to(self) -> None:
         archive = Archive()
         archive.commits = False
