@@ -124,7 +124,6 @@ def test_everything(tmp_path: Path) -> None:
         duplicates = "keep"
         remember = "2h"
         expire = "7d"
-        keep_dead = 3600
         postgres = "postgresql://router:secret@db/router"
         objects = "s3://router/objects"
         lease = 30

@@ -47,7 +47,7 @@ class Queue(Section, frozen=True, kw_only=True):
     directory: FilePath
     durability: Durability = Durability.SYNCED
     #: Of the files that objects are appended to.
-    segment_size: Bytes = Bytes(256 << 20)
+    segment_size: Bytes = Bytes(64 << 20)
     #: Objects are refused (A700H) when less is free on the disk; by default 5 % of it, at most 10 GiB.
     refuse_below: Bytes | None = None
     #: And taken again when so much is; by default twice that.
@@ -56,10 +56,9 @@ class Queue(Section, frozen=True, kw_only=True):
     duplicates: Duplicates = Duplicates.DROP
     #: How long duplicates are known.
     remember: Seconds = Seconds(86400)
-    #: What has not been delivered after this time is given up, with that reason.
+    #: What has not been delivered after this time is given up, dead letters too; without, these stay until somebody
+    #: retries or drops them.
     expire: Seconds | None = None
-    #: What was given up is kept so long, to be looked at and tried again.
-    keep_dead: Seconds = Seconds(30 * 86400)
     #: State in PostgreSQL, shared by any number of nodes; objects are then in `objects`.
     postgres: PostgresUrl | None = None
     objects: StoreUrl | None = None
