@@ -41,7 +41,7 @@ class Model(Protocol):
         """The rate at which operations should begin; 0 where others' ends decide."""
 
     def finish(self, now: float) -> None:
-        """Its time is over: nothing more is planned."""
+        """Its time is over: nothing more is planned. Harmless when repeated."""
 
     def stop(self) -> None:
         """Nothing more is begun, even if it waits already."""
@@ -96,7 +96,7 @@ class OpenModel:
             if now - planned <= self._max_wait:
                 self._begin(scu, operation, planned, now)
                 break
-            self._recorder.dropped += 1
+            self._recorder.drop(planned)
         else:
             scu.free += 1
             if scu.free == 1:
@@ -108,8 +108,7 @@ class OpenModel:
         """Begins what is due, drops what has waited too long."""
         waiting = self._waiting
         while waiting and now - waiting[0][0] > self._max_wait:
-            waiting.popleft()
-            self._recorder.dropped += 1
+            self._recorder.drop(waiting.popleft()[0])
         while (planned := self._next) <= now:
             self._next = self._next_start()
             operation = self._choose()
@@ -120,7 +119,7 @@ class OpenModel:
             elif now - planned <= self._max_wait and len(waiting) < self._max_waiting:
                 waiting.append((planned, operation))
             else:
-                self._recorder.dropped += 1
+                self._recorder.drop(planned)
         if self._is_head_used:
             self._is_head_used = False
             self._free.rotate(-1)
@@ -148,19 +147,21 @@ class OpenModel:
         return 0.0 if self._is_finished else self._arrivals.rate(now)
 
     def finish(self, now: float) -> None:
-        """What was due by now has begun, or waits and may still begin in its time, or is dropped."""
-        self.advance(now)
-        self._end()
-
-    def _end(self) -> None:
-        self._is_finished = True
-        self._next = math.inf
+        """What waits may still begin in its time, as may what nobody has asked for since it was planned."""
+        if not self._is_finished:
+            self.advance(now)
+            self._end()
 
     def stop(self) -> None:
         """Drops what waits, and begins nothing more."""
         self._end()
-        self._recorder.dropped += len(self._waiting)
+        for planned, _ in self._waiting:
+            self._recorder.drop(planned)
         self._waiting.clear()
+
+    def _end(self) -> None:
+        self._is_finished = True
+        self._next = math.inf
 
 
 class ClosedModel:

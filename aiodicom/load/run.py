@@ -110,6 +110,8 @@ class Run:
         options = connect_options(scenario, operations.values(), self._catalogue.listener.handlers)
         associating = Associating(recorder, asyncio.Semaphore(_GATE), options)
         one = tasks is not None
+        # What only opens associations of its own has no use for others.
+        keeps_any = one or any(each.contexts for each in operations.values())
         # A replay has its own, each at its time.
         numbers = self._share.numbers(scenario.most_associations if self._replay is None else 0)
         scus = [Scu(number, scenario, associating, one_at_a_time=one) for number in numbers]
@@ -117,7 +119,8 @@ class Run:
             # One port has one listener, whoever asks for what comes there.
             receiver = scenario.receiver if self._share.number == 0 else None
             async with receiving(receiver, recorder, self._catalogue.listener):
-                if scus and scenario.executor is not Executor.RAMPING_ASSOCIATIONS and scus[0].lasting is None:
+                is_ramp = scenario.executor is Executor.RAMPING_ASSOCIATIONS
+                if scus and keeps_any and not is_ramp and scus[0].lasting is None:
                     with suppress(Interrupted):
                         await unless_stopped(stop, _all(scu.associate for scu in scus))
                 if self._before_load is not None:
@@ -133,7 +136,7 @@ class Run:
         finally:
             for scu in scus:
                 scu.abort()
-        recorder.fold()
+        recorder.settle()
         result = recorder.result(ended, interrupted=stop.is_set() or self._failed is not None)
         result.thresholds = judge(self._conditions, result, self._failed)
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aiodicom.cli import options, output
-from aiodicom.cli.data import Data
+from aiodicom.cli.data import Data, tell_unusable
 from aiodicom.cli.load.confirmation import confirm
 from aiodicom.cli.load.judging import crossed_code
 from aiodicom.cli.load.observing import Prometheus, observed
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from aiodicom.load.scenario import Scenario
     from aiodicom.load.scripted import User
     from aiodicom.load.workers import Workers
-    from aiodicom.services.scan import Unusable
 
 __all__ = ["load"]
 
@@ -128,14 +128,15 @@ def _run(scenario: Scenario, user: type[User] | None) -> Run | Workers:
 
     this: Run | Workers
     try:
+        unusable = functools.partial(tell_unusable, _COMMAND)
         if scenario.workers == 1:
-            this = Run(scenario, user=user, on_unusable=_tell_unusable)
+            this = Run(scenario, user=user, on_unusable=unusable)
         else:
             from aiodicom.load.worker import Script
             from aiodicom.load.workers import Workers
 
             script = None if user is None else Script(Path(inspect.getfile(user)), user.__name__)
-            this = Workers(scenario, script=script, on_unusable=_tell_unusable, on_lost=_tell_lost)
+            this = Workers(scenario, script=script, on_unusable=unusable, on_lost=_tell_lost)
     except ScenarioError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
@@ -154,10 +155,6 @@ def _called(said: dict[str, object], called_aets: object) -> dict[str, object]:
     if not isinstance(targets, list):
         raise typer.BadParameter("the titles are called of which peer? Give --target too", param_hint="'-aec'")
     return {**said, "targets": [{**target, "called_aets": called_aets} for target in targets]}
-
-
-def _tell_unusable(unusable: Unusable) -> None:
-    output.note(_COMMAND, f"{unusable.path}: {'' if unusable.broken else 'skipped: '}{unusable.reason}")
 
 
 def _tell_lost(what: str) -> None:

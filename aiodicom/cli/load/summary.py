@@ -72,6 +72,9 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "error", f"{times:,} x {cause}"
     if len(causes) > _MOST_CAUSES:
         yield "error", f"{output.count(len(causes) - _MOST_CAUSES, 'cause')} more"
+    told = (example for cause in causes for example in result.examples if example.startswith(f"{cause}: "))
+    if (example := next(told, None)) is not None:
+        yield "example", example
     generator = result.generator
     busy = formatting.percent(generator.cpu_percent / 100)
     of_whom = f", the busiest of {generator.workers} workers" if generator.workers > 1 else ""

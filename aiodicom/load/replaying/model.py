@@ -115,7 +115,8 @@ class ReplayModel:
         """Drops what waits, and takes no further steps."""
         self._steps.clear()
         for opened in self._open.values():
-            self._recorder.dropped += len(opened.waiting)
+            for planned, _ in opened.waiting:
+                self._recorder.drop(planned)
             opened.waiting.clear()
         self._is_stopped = True
 
