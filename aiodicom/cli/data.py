@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aiodicom.cli import output
-from aiodicom.errors import LocalError
 from aiodicom.standard.transfer_syntaxes import named_transfer_syntax
 
 if TYPE_CHECKING:
-    from aiodicom.load.renewing import Identity, Renewed
-    from aiodicom.load.synthesis import Shape
+    from aiodicom.load.renewing import Renewed
+    from aiodicom.services.scan import Unusable
 
-__all__ = ["Data"]
-
-_DATES: Final = re.compile(r"(\d{8})(?:-(\d{8}))?").fullmatch
+__all__ = ["Data", "tell_unusable"]
 
 
 def _dates(text: str | None) -> str | None:
-    if text is not None:
-        _range(text)
-    return text
+    from aiodicom.load.data import dates_of
 
-
-def _range(text: str) -> tuple[date, date]:
     try:
-        if (found := _DATES(text)) is None:
-            raise ValueError
-        first, last = (datetime.strptime(day, "%Y%m%d").date() for day in (found[1], found[2] or found[1]))
-        if last < first:
-            raise ValueError
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date, such as 20260131, nor a range of two in order") from None
-    return first, last
+        dates_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
 
 
 def _text(value: str | None) -> str | None:
@@ -59,7 +46,7 @@ def _transfer_syntax(name: str) -> str:
 class Data:
     """What objects there are to be."""
 
-    modality: Annotated[
+    modalities: Annotated[
         list[str] | None,
         typer.Option(
             "--modality",
@@ -144,11 +131,23 @@ class Data:
         ),
     ] = None
 
+    @property
+    def input(self) -> Path | None:
+        """The folder or file that is copied."""
+        return self.source
+
+    @property
+    def modality(self) -> tuple[str, ...]:
+        """The modalities, one by one."""
+        return tuple(name.strip() for names in self.modalities or ["CT"] for name in names.split(","))
+
     def check(self) -> None:
         """Raises BadParameter for studies that cannot be."""
         if self.source is None:
+            from aiodicom.load.data import shape_of
+
             try:
-                self._shape().profiles()
+                shape_of(self).profiles()
             except ValueError as error:
                 raise typer.BadParameter(str(error)) from None
 
@@ -157,39 +156,12 @@ class Data:
 
         Raises LocalError for what cannot be made, and OSError.
         """
-        from aiodicom.load.renewing import Renewed, read_objects
-        from aiodicom.load.synthesis import synthetic
+        from aiodicom.load.data import supply_of
 
         seed = self.seed or secrets.token_hex(4)
-        identity = self._identity()
-        try:
-            if self.source is None:
-                return synthetic(self._shape(), seed=seed, identity=identity), seed
-            objects = read_objects([self.source], identity)
-            for unusable in objects.unusable:
-                skipped = "" if unusable.broken else "skipped: "
-                output.note(command, f"{unusable.path}: {skipped}{unusable.reason}")
-            return Renewed(objects.templates, seed=seed, identity=identity), seed
-        except ValueError as error:
-            raise LocalError(str(error) if self.source is None else f"{self.source}: {error}") from None
+        return supply_of(self, seed, lambda unusable: tell_unusable(command, unusable)), seed
 
-    def _shape(self) -> Shape:
-        from aiodicom.load.synthesis import KINDS, Shape
 
-        names = {name.lower(): name for name in KINDS}
-        asked = [name.strip() for names_ in self.modality or ["CT"] for name in names_.split(",")]
-        return Shape(
-            kinds=tuple(names.get(name.lower(), name) for name in asked),
-            series=self.series,
-            images=self.images,
-            rows=self.rows,
-            columns=self.columns,
-            frames=self.frames,
-            transfer_syntax=self.transfer_syntax,
-            distinct=self.distinct,
-        )
-
-    def _identity(self) -> Identity:
-        from aiodicom.load.renewing import Identity
-
-        return Identity(self.patient_id, self.patient_name, None if self.dates is None else _range(self.dates))
+def tell_unusable(command: str, unusable: Unusable) -> None:
+    """Names a file on stderr that cannot be used, and why."""
+    output.note(command, f"{unusable.path}: {'' if unusable.broken else 'skipped: '}{unusable.reason}")

@@ -49,24 +49,33 @@ class Total:
 
 
 def mix(result: Result) -> dict[str, Operation]:
-    """The operations that the run was for: without those that open and close associations, unless it was for these."""
-    operations = {name: each for name, each in result.operations.items() if name not in ASSOCIATION_STEPS}
+    """The operations that the run was for: those that its mix names, without the parts that some of these have; where
+    it names none, all but those that open and close associations, unless there are no others.
+    """
+    named = result.scenario.get("mix")
+    operations = _without_steps(result)
+    if isinstance(named, Mapping):
+        operations = {name: each for name, each in operations.items() if name in named} or operations
     return operations or dict(result.operations)
 
 
+def _without_steps(result: Result) -> dict[str, Operation]:
+    return {name: each for name, each in result.operations.items() if name not in ASSOCIATION_STEPS}
+
+
 def ordered(result: Result) -> dict[str, Operation]:
-    """All operations, those of the mix first."""
-    return mix(result) | result.operations
+    """All operations: those of the mix, their parts, and what associations took."""
+    return mix(result) | _without_steps(result) | result.operations
 
 
 def total(result: Result) -> Total:
-    """The sums over the mix."""
+    """The sums over the mix; of bytes those over its parts too, which alone count what they send and receive."""
     operations = mix(result).values()
     return Total(
         sum(each.count for each in operations),
         sum(each.errors for each in operations),
         sum(each.rate_per_s for each in operations),
-        sum(bytes_per_s(each, result.seconds) for each in operations),
+        sum(bytes_per_s(each, result.seconds) for each in result.operations.values()),
     )
 
 

@@ -40,8 +40,8 @@ class Model(Protocol):
     def planned_per_s(self, now: float) -> float:
         """The rate at which operations should begin; 0 where others' ends decide."""
 
-    def finish(self) -> None:
-        """Its time is over: nothing more is planned."""
+    def finish(self, now: float) -> None:
+        """Its time is over: nothing more is planned. Harmless when repeated."""
 
     def stop(self) -> None:
         """Nothing more is begun, even if it waits already."""
@@ -96,7 +96,7 @@ class OpenModel:
             if now - planned <= self._max_wait:
                 self._begin(scu, operation, planned, now)
                 break
-            self._recorder.dropped += 1
+            self._recorder.drop(planned)
         else:
             scu.free += 1
             if scu.free == 1:
@@ -108,8 +108,7 @@ class OpenModel:
         """Begins what is due, drops what has waited too long."""
         waiting = self._waiting
         while waiting and now - waiting[0][0] > self._max_wait:
-            waiting.popleft()
-            self._recorder.dropped += 1
+            self._recorder.drop(waiting.popleft()[0])
         while (planned := self._next) <= now:
             self._next = self._next_start()
             operation = self._choose()
@@ -120,7 +119,7 @@ class OpenModel:
             elif now - planned <= self._max_wait and len(waiting) < self._max_waiting:
                 waiting.append((planned, operation))
             else:
-                self._recorder.dropped += 1
+                self._recorder.drop(planned)
         if self._is_head_used:
             self._is_head_used = False
             self._free.rotate(-1)
@@ -147,16 +146,22 @@ class OpenModel:
         """The rate that is wanted."""
         return 0.0 if self._is_finished else self._arrivals.rate(now)
 
-    def finish(self) -> None:
-        """What waits may still begin in its time."""
-        self._is_finished = True
-        self._next = math.inf
+    def finish(self, now: float) -> None:
+        """What waits may still begin in its time, as may what nobody has asked for since it was planned."""
+        if not self._is_finished:
+            self.advance(now)
+            self._end()
 
     def stop(self) -> None:
         """Drops what waits, and begins nothing more."""
-        self.finish()
-        self._recorder.dropped += len(self._waiting)
+        self._end()
+        for planned, _ in self._waiting:
+            self._recorder.drop(planned)
         self._waiting.clear()
+
+    def _end(self) -> None:
+        self._is_finished = True
+        self._next = math.inf
 
 
 class ClosedModel:
@@ -193,7 +198,7 @@ class ClosedModel:
         self._resting: list[tuple[int, int, Scu]] = []
         self._thinking: list[tuple[float, int, Scu]] = []
         self._order = 0
-        self.is_over = False
+        self.is_over = count == 0
 
     def free(self, scu: Scu, now: float) -> None:
         """An SCU could do another operation: at once, or when it has thought."""
@@ -243,8 +248,10 @@ class ClosedModel:
         """Nothing is planned."""
         return 0.0
 
-    def finish(self) -> None:
+    def finish(self, now: float) -> None:
+        """Begins nothing more."""
+        self.stop()
+
+    def stop(self) -> None:
         """Begins nothing more."""
         self.is_over = True
-
-    stop = finish

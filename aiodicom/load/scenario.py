@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from aiodicom.load.thresholds import parse
+from aiodicom.load.checking import faults_of
 from aiodicom.load.units import (
     Bytes,
     Factor,
@@ -22,7 +22,6 @@ from aiodicom.load.units import (
     parse_seconds,
 )
 from aiodicom.load.wording import located
-from aiodicom.standard.ae_titles import ae_title
 
 __all__ = [
     "Data",
@@ -39,9 +38,6 @@ __all__ = [
     "read_scenario",
     "scenario_from",
 ]
-
-#: The operations that a mix may name; a scenario in Python adds its own.
-OPERATIONS = ("echo", "store", "find", "move", "get", "commitment", "worklist", "mpps", "associate-only", "study")
 
 
 class ScenarioError(ValueError):
@@ -178,6 +174,8 @@ class Scenario(_Table, frozen=True):
     #: Our own AE titles, in turn.
     calling_aets: tuple[str, ...] = ("AIODICOM",)
     associations: int = 1
+    #: Processes that share the load: associations, rates and numbers are of all together.
+    workers: int = 1
     #: How long one lasts: the run, one operation, one series or study of a study, or so many operations.
     association_per: Literal["run", "operation", "series", "study"] | int = "run"
     #: Operations outstanding on an association, if the peer agrees (asynchronous operations).
@@ -249,6 +247,11 @@ class Scenario(_Table, frozen=True):
         """How many associations are open at a time, at most."""
         return max((self.associations, *(stage.associations or 0 for stage in self.stages)))
 
+    @property
+    def move_destination(self) -> str:
+        """Where C-MOVE sends to: the AE title that is given, or that of our receiver."""
+        return self.query.destination or (self.receiver or Receiver(port=0)).ae_title
+
     def to_dict(self) -> dict[str, object]:
         """It as TOML would have it, without what is as by default."""
         plain = {
@@ -281,9 +284,9 @@ def scenario_from(values: Mapping[str, object], where: str, own_operations: tupl
     try:
         scenario = msgspec.convert(dict(values), Scenario, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        key, reason = located(str(error))
+        key, reason = located(str(error), Scenario)
         raise ScenarioError(where, reason, key) from None
-    for key, wanted in _faults(scenario, own_operations):
+    for key, wanted in faults_of(scenario, own_operations):
         raise ScenarioError(where, wanted, key)
     return scenario
 
@@ -310,86 +313,3 @@ def overridden(values: Mapping[str, object], overrides: Mapping[str, object]) ->
         is_table = isinstance(table, Mapping) and isinstance(value, Mapping) and key != "mix"
         result[key] = {**table, **value} if is_table else value  # type: ignore[dict-item]
     return result
-
-
-def _faults(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple[str, str]]:
-    """What contradicts itself: the key, and what is wanted of it."""
-    faults: list[tuple[str, str]] = []
-
-    def unless(is_right: bool, key: str, wanted: str) -> None:
-        if not is_right:
-            faults.append((key, wanted))
-
-    unless(bool(scenario.targets), "targets", "wanted at least one [[targets]] with host and port")
-    for number, target in enumerate(scenario.targets):
-        unless(0 < target.port <= 0xFFFF, f"targets[{number}].port", f"wanted 1 to 65535, got {target.port}")
-        unless(bool(target.called_aets), f"targets[{number}].called_aets", "wanted at least one AE title")
-        for title in target.called_aets:
-            unless(_is_ae_title(title), f"targets[{number}].called_aets", f"{title!r} is no AE title (PS3.5 6.2)")
-    unless(bool(scenario.calling_aets), "calling_aets", "wanted at least one AE title")
-    for title in scenario.calling_aets:
-        unless(_is_ae_title(title), "calling_aets", f"{title!r} is no AE title (PS3.5 6.2)")
-    unless(0 < scenario.associations <= 1_000_000, "associations", f"wanted 1 or more, got {scenario.associations}")
-    if isinstance(scenario.association_per, int):
-        unless(
-            scenario.association_per >= 1,
-            "association_per",
-            f'wanted "run", "operation", "series", "study" or a number of operations, got {scenario.association_per}',
-        )
-    unless(1 <= scenario.window <= 0xFFFF, "window", f"wanted 1 to 65535, got {scenario.window}")
-    unless(4096 <= scenario.max_pdu <= 2**31, "max_pdu", f"wanted 4096 or more bytes, got {scenario.max_pdu}")
-    unless(scenario.max_waiting >= 0, "max_waiting", f"wanted 0 or more, got {scenario.max_waiting}")
-    _time_faults(scenario, unless)
-    known = (*OPERATIONS, *own_operations)
-    unless(bool(scenario.mix), "mix", "wanted at least one operation")
-    for name, weight in scenario.mix.items():
-        unless(name in known, f"mix.{name}", f"no such operation: wanted one of {', '.join(known)}")
-        unless(0 <= weight < float("inf"), f"mix.{name}", f"wanted a weight of 0 or more, got {weight:g}")
-    unless(any(weight > 0 for weight in scenario.mix.values()), "mix", "wanted a weight above 0")
-    has_any = bool(scenario.thresholds)
-    unless(has_any or not scenario.abort_on_fail, "abort_on_fail", "wanted with thresholds: without, nothing can fail")
-    # Studies and what is written in Python consist of others, and what is in a trace is not known yet.
-    is_unknown = bool(own_operations) or "study" in scenario.mix or scenario.trace is not None
-    measured = known if is_unknown else tuple(scenario.mix)
-    for number, expression in enumerate(scenario.thresholds):
-        try:
-            parse(expression, measured)
-        except ValueError as error:
-            faults.append((f"thresholds[{number}]", str(error)))
-    return faults
-
-
-def _time_faults(scenario: Scenario, unless: Any) -> None:
-    """What contradicts itself in how long the run lasts, and at what rate."""
-    unless(scenario.rate is None or scenario.rate > 0 or bool(scenario.stages), "rate", "wanted more than 0/s")
-    unless(
-        scenario.operations is None or scenario.operations > 0,
-        "operations",
-        f"wanted 1 or more, got {scenario.operations}",
-    )
-    if scenario.operations is not None:
-        unless(scenario.rate is None and not scenario.stages, "operations", "not with a rate or stages")
-    unless(scenario.trace is not None or scenario.speed == 1.0, "speed", "wanted with a trace alone")
-    if scenario.trace is not None:
-        alone = scenario.rate is None and not scenario.stages and scenario.operations is None
-        unless(alone and scenario.duration is None, "trace", "not with a rate, stages, operations or a duration")
-    elif scenario.stages:
-        unless(scenario.duration is None, "duration", "not with stages: the run lasts as long as they do")
-        by_rate = scenario.stages[0].rate is not None
-        for number, stage in enumerate(scenario.stages):
-            right = (stage.rate is not None) == by_rate and (stage.associations is not None) == (not by_rate)
-            unless(right, f"stages[{number}]", "wanted either rate or associations, the same in all stages")
-            unless((stage.associations or 0) >= 0, f"stages[{number}].associations", "wanted 0 or more")
-        unless(by_rate or scenario.rate is None, "rate", "not with stages of associations")
-    elif scenario.operations is None:
-        unless(scenario.duration is not None, "duration", "wanted, where there are neither stages nor operations")
-    if scenario.seconds is not None:
-        unless(scenario.seconds > scenario.warm_up, "warm_up", "wanted less than the run lasts")
-
-
-def _is_ae_title(title: str) -> bool:
-    try:
-        ae_title(title)
-    except ValueError:
-        return False
-    return True

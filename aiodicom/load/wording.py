@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
 
 __all__ = ["in_words", "located"]
 
 
-def located(message: str) -> tuple[str, str]:
+def located(message: str, table: type[msgspec.Struct]) -> tuple[str, str]:
     """Returns the message of a `msgspec.ValidationError` as the path of the key, empty for none, and what is wanted of
-    it.
+    it. `table` is what was to be read.
     """
     text, _, where = message.partition(" - at `")
     key = where.partition("$")[2].rstrip("`").removeprefix(".").removesuffix("[...]")
@@ -19,14 +23,39 @@ def located(message: str) -> tuple[str, str]:
         return _joined(key, match[1]), "wanted, and not there"
     if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", text):
         text = f"wanted {match[1].replace(' | null', '').replace(' | ', ' or ')}, got {match[2]}"
+    elif match := re.fullmatch(r"Invalid enum value (.*)", text):
+        text = f"wanted {', '.join(_choices(table, key))}, got {match[1]}"
     return key, text
 
 
-def in_words(message: str) -> str:
+def in_words(message: str, table: type[msgspec.Struct]) -> str:
     """Returns that in one line."""
-    key, text = located(message)
+    key, text = located(message, table)
     return f"key `{key}`: {text}" if key else text
 
 
 def _joined(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
+
+
+def _choices(kind: Any, key: str) -> list[str]:
+    """What may stand at a key that is one of several words, in quotes; and "a number", where that may stand too."""
+    for name in re.sub(r"\[[^]]*\]", "", key).split("."):
+        tables = [each for each in _alternatives(kind) if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+        kind = get_type_hints(tables[0])[name]
+    choices: list[str] = []
+    for each in _alternatives(kind):
+        if get_origin(each) is Literal:
+            choices += [f'"{word}"' for word in get_args(each)]
+        elif isinstance(each, type) and issubclass(each, Enum):
+            choices += [f'"{word.value}"' for word in each]
+        elif each is int:
+            choices.append("a number")
+    return choices
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    """The types that a union, or what a container has, is one of."""
+    if get_origin(kind) is Literal or not get_args(kind):
+        return [kind]
+    return [alternative for each in get_args(kind) for alternative in _alternatives(each)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,7 @@ def test_nothing_succeeds(invoke: Invoke) -> None:
     outcome = invoke("load", "127.0.0.1", free_port(), "--operations", 1)
     assert outcome.code == 1
     assert "1 x echo: refused" in outcome.out
+    assert re.search(r"^example {7}(echo|associate): refused: .*Connection refused", outcome.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,28 @@ def test_nothing_succeeds(invoke: Invoke) -> None:
         (["127.0.0.1"], "'127.0.0.1' is no scenario file (.toml, .py): a host needs a PORT after it."),
         (["127.0.0.1", 1, "--rate", "5/x"], '--rate: wanted a rate such as "500/s", "30/m" or "2000/h", got \'5/x\'.'),
         (["127.0.0.1", 1, "--warm-up", "1m"], "--warm-up: wanted less than the run lasts."),
+        (["127.0.0.1", 1, "--associations", 0], "--associations: wanted 1 to 1,000,000, got 0."),
+        (["127.0.0.1", 1, "--operations", 0], "--operations: wanted 1 or more, got 0."),
+        (["127.0.0.1", 1, "--duration", "0"], "--duration: wanted more than 0 s."),
+        (["127.0.0.1", 1, "--receiver-port", 0], "--receiver-port: wanted 1 to 65535, got 0."),
+        (
+            ["127.0.0.1", 1, "--association-per", "x"],
+            '--association-per: wanted "run", "operation", "series", "study", a ',
+        ),
+        (["127.0.0.1", 1, "--level", "SLICE"], '--level: wanted "PATIENT", "STUDY", "SERIES", "IMAGE", got \'SLICE\'.'),
+        (
+            ["127.0.0.1", 1, "--study-with", "tea"],
+            "'--study-with': 'tea': wanted one of worklist, query, mpps, commitment.",
+        ),
+        (
+            ["127.0.0.1", 1, "--mix", "move=1"],
+            "--destination: wanted for move, or a receiver of our own, since the peer",
+        ),
+        (
+            ["127.0.0.1", 1, "--modality", "XX"],
+            "--modality: wanted some of CT, MR, US, MG, CR, DX, SC, SR, enhanced-CT, got",
+        ),
+        (["127.0.0.1", 1, "-k", "PatientIdd=1"], "-k: PatientIdd: no keyword of PS3.6."),
         (["127.0.0.1", 1, "--mix", "ecko=1"], "--mix: no such operation: wanted one of echo, store, find, "),
         (["127.0.0.1", 1, "--mix", "echo=x"], "'--mix': 'echo=x': wanted operations with weights, such as "),
         (["127.0.0.1", 1, "--stage", "5"], "'--stage': '5': wanted a rate or a number of associations, and a time"),
@@ -173,3 +198,25 @@ def test_interrupted_it_reports(start: Start, tmp_path: Path) -> None:
     result = json.loads(path.read_bytes())
     assert result["interrupted"]
     assert "the run ended before its time" in outcome.out
+
+
+def test_workers_and_a_signal(start: Start) -> None:
+    reached = threading.Event()
+
+    def echoing() -> aiodicom.Server:
+        server = aiodicom.Server()
+        server.on_c_echo(lambda _: reached.set())
+        return server
+
+    with serving(echoing) as scp:
+        command = start(
+            "load", "127.0.0.1", scp.port, "--workers", 2, "--associations", 2, "--think-time", "10ms",
+            "--duration", "1h", "--json", "-",
+        )  # fmt: skip
+        assert reached.wait(60)
+        command.send_signal(signal.SIGINT)
+        outcome = command.wait()
+    result = json.loads(outcome.out)
+    assert outcome.code == 1
+    assert (result["interrupted"], result["generator"]["workers"], result["generator"]["workers_lost"]) == (True, 2, 0)
+    assert result["operations"]["echo"]["count"] > 0

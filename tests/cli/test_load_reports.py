@@ -15,7 +15,7 @@ from rich.console import Console
 import aiodicom
 from aiodicom.cli.load.observing import Address, observed
 from aiodicom.cli.load.watch import picture, watch
-from aiodicom.load import thresholds
+from aiodicom.load import driver, thresholds
 from aiodicom.load.results import Result, read_result, write_result
 from aiodicom.load.scenario import Scenario
 from tests.cli.conftest import Invoke
@@ -201,7 +201,8 @@ def test_a_crossed_threshold_is_exit_code_99(invoke: Invoke) -> None:
     assert json.loads(outcome.out)["thresholds"] == [{"expression": "count>5", "value": 5.0, "crossed": True}]
 
 
-def test_abort_on_fail_ends_it_early(invoke: Invoke) -> None:
+def test_abort_on_fail_ends_it_early(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_INTERVAL", 0.05)  # thresholds are judged as often
     with serving(Pacs(0xA700).make) as pacs:
         rate = ("--rate", "50/s", "--duration", "60s", "--threshold", "errors<5", "--abort-on-fail", "--json", "-")
         outcome = invoke("load", "127.0.0.1", pacs.port, *rate)

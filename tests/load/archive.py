@@ -27,6 +27,8 @@ class Archive:
         self.echoes = 0
         self.titles: set[tuple[str, str]] = set()
         self.asked: list[aiodicom.Dataset] = []
+        #: Which studies have come on each association.
+        self.carried: dict[object, set[str]] = {}
         self.commits = True
         self.server = aiodicom.Server(
             destinations={title: Destination("127.0.0.1", port) for title, port in (destinations or {}).items()},
@@ -45,8 +47,9 @@ class Archive:
         self.sizes.append(len(request.data))
         self.titles.add((request.association.calling_aet, request.association.called_aet))
         if not self.status:
-            data = bytes(request.data)
-            self.index.add(aiodicom.Dataset.from_bytes(data, request.context.transfer_syntax))
+            data_set = aiodicom.Dataset.from_bytes(bytes(request.data), request.context.transfer_syntax)
+            self.carried.setdefault(request.association, set()).add(data_set.StudyInstanceUID)
+            self.index.add(data_set)
         return aiodicom.Status(self.status)
 
     def _echo(self, request: aiodicom.EchoRequest) -> None:

@@ -83,7 +83,11 @@ def run(seconds: int = 60, warm_up: int = 5, *, seed: int = 1, slow: float = 1.0
         warm_up_s=float(warm_up),
         title="the made-up PACS",
         targets=["127.0.0.1:11112"],
-        scenario={"executor": "constant-rate", "stages": [{"rate": 100, "duration": seconds}], "mix": {"store": 8}},
+        scenario={
+            "executor": "constant-rate",
+            "stages": [{"rate": 100, "duration": seconds}],
+            "mix": {"store": 8, "find": 1, "echo": 1},
+        },
         operations={
             name: operation(
                 values,

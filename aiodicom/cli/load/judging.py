@@ -10,10 +10,15 @@ import typer
 from aiodicom.load.results import Result
 from aiodicom.load.thresholds import Condition, parse
 
-__all__ = ["CROSSED", "Thresholds", "conditions_of", "crossed_code"]
+__all__ = ["CROSSED", "THRESHOLD_HELP", "Thresholds", "conditions_of", "crossed_code"]
 
 #: The exit code of a run that did its work and crossed a threshold.
 CROSSED: Final = 99
+
+THRESHOLD_HELP: Final = (
+    'What has to hold, such as "store.p99<200ms", "errors<0.1%" or "rate>400/s" (repeatable); exit code 99 where it '
+    "does not."
+)
 
 
 def _checked(values: list[str] | None) -> list[str]:
@@ -28,8 +33,7 @@ Thresholds = Annotated[
         metavar="WHAT",
         callback=_checked,
         show_default=False,
-        help='What has to hold, such as "store.p99<200ms", "errors<0.1%" or "rate>400/s" (repeatable); exit code 99 '
-        "where it does not.",
+        help=THRESHOLD_HELP,
     ),
 ]
 

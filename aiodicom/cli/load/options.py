@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aiodicom.cli.data import Data
+from aiodicom.cli.load.judging import THRESHOLD_HELP
 from aiodicom.cli.security import ClientTLS
 
 __all__ = ["ScenarioOptions", "data_values", "option_error", "tls_values"]
@@ -15,6 +16,9 @@ __all__ = ["ScenarioOptions", "data_values", "option_error", "tls_values"]
 _LOAD = "What is done"
 _PACE = "When it is done"
 _ASSOCIATIONS = "Associations"
+
+#: What a modality does for a study besides sending its images: the keys of the table ``study``.
+_PARTS = ("worklist", "query", "mpps", "commitment")
 
 
 def _option(name: str, metavar: str, panel: str, text: str, shown: str | bool = False) -> Any:
@@ -95,16 +99,7 @@ class ScenarioOptions:
     grace: Annotated[
         str | None, _option("--grace", "TIME", _PACE, "For what has begun to end, after the end.", "30s")
     ] = None
-    thresholds: Annotated[
-        list[str] | None,
-        _option(
-            "--threshold",
-            "WHAT",
-            _LOAD,
-            'What has to hold, such as "store.p99<200ms", "errors<0.1%" or "rate>400/s" (repeatable); exit code 99 '
-            "where it does not.",
-        ),
-    ] = None
+    thresholds: Annotated[list[str] | None, _option("--threshold", "WHAT", _LOAD, THRESHOLD_HELP)] = None
     abort_on_fail: Annotated[
         bool | None,
         typer.Option(
@@ -116,6 +111,10 @@ class ScenarioOptions:
     ] = None
     associations: Annotated[
         int | None, _option("--associations", "N", _ASSOCIATIONS, "How many are used side by side.", "1")
+    ] = None
+    workers: Annotated[
+        int | None,
+        _option("--workers", "N", _ASSOCIATIONS, "Processes that share the load, one for each core as a rule.", "1"),
     ] = None
     association_per: Annotated[
         str | None,
@@ -203,13 +202,15 @@ class ScenarioOptions:
             "--study-with",
             "PART",
             _LOAD,
-            "What study does besides sending images: worklist, query, mpps, commitment; repeatable.",
+            f"What study does besides sending images: {', '.join(_PARTS)}; repeatable.",
         ),
     ] = None
 
     def values(self) -> dict[str, object]:
         """The keys of a scenario that have been said. Raises `typer.BadParameter`."""
-        said = {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
+        options = {each.name: getattr(self, each.name) for each in fields(self)}
+        # What is repeatable and was not given is an empty list.
+        said = {name: value for name, value in options.items() if value is not None and value != []}
         if "mix" in said:
             said["mix"] = _mix(said["mix"])
         if "stages" in said:
@@ -222,10 +223,10 @@ class ScenarioOptions:
         keys = dict(_key(text) for text in said.pop("keys", ()))
         query = {"keys": keys, "level": said.pop("level", None), "destination": said.pop("destination", None)}
         receiver = {"port": said.pop("receiver", None)}
-        procedure = dict.fromkeys(said.pop("procedure", ()), True)
+        procedure = {_part(text): True for text in said.pop("procedure", ())}
         tables = {"timeouts": timeouts, "query": query, "receiver": receiver, "study": procedure}
         for name, table in tables.items():
-            if given := {key: value for key, value in table.items() if value}:
+            if given := {key: value for key, value in table.items() if value is not None and value != {}}:
                 said[name] = given
         return said
 
@@ -237,8 +238,8 @@ def data_values(data: Data, context: typer.Context) -> dict[str, object]:
     said: dict[str, Any] = {name: getattr(data, name) for name in given}
     if "source" in said:
         said["input"] = str(said.pop("source"))
-    if "modality" in said:
-        said["modality"] = [name.strip() for names in said["modality"] for name in names.split(",")]
+    if said.pop("modalities", None):
+        said["modality"] = list(data.modality)
     values: dict[str, object] = {}
     if (seed := said.pop("seed", None)) is not None:
         values["seed"] = seed
@@ -260,28 +261,34 @@ def tls_values(security: ClientTLS) -> dict[str, object]:
     return {"tls": said}
 
 
-#: The options of keys that are called otherwise.
+#: The options of keys, or of all keys below them, that are called otherwise.
 _OPTIONS = {
     "calling_aets": "-aet",
+    "data.dates": "--date",
+    "query": "-k",
+    "query.destination": "--destination",
+    "query.level": "--level",
+    "receiver": "--receiver-port",
     "stages": "--stage",
     "targets": "--target",
     "thresholds": "--threshold",
-    "query": "-k",
-    "receiver": "--receiver-port",
-    "study": "--study-with",
-    "timeouts.connect": "--connect-timeout",
     "timeouts.acse": "--acse-timeout",
+    "timeouts.connect": "--connect-timeout",
     "timeouts.dimse": "--dimse-timeout",
 }
+#: Tables whose keys are options by themselves.
+_TABLES = ("data", "tls")
 
 
 def option_error(key: str, reason: str) -> str:
     """What is wrong with the option that has said a key."""
-    top = key.split(".")[0].split("[")[0]
-    option = _OPTIONS.get(key) or _OPTIONS.get(top)
+    path = key.split("[")[0].split(".")
+    option = _OPTIONS.get(".".join(path[:2])) or _OPTIONS.get(path[0])
     if option is None:
-        option = f"--{(key.split('.')[1] if top in ('data', 'tls') and '.' in key else top).replace('_', '-')}"
-    return f"{option}: {reason}"
+        option = f"--{path[1 if path[0] in _TABLES else 0].replace('_', '-')}"
+    # What was typed, where it is a keyword: the option is the same for all.
+    what = f"{path[2]}: " if path[:2] == ["query", "keys"] and len(path) > 2 else ""
+    return f"{option}: {what}{reason}"
 
 
 def _target(text: str) -> dict[str, object]:
@@ -296,6 +303,12 @@ def _key(text: str) -> tuple[str, str]:
     if not equals or not keyword:
         raise typer.BadParameter(f"{text!r}: wanted such as PatientID=4711", param_hint="'-k'")
     return keyword, value
+
+
+def _part(text: str) -> str:
+    if text not in _PARTS:
+        raise typer.BadParameter(f"{text!r}: wanted one of {', '.join(_PARTS)}", param_hint="'--study-with'")
+    return text
 
 
 def _mix(text: str) -> dict[str, float]:

@@ -89,7 +89,7 @@ def _sparkline(values: Sequence[float]) -> str:
 
 def _facts(result: Result, last: Interval) -> Text:
     facts = [
-        f"{last.associations_open:,} associations",
+        output.count(last.associations_open, "association"),
         f"planned {formatting.per_second(last.planned_per_s)}" if last.planned_per_s else "",
         f"dropped {result.dropped:,}" if result.dropped else "",
         f"generator: lag p99 {formatting.milliseconds(last.lag_p99_ms)}, {last.cpu_percent:.0f} % of a core",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiodicom.errors import RemoteError
 from aiodicom.load.operations.operation import Outcome, Waiting
+from aiodicom.load.operations.store import StoreOf
 from aiodicom.services.storage_commitment import CommitmentListener, request_commitment
 from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL
 
@@ -47,7 +48,9 @@ class CommitmentOf(Waiting):
 
 
 class Commitment(Waiting):
-    """Has the peer commit to an instance that it was sent: of those that have been stored last, the oldest."""
+    """Has the peer commit to an instance that it was sent: of those that have been stored last, the oldest. Where none
+    has, one is stored first, which is a part of its own in the figures.
+    """
 
     name = "commitment"
     contexts = _CONTEXTS
@@ -62,6 +65,6 @@ class Commitment(Waiting):
         instance = self._store.take_stored()
         if instance is None:
             source = self._store.next_source()
-            await (await attempt.associate()).c_store(source)
+            await attempt.part(StoreOf(source))
             instance = (source.sop_class_uid, source.sop_instance_uid)
         return await CommitmentOf(self._listener, self._timeout, (instance,))(attempt)

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.load.attempts import Attempt
     from aiodicom.net.connect import ContextProposal
+    from aiodicom.net.responses import Matches
     from aiodicom.standard.models import InformationModel
 
-__all__ = ["Find", "find", "worklist"]
+__all__ = ["Find", "find", "read_matches", "worklist"]
 
 
 class Find(Waiting):
@@ -32,12 +33,21 @@ class Find(Waiting):
 
     async def __call__(self, attempt: Attempt) -> Outcome:
         association = await attempt.associate()
-        first: float | None = None
-        async with association.c_find(self._identifier, self._model) as matches:
-            async for _ in matches:
-                if first is None:
-                    first = perf_counter() - attempt.started
-        return Outcome(first_response=first)
+        return await read_matches(association.c_find(self._identifier, self._model), attempt.started)
+
+
+async def read_matches(matches: Matches, started: float, most: int | None = None) -> Outcome:
+    """Reads all matches of a query that began at `started`, or cancels it after so many. Raises what `Matches` does."""
+    first: float | None = None
+    number = 0
+    async with matches:
+        async for _ in matches:
+            number += 1
+            if first is None:
+                first = perf_counter() - started
+            if number == most:
+                break
+    return Outcome(received=matches.bytes_received, first_response=first)
 
 
 def find(scenario: Scenario) -> Find:

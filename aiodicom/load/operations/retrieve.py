@@ -53,8 +53,7 @@ class Move(Waiting):
     def __init__(self, scenario: Scenario, studies: Studies) -> None:
         self._model = model_of(scenario.query)
         self._studies = studies
-        receiver = scenario.receiver
-        self._destination = scenario.query.destination or (receiver.ae_title if receiver else "AIODICOM")
+        self._destination = scenario.move_destination
         self.contexts: Sequence[ContextProposal] = (
             sop_class_of(self._model, "move"),
             sop_class_of(self._model, "find"),

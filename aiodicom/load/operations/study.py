@@ -27,8 +27,8 @@ __all__ = ["SendStudy"]
 class SendStudy(Waiting):
     """Does all that a scenario has a modality do for the next study of the supply.
 
-    Each part is an operation of its own in the figures. The first that fails is what the study fails of. With an
-    association per series, each series has one, and what comes before and after the images too.
+    Each part is an operation of its own in the figures, with the bytes that it sends. The first that fails is what the
+    study fails of. With an association per series, each series has one, and what comes before and after the images too.
     """
 
     name = "study"
@@ -63,7 +63,7 @@ class SendStudy(Waiting):
             await attempt.part(Find("find", StudyRoot, query_identifier(Query(keys=keys))))
         if procedure.mpps:
             await attempt.part(StepBegin(step_uid, study))
-        sent = await self._send(attempt, study)
+        await self._send(attempt, study)
         if procedure.mpps:
             await attempt.part(StepEnd(step_uid, study))
         if procedure.commitment:
@@ -72,17 +72,14 @@ class SendStudy(Waiting):
             ]
             await attempt.part(CommitmentOf(self._listener, self._timeout, instances))
         self._studies.add(study.study_instance_uid)
-        return Outcome(sent=sent)
+        return Outcome()
 
-    async def _send(self, attempt: Attempt, study: Study) -> int:
-        """Sends the images, and returns their bytes."""
-        sent = 0
+    async def _send(self, attempt: Attempt, study: Study) -> None:
+        """Sends the images."""
         for series in study.series:
             if self._is_per_series:
                 await attempt.scu.release()
             for instance in series.instances:
-                outcome = await attempt.part(StoreOf(instance.source))
-                sent += outcome.sent
+                await attempt.part(StoreOf(instance.source))
         if self._is_per_series:
             await attempt.scu.release()
-        return sent

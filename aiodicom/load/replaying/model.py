@@ -107,15 +107,16 @@ class ReplayModel:
         elapsed = now - self._origin
         return float(bisect_left(self._times, elapsed) - bisect_left(self._times, elapsed - 1.0))
 
-    def finish(self) -> None:
+    def finish(self, now: float) -> None:
         """Takes no further steps."""
         self._steps.clear()
 
     def stop(self) -> None:
         """Drops what waits, and takes no further steps."""
-        self.finish()
+        self._steps.clear()
         for opened in self._open.values():
-            self._recorder.dropped += len(opened.waiting)
+            for planned, _ in opened.waiting:
+                self._recorder.drop(planned)
             opened.waiting.clear()
         self._is_stopped = True
 

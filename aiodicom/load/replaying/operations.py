@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodicom.dataset import Dataset
+from aiodicom.load.operations.find import read_matches
 from aiodicom.load.operations.identifiers import worklist_identifier
 from aiodicom.load.operations.operation import Outcome
 from aiodicom.load.sized import PATIENT_ID, PATIENT_NAME, SizedObjects
@@ -37,19 +38,13 @@ _MOST_REFERENCES: Final = 1000
 class Replayer:
     """What the operations of one replay share: what has been stored, so that it can be asked for."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, seed: int | str) -> None:
         self.scenario = scenario
-        self.objects = SizedObjects(0 if scenario.seed is None else scenario.seed)
+        self.objects = SizedObjects(seed)
         #: By association: SOP class and instance of what has been stored since commitment was asked for, and the
         #: performed procedure step that was begun.
         self._stored: dict[int, list[tuple[str, str]]] = {}
         self._steps: dict[int, str] = {}
-
-    @property
-    def destination(self) -> str:
-        """Where C-MOVE sends to."""
-        receiver = self.scenario.receiver
-        return self.scenario.query.destination or (receiver.ae_title if receiver is not None else "AIODICOM")
 
     def operation(self, invocation: Invocation) -> Replayed:
         """Returns the operation for a recorded one."""
@@ -148,16 +143,8 @@ class Replayed:
         record = self._invocation.record
         is_worklist = self.name == "worklist"
         query = worklist_identifier(self._replayer.scenario) if is_worklist else self._replayer.query(self._invocation)
-        first = None
-        number = 0
-        async with association.c_find(query, record.sop_class) as matches:
-            async for _ in matches:
-                number += 1
-                if first is None:
-                    first = perf_counter() - attempt.started
-                if record.cancelled and number >= record.pending:
-                    break
-        return Outcome(first_response=first)
+        most = max(record.pending, 1) if record.cancelled else None
+        return await read_matches(association.c_find(query, record.sop_class), attempt.started, most)
 
     async def _get(self, association: Association, attempt: Attempt) -> Outcome:
         first = None
@@ -171,7 +158,7 @@ class Replayed:
         return Outcome(received=received, first_response=first)
 
     async def _move(self, association: Association, _attempt: Attempt) -> Outcome:
-        destination = self._replayer.destination
+        destination = self._replayer.scenario.move_destination
         query = self._replayer.query(self._invocation)
         result = await association.c_move(query, destination, self._invocation.record.sop_class)
         return Outcome(result.status)

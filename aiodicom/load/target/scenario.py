@@ -229,7 +229,7 @@ def convert_scenario(tables: Mapping[str, Any]) -> TargetScenario:
     try:
         return msgspec.convert(tables, TargetScenario, dec_hook=_convert)
     except msgspec.ValidationError as error:
-        raise ValueError(in_words(str(error))) from None
+        raise ValueError(in_words(str(error), TargetScenario)) from None
 
 
 def read_tables(path: Path) -> dict[str, Any]:

@@ -127,11 +127,13 @@ async def test_who_is_slower_sets_the_pace() -> None:
     async with behind(script) as port, recorded(port) as proxy:
         _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(bytes(size))
-        before = -1
-        # Until nothing moves any more: what then waits on the way is all that there is room for.
-        while before != proxy.proxy.counts.bytes:
-            before = proxy.proxy.counts.bytes
-            await asyncio.sleep(0.05)
+        before = looks = 0
+        # Until nothing moves any more, time after time: what then waits on the way is all that there is room for.
+        while looks < 5:
+            await asyncio.sleep(0.02)
+            now = proxy.proxy.counts.bytes
+            looks = looks + 1 if now and now == before else 0
+            before = now
         assert 0 < before < size / 2
         go_on.set()
         await writer.drain()
