@@ -18,6 +18,7 @@ class Sent(NamedTuple):
     digest: str
     #: The destinations of its routes.
     destinations: frozenset[str]
+    sop_class_uid: str = ""
 
 
 class Arrival(NamedTuple):

@@ -21,14 +21,14 @@ from contextlib import suppress
 from xxhash import xxh3_64_hexdigest
 
 import aiodicom
-from aiodicom import Server, Status, StoreRequest
+from aiodicom import Server, Status, StoreRequest, Support
+from aiodicom.ul.negotiation import ANY
 
 
 def make_server(file: int, options: argparse.Namespace) -> Server:
     """The server, without what lies before it."""
     status = Status(int(options.status, 16))
-    contexts = None if options.only is None else [options.only]
-    server = Server(contexts=contexts) if contexts else Server()
+    server = Server(contexts=None if options.only is None else Support({options.only: ANY}))
 
     async def stall(_request: StoreRequest) -> Status:
         await asyncio.Event().wait()

@@ -59,8 +59,9 @@ async def play(site: Site, rounds: int, seed: int, *, longest: float = 1.5, is_t
         arrivals = {name: site.arrivals(name) for name in site.ports}
         verdict = judge(modality.sent, modality.acknowledged, arrivals, site.kills, WINDOW)
         if is_told:
+            took, killed = time.monotonic() - began, " and ".join(victims[number])
             print(
-                f"round {number + 1:3} in {time.monotonic() - began:4.1f} s, {' and '.join(victims[number]):12} killed: "
+                f"round {number + 1:3} in {took:4.1f} s, {killed:12} killed: "
                 f"{verdict.acknowledged} acknowledged, {verdict.arrived} arrivals, {verdict.again} again "
                 f"(there up to {verdict.earliest * 1000:.0f} ms before), {len(verdict.faults)} faults",
                 flush=True,

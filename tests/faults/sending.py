@@ -15,22 +15,27 @@ from tests.interop.objects import CT_IMAGE_STORAGE, EXPLICIT_VR_LITTLE_ENDIAN, R
 
 __all__ = ["Modality", "make_object"]
 
+#: SOP classes by modality, and where the data set has either.
+SOP_CLASSES = {"CT": CT_IMAGE_STORAGE, "MR": "1.2.840.10008.5.1.4.1.1.4"}
 _MODALITY = b"\x08\x00\x60\x00CS\x02\x00"
 _STUDY = f"{ROOT}.3".encode()
 #: Bytes of pixels a side: 2.5 kB, 9 kB, 131 kB, 525 kB.
 _SIDES = (32, 64, 256, 512)
 _WEIGHTS = (4, 8, 2, 1)
+_CONTEXTS = [(sop_class, [EXPLICIT_VR_LITTLE_ENDIAN]) for sop_class in SOP_CLASSES.values()]
 #: Seconds before a connection is tried again.
 _PAUSE = 0.05
 
 
-def make_object(number: int, modality: bytes, side: int) -> bytes:
+def make_object(number: int, modality: str, side: int) -> bytes:
     """The data set of an object that is like no other; twenty follow each other in a study."""
     encoded, offset = ct_data_set(1, side)
     data = bytearray(encoded)
     data[offset : offset + 64] = ct_uid(number).encode()
+    at = data.index(CT_IMAGE_STORAGE.encode())
+    data[at : at + len(CT_IMAGE_STORAGE)] = SOP_CLASSES[modality].encode()
     at = data.index(_MODALITY) + len(_MODALITY)
-    data[at : at + 2] = modality
+    data[at : at + 2] = modality.encode()
     at = data.index(_STUDY)
     data[at : at + len(_STUDY)] = f"{ROOT}.{5 + number // 20 % 5}".encode()
     data[-8:] = number.to_bytes(8, "little")
@@ -57,6 +62,10 @@ class Modality:
         #: Associations that have failed or ended.
         self.lost = 0
 
+    def skip(self, count: int) -> None:
+        """Leaves numbers of objects to others."""
+        self._number += count
+
     def stop(self) -> None:
         """Has it begin nothing more; what has no answer yet is given up."""
         self._is_stopped = True
@@ -68,12 +77,10 @@ class Modality:
         await asyncio.gather(*(self._send(wanted) for _ in range(associations)))
 
     async def _send(self, wanted: int | None) -> None:
-        waiting: tuple[str, bytes] | None = None
+        waiting: tuple[str, str, bytes] | None = None
         while not self._is_stopped and (waiting is not None or wanted is None or self._number < wanted):
             try:
-                async with aiodicom.connect(
-                    "127.0.0.1", self._port, contexts=[(CT_IMAGE_STORAGE, [EXPLICIT_VR_LITTLE_ENDIAN])]
-                ) as association:
+                async with aiodicom.connect("127.0.0.1", self._port, contexts=_CONTEXTS) as association:
                     while not self._is_stopped and (waiting is not None or wanted is None or self._number < wanted):
                         waiting = waiting or self._next()
                         status = await self._store(association, *waiting)
@@ -85,11 +92,11 @@ class Modality:
                 self.lost += 1
                 await asyncio.sleep(_PAUSE)
 
-    async def _store(self, association: aiodicom.Association, uid: str, data: bytes) -> int:
+    async def _store(self, association: aiodicom.Association, uid: str, sop_class: str, data: bytes) -> int:
         try:
             await association.c_store(
                 data,
-                sop_class_uid=CT_IMAGE_STORAGE,
+                sop_class_uid=sop_class,
                 sop_instance_uid=uid,
                 transfer_syntax=EXPLICIT_VR_LITTLE_ENDIAN,
             )
@@ -98,10 +105,10 @@ class Modality:
         self.acknowledged.add(uid)
         return 0
 
-    def _next(self) -> tuple[str, bytes]:
+    def _next(self) -> tuple[str, str, bytes]:
         self._number += 1
         modality = self._random.choice(("CT", "MR"))
         (side,) = self._random.choices(_SIDES, _WEIGHTS)
-        uid, data = ct_uid(self._number), make_object(self._number, modality.encode(), side)
-        self.sent[uid] = Sent(xxh3_64_hexdigest(data), self._destinations_of(modality))
-        return uid, data
+        uid, data = ct_uid(self._number), make_object(self._number, modality, side)
+        self.sent[uid] = Sent(xxh3_64_hexdigest(data), self._destinations_of(modality), SOP_CLASSES[modality])
+        return uid, SOP_CLASSES[modality], data

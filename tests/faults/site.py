@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from tests.faults.ledger import ROUTER, Arrival, Kill, Sent
 from tests.interop.processes import Running, running, stop
 from tests.ports import free_port
 
-__all__ = ["Site"]
+__all__ = ["Site", "destinations_of", "until"]
 
 _TOP = Path(__file__).parents[2]
 #: So that a destination that was away is tried again at once.
@@ -69,6 +69,7 @@ class Site:
     ) -> None:
         self.folder = folder
         self.workers = workers
+        self.environment = os.environ | {"PYTHONPATH": os.fspath(_TOP)}
         self.port = free_port()
         self.ports = {name: free_port() for name in destinations}
         self.options = dict(options or {})
@@ -76,7 +77,8 @@ class Site:
         self._running: dict[str, tuple[Running, ExitStack]] = {}
         self._read: dict[str, tuple[int, list[Arrival]]] = {}
         self.file = folder / "router.toml"
-        self._text = f'workers = {workers}\n[listen]\nport = {self.port}\n[queue]\ndirectory = "{directory or "queue"}"\n{queue}\n'
+        where = directory or "queue"
+        self._text = f'workers = {workers}\n[listen]\nport = {self.port}\n[queue]\ndirectory = "{where}"\n{queue}\n'
         self.directory = directory or folder / "queue"
         for name, port in self.ports.items():
             self._text += _DESTINATION.format(name=name, port=port, title=name.upper(), timeout=dimse_timeout)
@@ -117,9 +119,8 @@ class Site:
             arguments = [sys.executable, "-m", "tests.faults.pacs", str(port), os.fspath(self._log(name))]
             arguments += self.options.get(name, ())
         stack = ExitStack()
-        environment = os.environ | {"PYTHONPATH": os.fspath(_TOP)}
         log = self.folder / f"{name}-{len(self.kills)}.log"
-        process = stack.enter_context(running(arguments, port, log=log, environment=environment, directory=_TOP))
+        process = stack.enter_context(running(arguments, port, log=log, environment=self.environment, directory=_TOP))
         self._running[name] = process, stack
 
     def kill(self, *names: str) -> None:
@@ -189,11 +190,24 @@ class Site:
     ) -> bool:
         """Waits until these destinations (all) have what was acknowledged of theirs; returns whether they have."""
         wanted = {name: {uid for uid in acknowledged if name in sent[uid].destinations} for name in names or self.ports}
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
+
+        def have_arrived() -> bool:
             for name, uids in wanted.items():
                 uids -= {arrival.uid for arrival in self.arrivals(name)}
-            if not any(wanted.values()):
-                return True
-            await asyncio.sleep(0.05)
-        return False
+            return not any(wanted.values())
+
+        return await until(have_arrived, patience)
+
+    async def until_said(self, text: str, patience: float = 30) -> bool:
+        """Waits until the router has said something since its start; returns whether it has."""
+        return await until(lambda: text in self.output(ROUTER), patience)
+
+
+async def until(condition: Callable[[], bool], patience: float) -> bool:
+    """Waits until something in another process holds, up to `patience` seconds; returns whether it does."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
