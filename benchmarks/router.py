@@ -10,31 +10,23 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 from benchmarks import contenders as c
-from benchmarks import forwarding
+from benchmarks import forwarding, passing
 from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
 from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from benchmarks.loads import PER_CPU, PER_SECOND, Load, load
 from benchmarks.processes import usage
-from tests.interop.processes import Running, running
+from tests.interop.processes import Running
 from tests.ports import free_port
 
 #: Seconds in which everything that was taken has to have gone on.
 _PATIENCE = 120.0
 _FORWARDED = (Metric(PER_SECOND), Metric("taken per second"), Metric(PER_CPU))
 ALONE = "aiodicom storescp --durability synced, which forwards nothing"
-
-
-def destination(folder: Path, count: int) -> AbstractContextManager[Running]:
-    """A process that counts, and says when it has had so many objects."""
-    port = free_port()
-    arguments = [sys.executable, "-m", "benchmarks.counting_scp", str(port), str(count)]
-    return running(arguments, port, log=folder / "destination.log", environment=c.environment(), directory=c.ROOT)
 
 
 def forwarded(start: forwarding.Start, work: Load, folder: Path) -> Metrics:
@@ -44,7 +36,7 @@ def forwarded(start: forwarding.Start, work: Load, folder: Path) -> Metrics:
     """
     wanted = work.associations * work.operations
     os.sync()
-    with destination(folder, wanted) as sink, start(folder, sink.port) as router:
+    with forwarding.sink(folder, free_port(), wanted) as sink, start(folder, sink.port) as router:
         before, began = usage(router.pid).cpu_seconds, time.monotonic()
         report = work.on(router.port)
         if report["ok_ops"] != wanted:
@@ -107,4 +99,4 @@ def rows(bench: Bench) -> Iterator[Planned]:
 
 
 if __name__ == "__main__":
-    sys.exit(main("python -m benchmarks.router", "the router beside others", [rows]))
+    sys.exit(main("python -m benchmarks.router", "the router beside others", [rows, passing.rows]))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiodicom
 from aiodicom.router.control import Control
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from aiodicom.router.watching import Watchers
 
 __all__ = ["Process", "ProcessSettings", "running"]
+
+
+#: Seconds after which a thread that wants the interpreter gets it: those of the queue are waited for by every object.
+_SWITCH: Final = 0.0005
 
 
 class ProcessSettings(NamedTuple):
@@ -42,6 +47,7 @@ async def running(settings: ProcessSettings, sockets: Sockets | None = None) -> 
 
     Raises LocalError, OSError, sqlite3.Error.
     """
+    sys.setswitchinterval(_SWITCH)
     async with AsyncExitStack() as stack:
         router = await stack.enter_async_context(Router(settings.config, path=settings.path, sockets=sockets))
         control = Control(router, aiodicom.__version__, os.getpid())
