@@ -9,23 +9,28 @@ import json
 import os
 import sys
 import time
+import timeit
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from aiodicom.dataset import Dataset
 from benchmarks import contenders as c
 from benchmarks import forwarding, passing
 from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
 from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from benchmarks.loads import PER_CPU, PER_SECOND, Load, load
+from benchmarks.micro.test_routing import routing
 from benchmarks.processes import usage
 from tests.interop.processes import Running
 from tests.ports import free_port
+from tests.router.objects import ORIGIN, ct
 
 #: Seconds in which everything that was taken has to have gone on.
 _PATIENCE = 120.0
 _FORWARDED = (Metric(PER_SECOND), Metric("taken per second"), Metric(PER_CPU))
+RULES = "us an object"
 ALONE = "aiodicom storescp --durability synced, which forwards nothing"
 
 
@@ -91,11 +96,31 @@ def through(bench: Bench, image: Image, size: tuple[int, int], targets: tuple[Ta
     return Planned(title, make, ("dimseblast",))
 
 
+def rules(count: int) -> Metrics:
+    """Microseconds in which an object is held against twenty routes, with its header decoded for that."""
+    routes, encoded = routing(), ct().to_bytes()
+    took = timeit.repeat(lambda: routes.plan(Dataset.from_bytes(encoded), ORIGIN), number=count, repeat=5)
+    decoding = timeit.repeat(lambda: Dataset.from_bytes(encoded), number=count, repeat=5)
+    return {RULES: min(took) / count * 1e6, "of which decoding": min(decoding) / count * 1e6}
+
+
+def ruled(bench: Bench) -> Planned:
+    title = "A CT of 258 elements held against 20 routes with conditions"
+
+    def make() -> Row:
+        who = (Contender("aiodicom", partial(rules, bench.size(5000, 100)), ours=True),)
+        metrics = (Metric(RULES, higher=False, digits=1), Metric("of which decoding", higher=False, digits=1))
+        return Row(title, metrics, who, "aiodicom", (Target(RULES, 20.0, None),))
+
+    return Planned(title, make)
+
+
 def rows(bench: Bench) -> Iterator[Planned]:
     large = (Target(PER_SECOND, 4.0, forwarding.ORTHANC), Target(PER_SECOND, 0.5, ALONE))
     yield through(bench, LARGE, bench.size((10, 50), (4, 5)), large, peers=True)
     small = (Target(PER_SECOND, 2000.0, None),)
     yield through(bench, SMALL, bench.size((10, 1000), (4, 20)), small, peers=False)
+    yield ruled(bench)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import errno
 import functools
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -50,6 +51,8 @@ _GROUP: Final = 16 << 20
 _OBJECT: Final = 32 << 10
 #: Seconds in which what becomes of deliveries is gathered: after a crash so much more of it may be made again.
 _SETTLED: Final = 0.01
+#: What is leased as it comes, for a destination that somebody waits for.
+_AHEAD: Final = 32
 #: Bytes that are copied out of sparse segments in one round of maintenance.
 _COPIED: Final = 16 << 20
 
@@ -105,6 +108,9 @@ class LocalQueue:
         self._loop = asyncio.get_running_loop()
         self._recent = Recent(settings.memory)
         self._awake: dict[str, asyncio.Event] = {}
+        #: Destinations that somebody waits for; and what was leased for them as it came, for the next claim.
+        self._waited_for: set[str] = set()
+        self._ahead: dict[str, list[Lease]] = {}
         #: What has arrived in this turn of the loop, to be given to the thread together.
         self._arrived: list[_Arriving] = []
         self._delivered: deque[Lease] = deque()
@@ -228,7 +234,19 @@ class LocalQueue:
         except Exception as error:
             self._tell(self._refused, arriving, error)
         else:
-            self._tell(self._queued, arriving, group, dropped)
+            self._tell(self._queued, arriving, group, dropped, self._claim_ahead(arriving))
+
+    def _claim_ahead(self, arriving: list[_Arriving]) -> list[Lease]:
+        """In the thread of the rows: leases what was just queued for those who wait, who need not ask then."""
+        leases: list[Lease] = []
+        came_for = {delivery.destination for each in arriving for delivery in each.arrival.incoming.deliveries}
+        for destination in came_for & self._waited_for:
+            self._waited_for.discard(destination)
+            try:
+                leases += self._shard.claim(destination, _AHEAD)
+            except sqlite3.Error as error:  # as somebody will hear who claims
+                _log.error("nothing could be leased for %s: %s", destination, error)
+        return leases
 
     def _commit_copy(self, copying: _Copying, copied: Copied) -> None:
         """In the thread of the rows."""
@@ -239,8 +257,10 @@ class LocalQueue:
         else:
             self._tell(_finish, copying.done, copied.done)
 
-    def _queued(self, arriving: list[_Arriving], group: Group, dropped: set[int]) -> None:
+    def _queued(self, arriving: list[_Arriving], group: Group, dropped: set[int], ahead: list[Lease]) -> None:
         now = self._loop.time()
+        for lease in ahead:
+            self._ahead.setdefault(lease.destination, []).append(lease)
         destinations: set[str] = set()
         for (arrival, done), stored in zip(arriving, group.stored, strict=True):
             is_duplicate = stored.id in dropped
@@ -265,6 +285,10 @@ class LocalQueue:
         With `newest`, those of the study that came last. Each is to be settled by `delivered`, `failed` or `give_back`.
         """
         self._event(destination).clear()
+        if ahead := self._ahead.pop(destination, None):
+            if len(ahead) > limit:
+                self._ahead[destination] = ahead[limit:]
+            return ahead[:limit]
         # What is settled need not be noted before: it is leased until then.
         claiming = self._in_rows(functools.partial(self._shard.claim, destination, limit, newest=newest))
         try:
@@ -280,7 +304,11 @@ class LocalQueue:
 
     async def wait(self, destination: str) -> None:
         """Returns when there may be something to claim that was not there when that was last tried."""
-        await self._event(destination).wait()
+        self._waited_for.add(destination)
+        try:
+            await self._event(destination).wait()
+        finally:
+            self._waited_for.discard(destination)
 
     def source(self, lease: Lease) -> DataSource:
         """Opens what a delivery sends; its user closes it. Raises OSError, FileNotFoundError when the bytes are
@@ -312,8 +340,9 @@ class LocalQueue:
         self._settle()
 
     async def forwarded(self, object: int, number: int) -> None:
-        """A delivery that waited for its group was made otherwise."""
-        await self._change(Selection(object=object, number=number), State.DELIVERED, "")
+        """A delivery that waited for its group was made otherwise. Like `delivered`, it does not wait for the disk."""
+        meant = Selection(object=object, number=number)
+        await self._call(functools.partial(self._shard.rows.change_selected, meant, State.DELIVERED, self.now(), ""))
 
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete: what waits for the rest of it, by a route, goes."""
