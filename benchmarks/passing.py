@@ -15,7 +15,7 @@ import statistics
 import struct
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,7 @@ class Passed(NamedTuple):
 def messages(count: int, side: int) -> Iterator[tuple[str, bytes, bytes]]:
     """Objects by their UIDs: what is sent of each at first, with its header, and the rest."""
     encoded, offset = objects.ct_data_set(1, side)
+    encoded = encoded.replace(f"{objects.ROOT}.3".encode(), f"{objects.ROOT}.7".encode())  # a study of their own
     for number in range(1, count + 1):
         uid = objects.ct_uid(number)
         data = encoded[:offset] + uid.encode() + encoded[offset + 64 :]
@@ -101,20 +102,30 @@ class Destination:
         self._more.set()
         return Status.SUCCESS
 
-    async def had(self, count: int) -> None:
-        """Returns when so many objects have come."""
-        while len(self.last) < count:
+    async def had(self, uids: Collection[str], others: int) -> None:
+        """Returns when these objects have come, and so many others."""
+        while len(self.last) < len(uids) + others or not all(uid in self.last for uid in uids):
             self._more.clear()
             await self._more.wait()
 
 
 async def pass_through(
-    router: int, port: int, *, associations: int, count: int, side: int, rate: float, pause: float = 0.0
+    router: int,
+    port: int,
+    *,
+    associations: int,
+    count: int,
+    side: int,
+    rate: float,
+    pause: float = 0.0,
+    destination: Destination | None = None,
+    others: int = 0,
 ) -> list[Passed]:
     """Sends objects to the router's port at random moments, `rate` a second over all associations, listens on the
-    destination's, and returns what became of them. `pause`: seconds behind the header.
+    destination's, and returns what became of them. `pause`: seconds behind the header;
+    `others`: objects that are to come there besides.
     """
-    destination = Destination()
+    destination = destination or Destination()
     sent: dict[str, tuple[float, float]] = {}
     waiting = messages(count, side)
     chosen = random.Random(1)
@@ -136,7 +147,7 @@ async def pass_through(
     async with destination.server().listen("127.0.0.1", port):
         await asyncio.gather(*(_with_association(router, send) for _ in range(associations)))
         async with asyncio.timeout(30):
-            await destination.had(count)
+            await destination.had(sent, others)
     return [Passed(*sent[uid], destination.first[uid], destination.last[uid]) for uid in sent]
 
 
