@@ -71,7 +71,7 @@ class Through:
                 await self._queue.wait("pacs")
             for lease in leases:
                 source = self._queue.source(lease)
-                if source.whole() is None:
+                if source.at_once() is None:
                     async for _ in source.chunks(1):
                         pass
                 source.close()
