@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +32,8 @@ from aiodicom.store.segments import Place
 _STUDY: Final = 500
 #: Objects that are enqueued in one group, and claimed in one.
 _GROUP: Final = 32
-#: Objects that are measured.
-_MEASURED: Final = 16_000
+#: Groups that are measured.
+_GROUPS: Final = 500
 
 
 def incoming(number: int) -> Incoming:
@@ -58,66 +59,84 @@ def stored(number: int) -> Stored:
     return Stored(number + 1, incoming(number), Place(segment + 1, place * 12_288, 9_000, digest))
 
 
-def insert(rows: Rows, first: int, count: int, group: int) -> list[float]:
-    """Enqueues, and returns the seconds of each group."""
-    took = []
-    for at in range(first, first + count, group):
-        batch = [stored(number) for number in range(at, min(at + group, first + count))]
+class Measured:
+    """An index that is measured, and the seconds that each group took."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.path = folder / "index.db"
+        self.rows = Rows(self.path)
+        #: objects that were enqueued
+        self.count = 0
+        self.took: dict[str, list[float]] = {"enqueue": [], "claim": [], "settle": [], "checkpoint": []}
+
+    def batch(self, count: int) -> list[Stored]:
+        first, self.count = self.count, self.count + count
+        return [stored(number) for number in range(first, self.count)]
+
+    def insert(self, batch: list[Stored]) -> None:
+        self.rows.insert(batch, {batch[-1].place.segment: 1}, 1.7e9)
+
+    def fill(self, count: int) -> None:
+        for number in range(0, count, 1000):
+            self.insert(self.batch(min(1000, count - number)))
+            if number % 50_000 == 0:
+                checkpoint(self.path)
+        checkpoint(self.path)
+
+    def step(self) -> None:
+        """A group comes, and one goes."""
+        batch = self.batch(_GROUP)
+        times = [time.perf_counter()]
+        self.insert(batch)
+        times.append(time.perf_counter())
+        leases = self.rows.claim("pacs", _GROUP)
+        times.append(time.perf_counter())
+        self.rows.settle(leases, [], 1.7e9)
+        times.append(time.perf_counter())
+        for name, (before, after) in zip(("enqueue", "claim", "settle"), pairwise(times), strict=True):
+            self.took[name].append(after - before)
+
+    def checkpoint(self) -> None:
+        """What nobody waits for."""
         started = time.perf_counter()
-        rows.insert(batch, {batch[-1].place.segment: 1}, 1.7e9)
-        took.append(time.perf_counter() - started)
-    return took
+        checkpoint(self.path)
+        self.took["checkpoint"].append(time.perf_counter() - started)
+
+    def forget(self) -> None:
+        for each in self.took.values():
+            each.clear()
 
 
-def deliver(rows: Rows, count: int) -> tuple[list[float], list[float]]:
-    """Claims and settles; returns the seconds of each, of each group."""
-    claiming, settling = [], []
-    for _ in range(0, count, _GROUP):
-        started = time.perf_counter()
-        leases = rows.claim("pacs", _GROUP)
-        claimed = time.perf_counter()
-        rows.settle(leases, [], 1.7e9)
-        claiming.append(claimed - started)
-        settling.append(time.perf_counter() - claimed)
-    return claiming, settling
-
-
-def measure(folder: Path, rows: Rows, first: int) -> dict[str, float]:
-    """Microseconds an object, the median of the groups; and the checkpoint that goes with them, which others don't
-    wait for.
-    """
-    checkpoint(folder / "index.db")
-    enqueued = insert(rows, first, _MEASURED, _GROUP)
-    claimed, settled = deliver(rows, _MEASURED)
-    started = time.perf_counter()
-    checkpoint(folder / "index.db")
-    took = {"enqueue": enqueued, "claim": claimed, "settle": settled}
-    figures = {name: statistics.median(each) / _GROUP * 1e6 for name, each in took.items()}
-    figures |= {f"{name}, mean": statistics.fmean(each) / _GROUP * 1e6 for name, each in took.items()}
-    return figures | {"checkpoint": (time.perf_counter() - started) / _MEASURED * 1e6}
-
-
-def depth(folder: Path, wanted: int) -> dict[str, dict[str, float]]:
-    rows = Rows(folder / "index.db")
+def depth(folder: Path, wanted: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Microseconds an object of what is empty and what is deep, in turns, so that what drifts does for both."""
+    empty, deep = Measured(folder / "empty"), Measured(folder / "deep")
     try:
-        # Once for what is prepared and faulted in at first.
-        measure(folder, rows, 0)
-        figures = {"0": measure(folder, rows, _MEASURED)}
-        first = 2 * _MEASURED
         started = time.perf_counter()
-        for at in range(first, first + wanted, 50_000):
-            insert(rows, at, min(50_000, first + wanted - at), 1000)
-            checkpoint(folder / "index.db")
-        print(
-            f"{wanted} rows in {time.perf_counter() - started:.0f} s, {os.path.getsize(folder / 'index.db') >> 20} MiB"
-        )
-        figures[str(wanted)] = measure(folder, rows, first + wanted)
-        started = time.perf_counter()
-        rows.counts()
-        figures[str(wanted)]["counts"] = (time.perf_counter() - started) * 1e6
-        return figures
+        deep.fill(wanted)
+        seconds = time.perf_counter() - started
+        print(f"{wanted:,} rows in {seconds:.0f} s, {os.path.getsize(deep.path) >> 20} MiB")
+        for number in range(2 * _GROUPS):
+            for each in (empty, deep):
+                each.step()
+                if number % 50 == 49:
+                    each.checkpoint()
+            if number == _GROUPS - 1:  # what is prepared and faulted in at first
+                empty.forget()
+                deep.forget()
+        return figures(empty), figures(deep)
     finally:
-        rows.close()
+        empty.rows.close()
+        deep.rows.close()
+
+
+def figures(measured: Measured) -> dict[str, float]:
+    found = {}
+    for name, took in measured.took.items():
+        objects = _GROUP * (50 if name == "checkpoint" else 1)
+        found[name] = statistics.median(took) / objects * 1e6
+        found[f"{name}, mean"] = statistics.fmean(took) / objects * 1e6
+    return found
 
 
 def synced(folder: Path, size: int, group: int, groups: int) -> float:
@@ -154,13 +173,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 title = f"{size} bytes, {group} in a group, synced"
                 found[title] = rate = synced(folder, size, group, groups)
                 print(f"{title:40} {rate:8.0f} objects/s")
-        figures = depth(folder, options.rows)
-        found["microseconds an object"] = figures
-        empty, deep = figures.values()
+        empty, deep = depth(folder, options.rows)
+        found["microseconds an object"] = {"0": empty, str(options.rows): deep}
         print(f"{'microseconds an object':24} {'empty':>8} {options.rows:>12,}")
         for name, value in deep.items():
-            before = empty.get(name)
-            print(f"{name:24} {before or 0:8.1f} {value:12.1f}" + (f" {value / before:6.2f} x" if before else ""))
+            print(f"{name:24} {empty[name]:8.1f} {value:12.1f} {value / empty[name]:6.2f} x")
     if options.json:
         options.json.write_text(json.dumps(found, indent=2))
 

@@ -5,16 +5,23 @@ include "blocks.pxi"
 
 
 cdef void empty_pool() noexcept:
-    """Gives the blocks kept for reuse back to the system."""
+    """Gives the blocks kept for reuse back to the system, but for halves whose other half is in use."""
     global pool_size
     cdef int index
     cdef void* block
+    cdef void* halves = NULL
     for index in range(POOLED_SIZES):
         while pool[index] != NULL:
             block = pool[index]
             pool[index] = (<void**> block)[0]
-            free(block)
-    pool_size = 0
+            pool_size -= <Py_ssize_t> SMALLEST_POOLED << index
+            if not free_block(block, index):
+                (<void**> block)[0] = halves
+                halves = block
+    while halves != NULL:
+        block = halves
+        halves = (<void**> block)[0]
+        keep_block(block, HALF_INDEX)
 
 
 cdef class Budget:

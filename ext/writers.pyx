@@ -18,7 +18,9 @@ cdef extern from *:
     #include <pthread.h>
     #include <signal.h>
     #include <stdint.h>
+    #include <stdio.h>
     #include <sys/stat.h>
+    #include <time.h>
     #include <unistd.h>
 
     #define ENTER_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -38,12 +40,13 @@ cdef extern from *:
         // Of a file.
         int folder;             // where its temporary name is
         int file;               // the file, or -1: it is to be made
-        int past_cache, sync;
+        int unnamed, past_cache, sync;
         const char *temporary, *name;
         const char* data;
         size_t size;
         const char** path;      // the sub-folders, below one another, that the name goes to
         int result;             // errno
+        double seconds;         // that writing took
         // Descriptors: of the sub-folders as they are opened; or of the folders to be synced, and then the errno of each.
         int* folders;
         int count, opened;
@@ -78,6 +81,34 @@ cdef extern from *:
         return 0;
     }
 
+    static int make_unnamed(int folder) {
+    #ifdef O_TMPFILE
+        return openat(folder, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+    #else
+        (void)folder;
+        errno = EOPNOTSUPP;
+        return -1;
+    #endif
+    }
+
+    // Gives an unnamed file a name that nothing has.
+    static int link_unnamed(int file, int folder, const char* name) {
+        char path[32];
+    #ifdef AT_EMPTY_PATH
+        if (!linkat(file, "", folder, name, AT_EMPTY_PATH)) return 0;
+        if (errno != ENOENT) return -1;  // before Linux 6.10 that is what it says to who is not privileged
+    #endif
+        snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+        return linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW);
+    }
+
+    static int links_unnamed(int folder, const char* temporary) {
+        int file = make_unnamed(folder), linked = file >= 0 && !link_unnamed(file, folder, temporary);
+        if (file >= 0) close(file);
+        if (linked) unlinkat(folder, temporary, 0);
+        return linked;
+    }
+
     static int enter_folder(int folder, const char* name) {
         int fd = openat(folder, name, ENTER_FOLDER);
         if (fd >= 0 || errno != ENOENT) return fd;
@@ -92,20 +123,36 @@ cdef extern from *:
             if (into < 0) return errno;
             work->folders[work->opened++] = into;
         }
+        if (work->unnamed) {
+            if (!link_unnamed(work->file, into, work->name)) return 0;
+            // Only a rename replaces what has the name.
+            if (errno != EEXIST || link_unnamed(work->file, work->folder, work->temporary)) return errno;
+        }
         return renameat(work->folder, work->temporary, into, work->name) ? errno : 0;
     }
 
+    static double now(void) {
+        struct timespec time;
+        clock_gettime(CLOCK_MONOTONIC, &time);
+        return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    }
+
     static int keep_file(Work* work) {
-        int error = 0, fd = work->file;
-        if (fd < 0) {
-            fd = openat(work->folder, work->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-            if (fd < 0) return errno;
-            error = write_data(fd, work->data, work->size, work->past_cache);
-        }
+        int error = 0;
+        if (work->file < 0) {
+            int named = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+            work->file = work->unnamed ? make_unnamed(work->folder) : openat(work->folder, work->temporary, named, 0666);
+            if (work->file < 0) return errno;
+            double began = now();
+            error = write_data(work->file, work->data, work->size, work->past_cache);
+            work->seconds = now() - began;
+        } else work->unnamed = 0;
+        if (!error && work->sync && sync_data(work->file)) error = errno;
+        if (!error && work->unnamed) error = give_name(work);
+        // Network file systems tell of a failed write here, and have no unnamed files.
+        if (close(work->file) && !error) error = errno;
         work->file = -1;
-        if (!error && work->sync && sync_data(fd)) error = errno;
-        if (close(fd) && !error) error = errno;  // network file systems tell of a failed write here
-        if (!error) error = give_name(work);
+        if (!error && !work->unnamed) error = give_name(work);
         if (error) unlinkat(work->folder, work->temporary, 0);
         return error;
     }
@@ -226,6 +273,7 @@ cdef extern from *:
         bint is_file
         int folder
         int file
+        bint unnamed
         bint past_cache
         bint sync
         const char* temporary
@@ -234,6 +282,7 @@ cdef extern from *:
         size_t size
         const char** path
         int result
+        double seconds
         int* folders
         int count
         int opened
@@ -241,12 +290,20 @@ cdef extern from *:
     ctypedef struct Crew:
         pass
 
+    int c_links_unnamed "links_unnamed"(int folder, const char* temporary)
     void perform(Work* work) nogil
     int give_work(Crew* crew, Work* work)
     Work* take_done(Crew* crew)
     int make_crew(Crew* crew, int most, pthread_t* threads, int bell)
     void end_crew(Crew* crew) nogil
     int close(int fd) nogil
+
+
+def links_unnamed(int folder, bytes temporary):
+    """Whether a file made without a name in the folder with the descriptor `folder` can be given one there; tried with `temporary`,
+    which nothing has and nothing has afterwards.
+    """
+    return bool(c_links_unnamed(folder, temporary))
 
 
 cdef class Job:
@@ -286,17 +343,19 @@ cdef class FileJob(Job):
     """Has the file `temporary` of the folder with the descriptor `folder` at its name: `path`, sub-folders and then the name itself.
 
     The file is made and has `data` written to it; or it is `file`, a descriptor of the job's from here on, with nothing more to be written.
-    `past_cache`: large data that lies on pages goes to the disk past the page cache, if the file system has it so. `sync`: the
+    `unnamed`: it is made without a name (`links_unnamed`), and has `temporary` at most while it replaces another.
+    `past_cache`: data that lies on pages goes to the disk past the page cache, if the file system has it so. `sync`: the
     file's bytes are on the disk before it gets its name. Sub-folders are made on demand; a symbolic link is none.
 
-    When it is done, `result` is 0, or the errno of what went wrong: then there is no such file, under neither name.
+    When it is done, `result` is 0, or the errno of what went wrong: then there is no such file, under neither name. `seconds` is how
+    long it took to write `data`.
     """
 
     cdef Py_buffer data
     cdef tuple names
     cdef bint is_held
 
-    def __cinit__(self, int folder, bytes temporary, tuple path, *, data=None, int file=-1, bint past_cache=False, bint sync=False):
+    def __cinit__(self, int folder, bytes temporary, tuple path, *, data=None, int file=-1, bint unnamed=False, bint past_cache=False, bint sync=False):
         cdef Py_ssize_t index
         self.work.file = -1
         if not path:
@@ -309,6 +368,7 @@ cdef class FileJob(Job):
         self.work.temporary = temporary
         self.work.is_file = True
         self.work.folder = folder
+        self.work.unnamed = unnamed
         self.work.past_cache = past_cache
         self.work.sync = sync
         if data is not None:
@@ -332,8 +392,20 @@ cdef class FileJob(Job):
             PyBuffer_Release(&self.data)
 
     @property
+    def past_cache(self):
+        return bool(self.work.past_cache)
+
+    @past_cache.setter
+    def past_cache(self, bint past_cache):
+        self.work.past_cache = past_cache
+
+    @property
     def result(self):
         return self.work.result
+
+    @property
+    def seconds(self):
+        return self.work.seconds
 
     @property
     def folders(self):

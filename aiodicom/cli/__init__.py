@@ -38,12 +38,16 @@ COMMANDS = (
     "render",
     "route",
     "generate",
+    "load",
     "demo",
 )
 
-#: Commands that are packages with further commands in them. A first argument that names none of these is the command's
-#: own.
-SUBCOMMANDS: dict[str, tuple[str, ...]] = {"route": ("status", "queue", "retry", "hold", "release", "drop")}
+#: Commands that are packages with further commands in them. A first argument that names none of these is the
+#: command's own.
+SUBCOMMANDS: dict[str, tuple[str, ...]] = {
+    "load": ("target", "record", "compare", "merge"),
+    "route": ("status", "queue", "retry", "hold", "release", "drop"),
+}
 
 
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."
@@ -64,8 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     name = "aiodicom"
     if given[1:2] and given[1] in SUBCOMMANDS.get(given[0], ()):
-        name = f"aiodicom {given[0]}"
-        app = make_app(given[1:2], f"aiodicom.cli.{given.pop(0)}")
+        group = given.pop(0)
+        name = f"aiodicom {group}"
+        try:
+            app = make_app(given[:1], f"aiodicom.cli.{group}")
+        except ModuleNotFoundError:
+            sys.stderr.write(f"{name} {given[0]}: this command needs more packages: pip install 'aiodicom[{group}]'\n")
+            sys.exit(1)
     else:
         app = make_app(given[:1] if given[0] in COMMANDS else COMMANDS)
     # typer re-exports this one of the exceptions of its parser; its base is what they all are.

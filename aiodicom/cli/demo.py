@@ -66,7 +66,9 @@ def demo(
         supply = await asyncio.to_thread(_supply, source)
         ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
         scp = asyncio.create_task(
-            serve("aiodicom.load.target:make_server", "127.0.0.1", 0, workers=workers, on_ready=ready.set_result)
+            serve(
+                "aiodicom.load.target.accepting:make_server", "127.0.0.1", 0, workers=workers, on_ready=ready.set_result
+            )
         )
         try:
             port = await _started(scp, ready, stop)
@@ -109,9 +111,9 @@ def _display(loop: ClosedLoop, as_json: bool) -> AbstractContextManager[object]:
     """The live table, for whoever is watching."""
     if as_json or not sys.stdout.isatty():
         return nullcontext()
-    from aiodicom.cli.live import Live
+    from aiodicom.cli.live import Live, rows
 
-    return Live(lambda: measures(loop))
+    return Live(lambda: rows(measures(loop)))
 
 
 def measures(loop: ClosedLoop) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ import typer
 
 import aiodicom
 from aiodicom.errors import LocalError
-from aiodicom.net.tls import PROFILE_NAMES, ServerContext
+from aiodicom.net.tls import TLS_PROFILES, ServerContext
 from aiodicom.ul.pdu import UserIdentityType
 
 __all__ = ["ClientTLS", "Identity", "ServerTLS", "TLSProfileOption", "Verify"]
@@ -25,7 +25,7 @@ _MOST = 0xFFFF
 
 
 class TLSProfileOption(StrEnum):
-    """The profiles of PS3.15 B by the names that DCMTK's options have."""
+    """The profiles of PS3.15 B: the names of `TLS_PROFILES`."""
 
     RFC_8996 = "8996"
     RFC_8996_MODIFIED = "8996-mod"
@@ -124,7 +124,7 @@ class ClientTLS(_TLS):
             self.refuse_without_tls()
             return None
         return aiodicom.tls_client_context(
-            PROFILE_NAMES[self.tls_profile],
+            TLS_PROFILES[self.tls_profile],
             ca=self.ca,
             cert=self.cert,
             key=self.key,
@@ -170,7 +170,7 @@ class ServerTLS(_TLS):
         if self.ca is None and (self.verify_ae_title or self.verify_client not in (None, Verify.NO)):
             raise typer.BadParameter("clients are not verified without authorities", param_hint="'--ca'")
         return aiodicom.tls_server_context(
-            PROFILE_NAMES[self.tls_profile],
+            TLS_PROFILES[self.tls_profile],
             cert=self.cert,
             key=self.key,
             key_password=_secret(self.key_password_file),

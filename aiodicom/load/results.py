@@ -32,6 +32,7 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
 
     p50: float = 0.0
     p90: float = 0.0
+    p95: float = 0.0
     p99: float = 0.0
     p99_9: float = 0.0
     max: float = 0.0
@@ -81,6 +82,8 @@ class IntervalOperation(msgspec.Struct, kw_only=True):
     p50_ms: float = 0.0
     p99_ms: float = 0.0
     max_ms: float = 0.0
+    #: What the errors were.
+    causes: dict[str, int] = {}
 
 
 class Interval(msgspec.Struct, kw_only=True):

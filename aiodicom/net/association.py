@@ -350,8 +350,8 @@ class Association(Operations):
         """The state of PS3.8 9.2."""
         return self._protocol.state
 
-    def own(self, task: asyncio.Task[None]) -> None:
-        """Has a task cancelled when the association ends."""
+    def own(self, task: asyncio.Future[None]) -> None:
+        """Has a task, or a future, cancelled when the association ends."""
         self._performer.own(task)
 
     def violated(self, error: ProtocolViolation) -> None:

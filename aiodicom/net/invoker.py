@@ -12,7 +12,7 @@ from aiodicom.errors import ContextNotAccepted
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
 from aiodicom.net.responses import ResponseStream, Token, check
-from aiodicom.net.sources import DataSource, Encoded
+from aiodicom.net.sources import Buffer, DataSource, Encoded
 from aiodicom.net.window import Window
 from aiodicom.standard.uids import uid_name
 
@@ -152,6 +152,30 @@ class Invoker:
                 raise ended from None
             raise
         # From here the turn is held until the final response comes, also when nobody waits for that any more.
+
+    def begin_now(
+        self, context: AcceptedContext, build: Callable[[int], Request], pieces: tuple[Buffer, ...], token: Token
+    ) -> bool:
+        """Sends a request, and its data set, which `pieces` are, if that has to wait for nothing; returns whether it
+        did. `token` is told of the response, or why there is none, from within the event loop's callbacks.
+
+        It is what `begin` is at the cost of neither task nor future: of use to who invokes tens of thousands a second.
+        Raises `AssociationClosed`.
+        """
+        if not self.turns.take_now():
+            return False
+        if not self._outbox.take_now():
+            self.turns.give()
+            return False
+        try:
+            self._outbox.send_whole(context.context_id, build, token, pieces)
+        except BaseException:
+            self.turns.give()
+            raise
+        finally:
+            self._outbox.give()
+        self._performer.on_sent()
+        return True
 
     async def _take_turn(self) -> None:
         if not self._association.is_open:

@@ -38,6 +38,7 @@ class Member:
         "proposed",
         "size",
         "taken",
+        "turns",
         "used",
         "why",
     )
@@ -48,7 +49,9 @@ class Member:
         self.proposed = proposed
         #: the window that the peer has granted, 0 for any
         self.granted = association.window
+        #: turns that are taken, and all that ever were
         self.taken = 0
+        self.turns = 0
         self.is_lent = False
         self.is_listed = False
         self.is_leaving = False

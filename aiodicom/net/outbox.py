@@ -10,7 +10,7 @@ from typing import Any
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
-from aiodicom.net.sources import DataSource
+from aiodicom.net.sources import Buffer, DataSource
 from aiodicom.net.transport import Transport
 from aiodicom.net.window import Window
 from aiodicom.standard.status import Status
@@ -70,24 +70,36 @@ class Outbox:
 
         Raises what the source raises. If that, or cancellation, leaves a data set incomplete, the outbox `is_broken`.
         """
-        pieces = None if source is None else source.at_once()
-        protocol = self._protocol
-        request = build(protocol.next_message_id())
-        now = self._loop.time()
-        protocol.send_request(context_id, request, token, now)
+        pieces = () if source is None else source.at_once()
         if pieces is not None:
+            self.send_whole(context_id, build, token, pieces)
+            return None
+        assert source is not None
+        protocol = self._protocol
+        protocol.send_request(context_id, build(protocol.next_message_id()), token, self._loop.time())
+        self._is_busy = self.is_broken = True
+        return self._send_pieces(context_id, source)
+
+    def send_whole(
+        self, context_id: int, build: Callable[[int], Request], token: Any, pieces: tuple[Buffer, ...]
+    ) -> None:
+        """Sends the request that `build(message_id)` gives, and with it its data set, which `pieces` are; none for a
+        request without. The caller has the turn.
+        """
+        protocol = self._protocol
+        now = self._loop.time()
+        protocol.send_request(context_id, build(protocol.next_message_id()), token, now)
+        size = 0
+        if pieces:
             for piece in pieces[:-1]:
                 protocol.send_data(context_id, piece, is_last=False, now=now)
             protocol.send_data(context_id, pieces[-1], is_last=True, now=now)
-        elif source is not None:
-            self._is_busy = self.is_broken = True
-            return self._send_pieces(context_id, source)
+            size = sum(map(len, pieces))
         if len(protocol.invoked) > 1:
             # The peer has something to do: what others ask for in this turn of the event loop goes with it.
-            self._transport.flush_soon(0 if source is None else source.size)
+            self._transport.flush_soon(size)
         else:
             self._transport.flush()
-        return None
 
     def respond(self, context_id: int, request: Request, status: Status) -> None:
         """Answers a request with no more than a status, after the data set that may be on its way."""

@@ -315,8 +315,8 @@ class Performer:
             self._answer_failure(request, error)
         request.close()
 
-    def own(self, task: asyncio.Task[None]) -> None:
-        """Has a task cancelled when the association ends."""
+    def own(self, task: asyncio.Future[None]) -> None:
+        """Has a task, or a future, cancelled when the association ends."""
         if self._tasks is None:
             self._tasks = {}
         self._tasks[task] = task

@@ -88,10 +88,10 @@ class Pool(AssociationPool):
     others; and replaced when it has ended. One on which a timeout has passed, or on which an operation was cancelled,
     is not used again.
 
-    An association is released when it has been idle for `idle` seconds, and when it is `lifetime` seconds old, up to a
-    fifth earlier by chance, as soon as nothing runs on it. Idle for `check` seconds, and again after as long, it is
-    asked by C-ECHO whether it lives, if the peer accepts Verification, which is then proposed too. None switches each
-    of them off.
+    An association is released when it has been idle for `idle` seconds; and as soon as nothing runs on it, when it is
+    `lifetime` seconds old, up to a fifth earlier by chance, or has had `operations`. Idle for `check` seconds, and
+    again after as long, it is asked by C-ECHO whether it lives, if the peer accepts Verification, which is then
+    proposed too. None switches each of them off.
 
     Every association proposes `contexts` and `receives`. What operations need besides is added as it turns up: a new
     association proposes what is known so far and the new presentation context, and those with fewer are released once
@@ -122,6 +122,7 @@ class Pool(AssociationPool):
         idle: float | None = 30.0,
         check: float | None = 60.0,
         lifetime: float | None = 3600.0,
+        operations: int | None = None,
         retry: Retry | None = None,
         transcode: Transcoding | str = Transcoding.LOSSLESS,
         path: str | os.PathLike[str] | None = None,
@@ -144,7 +145,7 @@ class Pool(AssociationPool):
         self._retry = retry
         self._chance = random
         self._lent: set[Member] = set()
-        upkeep = Upkeep(idle, check, lifetime)
+        upkeep = Upkeep(idle, check, lifetime, operations)
         received = tuple(receives)
         self._transcoding = policy_of(transcode)
         proposals = Proposals(contexts, reserved=len(received), transcoding=self._transcoding)

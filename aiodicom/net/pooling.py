@@ -229,7 +229,9 @@ class AssociationPool(Fleet):
                 listed.appendleft(member)
             else:
                 member.taken += 1
+                member.turns += 1
                 member.is_lent = wish.is_whole
+                member.is_spent |= self._upkeep.is_last(member.turns)
                 # To the other end: operations spread over the associations.
                 member.is_listed = self._has_turns(member)
                 if member.is_listed:

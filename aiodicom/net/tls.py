@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
 __all__ = [
-    "PROFILE_NAMES",
+    "TLS_PROFILES",
     "Certificate",
     "ServerContext",
     "TLSProfile",
@@ -65,8 +65,8 @@ class TLSProfile(Enum):
     BCP_195 = "BCP 195 TLS"
 
 
-#: The names that DCMTK's options have for them.
-PROFILE_NAMES: Final[Mapping[str, TLSProfile]] = {
+#: The profiles by the names that DCMTK's options have.
+TLS_PROFILES: Final = {
     "8996": TLSProfile.BCP_195_RFC_8996_9325,
     "8996-mod": TLSProfile.MODIFIED_BCP_195_RFC_8996_9325,
     "bcp195-nd": TLSProfile.NON_DOWNGRADING_BCP_195,

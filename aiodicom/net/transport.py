@@ -294,16 +294,26 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     def acknowledge(self) -> None:
         """Has the system acknowledge at once what has come."""
-        try:
-            set_option(self._socket, socket.IPPROTO_TCP, _QUICKACK)  # type: ignore[arg-type]
-        except OSError:
-            self.is_impatient = False  # already closed by the peer: the loop is about to find out
+        self.is_impatient = acknowledge(self._socket)
 
 
 def be_prompt(connected: Any) -> None:
     """Has a TCP socket, or those accepted from it, send at once and notice a peer that is gone."""
     set_option(connected, socket.IPPROTO_TCP, socket.TCP_NODELAY)
     set_option(connected, socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def acknowledge(connected: Any) -> bool:
+    """Has the system acknowledge at once what has come on a TCP socket; returns whether it can, and the peer has not
+    closed it: then the loop is about to find out.
+    """
+    if _QUICKACK is None:
+        return False
+    try:
+        set_option(connected, socket.IPPROTO_TCP, _QUICKACK)
+    except OSError:
+        return False
+    return True
 
 
 def round_trip(connected: Any) -> float | None:

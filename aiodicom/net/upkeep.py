@@ -20,7 +20,7 @@ _JITTER: Final = 0.2
 class Upkeep:
     """When an association is released, and when it is asked whether it lives, in seconds; None for never.
 
-    Raises `LocalError` for what is no number of seconds.
+    Raises `LocalError` for what is no number of seconds, or of operations.
     """
 
     #: Unused for so long, it is released.
@@ -29,6 +29,8 @@ class Upkeep:
     check: float | None = None
     #: That old, it is released once nothing runs on it; up to a fifth earlier.
     lifetime: float | None = None
+    #: After so many operations, it is released once nothing runs on it; None for any number.
+    operations: int | None = None
     #: Gives a random number from 0 up to 1.
     chance: Callable[[], float] = random
 
@@ -37,6 +39,11 @@ class Upkeep:
             seconds = getattr(self, name)
             if seconds is not None and not 0 < seconds < math.inf:
                 raise LocalError(f"{name}={seconds!r} is no time for a pool: more than 0 seconds, or None for no limit")
+
+        if self.operations is not None and self.operations < 1:
+            raise LocalError(
+                f"operations={self.operations} of an association are none: 1 or more, or None for no limit"
+            )
 
     @property
     def is_checking(self) -> bool:
@@ -47,6 +54,10 @@ class Upkeep:
     def shortest(self) -> float:
         """The least time after which anything is due for an association that is not used."""
         return min(self.idle or math.inf, self.check or math.inf)
+
+    def is_last(self, turns: int) -> bool:
+        """Whether an association is released after so many turns."""
+        return self.operations is not None and turns >= self.operations
 
     def end(self, now: float) -> float:
         """Returns when an association that is opened now ends of old age."""

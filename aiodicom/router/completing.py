@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiodicom.router.config.routes import Completion as Settings
     from aiodicom.router.queue.objects import Incoming
 
-__all__ = ["Completions"]
+__all__ = ["Completions", "expected_of", "made_by"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -32,7 +32,7 @@ class Gathering(Protocol):
 
     async def complete(self, route: str, group: str) -> None: ...
 
-    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]: ...
+    async def gathering(self, after: int = 0) -> Sequence[tuple[int, str, str, str]]: ...
 
 
 class Completions(Observer):
@@ -87,26 +87,14 @@ class Completions(Observer):
             settings = self._settings.get(route)
             if settings is None:
                 continue  # it waits for something else: see `cut_through`
-            expected = _count(header, settings.level) if settings.counts else 0
+            expected = expected_of(header, settings)
             self._watch(route).arrived(group, incoming.sop_instance_uid, now, expected)
             self._wake.set()
 
     def performed(self, step: Dataset) -> None:
         """A performed procedure step has ended, and says what it has made (PS3.4 F.7.2.2)."""
-        if step.get("PerformedProcedureStepStatus") not in ("COMPLETED", "DISCONTINUED"):
-            return
-        by_series = dict(_series_of(step))
-        for route, settings in self._settings.items():
-            if not settings.mpps:
-                continue
-            watched = self._watch(route)
-            if settings.level == "series":
-                for uid, instances in by_series.items():
-                    watched.performed(uid, instances)
-            else:
-                made = [uid for instances in by_series.values() for uid in instances]
-                for study in _studies_of(step):
-                    watched.performed(study, made)
+        for route, group, instances in made_by(step, self._settings):
+            self._watch(route).performed(group, instances)
         self._wake.set()
 
     async def _work(self) -> None:
@@ -136,6 +124,30 @@ class Completions(Observer):
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+
+
+def made_by(step: Dataset, settings: Mapping[str, Settings]) -> Iterator[tuple[str, str, list[str]]]:
+    """The groups of a performed procedure step that has ended, with the instances that it says it has made: route,
+    group, SOP Instance UIDs; of those routes that go by it.
+    """
+    if step.get("PerformedProcedureStepStatus") not in ("COMPLETED", "DISCONTINUED"):
+        return
+    by_series = dict(_series_of(step))
+    for route, each in settings.items():
+        if not each.mpps:
+            continue
+        if each.level == "series":
+            for uid, instances in by_series.items():
+                yield route, uid, instances
+        else:
+            made = [uid for instances in by_series.values() for uid in instances]
+            for study in _studies_of(step):
+                yield route, study, made
+
+
+def expected_of(header: Dataset, settings: Settings) -> int:
+    """How many instances the group of an object will have, as it says; 0 where its route does not go by that."""
+    return _count(header, settings.level) if settings.counts else 0
 
 
 def _count(header: Dataset, level: str) -> int:

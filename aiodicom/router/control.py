@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from aiodicom.router.queue.objects import Selection, State
+from aiodicom.router.queue.objects import QueueUnavailable, Selection, State
 
 if TYPE_CHECKING:
     from aiodicom.router.delivery import Deliverer
@@ -112,7 +112,13 @@ class Control:
     async def status(self) -> RouterStatus:
         """How it goes."""
         router = self._router
-        counts = await router.queue.counts()
+        findings = list(router.queue.findings)
+        counts: dict[str, dict[State, int]] = {}
+        try:
+            if router.queue.is_told_here:
+                counts = await router.queue.counts()
+        except QueueUnavailable as error:
+            findings.append(str(error))
         space = router.queue.watermarks.space()
         servers = router.listeners.servers
         return RouterStatus(
@@ -127,7 +133,7 @@ class Control:
             refused=router.intake.refused,
             disk_free=space.free,
             disk_full=router.queue.watermarks.is_full,
-            findings=list(router.queue.findings),
+            findings=findings,
             problems=list(router.problems),
             destinations=[
                 self._destination(name, router.destinations.deliverers.get(name), counts.get(name, {}))
@@ -168,11 +174,15 @@ class Control:
         self, destination: str | None = None, state: State | None = None, after: int = 0, limit: int = _MOST
     ) -> list[ObjectWay]:
         """What is pending, in the order in which it came, from above the object `after` on."""
+        if not self._router.queue.is_told_here:
+            return []
         ways = await self._router.queue.pending(Selection(destination, state), after, min(limit, _MOST))
         return [self._way(way) for way in ways]
 
     async def search(self, text: str, limit: int = 100) -> list[ObjectWay]:
         """The ways of the objects that a text names: a SOP Instance or Study Instance UID, or a Patient ID."""
+        if not self._router.queue.is_told_here:
+            return []
         found: dict[int, Way] = {}
         for key in ("sop_instance_uid", "study_instance_uid", "patient_id"):
             for way in await self._router.queue.find(**{key: text}, limit=min(limit, _MOST)):

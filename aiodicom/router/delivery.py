@@ -20,6 +20,7 @@ from aiodicom.router.config.destinations import is_open, next_change
 from aiodicom.router.origin import Origin
 from aiodicom.router.outcomes import Fault, Outcome, outcome_of
 from aiodicom.router.outgoing import Outgoing, prepare
+from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.rates import Pace
 
 if TYPE_CHECKING:
@@ -282,6 +283,9 @@ class Deliverer:
         try:
             origin = Origin(lease.calling_aet, lease.called_aet, lease.peer, lease.transfer_syntax)
             outgoing = await prepare(lease, self._queue.source(lease), pipeline, origin)
+        except QueueUnavailable as error:
+            self._settle(lease, 0, outcome_of(error))
+            return None
         except (AiodicomError, OSError, ValueError) as error:
             # Bytes that cannot be read, or made into what the route wants, will not get better.
             self._settle(lease, 0, Outcome(Fault.HOPELESS, outcome_of(error).reason))

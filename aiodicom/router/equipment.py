@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiodicom.net.requests import FindRequest
     from aiodicom.net.server import Server
     from aiodicom.router.config.root import Config
-    from aiodicom.router.queue.local import LocalQueue
+    from aiodicom.router.queue.protocol import Queue
     from aiodicom.services.storage_commitment import CommitmentListener
 
 __all__ = ["Equipment"]
@@ -36,7 +36,7 @@ class Equipment:
 
     def __init__(
         self,
-        queue: LocalQueue,
+        queue: Queue,
         listener: CommitmentListener,
         *,
         queried: Callable[[FindRequest], None],

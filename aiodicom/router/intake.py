@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from aiodicom.dataset import Dataset
-from aiodicom.errors import AiodicomError, DecodeError, RoutingFailed
+from aiodicom.errors import AiodicomError, DecodeError, OperationRefused, RoutingFailed
 from aiodicom.net.sinks import Spooled
 from aiodicom.router.config.queueing import Durability
 from aiodicom.router.cut_through import Tee
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from aiodicom.router.cut_through import CutThrough, Forward
     from aiodicom.router.forwarded import Forwarding
     from aiodicom.router.observing import Observer
-    from aiodicom.router.queue.local import LocalQueue
     from aiodicom.router.queue.objects import Receipt
+    from aiodicom.router.queue.protocol import Queue as QueueProtocol
     from aiodicom.router.routing import Plan, Routing
 
 __all__ = ["Intake"]
@@ -50,7 +49,7 @@ class Intake:
 
     def __init__(
         self,
-        queue: LocalQueue,
+        queue: QueueProtocol,
         routing: Callable[[], Routing],
         settings: Queue,
         observer: Observer,
@@ -77,10 +76,10 @@ class Intake:
         server.on_c_store(self.store, body=self.body)
 
     def body(self, request: StoreRequest) -> BodySink:
-        """Where the data set of a request goes while it arrives. Raises OSError (ENOSPC) when the disk is full."""
+        """Where the data set of a request goes while it arrives. Raises OperationRefused when nothing can be queued."""
         if not self._queue.accepts(request.expected_body_size):
-            self._refuse(request, Status.OUT_OF_RESOURCES, "the queue's disk is nearly full")
-            raise OSError(errno.ENOSPC, "the queue's disk is nearly full")
+            status = self._refuse(request, Status.OUT_OF_RESOURCES, self._queue.obstacle)
+            raise OperationRefused(status, "nothing can be queued now")
         body = self._body(request)
         if self._cut_through.is_wanted():
             assert isinstance(body, Body)
@@ -172,10 +171,10 @@ class Intake:
             return
         error = queued.exception()
         if error is not None:
-            self._refuse(request, Status.OUT_OF_RESOURCES, str(error))
+            status = self._refuse(request, Status.OUT_OF_RESOURCES, str(error))
             if self._settings.durability is Durability.RECEIVED:
                 _log.error("%s was answered with success and is lost: %s", incoming.sop_instance_uid, error)
-            _finish(answer, error)
+            _finish(answer, status)
             return
         receipt = queued.result()
         self.received += 1
@@ -224,10 +223,6 @@ def _origin_of(request: StoreRequest) -> Origin:
     return Origin(association.calling_aet, association.called_aet, association.peer, request.context.transfer_syntax)
 
 
-def _finish(answer: asyncio.Future[Status], outcome: Status | BaseException) -> None:
-    if answer.done():
-        return
-    if isinstance(outcome, BaseException):
-        answer.set_exception(outcome)
-    else:
-        answer.set_result(outcome)
+def _finish(answer: asyncio.Future[Status], status: Status) -> None:
+    if not answer.done():
+        answer.set_result(status)

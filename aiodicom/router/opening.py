@@ -8,18 +8,23 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
+from aiodicom.errors import LocalError
+from aiodicom.router.completing import Completions
 from aiodicom.router.config.queueing import Duplicates, Durability
 from aiodicom.router.queue.local import LocalQueue, QueueSettings
 from aiodicom.router.queue.objects import PENDING
 from aiodicom.router.queue.objects import Duplicates as QueueDuplicates
-from aiodicom.router.queue.ownership import shard_path
+from aiodicom.router.queue.ownership import Ownership, first_free, shard_path
 from aiodicom.router.queue.sharding import adopt, open_first_free
 from aiodicom.router.queue.space import Watermarks, space_of
 
 if TYPE_CHECKING:
     from aiodicom.router.config.queueing import Queue as Settings
     from aiodicom.router.destinations import Destinations
+    from aiodicom.router.queue.protocol import Queue
+    from aiodicom.router.shared_completing import SharedCompletions
 
 __all__ = ["Adoption", "open_queue"]
 
@@ -31,15 +36,53 @@ _DUPLICATES: Final = {Duplicates.DROP: QueueDuplicates.DROP, Duplicates.KEEP: Qu
 _LOOK: Final = 10.0
 
 
-async def open_queue(settings: Settings, *, is_shared: bool) -> LocalQueue:
-    """Opens the queue; `is_shared`: other processes have other parts of it.
+async def open_queue(settings: Settings, *, is_shared: bool) -> Queue:
+    """Opens the queue; `is_shared`: other processes of this machine have other parts of it.
 
-    Raises OSError, LocalError, sqlite3.Error.
+    Raises OSError, LocalError, ValueError, sqlite3.Error.
     """
     os.makedirs(settings.directory, exist_ok=True)
+    if settings.postgres is not None:
+        return await _open_postgres(settings, is_shared=is_shared)
     if is_shared:
         return await open_first_free(settings.directory, **_options(settings))
     return await LocalQueue.open(shard_path(settings.directory, 0), **_options(settings))
+
+
+async def _open_postgres(settings: Settings, *, is_shared: bool) -> Queue:
+    try:
+        from aiodicom.router.queue.postgres.queue import PostgresQueue
+    except ModuleNotFoundError as error:
+        raise LocalError("a queue in PostgreSQL needs more packages: pip install 'aiodicom[postgres,s3]'") from error
+    assert settings.postgres is not None
+    assert settings.objects is not None
+    options = _options(settings)
+    del options["segment_size"]
+    if settings.objects.startswith("file:"):
+        place = unquote(urlsplit(settings.objects).path)
+        options["watermarks"] = Watermarks(
+            lambda: space_of(place), refuse=settings.refuse_below, resume=settings.resume_above
+        )
+    folder = first_free(settings.directory) if is_shared else Ownership(shard_path(settings.directory, 0))
+    return await PostgresQueue.open(
+        settings.postgres,
+        settings.objects,
+        folder,
+        options=settings.object_options,
+        lease=settings.lease,
+        **options,
+    )
+
+
+def make_completions(queue: Queue) -> Completions | SharedCompletions:
+    """Returns what sees when series and studies are complete."""
+    if isinstance(queue, LocalQueue):
+        return Completions(queue)
+    from aiodicom.router.queue.postgres.queue import PostgresQueue
+    from aiodicom.router.shared_completing import SharedCompletions
+
+    assert isinstance(queue, PostgresQueue)
+    return SharedCompletions(queue)
 
 
 def _options(settings: Settings) -> dict[str, Any]:
@@ -72,6 +115,8 @@ class Adoption:
         return list(self._adopted.values())
 
     async def _work(self) -> None:
+        if self._settings.postgres is not None:
+            return  # the nodes take over from each other
         while True:
             await asyncio.sleep(_LOOK)
             try:

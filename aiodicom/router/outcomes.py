@@ -20,6 +20,7 @@ from aiodicom.errors import (
     TransformationFailed,
     WebRefused,
 )
+from aiodicom.store.records import DamagedRecord
 
 __all__ = ["Fault", "Outcome", "outcome_of", "outcome_of_status"]
 
@@ -79,7 +80,7 @@ def outcome_of(error: Exception) -> Outcome:
         return Outcome(Fault.DESTINATION, reason)
     if isinstance(error, ConnectionLost | AssociationAborted | DeadlineExceeded | ProtocolViolation):
         return Outcome(Fault.EITHER, reason)
-    if isinstance(error, DecodeError | CodecMissing | TransformationFailed):
+    if isinstance(error, DecodeError | CodecMissing | TransformationFailed | DamagedRecord):
         return Outcome(Fault.HOPELESS, reason)
     # The peer accepts no context for it, which it may do once it has been configured.
     if isinstance(error, LocalError):

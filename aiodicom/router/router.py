@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from aiodicom.errors import AiodicomError
-from aiodicom.router.completing import Completions
 from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.config.reloading import reload
 from aiodicom.router.cut_through import CutThrough
@@ -18,15 +17,17 @@ from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
-from aiodicom.router.opening import Adoption, open_queue
+from aiodicom.router.opening import Adoption, make_completions, open_queue
 from aiodicom.router.queue.objects import Selection
 from aiodicom.router.routing import Routing
 
 if TYPE_CHECKING:
     from aiodicom.net.server import Server
+    from aiodicom.router.completing import Completions
     from aiodicom.router.config.root import Config
     from aiodicom.router.listening import Sockets
-    from aiodicom.router.queue.local import LocalQueue
+    from aiodicom.router.queue.protocol import Queue
+    from aiodicom.router.shared_completing import SharedCompletions
     from aiodicom.router.transformations.pipeline import Pipeline
 
 __all__ = ["DRAIN", "Router"]
@@ -58,9 +59,9 @@ class Router:
         #: Why the configuration that was read last is not used, a line each.
         self.problems: tuple[str, ...] = ()
         self.observers = Observers()
-        self.queue: LocalQueue
+        self.queue: Queue
         self.intake: Intake
-        self.completions: Completions
+        self.completions: Completions | SharedCompletions
         self.destinations: Destinations
         self.equipment: Equipment
         self.listeners: Listeners
@@ -82,7 +83,7 @@ class Router:
             self._cut_through,
             drops_unrouted=lambda: self.config.unrouted == "drop",
         )
-        self.completions = Completions(self.queue)
+        self.completions = make_completions(self.queue)
         self.observers.add(self.completions)
         self.destinations = Destinations(self.queue, self.pipeline_of, self.observers)
         self._adoption = Adoption(settings, self._deliver)
@@ -117,7 +118,7 @@ class Router:
         """The name of that."""
         return os.path.basename(self.directory)
 
-    async def _deliver(self, queue: LocalQueue) -> Destinations:
+    async def _deliver(self, queue: Queue) -> Destinations:
         """What delivers from another part of the queue, which was taken over."""
         destinations = Destinations(queue, self.pipeline_of, self.observers)
         await destinations.apply(self.config.destinations, self.config.calling_aet)

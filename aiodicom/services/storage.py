@@ -24,7 +24,7 @@ from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services.naming import EMPTY, InvalidUID, read_header, values_of
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import is_valid_uid
-from aiodicom.store.committer import Committer
+from aiodicom.store.committer import LARGE, Committer
 from aiodicom.store.files import Durability, Folder, PartialFile, Path
 from aiodicom.ul._pdu import Body
 
@@ -48,13 +48,6 @@ _THREADS: Final = 32
 #: Objects up to this size are gathered in memory, if the server's budget has it, and then written at once; larger ones
 #: are written as they come. `RECEIVED` can answer an object before it is written only when it is in memory.
 _KEPT: Final = {Durability.RECEIVED: 8 << 20, Durability.WRITTEN: 1 << 20, Durability.SYNCED: 1 << 20}
-
-#: From this size on the disk takes an object from memory with less work than the operating system's cache.
-_LARGE: Final = 64 << 10
-
-#: With `Durability.WRITTEN`: how many objects may be on their way to the disk before the next one is written into the
-#: cache, which takes it however slow the disk is.
-_TO_DISK: Final = 16
 
 #: With `Durability.RECEIVED`: how many bytes may wait to be written before the next object is written in the
 #: foreground, which holds up the peers.
@@ -86,9 +79,9 @@ class FolderStorage:
 
     `durability` says what a Success stands for. An object is gathered in memory, up to 1 MiB (`RECEIVED`: 8 MiB), and
     written by threads: from 64 KiB on to the disk itself, where the file system has a way past the operating system's
-    cache. `WRITTEN` writes smaller ones on the event loop into that cache, and there goes what comes faster than the
-    disk takes it. `SYNCED` waits for the disk, and for the folder once for many objects. Larger ones, and those for
-    which the server's budget has no memory, are written on the event loop as they come.
+    cache and as long as the disk is fast; what comes faster than that goes into the cache. `WRITTEN` writes smaller
+    ones on the event loop into the cache. `SYNCED` waits for the disk, and for the folder once for many objects. Larger
+    ones, and those for which the server's budget has no memory, are written on the event loop as they come.
 
     Raises OSError when `directory` cannot be made or written.
     """
@@ -193,7 +186,7 @@ class FolderStorage:
 
     def _write(self, request: StoreRequest) -> Status | asyncio.Future[Status]:
         file = self._file_of(request)
-        if file.is_held and file.size >= _LARGE and self._committer.running < _TO_DISK:
+        if file.is_held and file.size >= LARGE:
             return self._committer.commit(file, then=functools.partial(self._stored, request, file))
         file.commit()
         return self._stored(request, file)
@@ -305,10 +298,16 @@ class StorageServer(Server):
 
 
 def _source_of(request: StoreRequest) -> str | None:
-    """The peer's AE title, unless it is none: an association with such a one is accepted, but no file can say it."""
+    """The peer's AE title, unless it is none."""
     association = request.association
+    return _ae_title(association.calling_aet if association.is_acceptor else association.called_aet)
+
+
+@functools.lru_cache
+def _ae_title(name: str) -> str | None:
+    """The AE title; None for what is none: an association with such a one is accepted, but no file can say it."""
     try:
-        return check_ae_title(association.calling_aet if association.is_acceptor else association.called_aet)
+        return check_ae_title(name)
     except LocalError:
         return None
 

@@ -1,10 +1,13 @@
 from typing import Any
 
+def links_unnamed(folder: int, temporary: bytes) -> bool: ...
+
 class Job:
     context: Any
     def run(self) -> None: ...
 
 class FileJob(Job):
+    past_cache: bool
     def __init__(
         self,
         folder: int,
@@ -13,11 +16,14 @@ class FileJob(Job):
         *,
         data: memoryview | bytes | None = None,
         file: int = -1,
+        unnamed: bool = False,
         past_cache: bool = False,
         sync: bool = False,
     ) -> None: ...
     @property
     def result(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
     @property
     def folders(self) -> list[int]: ...
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiodicom.store._writers import FileJob, FoldersJob, Job, Writers
+from aiodicom.store.direct import DirectWrites
 from aiodicom.store.files import Folder, PartialFile, Path
 
-__all__ = ["Committer"]
+__all__ = ["LARGE", "Committer"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,11 +23,14 @@ _THREADS: Final = 8
 #: Files that are worked on at most: they and their sub-folders are open meanwhile.
 _MOST: Final = 64
 
+#: From this size on the disk takes a file from memory with less work than the operating system's cache.
+LARGE: Final = 64 << 10
+
 
 class _Commit:
     """A file on its way, and who waits for it."""
 
-    __slots__ = ("done", "file", "path", "sync", "then")
+    __slots__ = ("done", "file", "is_direct", "path", "sync", "then")
 
     def __init__(
         self, file: PartialFile, path: Path, sync: bool, then: Callable[[], Any] | None, done: asyncio.Future[Any]
@@ -36,6 +40,8 @@ class _Commit:
         self.sync = sync
         self.then = then
         self.done = done
+        #: Whether it is one of the `DirectWrites`.
+        self.is_direct = False
 
 
 class Committer:
@@ -57,6 +63,7 @@ class Committer:
         self.running = 0
         self._named: list[FileJob] = []
         self._is_syncing = False
+        self._direct = DirectWrites()
         self._idle: asyncio.Future[None] | None = None
 
     def commit(
@@ -91,11 +98,15 @@ class Committer:
     def _start(self) -> None:
         while self._waiting and self.running < _MOST:
             commit = self._waiting.popleft()
+            is_large = commit.file.is_held and commit.file.size >= LARGE
             try:
-                job = commit.file.job(commit.path, past_cache=True, sync=commit.sync)
+                job = commit.file.job(commit.path, sync=commit.sync)
             except Exception as error:
                 _tell(commit, error)
                 continue
+            # What has to be on the disk waits for it in any case.
+            commit.is_direct = is_large and not commit.sync and self._direct.begin()
+            job.past_cache = commit.sync or commit.is_direct
             job.context = commit
             self.running += 1
             self._give(job)
@@ -129,6 +140,8 @@ class Committer:
             self._idle.set_result(None)
 
     def _written(self, job: FileJob) -> None:
+        if job.context.is_direct:
+            self._direct.end(job.seconds)
         if job.result:
             self._end(job, OSError(job.result, os.strerror(job.result)))
         elif job.context.sync:

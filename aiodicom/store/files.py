@@ -2,7 +2,8 @@
 
 A `Folder` makes `PartialFile`s: an object is written under a temporary name in the folder where it shall stand, and
 `commit` renames it over the final name, which is atomic and replaces what was there. Whoever lists the folder sees
-whole files, and temporary names that begin with `TEMPORARY_PREFIX`.
+whole files, and temporary names that begin with `TEMPORARY_PREFIX`. What is in memory as a whole is written without a
+name, where the file system has that: threads that make files don't wait for one another then.
 
 The descriptor of the folder saves every call from walking the path.
 
@@ -16,7 +17,7 @@ import os
 from contextlib import suppress
 from typing import Final
 
-from aiodicom.store._writers import FileJob
+from aiodicom.store._writers import FileJob, links_unnamed
 
 __all__ = ["TEMPORARY_PREFIX", "Durability", "Folder", "PartialFile", "Path", "make_folder", "sync_folder"]
 
@@ -54,7 +55,7 @@ class Folder:
     Raises OSError when the path is no folder, or may not be written.
     """
 
-    __slots__ = ("_count", "_descriptor", "_prefix", "path")
+    __slots__ = ("_allows_unnamed", "_count", "_descriptor", "_prefix", "path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
@@ -67,6 +68,7 @@ class Folder:
             self._prefix = f"{TEMPORARY_PREFIX}{os.urandom(6).hex()}-"
             self._count = 0
             self._lock()
+            self._allows_unnamed = links_unnamed(self._descriptor, self._temporary_name())
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -82,8 +84,7 @@ class Folder:
         Raises ValueError for any other name.
         """
         check_names((name,))
-        self._count = count = self._count + 1
-        return PartialFile(self, name, f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}".encode())
+        return PartialFile(self, name, self._temporary_name())
 
     def close(self) -> None:
         """Partial files that are still open must have been committed or discarded."""
@@ -96,6 +97,10 @@ class Folder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _temporary_name(self) -> bytes:
+        self._count = count = self._count + 1
+        return f"{self._prefix}{count:x}{_TEMPORARY_SUFFIX}".encode()
 
     def _lock(self) -> None:
         import fcntl
@@ -201,13 +206,12 @@ class PartialFile:
         if job.result:
             raise OSError(job.result, os.strerror(job.result))
 
-    def job(self, path: Path = (), *, past_cache: bool = False, sync: bool = False) -> FileJob:
+    def job(self, path: Path = (), *, sync: bool = False) -> FileJob:
         """What has to be done to give the file its name. From here on the file is the job's, which fails as `commit`.
 
         `path`: in place of the name that it was created for, a path below the folder, the name last. Sub-folders are
-        made on demand; a symbolic link in the place of one is an error. `past_cache`: what is held, if it is large,
-        goes to the disk at once. `sync`: the bytes are on the disk before they have their name; the names of the file
-        and of sub-folders are not.
+        made on demand; a symbolic link in the place of one is an error. `sync`: the bytes are on the disk before they
+        have their name; the names of the file and of sub-folders are not.
 
         Raises ValueError for a path that is none; the file is discarded then.
         """
@@ -219,7 +223,7 @@ class PartialFile:
                 tuple(map(os.fsencode, path)) if path else (os.fsencode(self.name),),
                 data=self._held,
                 file=self._descriptor,
-                past_cache=past_cache,
+                unnamed=self._folder._allows_unnamed,
                 sync=sync,
             )
         except BaseException:

@@ -57,7 +57,7 @@ def test_everything_that_it_can_do(invoke: Invoke, tmp_path: Path) -> None:
         port = 11112
         [queue]
         directory = "/var/spool/router"
-        durability = "forwarded"
+        durability = "received"
         commitment = "no"
         refuse_below = "10G"
         expire = "36h"
@@ -129,7 +129,7 @@ def test_everything_that_it_can_do(invoke: Invoke, tmp_path: Path) -> None:
         from CT* at 10.1.0.0/16; any AE title at 10.2.0.1
         from everybody
         Queue         /var/spool/router, 2 workers
-        Success       when every destination has the object
+        Success       when the object has arrived
         Commitment    not offered
         Shared        by PostgreSQL, with objects in s3://router/objects
         Disk full     below 10 GiB free: objects are refused (A700H)

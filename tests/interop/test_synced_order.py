@@ -16,7 +16,7 @@ import aiodicom
 from tests.interop.processes import PeerMissing, running
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
-CALLS = "fdatasync,fsync,rename,renameat,renameat2,write,writev,sendto,sendmsg"
+CALLS = "fdatasync,fsync,linkat,rename,renameat,renameat2,write,writev,sendto,sendmsg"
 
 
 class Call(NamedTuple):
@@ -70,11 +70,11 @@ async def test_synced_is_data_name_folder_success(
     calls = calls_of(trace.read_text())
     # A P-DATA-TF (PS3.8 9.3.5) to the peer's socket: nothing but responses.
     responses = [call for call in calls if re.match(r'(write|writev|sendto|sendmsg)\(\d+<\D.*"\\4\\0', call.text)]
-    assert len(responses) == len(uids)
-    for uid, response in zip(uids, responses, strict=True):
-        named = the_call(calls, rf'rename\w*\(.*"[^"]*{re.escape(uid)}(\.dcm)?"')
-        temporary = re.findall(r'"([^"]*\.part)"', named.text)[0]
-        data_synced = the_call(calls, rf"fdatasync\(\d+<{re.escape(str(folder))}/{re.escape(temporary)}>")
+    # One object after another: the calls on their files, which may have no name yet, come in that order.
+    data_syncs = [call for call in calls if re.match(rf"fdatasync\(\d+<{re.escape(str(folder))}/", call.text)]
+    assert len(responses) == len(data_syncs) == len(uids)
+    for uid, data_synced, response in zip(uids, data_syncs, responses, strict=True):
+        named = the_call(calls, rf'(linkat|rename\w*)\(.*"[^"]*{re.escape(uid)}(\.dcm)?".* = 0')
         folders = [folder / "CT", folder] if template else [folder]
         between = [call for call in calls if call.began > named.ended and call.ended < response.began]
         synced = [the_call(between, rf"fsync\(\d+<{re.escape(str(each))}>") for each in folders]

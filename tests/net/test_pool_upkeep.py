@@ -207,3 +207,22 @@ def test_closing_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         it.release(held)
 
     run_virtually(main())
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_one_that_has_had_its_operations_is_released(monkeypatch: pytest.MonkeyPatch, window: int) -> None:
+    async def main() -> None:
+        peer = Peer()
+        options = {"idle": None, "check": None, "operations": 4, "size": 1, "window": window}
+        async with peer.pool(monkeypatch, **options) as it, asyncio.TaskGroup() as group:
+            for _ in range(10):
+                group.create_task(it.c_echo())
+        assert [len(association.done) for association in peer.associations] == [4, 4, 2]
+        assert {association.end for association in peer.associations} == {"released"}
+
+    run_virtually(main())
+
+
+def test_no_operations_are_no_limit() -> None:
+    with pytest.raises(LocalError, match="operations=0"):
+        Upkeep(None, operations=0)

@@ -116,7 +116,7 @@ def test_everything(tmp_path: Path) -> None:
 
         [queue]
         directory = "/var/spool/router"
-        durability = "forwarded"
+        durability = "written"
         segment_size = "64M"
         refuse_below = "10G"
         resume_above = "20 GiB"
@@ -124,7 +124,6 @@ def test_everything(tmp_path: Path) -> None:
         duplicates = "keep"
         remember = "2h"
         expire = "7d"
-        keep_dead = 3600
         postgres = "postgresql://router:secret@db/router"
         objects = "s3://router/objects"
         lease = 30
@@ -276,6 +275,11 @@ NO_FUNCTION = "none"
         ("[queue]", "[que]", "que: there is no such key (did you mean queue?)"),
         ("[listen]", "listen = 5\n[x]", "listen: a table is wanted, not 5"),
         ('"queue"', '"queue"\ndurability = "sync"', "queue.durability: there is no 'sync' (did you mean synced?)"),
+        (
+            '"queue"',
+            '"queue"\npostgres = "postgresql://db/q"\nobjects = "s3://q"\ndurability = "forwarded"',
+            "queue: durability cannot be forwarded with postgres",
+        ),
         ('"queue"', '"queue"\ndurability = 5', "queue.durability: there is no 5: one of received, written, synced"),
         ('"queue"', '"queue"\nsegment_size = "1X"', "queue.segment_size: a number of bytes, such as 1048576"),
         ('"queue"', '"queue"\nsegment_size = 5', "queue: segment_size is at least 1M"),
@@ -469,6 +473,10 @@ def test_one_mistake_does_not_hide_another(tmp_path: Path) -> None:
     ("data", "problem"),
     [
         (b"[listen\n", "no TOML: "),
+        (
+            b'x = 1\nwhen = "Modality == "CT""\n',
+            "no TOML: Expected newline or end of document after a statement (at line 2, ",
+        ),
         (b"x = 1\n\xff", "line 2: no UTF-8"),
         (b"x = " + b"[" * 5000, "no TOML: "),
         (b" " * (LARGEST + 1), "the file has more than"),

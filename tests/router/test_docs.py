@@ -25,7 +25,7 @@ CONDITIONS = re.findall(r"^\| `(.+?)` \|", PAGE[PAGE.index("| condition |") : PA
 
 def test_the_first_one_is_the_least() -> None:
     assert BLOCKS[0].strip() == MINIMAL.strip()
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 9
     assert len(CONDITIONS) == 17
 
 

@@ -20,6 +20,8 @@ import aiodicom
 from aiodicom.errors import StatusError
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.status import Status
+from aiodicom.store import direct
+from aiodicom.store._writers import FileJob
 from aiodicom.store.files import Durability
 from aiodicom.ul._pdu import Budget
 from tests.store.held import failing, holding
@@ -215,18 +217,31 @@ async def test_what_the_disk_does_not_take_goes_to_the_cache(tmp_path: Path, mon
     made = holding(monkeypatch)
     store = FolderStorage(tmp_path, durability=Durability.WRITTEN)
     engine = Engine(store)
-    first = [asyncio.create_task(engine.store(b"x" * 100_000, uid=f"1.2.{number}")) for number in range(16)]
+    tasks = [asyncio.create_task(engine.store(b"x" * 100_000, uid=f"1.2.{number}")) for number in range(20)]
     await asyncio.sleep(0)
-    assert len(made[0].given) == 16
-    # The disk is busy: neither these nor small ones wait for it.
-    for size in (100_000, 1_000_000, 10_000):
-        assert await engine.store(b"x" * size, uid=f"1.3.{size}") is Status.SUCCESS
-    assert sorted(os.listdir(tmp_path)) == ["1.3.10000.dcm", "1.3.100000.dcm", "1.3.1000000.dcm"]
-    assert not any(task.done() for task in first)
+    assert [job.past_cache for job in made[0].given if isinstance(job, FileJob)] == [True] * 16 + [False] * 4
+    # The threads are busy: small ones don't wait for them.
+    assert await engine.store(b"x" * 10_000, uid="1.3") is Status.SUCCESS
+    assert os.listdir(tmp_path) == ["1.3.dcm"]
+    assert not any(task.done() for task in tasks)
     made[0].let()
-    assert await asyncio.gather(*first) == [Status.SUCCESS] * 16
+    assert await asyncio.gather(*tasks) == [Status.SUCCESS] * 20
     await store.close()
-    assert len(os.listdir(tmp_path)) == 19
+    assert len(os.listdir(tmp_path)) == 21
+
+
+async def test_what_a_slow_disk_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "SLOW", -1.0)
+    made = holding(monkeypatch)
+    store = FolderStorage(tmp_path, durability=Durability.WRITTEN)
+    engine = Engine(store)
+    for batch, past_cache in enumerate([16, 1, 1]):
+        tasks = [asyncio.create_task(engine.store(b"x" * 100_000, uid=f"1.{batch}.{number}")) for number in range(20)]
+        await asyncio.sleep(0)
+        assert sum(job.past_cache for job in made[0].given if isinstance(job, FileJob)) == past_cache
+        made[0].let()
+        assert await asyncio.gather(*tasks) == [Status.SUCCESS] * 20
+    await store.close()
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from aiodicom.store._writers import FileJob, FoldersJob, Job, Writers
+from aiodicom.store._writers import FileJob, FoldersJob, Job, Writers, links_unnamed
 from aiodicom.ul._pdu import Body
 
 PAGE = 4096
@@ -192,3 +192,39 @@ def test_arguments_that_are_none(folder: int) -> None:
     with pytest.raises(ValueError, match="no name"):
         FileJob(folder, b"name", ())
     assert os.fstat(0) == standard_input
+
+
+@pytest.mark.parametrize("path", [(b"name",), (b"sub", b"name")])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_file_without_a_name_gets_one(
+    tmp_path: Path, folder: int, path: tuple[bytes, ...], before: bytes | None
+) -> None:
+    if not links_unnamed(folder, b".part"):
+        pytest.skip("the file system has no unnamed files")
+    place = tmp_path.joinpath(*map(os.fsdecode, path))
+    if before is not None:
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(before)
+    data = on_pages(20 * PAGE + 7)
+    job = FileJob(folder, b".part", path, data=data, unnamed=True, past_cache=True, sync=True)
+    job.run()
+    assert job.result == 0
+    assert place.read_bytes() == data
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [place]
+    assert place.stat().st_nlink == 1
+
+
+def test_a_file_without_a_name_that_fails_leaves_nothing(tmp_path: Path, folder: int) -> None:
+    (tmp_path / "name").mkdir()
+    job = FileJob(folder, b".part", (b"name",), data=b"x", unnamed=True)
+    job.run()
+    assert job.result == (errno.EISDIR if links_unnamed(folder, b".other") else errno.EOPNOTSUPP)
+    assert os.listdir(tmp_path) == ["name"]
+
+
+def test_where_there_are_no_files_without_a_name() -> None:
+    processes = os.open("/proc", os.O_RDONLY)
+    try:
+        assert not links_unnamed(processes, b".part")
+    finally:
+        os.close(processes)

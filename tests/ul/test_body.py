@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import random
 
 import numpy
@@ -49,6 +50,49 @@ def test_memory_that_is_used_again_is_not_shared(size: int) -> None:
             bodies.pop()
     for fill, body in bodies:
         assert len(body) == size
+        assert numpy.all(numpy.frombuffer(body, "u1") == fill)
+
+
+def gathered(size: int, fill: int) -> Body:
+    body = Body(expected=size)
+    body.write(bytes([fill]) * size)
+    return body
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.parametrize("order", ["as they came", "the other way round", "shuffled"])
+def test_memory_that_is_given_back_in_any_order(order: str) -> None:
+    # Bodies of up to 1 MiB share huge pages by twos; more of them than are kept for reuse.
+    size, count = 1 << 20, 80
+    bodies = [(fill, gathered(size, fill)) for fill in range(count)]
+    before = resident_bytes()
+    if order == "the other way round":
+        bodies.reverse()
+    elif order == "shuffled":
+        random.Random(1).shuffle(bodies)
+    while bodies:
+        fill, body = bodies.pop()
+        assert numpy.all(numpy.frombuffer(body, "u1") == fill)
+        del body
+        if len(bodies) % 3 == 0:
+            assert numpy.all(numpy.frombuffer(gathered(size, 255), "u1") == 255)
+    assert before - resident_bytes() > (count - 32) * size * 0.9
+
+
+def test_a_budget_that_is_used_up_has_what_is_kept_given_back() -> None:
+    size = 1 << 20
+    bodies = [gathered(size, fill) for fill in range(40)]
+    kept = bodies[::7]
+    before = resident_bytes()
+    del bodies
+    # What is asked for leaves no room for what the pool keeps: it goes, but for the other halves of pages in use.
+    assert Budget(16).take(16)
+    assert before - resident_bytes() > (40 - 2 * len(kept)) * size * 0.9
+    for fill, body in zip(range(0, 40, 7), kept, strict=True):
         assert numpy.all(numpy.frombuffer(body, "u1") == fill)
 
 

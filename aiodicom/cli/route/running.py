@@ -52,6 +52,9 @@ def route(
     SIGHUP has the configuration read again; associations stay open.
 
     Example: aiodicom route router.toml
+
+    Further commands, each with a --help of its own, for a router that runs: aiodicom route status, queue (what waits,
+    or where an object is), retry, hold, release, drop.
     """
     try:
         config = _read(file, check, as_json)

@@ -96,7 +96,10 @@ def _sender(sender: Sender) -> str:
 def _queue(queue: Queue, workers: int) -> Iterator[str]:
     shards = f", {workers} workers" if workers > 1 else ""
     yield _row("Queue", f"{queue.directory}{shards}")
-    yield _row("Success", _SUCCESS[queue.durability])
+    if queue.postgres is not None and queue.durability is Durability.SYNCED:
+        yield _row("Success", "when the object is in the store, and the database knows it")
+    else:
+        yield _row("Success", _SUCCESS[queue.durability])
     yield _row("Commitment", _COMMITTED[queue.commitment])
     if queue.postgres is not None:
         yield _row("Shared", f"by PostgreSQL, with objects in {queue.objects}")

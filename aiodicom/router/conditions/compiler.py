@@ -105,7 +105,8 @@ class _Compiler:
                 raise ConditionError(
                     node.column, f"{node} alone is no condition: compare it, as with ==, or write exists({node})"
                 )
-        raise ConditionError(node.column, f"{node} alone is no condition: compare it, as with ==")
+        hint = ', or write ATTRIBUTE in ["CT", "MR"]' if isinstance(node, Literal) else ""
+        raise ConditionError(node.column, f"{node} alone is no condition: compare it, as with =={hint}")
 
     def _call(self, node: Call) -> Test:
         if node.name == "exists":

@@ -183,6 +183,10 @@ def _no_number(what: str) -> Callable[[float], Any]:
     return of_number
 
 
+def _no_age(number: float) -> Any:
+    raise ValueError(f'{number} is a number: write "{int(number):03}Y" for an age in years')
+
+
 def _itself(value: Any) -> Any:
     return value
 
@@ -200,7 +204,5 @@ _COMPARABLE: Final = {
     Kind.MOMENT: Comparable(
         _of_text(_moment), _parsed(_moment, 'a date and time like "20240131083000"'), _no_number("a date and time")
     ),
-    Kind.AGE: Comparable(
-        _of_text(_age), _parsed(_age, 'an age like "018Y", "006M", "002W" or "003D"'), _no_number("an age")
-    ),
+    Kind.AGE: Comparable(_of_text(_age), _parsed(_age, 'an age like "018Y", "006M", "002W" or "003D"'), _no_age),
 }

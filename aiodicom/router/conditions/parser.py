@@ -102,9 +102,8 @@ class _Parser:
         """Nothing follows."""
         if self._token.kind == "end":
             return
-        if self._is("="):
-            raise self._unexpected("==")
-        raise self._unexpected("and, or, or the end")
+        meant = self._token.text.lower()
+        raise self._unexpected(f"{meant} (in small letters)" if meant in WORDS else "and, or, or the end")
 
     def condition(self) -> Node:
         column = self._token.column
@@ -249,7 +248,7 @@ def _meant(text: str) -> str:
         from difflib import get_close_matches
 
         similar = next(iter(get_close_matches(text, ORIGIN_NAMES, 1, 0.8)), None)
-    return "" if similar is None else f" (did you mean {similar}?)"
+    return f' (a text stands in quotation marks: "{text}")' if similar is None else f" (did you mean {similar}?)"
 
 
 def _checked(tag: int, token: Token) -> int:

@@ -61,9 +61,9 @@ class Audit(Section, frozen=True, kw_only=True):
 class PassThrough(Section, frozen=True, kw_only=True):
     """Destinations that answer what is not stored: requests are passed to them, and their responses back."""
 
-    #: C-FIND, C-MOVE and C-GET of Query/Retrieve.
+    #: C-FIND of Query/Retrieve.
     queries: str | None = None
     #: C-FIND of Modality Worklist.
     worklist: str | None = None
-    #: N-CREATE and N-SET of Modality Performed Procedure Step.
+    #: N-CREATE, N-SET and N-GET of Modality Performed Procedure Step.
     mpps: str | None = None

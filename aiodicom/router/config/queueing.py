@@ -47,7 +47,7 @@ class Queue(Section, frozen=True, kw_only=True):
     directory: FilePath
     durability: Durability = Durability.SYNCED
     #: Of the files that objects are appended to.
-    segment_size: Bytes = Bytes(256 << 20)
+    segment_size: Bytes = Bytes(64 << 20)
     #: Objects are refused (A700H) when less is free on the disk; by default 5 % of it, at most 10 GiB.
     refuse_below: Bytes | None = None
     #: And taken again when so much is; by default twice that.
@@ -56,13 +56,14 @@ class Queue(Section, frozen=True, kw_only=True):
     duplicates: Duplicates = Duplicates.DROP
     #: How long duplicates are known.
     remember: Seconds = Seconds(86400)
-    #: What has not been delivered after this time is given up, with that reason.
+    #: What has not been delivered after this time is given up, dead letters too; without, these stay until somebody
+    #: retries or drops them.
     expire: Seconds | None = None
-    #: What was given up is kept so long, to be looked at and tried again.
-    keep_dead: Seconds = Seconds(30 * 86400)
     #: State in PostgreSQL, shared by any number of nodes; objects are then in `objects`.
     postgres: PostgresUrl | None = None
     objects: StoreUrl | None = None
+    #: Settings of the object store, such as endpoint or region.
+    object_options: dict[str, str] = {}
     #: What a node that shares the queue has taken, others may take when it has been silent for so long.
     lease: Seconds = Seconds(60)
 
@@ -74,3 +75,9 @@ class Queue(Section, frozen=True, kw_only=True):
         if (self.postgres is None) != (self.objects is None):
             one, other = ("postgres", "objects") if self.objects is None else ("objects", "postgres")
             raise ValueError(f"{one} is of no use without {other}: nodes that share a queue share its objects too")
+        if self.postgres is not None and self.durability is Durability.FORWARDED:
+            raise ValueError(
+                "durability cannot be forwarded with postgres: the node that answers may not be the one that sends"
+            )
+        if self.lease < 1:
+            raise ValueError("lease is at least 1s")

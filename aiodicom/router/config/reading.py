@@ -7,6 +7,7 @@ another: what is wrong in one place is left out, and the rest is looked at as we
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 import types
 from collections.abc import Mapping
@@ -62,7 +63,7 @@ def parse(text: str, base: Path) -> Config:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError((f"no TOML: {error}",)) from None
+        raise ConfigurationError((f"no TOML: {error}{_hint(text, str(error))}",)) from None
     except RecursionError:
         raise ConfigurationError(("no TOML: tables or lists in one another without end",)) from None
     return from_values(values, base)
@@ -77,6 +78,17 @@ def from_values(values: Mapping[str, Any], base: Path) -> Config:
     if problems:
         raise ConfigurationError(tuple(problems))
     return Config(**parts)
+
+
+def _hint(text: str, error: str) -> str:
+    """What is most often wrong with a line of conditions."""
+    found = re.search(r"line (\d+)", error)
+    lines = text.splitlines()
+    line = lines[int(found[1]) - 1] if found is not None and int(found[1]) <= len(lines) else ""
+    is_condition = re.search(r'\b(when|unless)\s*=\s*"', line) is not None
+    return (
+        ": conditions stand between single quotation marks, as in when = 'Modality == \"CT\"'" if is_condition else ""
+    )
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Literal, TypeAlias
 
-from aiodicom.net.tls import PROFILE_NAMES, ServerContext, tls_client_context, tls_server_context
+from aiodicom.net.tls import TLS_PROFILES, ServerContext, tls_client_context, tls_server_context
 from aiodicom.router.config.secrets import first_line
 from aiodicom.router.config.values import InputFile, Section
 
@@ -38,7 +38,7 @@ class ServerTLS(Section, frozen=True, kw_only=True):
     def context(self) -> ServerContext:
         """For `Server.listen`. Raises `LocalError`, OSError or ValueError for files that are no such thing."""
         return tls_server_context(
-            PROFILE_NAMES[self.profile],
+            TLS_PROFILES[self.profile],
             cert=self.cert,
             key=self.key,
             key_password=None if self.key_password_file is None else first_line(self.key_password_file),
@@ -70,7 +70,7 @@ class ClientTLS(Section, frozen=True, kw_only=True):
     def context(self) -> ssl.SSLContext:
         """For `Pool` and `connect()`. Raises `LocalError`, OSError and ValueError as that of `ServerTLS` does."""
         return tls_client_context(
-            PROFILE_NAMES[self.profile],
+            TLS_PROFILES[self.profile],
             ca=self.ca,
             cert=self.cert,
             key=self.key,

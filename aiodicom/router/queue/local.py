@@ -177,6 +177,16 @@ class LocalQueue:
 
     # In.
 
+    @property
+    def is_told_here(self) -> bool:
+        """Whether this process tells what is queued: nobody else has this part of it."""
+        return True
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing is taken, where it is not."""
+        return "the queue's disk is nearly full"
+
     def accepts(self, size: int = 0) -> bool:
         """Whether there is room for so many bytes more, as far as can be told: to be asked before an object is taken.
 

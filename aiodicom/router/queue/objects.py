@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -16,12 +17,25 @@ __all__ = [
     "Failure",
     "Incoming",
     "Lease",
+    "QueueUnavailable",
     "Receipt",
     "Selection",
     "State",
     "Step",
     "Way",
 ]
+
+
+class QueueUnavailable(OSError):
+    """What nodes share, the database or the object store, cannot be used now, and may be later: the engine answers
+    A700H, as where there is no space (ENOSPC).
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.ENOSPC, reason)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 class State(IntEnum):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+from itertools import count
 
 from aiodicom.errors import LocalError
 from aiodicom.store.files import make_folder
 
-__all__ = ["Ownership", "ShardInUse", "shards_in"]
+__all__ = ["Ownership", "ShardInUse", "first_free", "shard_path", "shards_in"]
 
 _PREFIX = "shard-"
 
@@ -55,6 +56,16 @@ class Ownership:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def first_free(directory: str | os.PathLike[str]) -> Ownership:
+    """Takes the first folder of a queue that nobody has, a new one if there is none. Raises OSError."""
+    for number in count():
+        try:
+            return Ownership(shard_path(directory, number))
+        except ShardInUse:
+            continue
+    raise AssertionError
 
 
 def shards_in(directory: str | os.PathLike[str]) -> list[str]:

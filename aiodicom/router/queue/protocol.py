@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from asyncio import Future
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from aiodicom.net.sources import DataSource
 from aiodicom.router.queue.objects import Incoming, Lease, Receipt, Selection, State, Way
+from aiodicom.router.queue.space import Watermarks
 
 __all__ = ["Queue"]
 
@@ -16,6 +18,33 @@ class Queue(Protocol):
     costs.
     """
 
+    watermarks: Watermarks
+
+    @property
+    def findings(self) -> list[str]:
+        """What was not as it should be when the queue was opened, for people."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The folder of the process that has the queue."""
+        ...
+
+    @property
+    def is_told_here(self) -> bool:
+        """Whether this process tells what is queued, of those that have the same queue on this machine."""
+        ...
+
+    @property
+    def on_hold(self) -> list[str]:
+        """The destinations for which nothing is claimed."""
+        ...
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing is taken, where it is not."""
+        ...
+
     def now(self) -> float:
         """Returns the time of the queue's clock, in seconds."""
         ...
@@ -24,7 +53,7 @@ class Queue(Protocol):
         """Whether there is room for so many bytes more."""
         ...
 
-    def enqueue(self, incoming: Incoming, data: bytes | memoryview) -> Awaitable[Receipt]:
+    def enqueue(self, incoming: Incoming, data: bytes | memoryview) -> Future[Receipt]:
         """Queues an object; done when Success may be answered."""
         ...
 
@@ -60,7 +89,7 @@ class Queue(Protocol):
         """A series or study is complete."""
         ...
 
-    async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]:
+    async def gathering(self, after: int = 0) -> Sequence[tuple[int, str, str, str]]:
         """Returns what waits for the rest of its group."""
         ...
 

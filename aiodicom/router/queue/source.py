@@ -6,7 +6,7 @@ import asyncio
 import errno
 import functools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from xxhash import xxh3_64
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiodicom.router.queue.objects import Lease
     from aiodicom.ul._pdu import Body
 
-__all__ = ["QueuedSource", "data_of", "source_of"]
+__all__ = ["QueuedSource", "damaged", "data_of", "encode_pieces", "source_of"]
 
 
 def data_of(body: Body) -> memoryview:
@@ -72,30 +72,12 @@ class QueuedSource(DataSource):
         return functools.partial(self._encode, descriptor, transfer_syntax)
 
     def _encode(self, descriptor: int, transfer_syntax: str) -> Reencoded:
+        end = self._offset + self.size
+        pieces = (os.pread(descriptor, min(CHUNK, end - offset), offset) for offset in range(self._offset, end, CHUNK))
         try:
-            if self.size > reencoding.IN_MEMORY:
-                return self._encode_large(descriptor, transfer_syntax)
-            data = os.pread(descriptor, self.size, self._offset)
+            return encode_pieces(pieces, self, self._digest, transfer_syntax)
         finally:
             os.close(descriptor)
-        if digest_of(data) != self._digest:
-            raise _damaged(self)
-        return reencoding.encode_memory(memoryview(data), self.transfer_syntax, transfer_syntax)
-
-    def _encode_large(self, descriptor: int, transfer_syntax: str) -> Reencoded:
-        spool = SpoolFile()  # a file that ends where the data set does
-        try:
-            digest = xxh3_64()
-            end = self._offset + self.size
-            for offset in range(self._offset, end, CHUNK):
-                data = os.pread(descriptor, min(CHUNK, end - offset), offset)
-                digest.update(data)
-                spool.write(data)
-            if digest.intdigest() != self._digest:
-                raise _damaged(self)
-            return reencoding.encode_file(os.dup(spool.file.fileno()), 0, self.transfer_syntax, transfer_syntax)
-        finally:
-            spool.abandon()
 
     def at_once(self) -> tuple[Buffer, ...] | None:
         if self.size > CHUNK:
@@ -104,7 +86,7 @@ class QueuedSource(DataSource):
         if data is None:
             return None
         if digest_of(data) != self._digest:
-            raise _damaged(self)
+            raise damaged(self)
         return (data,)
 
     async def chunks(self, multiple: int) -> AsyncIterator[bytes | memoryview]:
@@ -119,7 +101,7 @@ class QueuedSource(DataSource):
                 data = await loop.run_in_executor(None, os.pread, self._descriptor, size, offset)
             digest.update(data)
             if len(data) != size or (offset + size == end and digest.intdigest() != self._digest):
-                raise _damaged(self)
+                raise damaged(self)
             yield data
 
     def close(self) -> None:
@@ -128,5 +110,32 @@ class QueuedSource(DataSource):
             self._descriptor = -1
 
 
-def _damaged(source: DataSource) -> DamagedRecord:
+def encode_pieces(
+    pieces: Iterable[bytes | memoryview], source: DataSource, digest: int, transfer_syntax: str
+) -> Reencoded:
+    """Encodes what the pieces of a source hold in another transfer syntax, once it is known to be what was received.
+
+    Raises DamagedRecord.
+    """
+    whole = xxh3_64()
+    if source.size <= reencoding.IN_MEMORY:
+        data = b"".join(pieces)
+        whole.update(data)
+        if whole.intdigest() != digest:
+            raise damaged(source)
+        return reencoding.encode_memory(memoryview(data), source.transfer_syntax, transfer_syntax)
+    spool = SpoolFile()  # a file that ends where the data set does
+    try:
+        for piece in pieces:
+            whole.update(piece)
+            spool.write(piece)
+        if whole.intdigest() != digest:
+            raise damaged(source)
+        return reencoding.encode_file(os.dup(spool.file.fileno()), 0, source.transfer_syntax, transfer_syntax)
+    finally:
+        spool.abandon()
+
+
+def damaged(source: DataSource) -> DamagedRecord:
+    """What is said of a source whose bytes are not what was received."""
     return DamagedRecord(errno.EIO, f"its {source.size} bytes in the queue are damaged")

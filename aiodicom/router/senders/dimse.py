@@ -40,6 +40,7 @@ def pool_of(destination: DimseDestination, calling_aet: str, ssl: tls.SSLContext
         "size": destination.associations,
         "window": destination.window,
         "wait": None,
+        "operations": destination.batch,
         "idle": destination.idle or None,
         "transcode": destination.transcode,
         "ssl": ssl,

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from aiodicom.router.control import names_of_states
-from aiodicom.router.queue.objects import Selection
+from aiodicom.router.queue.objects import QueueUnavailable, Selection
 from aiodicom.web.metrics import metrics_route
 from aiodicom.web.serving import serving_at
 
@@ -104,6 +104,8 @@ def _saying_what_is_wrong(handler: Handler) -> Handler:
             return await handler(request)
         except (ValueError, KeyError, msgspec.DecodeError) as error:
             return json_response({"error": str(error)}, status=400)
+        except QueueUnavailable as error:
+            return json_response({"error": str(error)}, status=503)
 
     return handle
 

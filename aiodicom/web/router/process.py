@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Process", "ProcessSettings", "running"]
 
 
-#: Seconds after which a thread that wants the interpreter gets it: those of the queue are waited for by every object.
-_SWITCH: Final = 0.0005
+#: Seconds after which a thread that works in Python leaves its place to one that waits for it.
+_TURN: Final = 0.0005
 
 
 class ProcessSettings(NamedTuple):
@@ -47,7 +47,8 @@ async def running(settings: ProcessSettings, sockets: Sockets | None = None) -> 
 
     Raises LocalError, OSError, sqlite3.Error.
     """
-    sys.setswitchinterval(_SWITCH)
+    # The threads of the queue have turns of microseconds: they are not to wait for the event loop as long as usual.
+    sys.setswitchinterval(_TURN)
     async with AsyncExitStack() as stack:
         router = await stack.enter_async_context(Router(settings.config, path=settings.path, sockets=sockets))
         control = Control(router, aiodicom.__version__, os.getpid())

@@ -240,9 +240,9 @@ async def test_what_is_sent_is_what_was_received(tmp_path: Path, memory: int, si
         source = queue.source(lease)
         assert (source.size, source.sop_instance_uid) == (size, "1.2.1.0")
         found = source.at_once()
-        source.close()
         if found is not None:
             assert b"".join(found) == data
+        source.close()
         assert await whole(queue, lease) == data
 
 

@@ -1,0 +1,323 @@
+"""The options of a run that say its scenario, as a group: see `options.grouped`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+import typer
+
+from aiodicom.cli.data import Data
+from aiodicom.cli.security import ClientTLS
+
+__all__ = ["ScenarioOptions", "data_values", "option_error", "tls_values"]
+
+_LOAD = "What is done"
+_PACE = "When it is done"
+_ASSOCIATIONS = "Associations"
+
+
+def _option(name: str, metavar: str, panel: str, text: str, shown: str | bool = False) -> Any:
+    return typer.Option(name, metavar=metavar, rich_help_panel=panel, help=text, show_default=shown)
+
+
+@dataclass(frozen=True)
+class ScenarioOptions:
+    """What may be given instead of, or beside, a scenario file: each is the key of the same name there."""
+
+    title: Annotated[str | None, _option("--title", "TEXT", _LOAD, "What the report is called.")] = None
+    mix: Annotated[
+        str | None,
+        _option(
+            "--mix",
+            "NAME=N,...",
+            _LOAD,
+            "Operations in proportion: echo, store, find, move, get, commitment, worklist, mpps, associate-only, "
+            "study.",
+            "echo=1",
+        ),
+    ] = None
+    rate: Annotated[
+        str | None,
+        _option(
+            "--rate",
+            "RATE",
+            _PACE,
+            "Begin so many operations, such as 500/s, whatever becomes of them (open model). Without, each association "
+            "begins its next when one has ended (closed model).",
+        ),
+    ] = None
+    poisson: Annotated[
+        bool | None,
+        typer.Option(
+            "--poisson",
+            rich_help_panel=_PACE,
+            help="Begin them at random at that rate instead of evenly.",
+            show_default=False,
+        ),
+    ] = None
+    duration: Annotated[
+        str | None, _option("--duration", "TIME", _PACE, "How long, warm-up included, such as 60s or 1h.", "10s")
+    ] = None
+    stages: Annotated[
+        list[str] | None,
+        _option(
+            "--stage",
+            "VALUE:TIME",
+            _PACE,
+            "Reach a rate (500/s:1m) or a number of associations (200:1m) in that time; again for further stages.",
+        ),
+    ] = None
+    operations: Annotated[int | None, _option("--operations", "N", _PACE, "Do so many operations, then end.")] = None
+    speed: Annotated[
+        str | None,
+        _option(
+            "--speed", "FACTOR", _PACE, "Replay a trace so many times as fast as it was recorded, such as 2x.", "1x"
+        ),
+    ] = None
+    warm_up: Annotated[
+        str | None, _option("--warm-up", "TIME", _PACE, "At the beginning, not in the figures.", "0s")
+    ] = None
+    think_time: Annotated[
+        str | None,
+        _option("--think-time", "TIME", _PACE, "Pause between operations of an association (closed model).", "0s"),
+    ] = None
+    max_wait: Annotated[
+        str | None,
+        _option(
+            "--max-wait",
+            "TIME",
+            _PACE,
+            "How long an operation whose time has come waits for a free association before it is dropped.",
+            "1s",
+        ),
+    ] = None
+    grace: Annotated[
+        str | None, _option("--grace", "TIME", _PACE, "For what has begun to end, after the end.", "30s")
+    ] = None
+    thresholds: Annotated[
+        list[str] | None,
+        _option(
+            "--threshold",
+            "WHAT",
+            _LOAD,
+            'What has to hold, such as "store.p99<200ms", "errors<0.1%" or "rate>400/s" (repeatable); exit code 99 '
+            "where it does not.",
+        ),
+    ] = None
+    abort_on_fail: Annotated[
+        bool | None,
+        typer.Option(
+            "--abort-on-fail",
+            rich_help_panel=_LOAD,
+            help="End the run when a threshold is crossed for good: see docs/load.md.",
+            show_default=False,
+        ),
+    ] = None
+    associations: Annotated[
+        int | None, _option("--associations", "N", _ASSOCIATIONS, "How many are used side by side.", "1")
+    ] = None
+    association_per: Annotated[
+        str | None,
+        _option(
+            "--association-per",
+            "WHAT",
+            _ASSOCIATIONS,
+            "How long each lasts: run, operation, series or study (of study in the mix), or a number of operations.",
+            "run",
+        ),
+    ] = None
+    window: Annotated[
+        int | None,
+        _option(
+            "--window",
+            "N",
+            _ASSOCIATIONS,
+            "Operations outstanding on each, if the peer agrees (asynchronous operations).",
+            "1",
+        ),
+    ] = None
+    max_pdu: Annotated[
+        int | None, _option("--max-pdu", "BYTES", _ASSOCIATIONS, "Largest P-DATA-TF PDU that we take.", "131072")
+    ] = None
+    calling_aets: Annotated[
+        list[str] | None,
+        _option(
+            "-aet", "TITLE", _ASSOCIATIONS, "AE title that we call ourselves; several are used in turn.", "AIODICOM"
+        ),
+    ] = None
+    targets: Annotated[
+        list[str] | None,
+        _option(
+            "--target",
+            "HOST:PORT",
+            _ASSOCIATIONS,
+            "Another peer, or with a file another than it names; again for further ones, which are loaded in turn.",
+        ),
+    ] = None
+    called_aets: Annotated[
+        list[str] | None,
+        _option(
+            "-aec", "TITLE", _ASSOCIATIONS, "AE title that we call the peer; several are called in turn.", "ANY-SCP"
+        ),
+    ] = None
+    connect_timeout: Annotated[
+        str | None, _option("--connect-timeout", "TIME", _ASSOCIATIONS, "For the connection; 0: none.", "15s")
+    ] = None
+    acse_timeout: Annotated[
+        str | None,
+        _option("--acse-timeout", "TIME", _ASSOCIATIONS, "For an answer on association level; 0: none.", "30s"),
+    ] = None
+    dimse_timeout: Annotated[
+        str | None, _option("--dimse-timeout", "TIME", _ASSOCIATIONS, "For the response to a request; 0: none.", "60s")
+    ] = None
+    keys: Annotated[
+        list[str] | None,
+        _option(
+            "-k",
+            "KEYWORD=VALUE",
+            _LOAD,
+            "What find asks for and get and move retrieve, such as PatientID=4711; repeatable.",
+            "studies of today",
+        ),
+    ] = None
+    level: Annotated[
+        str | None, _option("--level", "LEVEL", _LOAD, "Of find: PATIENT, STUDY, SERIES or IMAGE.", "STUDY")
+    ] = None
+    destination: Annotated[
+        str | None,
+        _option("--destination", "TITLE", _LOAD, "Where move sends to.", "our receiver's"),
+    ] = None
+    receiver: Annotated[
+        int | None,
+        _option(
+            "--receiver-port",
+            "PORT",
+            _LOAD,
+            "Listen there, as AIODICOM, for what move sends and for reports of storage commitment.",
+        ),
+    ] = None
+    procedure: Annotated[
+        list[str] | None,
+        _option(
+            "--study-with",
+            "PART",
+            _LOAD,
+            "What study does besides sending images: worklist, query, mpps, commitment; repeatable.",
+        ),
+    ] = None
+
+    def values(self) -> dict[str, object]:
+        """The keys of a scenario that have been said. Raises `typer.BadParameter`."""
+        said = {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
+        if "mix" in said:
+            said["mix"] = _mix(said["mix"])
+        if "stages" in said:
+            said["stages"] = [_stage(text) for text in said["stages"]]
+        if str(said.get("association_per", "")).isdigit():
+            said["association_per"] = int(said["association_per"])
+        if "targets" in said:
+            said["targets"] = [_target(text) for text in said["targets"]]
+        timeouts = {name: said.pop(f"{name}_timeout", None) for name in ("connect", "acse", "dimse")}
+        keys = dict(_key(text) for text in said.pop("keys", ()))
+        query = {"keys": keys, "level": said.pop("level", None), "destination": said.pop("destination", None)}
+        receiver = {"port": said.pop("receiver", None)}
+        procedure = dict.fromkeys(said.pop("procedure", ()), True)
+        tables = {"timeouts": timeouts, "query": query, "receiver": receiver, "study": procedure}
+        for name, table in tables.items():
+            if given := {key: value for key, value in table.items() if value}:
+                said[name] = given
+        return said
+
+
+def data_values(data: Data, context: typer.Context) -> dict[str, object]:
+    """The keys of a scenario that options of data have said: those that were given, also as they are by default."""
+    names = [each.name for each in fields(data)]
+    given = [name for name in names if (how := context.get_parameter_source(name)) and how.name == "COMMANDLINE"]
+    said: dict[str, Any] = {name: getattr(data, name) for name in given}
+    if "source" in said:
+        said["input"] = str(said.pop("source"))
+    if "modality" in said:
+        said["modality"] = [name.strip() for names in said["modality"] for name in names.split(",")]
+    values: dict[str, object] = {}
+    if (seed := said.pop("seed", None)) is not None:
+        values["seed"] = seed
+    return {**values, "data": said} if said else values
+
+
+def tls_values(security: ClientTLS) -> dict[str, object]:
+    """The keys of a scenario that its options of TLS have said."""
+    if not security.tls:
+        security.refuse_without_tls()
+        return {}
+    files = ("ca", "cert", "key", "key_password_file")
+    said: dict[str, object] = {name: str(value) for name in files if (value := getattr(security, name)) is not None}
+    if security.server_name is not None:
+        said["server_name"] = security.server_name
+    if security.insecure:
+        said["insecure"] = True
+    said["profile"] = security.tls_profile.value
+    return {"tls": said}
+
+
+#: The options of keys that are called otherwise.
+_OPTIONS = {
+    "calling_aets": "-aet",
+    "stages": "--stage",
+    "targets": "--target",
+    "thresholds": "--threshold",
+    "query": "-k",
+    "receiver": "--receiver-port",
+    "study": "--study-with",
+    "timeouts.connect": "--connect-timeout",
+    "timeouts.acse": "--acse-timeout",
+    "timeouts.dimse": "--dimse-timeout",
+}
+
+
+def option_error(key: str, reason: str) -> str:
+    """What is wrong with the option that has said a key."""
+    top = key.split(".")[0].split("[")[0]
+    option = _OPTIONS.get(key) or _OPTIONS.get(top)
+    if option is None:
+        option = f"--{(key.split('.')[1] if top in ('data', 'tls') and '.' in key else top).replace('_', '-')}"
+    return f"{option}: {reason}"
+
+
+def _target(text: str) -> dict[str, object]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise typer.BadParameter(f"{text!r}: wanted a host and a port, such as pacs:11112", param_hint="'--target'")
+    return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
+
+
+def _key(text: str) -> tuple[str, str]:
+    keyword, equals, value = text.partition("=")
+    if not equals or not keyword:
+        raise typer.BadParameter(f"{text!r}: wanted such as PatientID=4711", param_hint="'-k'")
+    return keyword, value
+
+
+def _mix(text: str) -> dict[str, float]:
+    mix: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, weight = part.strip().partition("=")
+        try:
+            mix[name] = float(weight or 1)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{part!r}: wanted operations with weights, such as store=8,find=1,echo=1", param_hint="'--mix'"
+            ) from None
+    return mix
+
+
+def _stage(text: str) -> dict[str, object]:
+    value, colon, duration = text.rpartition(":")
+    if not colon or not value:
+        raise typer.BadParameter(
+            f"{text!r}: wanted a rate or a number of associations, and a time, such as 500/s:1m or 200:1m",
+            param_hint="'--stage'",
+        )
+    if value.isdigit():
+        return {"associations": int(value), "duration": duration}
+    return {"rate": value, "duration": duration}

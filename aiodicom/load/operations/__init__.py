@@ -1,0 +1,1 @@
+"""What the SCUs of a run do, one operation a module."""

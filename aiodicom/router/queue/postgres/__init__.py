@@ -1,0 +1,1 @@
+"""The queue of any number of nodes: rows in PostgreSQL, bytes in an object store."""
