@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -32,6 +33,7 @@ type = "dimse"
 host = "127.0.0.1"
 port = {destination}
 called_aet = "SINK"
+{settings}
 
 {routes}
 """
@@ -46,12 +48,12 @@ end
 """
 
 
-def ours(queue: str = "", routes: str = _ROUTE) -> Start:
-    """The command `route`, with these keys of its queue and these routes."""
+def ours(queue: str = "", routes: str = _ROUTE, destination: str = "") -> Start:
+    """The command `route`, with these keys of its queue and its destination, and these routes."""
 
-    def start(folder: Path, destination: int) -> AbstractContextManager[Running]:
+    def start(folder: Path, to: int) -> AbstractContextManager[Running]:
         port = free_port()
-        text = _ROUTER_TOML.format(port=port, destination=destination, queue=queue, routes=routes)
+        text = _ROUTER_TOML.format(port=port, destination=to, queue=queue, settings=destination, routes=routes)
         (folder / "router.toml").write_text(text)
         arguments = c.command("route", os.fspath(folder / "router.toml"))
         return running(arguments, port, log=folder / "router.log", environment=c.environment(), directory=folder)
@@ -71,6 +73,12 @@ def orthanc(folder: Path, destination: int) -> Iterator[Running]:
     }
     with peers.orthanc(folder / "orthanc", **settings) as server:
         yield server.server
+
+
+def sink(folder: Path, port: int, count: int) -> AbstractContextManager[Running]:
+    """A destination that counts, and says when it has had so many objects."""
+    arguments = [sys.executable, "-m", "benchmarks.counting_scp", str(port), str(count)]
+    return running(arguments, port, log=folder / "destination.log", environment=c.environment(), directory=c.ROOT)
 
 
 def dcmtk(folder: Path, destination: int) -> AbstractContextManager[Running]:

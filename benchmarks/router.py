@@ -9,32 +9,29 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import timeit
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from aiodicom.dataset import Dataset
 from benchmarks import contenders as c
-from benchmarks import forwarding
+from benchmarks import forwarding, outage, passing
 from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
 from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from benchmarks.loads import PER_CPU, PER_SECOND, Load, load
+from benchmarks.micro.test_routing import routing
 from benchmarks.processes import usage
-from tests.interop.processes import Running, running
+from tests.interop.processes import Running
 from tests.ports import free_port
+from tests.router.objects import ORIGIN, ct
 
 #: Seconds in which everything that was taken has to have gone on.
 _PATIENCE = 120.0
 _FORWARDED = (Metric(PER_SECOND), Metric("taken per second"), Metric(PER_CPU))
+RULES = "us an object"
 ALONE = "aiodicom storescp --durability synced, which forwards nothing"
-
-
-def destination(folder: Path, count: int) -> AbstractContextManager[Running]:
-    """A process that counts, and says when it has had so many objects."""
-    port = free_port()
-    arguments = [sys.executable, "-m", "benchmarks.counting_scp", str(port), str(count)]
-    return running(arguments, port, log=folder / "destination.log", environment=c.environment(), directory=c.ROOT)
 
 
 def forwarded(start: forwarding.Start, work: Load, folder: Path) -> Metrics:
@@ -44,7 +41,7 @@ def forwarded(start: forwarding.Start, work: Load, folder: Path) -> Metrics:
     """
     wanted = work.associations * work.operations
     os.sync()
-    with destination(folder, wanted) as sink, start(folder, sink.port) as router:
+    with forwarding.sink(folder, free_port(), wanted) as sink, start(folder, sink.port) as router:
         before, began = usage(router.pid).cpu_seconds, time.monotonic()
         report = work.on(router.port)
         if report["ok_ops"] != wanted:
@@ -99,12 +96,37 @@ def through(bench: Bench, image: Image, size: tuple[int, int], targets: tuple[Ta
     return Planned(title, make, ("dimseblast",))
 
 
+def rules(samples: int) -> Metrics:
+    """Microseconds in which an object is held against twenty routes, with its header decoded for that: the shortest of
+    many short samples, since whatever else runs on the machine only adds.
+    """
+    routes, encoded = routing(), ct().to_bytes()
+
+    def shortest(work: Callable[[], object]) -> float:
+        return min(timeit.repeat(work, number=20, repeat=samples)) / 20 * 1e6
+
+    whole = shortest(lambda: routes.plan(Dataset.from_bytes(encoded), ORIGIN))
+    return {RULES: whole, "of which decoding": shortest(lambda: Dataset.from_bytes(encoded))}
+
+
+def ruled(bench: Bench) -> Planned:
+    title = "A CT of 258 elements held against 20 routes with conditions"
+
+    def make() -> Row:
+        who = (Contender("aiodicom", partial(rules, bench.size(2000, 100)), ours=True),)
+        metrics = (Metric(RULES, higher=False, digits=1), Metric("of which decoding", higher=False, digits=1))
+        return Row(title, metrics, who, "aiodicom", (Target(RULES, 20.0, None),))
+
+    return Planned(title, make)
+
+
 def rows(bench: Bench) -> Iterator[Planned]:
     large = (Target(PER_SECOND, 4.0, forwarding.ORTHANC), Target(PER_SECOND, 0.5, ALONE))
     yield through(bench, LARGE, bench.size((10, 50), (4, 5)), large, peers=True)
     small = (Target(PER_SECOND, 2000.0, None),)
     yield through(bench, SMALL, bench.size((10, 1000), (4, 20)), small, peers=False)
+    yield ruled(bench)
 
 
 if __name__ == "__main__":
-    sys.exit(main("python -m benchmarks.router", "the router beside others", [rows]))
+    sys.exit(main("python -m benchmarks.router", "the router beside others", [rows, passing.rows, outage.rows]))

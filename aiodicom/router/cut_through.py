@@ -111,9 +111,11 @@ class Forward(DataSource):
                 raise ConnectionLost("the association ended before the data set did")
             # Something stays, since what is last is sent otherwise; and fragments are of an even number of bytes.
             ready = (len(self._buffer) - 2) & ~1
-            if ready < multiple:
+            if ready < 1:
                 await self._wake.wait()
                 continue
+            if ready > multiple:
+                ready -= ready % multiple
             piece = bytes(self._buffer[:ready])
             del self._buffer[:ready]
             sent += ready

@@ -18,6 +18,7 @@ import errno
 import functools
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
+from aiodicom.errors import LocalError
 from aiodicom.net.sources import DataSource
 from aiodicom.router.queue import search
 from aiodicom.router.queue.clock import QueueClock
@@ -47,6 +49,10 @@ Result = TypeVar("Result")
 _GROUP: Final = 16 << 20
 #: What an object costs beside its bytes, as if it were so many.
 _OBJECT: Final = 32 << 10
+#: Seconds in which what becomes of deliveries is gathered: after a crash so much more of it may be made again.
+_SETTLED: Final = 0.01
+#: What is leased as it comes, for a destination that somebody waits for.
+_AHEAD: Final = 32
 #: Bytes that are copied out of sparse segments in one round of maintenance.
 _COPIED: Final = 16 << 20
 
@@ -102,9 +108,14 @@ class LocalQueue:
         self._loop = asyncio.get_running_loop()
         self._recent = Recent(settings.memory)
         self._awake: dict[str, asyncio.Event] = {}
+        #: Destinations that somebody waits for; and what was leased for them as it came, for the next claim.
+        self._waited_for: set[str] = set()
+        self._ahead: dict[str, list[Lease]] = {}
+        #: What has arrived in this turn of the loop, to be given to the thread together.
+        self._arrived: list[_Arriving] = []
         self._delivered: deque[Lease] = deque()
         self._failed: deque[Failure] = deque()
-        self._is_settling = False
+        self._settling: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._maintenance = Maintenance(shard, settings.history, self._call, self._copy)
         self._writer = BatchThread[_Arriving | _Copying]("aiodicom-segments", self._write, _weight, _GROUP)
@@ -153,6 +164,8 @@ class LocalQueue:
             self._maintaining.cancel()
             with suppress(asyncio.CancelledError):
                 await self._maintaining
+        self._give_arrived()
+        self._give_settled()
         self._is_closed = True
         await self._loop.run_in_executor(None, self._end)
 
@@ -190,9 +203,18 @@ class LocalQueue:
         meta = encode_meta(incoming)
         if len(meta) > MOST_META:
             raise ValueError(f"{len(meta)} bytes are too many to say what an object is")
+        if self._is_closed:
+            raise LocalError("the queue is closed")
         done: asyncio.Future[Receipt] = self._loop.create_future()
-        self._writer.give(_Arriving(Arrival(incoming, meta, data), done))
+        if not self._arrived:
+            self._loop.call_soon(self._give_arrived)
+        self._arrived.append(_Arriving(Arrival(incoming, meta, data), done))
         return done
+
+    def _give_arrived(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for each in arrived:
+            self._writer.give(each)
 
     def _write(self, batch: list[_Arriving | _Copying]) -> None:
         """In the thread that writes."""
@@ -222,7 +244,19 @@ class LocalQueue:
         except Exception as error:
             self._tell(self._refused, arriving, error)
         else:
-            self._tell(self._queued, arriving, group, dropped)
+            self._tell(self._queued, arriving, group, dropped, self._claim_ahead(arriving))
+
+    def _claim_ahead(self, arriving: list[_Arriving]) -> list[Lease]:
+        """In the thread of the rows: leases what was just queued for those who wait, who need not ask then."""
+        leases: list[Lease] = []
+        came_for = {delivery.destination for each in arriving for delivery in each.arrival.incoming.deliveries}
+        for destination in came_for & self._waited_for:
+            self._waited_for.discard(destination)
+            try:
+                leases += self._shard.claim(destination, _AHEAD)
+            except sqlite3.Error as error:  # as somebody will hear who claims
+                _log.error("nothing could be leased for %s: %s", destination, error)
+        return leases
 
     def _commit_copy(self, copying: _Copying, copied: Copied) -> None:
         """In the thread of the rows."""
@@ -233,8 +267,10 @@ class LocalQueue:
         else:
             self._tell(_finish, copying.done, copied.done)
 
-    def _queued(self, arriving: list[_Arriving], group: Group, dropped: set[int]) -> None:
+    def _queued(self, arriving: list[_Arriving], group: Group, dropped: set[int], ahead: list[Lease]) -> None:
         now = self._loop.time()
+        for lease in ahead:
+            self._ahead.setdefault(lease.destination, []).append(lease)
         destinations: set[str] = set()
         for (arrival, done), stored in zip(arriving, group.stored, strict=True):
             is_duplicate = stored.id in dropped
@@ -259,7 +295,12 @@ class LocalQueue:
         With `newest`, those of the study that came last. Each is to be settled by `delivered`, `failed` or `give_back`.
         """
         self._event(destination).clear()
-        claiming = self._call(functools.partial(self._shard.claim, destination, limit, newest=newest))
+        if ahead := self._ahead.pop(destination, None):
+            if len(ahead) > limit:
+                self._ahead[destination] = ahead[limit:]
+            return ahead[:limit]
+        # What is settled need not be noted before: it is leased until then.
+        claiming = self._in_rows(functools.partial(self._shard.claim, destination, limit, newest=newest))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -273,7 +314,11 @@ class LocalQueue:
 
     async def wait(self, destination: str) -> None:
         """Returns when there may be something to claim that was not there when that was last tried."""
-        await self._event(destination).wait()
+        self._waited_for.add(destination)
+        try:
+            await self._event(destination).wait()
+        finally:
+            self._waited_for.discard(destination)
 
     def source(self, lease: Lease) -> DataSource:
         """Opens what a delivery sends; its user closes it. Raises OSError, FileNotFoundError when the bytes are
@@ -334,13 +379,17 @@ class LocalQueue:
         await self._call(lambda: None)
 
     def _settle(self) -> None:
-        if not self._is_settling:
-            self._is_settling = True
+        if self._settling is None:
+            self._settling = self._loop.call_later(_SETTLED, self._give_settled)
+
+    def _give_settled(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
             self._rows.give(self._settle_all)
 
     def _settle_all(self) -> None:
         """In the thread of the rows."""
-        self._is_settling = False  # what comes from here on may be too late for this round
         delivered = [self._delivered.popleft() for _ in range(len(self._delivered))]
         failed = [self._failed.popleft() for _ in range(len(self._failed))]
         try:
@@ -426,7 +475,11 @@ class LocalQueue:
     # How the threads and the loop meet.
 
     def _call(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
-        """What the function returns, in the thread of the rows."""
+        """What the function returns, in the thread of the rows, which knows then what was settled before."""
+        self._give_settled()
+        return self._in_rows(function)
+
+    def _in_rows(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
         done: asyncio.Future[Result] = self._loop.create_future()
 
         def call() -> None:

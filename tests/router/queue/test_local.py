@@ -125,6 +125,49 @@ async def test_waiting_ends_with_what_comes(tmp_path: Path) -> None:
         elsewhere.cancel()
 
 
+async def test_what_comes_for_those_who_wait_is_leased_as_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as queue:
+        assert await queue.claim("pacs", 5) == []
+        waiting = asyncio.ensure_future(queue.wait("pacs"))
+        await asyncio.sleep(0)
+        await asyncio.gather(*[queue.enqueue(incoming(n, "pacs", "other"), b"data") for n in range(3)])
+        await waiting
+        with monkeypatch.context() as patch:
+            # Nobody need be asked any more.
+            patch.setattr(queue, "_in_rows", None)
+            first = await queue.claim("pacs", 2)
+            second = await queue.claim("pacs", 2)
+        assert [lease.sop_instance_uid for lease in first + second] == [incoming(n).sop_instance_uid for n in range(3)]
+        assert await queue.claim("pacs", 2) == []
+        assert len(await queue.claim("other", 5)) == 3
+
+
+async def test_nothing_is_leased_for_those_who_wait_no_more_or_are_held(tmp_path: Path) -> None:
+    async with opened(tmp_path) as queue:
+        waiting = asyncio.ensure_future(queue.wait("pacs"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await queue.hold(Selection("held"))
+        held = asyncio.ensure_future(queue.wait("held"))
+        await asyncio.sleep(0)
+        await queue.enqueue(incoming(1, "pacs", "held"), b"data")
+        await held
+        assert await queue.claim("held", 5) == []
+        assert len(await queue.claim("pacs", 5)) == 1
+
+
+async def test_what_was_settled_is_known_to_whoever_asks(tmp_path: Path) -> None:
+    async with opened(tmp_path) as queue:
+        await asyncio.gather(*[queue.enqueue(incoming(n), b"data") for n in range(2)])
+        leases = await queue.claim("pacs", 2)
+        queue.delivered(leases[0])
+        queue.failed(leases[1], "refused", None)
+        assert await queue.counts() == {"pacs": {State.DELIVERED: 1, State.DEAD: 1}}
+
+
 async def test_a_group_that_fails_is_refused_and_the_next_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
