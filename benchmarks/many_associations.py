@@ -13,60 +13,47 @@ import gc
 import json
 import os
 import resource
-import ssl
 import sys
-import time
+from typing import Any
 
 import aiodicom
-from aiodicom import Association
+from aiodicom.load import Run, scenario_from
+from aiodicom.load.results import Result
 from benchmarks.processes import resident_bytes
-
-#: Associations being opened at one time: below the listening socket's backlog.
-OPENING = 1000
 
 
 async def main(port: int, server_pid: int, count: int, certificates: str | None = None) -> None:
-    context = None if certificates is None else ssl.create_default_context(cafile=certificates)
-    opening = asyncio.Semaphore(OPENING)
-    errors: list[Exception] = []
+    def memory() -> tuple[int, int]:
+        return resident_bytes(os.getpid()), resident_bytes(server_pid)
 
-    async def opened() -> Association | None:
-        try:
-            async with opening:
-                return await aiodicom.connect("127.0.0.1", port, ssl=context)
-        except Exception as error:
-            errors.append(error)
-            return None
+    async def loaded(associations: int) -> tuple[Result, tuple[int, int]]:
+        """One C-ECHO on each of so many associations, and the memory when all were open."""
+        values: dict[str, Any] = {"associations": associations, "operations": associations}
+        values["targets"] = [{"host": "127.0.0.1", "port": port}]
+        if certificates is not None:
+            values["tls"] = {"ca": certificates}
+        when_open = [(0, 0)]
 
-    async def echoed(association: Association) -> None:
-        try:
-            await association.c_echo()
-        except Exception as error:
-            errors.append(error)
+        async def measure() -> None:
+            when_open[0] = memory()
+
+        run = Run(scenario_from(values, "many_associations.py"), before_load=measure)
+        return await run.run(asyncio.Event()), when_open[0]
 
     # Both sides have done everything once before their memory is taken as that of idleness.
-    async with aiodicom.connect("127.0.0.1", port, ssl=context) as first:
-        await first.c_echo()
+    await loaded(1)
     gc.collect()
-    client_before, server_before = resident_bytes(os.getpid()), resident_bytes(server_pid)
-
-    started = time.perf_counter()
-    associations = [each for each in await asyncio.gather(*(opened() for _ in range(count))) if each is not None]
-    open_s = time.perf_counter() - started
-    client_after, server_after = resident_bytes(os.getpid()), resident_bytes(server_pid)
-
-    started = time.perf_counter()
-    await asyncio.gather(*(echoed(each) for each in associations))
-    echo_s = time.perf_counter() - started
-
-    await asyncio.gather(*(each.release() for each in associations), return_exceptions=True)
+    before = memory()
+    result, after = await loaded(count)
+    echo = result.operations["echo"]
+    client, server = ((late - early) / count for early, late in zip(before, after, strict=True))
     report = {
-        "open_s": open_s,
-        "echo_per_s": len(associations) / echo_s,
-        "client_bytes": (client_after - client_before) / count,
-        "server_bytes": (server_after - server_before) / count,
-        "failed": len(errors),
-        "error": repr(errors[0]) if errors else "",
+        "open_s": result.associations.opening_s,
+        "echo_per_s": echo.rate_per_s,
+        "client_bytes": client,
+        "server_bytes": server,
+        "failed": echo.errors + sum(result.associations.causes.values()),
+        "error": "; ".join(result.examples),
     }
     print(json.dumps(report))
 

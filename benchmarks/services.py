@@ -16,6 +16,7 @@ from typing import Any
 
 import aiodicom
 from aiodicom import Dataset, Discarded
+from aiodicom.load import Run, User, scenario_from, task
 from benchmarks import contenders as c
 from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
 from benchmarks.command import main
@@ -268,26 +269,36 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
+def performing(operation: Operation) -> type[User]:
+    """An SCU that does nothing else."""
+
+    class Performing(User):
+        contexts = (_MPPS, aiodicom.VERIFICATION)
+        number = 0
+
+        async def on_start(self) -> None:
+            association = await self.association()
+            await association.n_create(_MPPS, _STEP, _uid(association, 0))
+
+        @task
+        async def operate(self) -> None:
+            self.number += 1
+            await operation(await self.association(), self.number)
+
+    return Performing
+
+
 def performed(operation: Operation, associations: int, each: int) -> Callable[[Archive, Path, Path], Metrics]:
-    """So many operations one after another on each of the associations."""
+    """So many operations on each of the associations, one after another."""
+    values: dict[str, Any] = {"associations": associations, "operations": associations * each, "mix": {"operate": 1}}
 
     async def run(port: int) -> float:
-        async with contextlib.AsyncExitStack() as stack:
-            opened = [
-                await stack.enter_async_context(
-                    aiodicom.connect("127.0.0.1", port, called_aet="ARCHIVE", contexts=[_MPPS, aiodicom.VERIFICATION])
-                )
-                for _ in range(associations)
-            ]
-            await asyncio.gather(*(association.n_create(_MPPS, _STEP, _uid(association, 0)) for association in opened))
-
-            async def perform(association: Any) -> None:
-                for number in range(1, each + 1):
-                    await operation(association, number)
-
-            began = time.perf_counter()
-            await asyncio.gather(*map(perform, opened))
-            return time.perf_counter() - began
+        targets = [{"host": "127.0.0.1", "port": port, "called_aets": ["ARCHIVE"]}]
+        scenario = scenario_from({**values, "targets": targets}, "services.py", ("operate",))
+        result = await Run(scenario, user=performing(operation)).run(asyncio.Event())
+        if result.operations["operate"].errors:
+            raise RuntimeError(result.examples[0])
+        return result.seconds
 
     def work(start: Archive, files: Path, folder: Path) -> Metrics:
         with start(files, folder, 1) as server:

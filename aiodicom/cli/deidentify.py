@@ -175,7 +175,7 @@ async def _perform(
     else:
         output.result(
             f"{output.count(job.stored, 'file')} de-identified, {job.not_stored:,} failed, {job.skipped:,} skipped: "
-            f"{job.bytes / 1e6:,.1f} MB in {job.seconds:.2f} s"
+            f"{output.size(job.bytes)} in {job.seconds:.2f} s"
         )
     return code
 

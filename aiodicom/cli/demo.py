@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.runner import run
-from aiodicom.errors import LocalError
 from aiodicom.net.descriptors import allow_descriptors
 from aiodicom.net.serve import Serving, serve
 from aiodicom.services.stopping import Interrupted, unless_stopped
-from aiodicom.standard.uids import VERIFICATION
 
 if TYPE_CHECKING:
-    from aiodicom.load.closed import ClosedLoop
-    from aiodicom.load.supply import Supply
+    from aiodicom.load.results import Percentiles, Result
+    from aiodicom.load.run import Run
+    from aiodicom.load.scenario import Scenario
 
 __all__ = ["demo"]
 
@@ -56,14 +54,13 @@ def demo(
     """
     output.configure_logging(verbose, debug)
     try:
-        from aiodicom.load import closed
+        from aiodicom.load.run import Run
     except ModuleNotFoundError:
         output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[all]'")
         raise typer.Exit(1) from None
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(associations)
-        supply = await asyncio.to_thread(_supply, source)
         ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
         scp = asyncio.create_task(
             serve(
@@ -72,31 +69,30 @@ def demo(
         )
         try:
             port = await _started(scp, ready, stop)
-            loop = closed.ClosedLoop(
-                lambda: aiodicom.connect("127.0.0.1", port, contexts=[VERIFICATION, *supply.contexts]),
-                supply,
-                associations=associations,
-            )
-            with _display(loop, as_json):
-                await loop.run(seconds, stop)
+            this = Run(_scenario(port, associations, seconds, source))
+            with _display(this, as_json):
+                result = await this.run(stop)
         finally:
             scp.cancel()
             await asyncio.wait((scp,))
-        return _report(loop, as_json, stop)
+        return _report(this, result, as_json)
 
     run(_COMMAND, work)
 
 
-def _supply(source: Path | None) -> Supply:
-    from aiodicom.load.renewing import Renewed, read_objects
-    from aiodicom.load.synthesis import Shape, synthetic
+def _scenario(port: int, associations: int, seconds: float, source: Path | None) -> Scenario:
+    """As many of both operations, each association beginning its next when one has ended."""
+    from aiodicom.load.scenario import scenario_from
 
-    if source is None:
-        return synthetic(Shape())
-    try:
-        return Renewed(read_objects([source]).templates)
-    except ValueError as error:
-        raise LocalError(f"{source}: {error}") from None
+    values: dict[str, object] = {
+        "targets": [{"host": "127.0.0.1", "port": port}],
+        "associations": associations,
+        "duration": seconds,
+        "mix": {"echo": 1, "store": 1},
+    }
+    if source is not None:
+        values["data"] = {"input": str(source)}
+    return scenario_from(values, "demo")
 
 
 async def _started(scp: asyncio.Task[None], ready: asyncio.Future[Serving], stop: asyncio.Event) -> int:
@@ -107,55 +103,86 @@ async def _started(scp: asyncio.Task[None], ready: asyncio.Future[Serving], stop
     return ready.result().port
 
 
-def _display(loop: ClosedLoop, as_json: bool) -> AbstractContextManager[object]:
+def _display(this: Run, as_json: bool) -> AbstractContextManager[object]:
     """The live table, for whoever is watching."""
     if as_json or not sys.stdout.isatty():
         return nullcontext()
     from aiodicom.cli.live import Live, rows
 
-    return Live(lambda: rows(measures(loop)))
+    return Live(lambda: rows([(name, text) for name, _, text in _measures(this, this.so_far())]))
 
 
-def measures(loop: ClosedLoop) -> list[tuple[str, str]]:
-    """What there is to show, now or at the end."""
-    seconds = loop.seconds or float("inf")
+def _measures(this: Run, result: Result) -> list[tuple[str, float, str]]:
+    """What there is to show, now or at the end: its name, its value, and that as people read it."""
+    from aiodicom.load import figures
+    from aiodicom.load.histogram import Histogram
+
+    operations, associations = result.operations, result.associations
+    echo, store = (operations.get(name) for name in ("echo", "store"))
+    latencies = Histogram()
+    if this.recorder is not None:
+        for name in ("echo", "store"):
+            latencies.merge(this.recorder.latencies(name))
+    latency = latencies.milliseconds()
+    opening_s = associations.opening_s
+    rates = {
+        "associations/s": associations.opened / opening_s if opening_s else 0.0,
+        "C-ECHO/s": echo.rate_per_s if echo else 0.0,
+        "objects/s": store.rate_per_s if store else 0.0,
+        "MB/s": figures.total(result).bytes_per_s / 1e6,
+    }
+    counts = {
+        "associations open": result.series[-1].associations_open if result.series else associations.opened,
+        "peak": associations.peak,
+    }
     return [
-        ("associations open", f"{loop.open:,}"),
-        ("peak", f"{loop.peak:,}"),
-        ("associations/s", f"{loop.opened / loop.opening_seconds:,.0f}" if loop.opening_seconds else ""),
-        ("C-ECHO/s", f"{loop.echoes / seconds:,.0f}"),
-        ("objects/s", f"{loop.objects / seconds:,.0f}"),
-        ("MB/s", f"{loop.bytes / seconds / 1e6:,.0f}"),
-        ("latency p50", f"{loop.milliseconds(50):,.1f} ms"),
-        ("latency p99", f"{loop.milliseconds(99):,.1f} ms"),
-        ("latency max", f"{loop.milliseconds(100):,.1f} ms"),
-        ("failures", f"{loop.failures:,}"),
+        *((name, value, f"{value:,}") for name, value in counts.items()),
+        *((name, value, f"{value:,.0f}") for name, value in rates.items()),
+        *((f"latency {name}", value, f"{value:,.1f} ms") for name, value in _shown(latency)),
+        ("failures", (failures := _failures(result)), f"{failures:,}"),
     ]
 
 
-def _report(loop: ClosedLoop, as_json: bool, stop: asyncio.Event) -> int:
+def _shown(latency: Percentiles) -> list[tuple[str, float]]:
+    return [("p50", latency.p50), ("p99", latency.p99), ("max", latency.max)]
+
+
+def _failures(result: Result) -> int:
+    """Associations that could not be opened or ended badly, and requests that failed."""
+    from aiodicom.load import figures
+
+    return figures.total(result).errors + sum(result.associations.causes.values())
+
+
+#: The keys of the JSON object, with the digits that they have, by what the summary calls them.
+_KEYS = {
+    "peak": ("peak", 0),
+    "associations/s": ("associations_per_s", 1),
+    "C-ECHO/s": ("echoes_per_s", 1),
+    "objects/s": ("objects_per_s", 1),
+    "MB/s": ("megabytes_per_s", 1),
+    "latency p50": ("p50_ms", 3),
+    "latency p99": ("p99_ms", 3),
+    "latency max": ("max_ms", 3),
+    "failures": ("failures", 0),
+}
+
+
+def _report(this: Run, result: Result, as_json: bool) -> int:
     """Says what came of it; the command's exit code."""
-    seconds = loop.seconds or float("inf")
+    measures = _measures(this, result)
     if as_json:
-        output.result_json(
-            {
-                "associations": loop.opened,
-                "peak": loop.peak,
-                "associations_per_s": round(loop.opened / loop.opening_seconds, 1),
-                "echoes_per_s": round(loop.echoes / seconds, 1),
-                "objects_per_s": round(loop.objects / seconds, 1),
-                "megabytes_per_s": round(loop.bytes / seconds / 1e6, 1),
-                "p50_ms": round(loop.milliseconds(50), 3),
-                "p99_ms": round(loop.milliseconds(99), 3),
-                "max_ms": round(loop.milliseconds(100), 3),
-                "failures": loop.failures,
-            }
-        )
+        values: dict[str, float] = {"associations": result.associations.opened}
+        for name, value, _ in measures:
+            if name in _KEYS:
+                key, digits = _KEYS[name]
+                values[key] = round(value, digits) if digits else int(value)
+        output.result_json(values)
     else:
-        output.result("\n".join(f"{name:<20}{value:>12}" for name, value in measures(loop)))
-    if loop.first_failure is not None:
-        failures = output.count(loop.failures, "failure")
-        output.note(_COMMAND, f"{failures}, the first: {output.explain(loop.first_failure)}")
-    if stop.is_set():
+        output.result("\n".join(f"{name:<20}{text:>12}" for name, _, text in measures))
+    failures = _failures(result)
+    if failures:
+        output.note(_COMMAND, f"{output.count(failures, 'failure')}, the first: {result.examples[0]}")
+    if result.interrupted:
         output.note(_COMMAND, str(Interrupted()))
-    return 1 if loop.failures or stop.is_set() else 0
+    return 1 if failures or result.interrupted else 0

@@ -133,6 +133,6 @@ class _Job:
             output.result(
                 f"{self._target}: {output.count(self._studies_made, 'study', 'studies')}, "
                 f"{output.count(self._series_made, 'series', 'series')}, {output.count(self.stored, 'file')}, "
-                f"{self.bytes / 1e6:,.1f} MB in {seconds:.2f} s (--seed {seed})"
+                f"{output.size(self.bytes)} in {seconds:.2f} s (--seed {seed})"
             )
         return 0 if is_complete else 1

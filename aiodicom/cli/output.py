@@ -83,6 +83,11 @@ def count(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
+def size(number: int) -> str:
+    """A number of bytes, such as ``21.3 kB`` or ``1,000.0 MB``."""
+    return f"{number / 1e3:,.1f} kB" if number < 1e6 else f"{number / 1e6:,.1f} MB"
+
+
 def explain(error: BaseException) -> str:
     """What happened and what to do about it, in one line."""
     what = " ".join(str(error).split()) or type(error).__name__

@@ -50,9 +50,12 @@ def render(
             data_set = dcmread(file)
             frames = data_set.frames
             if frame > len(frames):
-                raise typer.BadParameter(f"there are {len(frames)} frames", param_hint="'--frame'")
+                raise typer.BadParameter(f"the file has {output.count(len(frames), 'frame')}", param_hint="'--frame'")
             if window is None and voi > 1 and voi > (count := len(views_of(data_set, frame - 1))):
-                raise typer.BadParameter(f"the file has {count} views", param_hint="'--voi'")
+                raise typer.BadParameter(
+                    f"the file has {output.count(count, 'window or VOI LUT', 'windows and VOI LUTs')} for this frame",
+                    param_hint="'--voi'",
+                )
             picture = rendered(frames[frame - 1], data_set, window=window, voi=voi - 1, overlays=overlays)
         data = encode_png(picture)
         if target == "-":

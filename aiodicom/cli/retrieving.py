@@ -178,7 +178,7 @@ class Tally:
         elif is_received:
             output.result(
                 f"{output.count(self.received, 'object')} received, {self._failed:,} failed: "
-                f"{self.bytes / 1e6:,.1f} MB in {seconds:.2f} s, {self.received / seconds:,.0f} objects/s, "
+                f"{output.size(self.bytes)} in {seconds:.2f} s, {self.received / seconds:,.0f} objects/s, "
                 f"{self.bytes / seconds / 1e6:,.1f} MB/s"
             )
         else:

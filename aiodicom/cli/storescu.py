@@ -163,7 +163,7 @@ class _Tally:
         else:
             output.result(
                 f"{output.count(self.stored, 'object')} sent, {self.not_stored:,} failed, {self.no_dicom:,} skipped: "
-                f"{self.bytes / 1e6:,.1f} MB in {seconds:.2f} s, "
+                f"{output.size(self.bytes)} in {seconds:.2f} s, "
                 f"{objects_per_s:,.0f} objects/s, {megabytes_per_s:,.1f} MB/s"
             )
         if not self.stored and not self.not_stored:

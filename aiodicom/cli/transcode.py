@@ -68,6 +68,11 @@ def transcode(
     """
     if source.is_dir() and not recursive:
         raise typer.BadParameter(f"{source} is a folder: say --recursive for the files in it", param_hint="'IN'")
+    if quality is not None:
+        from aiodicom.pixels.recoding import has_quality
+
+        if not has_quality(to):
+            raise typer.BadParameter(f"{TRANSFER_SYNTAXES[to].name} loses nothing", param_hint="'--quality'")
     threads = jobs or os.cpu_count() or 1
     is_folder = source.is_dir()
 
@@ -95,7 +100,7 @@ async def _transcode(stop: asyncio.Event, job: Conversion, to: str, as_json: boo
     else:
         output.result(
             f"{output.count(job.stored, 'file')} transcoded to {TRANSFER_SYNTAXES[to].name}, "
-            f"{job.not_stored:,} failed, {job.skipped:,} skipped: {job.bytes / 1e6:,.1f} MB to "
-            f"{job.written / 1e6:,.1f} MB in {job.seconds:.2f} s"
+            f"{job.not_stored:,} failed, {job.skipped:,} skipped: {output.size(job.bytes)} to "
+            f"{output.size(job.written)} in {job.seconds:.2f} s"
         )
     return code

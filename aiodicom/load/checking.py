@@ -72,9 +72,26 @@ def _check_associations(scenario: Scenario, unless: _Unless) -> None:
             "association_per",
             f'wanted "run", "operation", "series", "study" or a number of operations, got {scenario.association_per}',
         )
+    _check_workers(scenario, unless)
     unless(1 <= scenario.window <= 0xFFFF, "window", f"wanted 1 to 65535, got {scenario.window}")
     unless(4096 <= scenario.max_pdu <= 2**31, "max_pdu", f"wanted 4096 or more bytes, got {scenario.max_pdu}")
     unless(scenario.max_waiting >= 0, "max_waiting", f"wanted 0 or more, got {scenario.max_waiting}")
+
+
+def _check_workers(scenario: Scenario, unless: _Unless) -> None:
+    """What several processes cannot do together."""
+    unless(scenario.workers >= 1, "workers", f"wanted 1 or more, got {scenario.workers}")
+    if scenario.workers > 1:
+        most = scenario.most_associations if scenario.trace is None else scenario.workers
+        unless(
+            scenario.workers <= most, "workers", f"wanted at most one for each of {most} associations, or more of these"
+        )
+        commits = scenario.study.commitment or scenario.mix.get("commitment", 0) > 0
+        unless(
+            scenario.receiver is None or not commits,
+            "receiver",
+            "not with several workers and commitment: its reports would come to one of them",
+        )
 
 
 def _check_titles(titles: Iterable[str], key: str, unless: _Unless) -> None:

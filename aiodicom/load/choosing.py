@@ -16,6 +16,7 @@ from aiodicom.load.pacing import Arrivals, Leg, Ramp, legs_of
 from aiodicom.load.recorder import Recorder
 from aiodicom.load.scenario import Executor, Scenario
 from aiodicom.load.scu import Scu
+from aiodicom.load.share import Share
 
 __all__ = ["chooser", "make_model"]
 
@@ -42,22 +43,24 @@ def make_model(
     *,
     origin: float,
     retire: Callable[[Scu], None],
+    share: Share,
+    seed: int | str,
 ) -> Model:
-    """Returns the model of a scenario; the run begins at `origin`."""
+    """Returns the model of a share of a scenario; the run begins at `origin`."""
     if scenario.executor.is_open:
         rate = float(scenario.rate or 0)
         stages = [(float(stage.duration), float(stage.rate or 0)) for stage in scenario.stages]
         legs = legs_of(rate, stages) if stages else [Leg(0.0, float(scenario.duration or 0), rate, rate)]
         random = None
         if scenario.poisson:
-            random = np.random.default_rng(list(blake2b(f"arrivals {scenario.seed}".encode()).digest()))
+            random = np.random.default_rng(list(blake2b(f"arrivals {seed}".encode()).digest()))
         return OpenModel(
-            Arrivals(legs, origin, random),
+            Arrivals(legs, origin, random, share),
             choose,
             begin,
             recorder,
             max_wait=scenario.max_wait,
-            max_waiting=scenario.max_waiting,
+            max_waiting=share.part(scenario.max_waiting),
         )
     if scenario.executor is Executor.RAMPING_ASSOCIATIONS:
         legs = legs_of(0.0, [(float(stage.duration), float(stage.associations or 0)) for stage in scenario.stages])
@@ -70,6 +73,6 @@ def make_model(
         recorder,
         origin=origin,
         think_time=scenario.think_time,
-        count=scenario.operations,
+        count=None if scenario.operations is None else share.part(scenario.operations),
         retire=retire,
     )

@@ -11,6 +11,7 @@ from typing import Final
 from aiodicom.load.alarm import Alarm
 from aiodicom.load.models import Model
 from aiodicom.load.recorder import Recorder
+from aiodicom.load.results import Interval
 from aiodicom.load.scu import Scu
 
 __all__ = ["Driver"]
@@ -24,14 +25,27 @@ _INTERVAL: Final = 1.0
 
 
 class Driver:
-    """Drives a model from `origin` until `end`, in the seconds of `time.perf_counter`. To be closed."""
+    """Drives a model from `origin` until `end`, in the seconds of `time.perf_counter`. To be closed.
 
-    def __init__(self, model: Model, recorder: Recorder, scus: Sequence[Scu], *, origin: float, end: float) -> None:
+    `on_interval` is told of each second.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        recorder: Recorder,
+        scus: Sequence[Scu],
+        *,
+        origin: float,
+        end: float,
+        on_interval: Callable[[Interval], object] | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._model = model
         self._recorder = recorder
         self._scus = scus
         self._end = end
+        self._on_interval = on_interval
         self._following = origin + _INTERVAL
         self._alarm = Alarm(self._turn)
         self._woken: asyncio.Future[None] | None = None
@@ -86,5 +100,7 @@ class Driver:
     def _close_interval(self, now: float) -> None:
         for scu in self._scus:
             scu.look()
-        self._recorder.close_interval(now, self._model.planned_per_s(now))
+        interval = self._recorder.close_interval(now, self._model.planned_per_s(now))
+        if interval is not None and self._on_interval is not None:
+            self._on_interval(interval)
         self._following += (math.floor((now - self._following) / _INTERVAL) + 1) * _INTERVAL

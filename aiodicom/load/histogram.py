@@ -60,6 +60,13 @@ class Histogram:
         self.longest = max(self.longest, other.longest)
         self.total += other.total
 
+    def since(self, earlier: Histogram) -> Histogram:
+        """Returns what has been counted since this was as `earlier`; its longest is that of all."""
+        new = Histogram()
+        new.counts = self.counts - earlier.counts
+        new.count, new.total, new.longest = self.count - earlier.count, self.total - earlier.total, self.longest
+        return new
+
     def clear(self) -> None:
         """Forgets everything."""
         self.counts[:] = 0
@@ -115,7 +122,7 @@ class Histogram:
         histogram.count = int(histogram.counts.sum())
         used = np.flatnonzero(histogram.counts)
         histogram.longest = float(_highest(int(used[-1]))) if len(used) else 0.0
-        histogram.total = float(sum(int(histogram.counts[index]) * _middle(int(index)) for index in used))
+        histogram.total = float(histogram.counts[used] @ _middles(used))
         return histogram
 
 
@@ -138,6 +145,8 @@ def _highest(index: int) -> int:
     return lowest + width - 1
 
 
-def _middle(index: int) -> float:
-    lowest, width = _lowest(index)
-    return lowest + (width >> 1)
+def _middles(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The middle of what is counted at each index."""
+    bucket = np.maximum((indices >> _HALF_BITS) - 1, 0)
+    middles: npt.NDArray[np.float64] = (((indices - (bucket << _HALF_BITS)) << bucket) + ((1 << bucket) >> 1)) * 1.0
+    return middles

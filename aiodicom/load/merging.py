@@ -134,6 +134,7 @@ def _associations(parts: Sequence[Associations]) -> Associations:
     return Associations(
         opened=sum(part.opened for part in parts),
         peak=sum(part.peak for part in parts),
+        opening_s=max(part.opening_s for part in parts),
         released=sum(part.released for part in parts),
         rejected=sum(part.rejected for part in parts),
         aborted=sum(part.aborted for part in parts),
@@ -148,6 +149,7 @@ def _generator(parts: Sequence[Generator]) -> Generator:
         cpu_percent=max(part.cpu_percent for part in parts),
         peak_memory_bytes=sum(part.peak_memory_bytes for part in parts),
         workers=sum(part.workers for part in parts),
+        workers_lost=sum(part.workers_lost for part in parts),
         limited=any(part.limited for part in parts),
         reason=_all_of(part.reason for part in parts),
     )

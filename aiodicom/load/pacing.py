@@ -13,6 +13,8 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from aiodicom.load.share import WHOLE, Share
+
 __all__ = ["Arrivals", "Leg", "Ramp", "legs_of"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -72,12 +74,22 @@ class Arrivals:
     The n-th start, from 0 on, is when the integral of the rate reaches n. Of random ones, a Poisson process of that
     rate, it is when the integral reaches the sum of n + 1 exponentially distributed numbers of mean 1. `origin` is
     added to each; after the last one comes infinity.
+
+    Of a share, they are those whose n it has; of random ones, a Poisson process of its part of the rate, and those of
+    all shares together are one of the rate.
     """
 
-    def __init__(self, legs: Sequence[Leg], origin: float = 0.0, random: np.random.Generator | None = None) -> None:
+    def __init__(
+        self,
+        legs: Sequence[Leg],
+        origin: float = 0.0,
+        random: np.random.Generator | None = None,
+        share: Share = WHOLE,
+    ) -> None:
         self._ramp = Ramp(legs)
         self._origin = origin
-        starts = _starts([leg for leg in legs if leg.seconds > 0], random)
+        self._share = share
+        starts = _starts([leg for leg in legs if leg.seconds > 0], random, share)
         #: Returns the next planned start.
         self.next: Callable[[], float] = chain.from_iterable(
             chain(((origin + batch).tolist() for batch in starts), repeat((math.inf,)))
@@ -85,12 +97,12 @@ class Arrivals:
 
     def rate(self, now: float) -> float:
         """The rate that is wanted at a time."""
-        return self._ramp.value(now - self._origin)
+        return self._ramp.value(now - self._origin) / self._share.of
 
 
-def _starts(legs: Sequence[Leg], random: np.random.Generator | None) -> Iterator[Floats]:
+def _starts(legs: Sequence[Leg], random: np.random.Generator | None, share: Share) -> Iterator[Floats]:
     """The starts in seconds since the first leg began, many at a time: one alone would cost as much as an operation."""
-    levels = _levels(random)
+    levels = _levels(random, share)
     batch = next(levels)
     before = 0.0
     for leg in legs:
@@ -106,15 +118,15 @@ def _starts(legs: Sequence[Leg], random: np.random.Generator | None) -> Iterator
         before = after
 
 
-def _levels(random: np.random.Generator | None) -> Iterator[Floats]:
+def _levels(random: np.random.Generator | None, share: Share) -> Iterator[Floats]:
     """What the integral of the rate is at each start."""
-    last = 0.0
+    last = 0.0 if random is not None else float(share.number)
     while True:
         if random is None:
-            yield last + np.arange(_BATCH, dtype=np.float64)
-            last += _BATCH
+            yield last + share.of * np.arange(_BATCH, dtype=np.float64)
+            last += share.of * _BATCH
         else:
-            levels: Floats = last + np.cumsum(random.exponential(size=_BATCH))
+            levels: Floats = last + share.of * np.cumsum(random.exponential(size=_BATCH))
             yield levels
             last = float(levels[-1])
 

@@ -56,6 +56,8 @@ class Recorder:
         #: Associations: opened, open at a time, released, rejected, aborted.
         self.opened = self.peak = self.released = self.rejected = self.aborted = 0
         self.open = 0
+        #: How long it took to open those that the run began with, in seconds.
+        self.opening_s = 0.0
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -122,6 +124,8 @@ class Recorder:
 
     def begin(self, now: float) -> None:
         """The load begins: the time that opening associations took before does not count."""
+        self.opening_s = now - self._began
+        self._started = datetime.now(UTC)
         self._began = self._measured_from = self._closed = now
         self._cpu_began = self._cpu_closed = processor_seconds()
         self._waited_began = self._waited_closed = waiting_seconds()
@@ -168,13 +172,6 @@ class Recorder:
         self._series.append(interval)
         return interval
 
-    def settle(self) -> None:
-        """Counts what came after the last interval: what keeps associations to the end releases them then. It is in the
-        figures of the run, and in no interval.
-        """
-        for tally in self._tallies.values():
-            tally.close_interval()
-
     # --- what it comes to -------------------------------------------------------------------------------------------
 
     @property
@@ -182,8 +179,17 @@ class Recorder:
         """When the last operation has ended."""
         return max((tally.last_end for tally in self._tallies.values()), default=0.0)
 
+    def latencies(self, name: str) -> Histogram:
+        """Those of operations of this name, from their planned start, up to the end of the last interval; a copy."""
+        return self.tally(name).latencies
+
+    def fold(self) -> None:
+        """What has ended after the last interval is in the result, and in none of the intervals."""
+        for tally in self._tallies.values():
+            tally.close_interval()
+
     def result(self, now: float, *, interrupted: bool = False, with_histograms: bool = True) -> Result:
-        """All so far, as of now; `close_interval` or `settle` before, for what has happened since."""
+        """All so far, as of now; `close_interval` or `fold` before, for what has happened since."""
         seconds = max(now - self._measured_from, 0.0)
         operations = {
             name: tally.operation(seconds, with_histograms=with_histograms) for name, tally in self._tallies.items()
@@ -201,6 +207,7 @@ class Recorder:
             associations=Associations(
                 opened=self.opened,
                 peak=self.peak,
+                opening_s=self.opening_s,
                 released=self.released,
                 rejected=self.rejected,
                 aborted=self.aborted,
@@ -212,9 +219,9 @@ class Recorder:
             examples=list(self._examples.values()),
         )
 
-    def so_far(self) -> Result:
-        """All up to the end of the last interval, without what takes long: encoded histograms."""
-        return self.result(self._closed, with_histograms=False)
+    def so_far(self, *, with_histograms: bool = False) -> Result:
+        """All up to the end of the last interval, as a rule without what takes long: encoded histograms."""
+        return self.result(self._closed, with_histograms=with_histograms)
 
     def _generator(self) -> Generator:
         elapsed = self._closed - self._measured_from

@@ -66,6 +66,8 @@ class Operation(msgspec.Struct, kw_only=True):
 class Associations(msgspec.Struct, kw_only=True):
     opened: int = 0
     peak: int = 0
+    #: How long it took to open those that the run began with, in seconds.
+    opening_s: float = 0.0
     released: int = 0
     rejected: int = 0
     aborted: int = 0
@@ -112,6 +114,8 @@ class Generator(msgspec.Struct, kw_only=True):
     cpu_percent: float = 0.0
     peak_memory_bytes: int = 0
     workers: int = 1
+    #: Processes of these that ended before the run did.
+    workers_lost: int = 0
     #: Whether it, not the peer, bounded what was measured, and why.
     limited: bool = False
     reason: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ import msgspec
 from aiodicom.errors import AiodicomError
 from aiodicom.load.attempts import Attempts
 from aiodicom.load.choosing import chooser, make_model
+from aiodicom.load.collecting import leaving_alone
 from aiodicom.load.connecting import connect_options
 from aiodicom.load.data import supply_of
 from aiodicom.load.driver import Driver
@@ -25,10 +25,11 @@ from aiodicom.load.operations.operation import Operation
 from aiodicom.load.receiver import receiving
 from aiodicom.load.recorder import Recorder
 from aiodicom.load.replaying.replay import Replay
-from aiodicom.load.results import Result, Threshold
+from aiodicom.load.results import Interval, Result, Threshold
 from aiodicom.load.scenario import Executor, Scenario
 from aiodicom.load.scripted import Tasks, User
 from aiodicom.load.scu import Associating, Scu
+from aiodicom.load.share import WHOLE, Share
 from aiodicom.load.supply import Supply
 from aiodicom.load.thresholds import AbortOnFail, judge, parse
 from aiodicom.services.scan import Unusable
@@ -46,8 +47,9 @@ class Run:
     """One run of a scenario in this process.
 
     `supply` gives what is stored, instead of what the scenario says. `user` is the class of a scenario in Python.
-    `on_unusable` is told of files that cannot be stored. Raises `ScenarioError`, and OSError, for a trace that cannot
-    be read.
+    `on_unusable` is told of files that cannot be stored. `share` is what this
+    process does where several do the run. `before_load` is awaited between the opening of the associations and the
+    load, `on_interval` is told of each second. Raises `ScenarioError`, and OSError, for a trace that cannot be read.
     """
 
     def __init__(
@@ -57,12 +59,18 @@ class Run:
         user: type[User] | None = None,
         supply: Supply | None = None,
         on_unusable: Callable[[Unusable], object] | None = None,
+        share: Share = WHOLE,
+        before_load: Callable[[], Awaitable[object]] | None = None,
+        on_interval: Callable[[Interval], object] | None = None,
     ) -> None:
-        seed = secrets.token_hex(4) if scenario.seed is None else scenario.seed
-        self._seed = seed
-        self.scenario = msgspec.structs.replace(scenario, seed=seed)
+        whole_seed = secrets.token_hex(4) if scenario.seed is None else scenario.seed
+        self.scenario = msgspec.structs.replace(scenario, seed=whole_seed)
+        self._seed = seed = share.seed(whole_seed)
+        self._share = share
+        self._before_load = before_load
+        self._on_interval = on_interval
         self._user = user
-        self._replay = None if scenario.trace is None else Replay(self.scenario)
+        self._replay = None if scenario.trace is None else Replay(self.scenario, share, seed)
         self._catalogue = Catalogue(self.scenario, lambda: supply or supply_of(scenario.data, seed, on_unusable))
         self._recorder: Recorder | None = None
         self._conditions = [parse(expression) for expression in scenario.thresholds]
@@ -71,7 +79,9 @@ class Run:
     @property
     def most_associations(self) -> int:
         """How many associations are open at a time, at most."""
-        return self.scenario.most_associations if self._replay is None else self._replay.most_associations
+        if self._replay is not None:
+            return self._replay.most_associations
+        return self._share.part(self.scenario.most_associations)
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -82,6 +92,10 @@ class Run:
     def recorder(self) -> Recorder | None:
         """What has been counted so far; None before the run has begun."""
         return self._recorder
+
+    def so_far(self, *, with_histograms: bool = False) -> Result:
+        """All up to the end of the last second; what is added to that of others has to be with histograms."""
+        return Result() if self._recorder is None else self._recorder.so_far(with_histograms=with_histograms)
 
     async def run(self, stop: asyncio.Event) -> Result:
         """Runs until its end, or until `stop` is set, and returns what came of it.
@@ -99,24 +113,30 @@ class Run:
         # What only opens associations of its own has no use for others.
         keeps_any = one or any(each.contexts for each in operations.values())
         # A replay has its own, each at its time.
-        numbers = range(scenario.most_associations if self._replay is None else 0)
+        numbers = self._share.numbers(scenario.most_associations if self._replay is None else 0)
         scus = [Scu(number, scenario, associating, one_at_a_time=one) for number in numbers]
         try:
-            async with receiving(scenario.receiver, recorder, self._catalogue.listener):
+            # One port has one listener, whoever asks for what comes there.
+            receiver = scenario.receiver if self._share.number == 0 else None
+            async with receiving(receiver, recorder, self._catalogue.listener):
                 is_ramp = scenario.executor is Executor.RAMPING_ASSOCIATIONS
                 if scus and keeps_any and not is_ramp and scus[0].lasting is None:
                     with suppress(Interrupted):
                         await unless_stopped(stop, _all(scu.associate for scu in scus))
+                if self._before_load is not None:
+                    with suppress(Interrupted):
+                        await unless_stopped(stop, self._before_load())
                 ended = perf_counter()
                 if not stop.is_set():
-                    ended = await self._load(operations, scus, associating, stop)
+                    with leaving_alone():
+                        ended = await self._load(operations, scus, associating, stop)
                 if tasks is not None:
                     await tasks.stop()
                 await _all(scu.release for scu in scus)
         finally:
             for scu in scus:
                 scu.abort()
-        recorder.settle()
+        recorder.fold()
         result = recorder.result(ended, interrupted=stop.is_set() or self._failed is not None)
         result.thresholds = judge(self._conditions, result, self._failed)
         return result
@@ -150,16 +170,13 @@ class Run:
         """The loaded part of the run; returns when it has ended."""
         recorder = associating.recorder
         attempts = Attempts(recorder)
-        # What is there now stays: the collector would look at all of thousands of associations, again and again.
-        gc.collect()
-        gc.freeze()
         origin = perf_counter()
         recorder.begin(origin)
         model = self._model(operations, scus, associating, attempts, origin)
         attempts.on_free = model.free
         scenario = self.scenario
         end = math.inf if scenario.seconds is None else origin + scenario.seconds
-        driver = Driver(model, recorder, scus, origin=origin, end=end)
+        driver = Driver(model, recorder, scus, origin=origin, end=end, on_interval=self._on_interval)
         attempts.on_idle = driver.wake
         try:
             for scu in scus:
@@ -171,7 +188,6 @@ class Run:
             is_early = stop.is_set() or self._failed is not None
             await attempts.drain(min(scenario.grace, _GRACE_WHEN_STOPPED) if is_early else scenario.grace)
         finally:
-            gc.unfreeze()
             driver.close()
             model.stop()
             await attempts.end()
@@ -199,6 +215,8 @@ class Run:
             attempts.recorder,
             origin=origin,
             retire=attempts.retire,
+            share=self._share,
+            seed=self._seed,
         )
 
 

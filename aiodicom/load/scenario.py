@@ -174,6 +174,8 @@ class Scenario(_Table, frozen=True):
     #: Our own AE titles, in turn.
     calling_aets: tuple[str, ...] = ("AIODICOM",)
     associations: int = 1
+    #: Processes that share the load: associations, rates and numbers are of all together.
+    workers: int = 1
     #: How long one lasts: the run, one operation, one series or study of a study, or so many operations.
     association_per: Literal["run", "operation", "series", "study"] | int = "run"
     #: Operations outstanding on an association, if the peer agrees (asynchronous operations).

@@ -116,6 +116,11 @@ class Tally:
         self._causes_before = self._causes.copy()
         return interval
 
+    @property
+    def latencies(self) -> Histogram:
+        """Those from the planned start that `close_interval` has counted; a copy."""
+        return self._histograms["planned"].since(Histogram())
+
     def operation(self, seconds: float, *, with_histograms: bool) -> Operation:
         """All that was counted in so many seconds; call `close_interval` before."""
         planned, actual, first = (self._histograms[name] for name in ("planned", "actual", "first_response"))

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import Final
 
 from aiodicom.errors import LocalError
-from aiodicom.standard.transfer_syntaxes import transfer_syntax
+from aiodicom.pixels.codecs import transfer_syntaxes
+from aiodicom.standard.transfer_syntaxes import CARRIED, transfer_syntax
 from aiodicom.standard.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -46,22 +47,17 @@ _LOSSLESS: Final = (
 )
 _LOSSY: Final = (f"{_JPEG}203", f"{_JPEG}91", f"{_JPEG}81", f"{_JPEG}51", f"{_JPEG}50", f"{_JPEG}112")
 
-#: What is decoded, beside those.
-_DECODED: Final = frozenset((f"{_JPEG}92", f"{_JPEG}93", f"{_JPEG}111", *_LOSSLESS, *_LOSSY))
+#: What is decoded.
+_DECODED: Final = frozenset(transfer_syntaxes())
 
 #: What needs nothing beside this package.
 _OWN: Final = frozenset((_RLE, _UNCOMPRESSED, _DEFLATED))
 
-#: In which the stream of the first is one as it stands, or is had back bit by bit (PS3.5 A.4).
-_SAME_STREAM: Final = {
-    f"{_JPEG}50": (f"{_JPEG}51", f"{_JPEG}111"),
+#: JPEG streams that JPEG XL has in fewer bytes, to be had back bit by bit (PS3.5 A.4.12).
+_RECOMPRESSED: Final = {
+    f"{_JPEG}50": (f"{_JPEG}111",),
     f"{_JPEG}51": (f"{_JPEG}111",),
-    f"{_JPEG}70": (f"{_JPEG}57",),
-    f"{_JPEG}80": (f"{_JPEG}81",),
-    f"{_JPEG}90": (f"{_JPEG}91",),
     f"{_JPEG}111": (f"{_JPEG}50", f"{_JPEG}51"),
-    f"{_JPEG}201": (f"{_JPEG}203",),
-    f"{_JPEG}202": (f"{_JPEG}201", f"{_JPEG}203"),
 }
 
 
@@ -89,6 +85,11 @@ def policy_of(value: Transcoding | str) -> Transcoding:
         raise LocalError(f"{value!r} is no policy of transcoding: one of {', '.join(Transcoding)}") from None
 
 
+def _same_stream(own: str) -> tuple[str, ...]:
+    """Those in which the streams of `own` are as they stand, or as good as that."""
+    return CARRIED.get(own, ()) + _RECOMPRESSED.get(own, ())
+
+
 @cache
 def alternatives(own: str, policy: Transcoding) -> tuple[tuple[str, ...], ...]:
     """The transfer syntaxes that an object in `own` may be brought into, in groups of which each is rather taken than
@@ -104,7 +105,7 @@ def alternatives(own: str, policy: Transcoding) -> tuple[tuple[str, ...], ...]:
     if policy is Transcoding.DECOMPRESS_ONLY:
         return (native,)
     usable = [each for each in _LOSSLESS if each != own and (has_library or each in _OWN)]
-    same = _SAME_STREAM.get(own, ())
+    same = _same_stream(own)
     groups = [native, (*same, *(each for each in usable if each not in same))]
     if policy is Transcoding.LOSSY and has_library:
         groups.append(tuple(each for each in _LOSSY if each != own and each not in same))
@@ -118,5 +119,5 @@ def sendable(own: str, policy: Transcoding) -> tuple[str, ...]:
     if policy in (Transcoding.NEVER, Transcoding.DECOMPRESS_ONLY):
         same: tuple[str, ...] = ()
     else:
-        same = _SAME_STREAM.get(own, ()) if groups else ()
+        same = _same_stream(own) if groups else ()
     return tuple(dict.fromkeys((own, *same, *(each for group in groups for each in group))))

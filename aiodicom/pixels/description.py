@@ -10,7 +10,7 @@ from aiodicom.errors import DecodeError, PixelDataError
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
 
-__all__ = ["MAX_FRAME", "Description", "Kind"]
+__all__ = ["KINDS", "MAX_FRAME", "Description", "Kind"]
 
 #: Bytes that one decoded frame may have, unless something else is said.
 MAX_FRAME: Final = 1 << 30
@@ -18,11 +18,12 @@ MAX_FRAME: Final = 1 << 30
 #: Pixel Data, Float Pixel Data or Double Float Pixel Data (PS3.3 C.7.6.3, C.7.6.24, C.7.6.25).
 Kind = Literal["PixelData", "FloatPixelData", "DoubleFloatPixelData"]
 
-_KINDS: Final[tuple[tuple[Kind, tuple[int, ...]], ...]] = (
-    ("PixelData", (1, 8, 16, 32, 64)),
-    ("FloatPixelData", (32,)),
-    ("DoubleFloatPixelData", (64,)),
-)
+#: Those, each with the Bits Allocated that it may have.
+KINDS: Final[dict[Kind, tuple[int, ...]]] = {
+    "PixelData": (1, 8, 16, 32, 64),
+    "FloatPixelData": (32,),
+    "DoubleFloatPixelData": (64,),
+}
 
 #: Found without a dictionary: each frame that is asked for by itself looks at all of them.
 _TAGS: Final = {
@@ -81,7 +82,7 @@ class Description:
     def __post_init__(self) -> None:
         _must(0 < self.rows <= 0xFFFF and 0 < self.columns <= 0xFFFF, f"{self.rows} rows of {self.columns} columns")
         _must(self.samples in (1, 3, 4), f"{self.samples} samples per pixel")
-        allowed = next(bits for kind, bits in _KINDS if kind == self.kind)
+        allowed = KINDS[self.kind]
         _must(self.bits_allocated in allowed, f"Bits Allocated {self.bits_allocated}, not one of {allowed}")
         _must(
             0 < self.bits_stored <= self.bits_allocated,
@@ -105,7 +106,7 @@ class Description:
         """
         kind: Kind = "PixelData"
         if "PixelData" not in data_set:
-            kind = next((kind for kind, _ in _KINDS if kind in data_set), kind)
+            kind = next((kind for kind in KINDS if kind in data_set), kind)
         bits_allocated = _number(
             data_set, "BitsAllocated", {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(kind)
         )

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, overload
 
 from aiodicom.errors import CodecMissing, PixelDataError
+from aiodicom.standard.transfer_syntaxes import GE_PRIVATE
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 from .codecs import codec_for
-from .description import MAX_FRAME, Description
+from .description import KINDS, MAX_FRAME, Description
 from .encapsulation import Buffer, FragmentTable, Read
 
 if TYPE_CHECKING:
@@ -19,16 +20,13 @@ if TYPE_CHECKING:
     from .codecs.codec import Array, Decoded
     from .palette import Palette
 
-__all__ = ["Frame", "Frames"]
-
-#: Implicit VR little endian but for Pixel Data, which is in big endian.
-_GE_PRIVATE: Final = "1.2.840.113619.5.2"
+__all__ = ["OVERLAY_GROUPS", "Frame", "Frames"]
 
 _EXTENDED_OFFSET_TABLE: Final = 0x7FE00001
 _EXTENDED_OFFSET_TABLE_LENGTHS: Final = 0x7FE00002
 
 #: The groups of overlays (PS3.5 7.6).
-_OVERLAYS: Final = range(0x6000, 0x6020, 2)
+OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 
 
 class Frames(Sequence["Frame"]):
@@ -48,10 +46,10 @@ class Frames(Sequence["Frame"]):
         Raises `aiodicom.errors.PixelDataError` where there is no pixel data, or the data set says of them what cannot
         be.
         """
-        self.description = Description.of(data_set, max_frame=max_frame)
-        element = data_set.data_element(self.description.kind)
-        if element is None:
+        if not any(kind in data_set for kind in KINDS):
             raise PixelDataError("the data set has no pixel data")
+        self.description = Description.of(data_set, max_frame=max_frame)
+        element = data_set[self.description.kind]
         meta = data_set.file_meta
         self.transfer_syntax = str(
             transfer_syntax
@@ -68,7 +66,7 @@ class Frames(Sequence["Frame"]):
             self._table = self._fragment_table(data_set)
         elif transfer_syntax_of(self.transfer_syntax).encapsulated:
             raise PixelDataError(f"pixel data that are not encapsulated, in {self.transfer_syntax} (PS3.5 A.4)")
-        elif self.transfer_syntax == _GE_PRIVATE or (element.offset is not None and not data_set.is_little_endian):
+        elif self.transfer_syntax == GE_PRIVATE or (element.offset is not None and not data_set.is_little_endian):
             # Words of OW have 16 bits, unless the cells have more.
             self._swapped = max(self.description.width, 2 if element.vr != "OB" else 1)
 
@@ -139,7 +137,7 @@ class Frames(Sequence["Frame"]):
     def overlays(self) -> dict[int, int]:
         """The overlays that are in bits of the pixel data, by group, each with its bit (PS3.3 C.9.2, retired there)."""
         found = {}
-        for group in _OVERLAYS:
+        for group in OVERLAY_GROUPS:
             allocated = self._data_set.get((group, 0x0100))
             position = self._data_set.get((group, 0x0102))
             if allocated is None or position is None or self._data_set.get((group, 0x3000)) is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 import numpy
 
 from aiodicom.errors import LocalError, PixelDataError
+from aiodicom.standard.transfer_syntaxes import CARRIED
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 
 from ._pixels import pack_bits, swap
@@ -29,7 +30,16 @@ if TYPE_CHECKING:
     from .encapsulation import Table
     from .frames import Frames
 
-__all__ = ["LOSSY", "RECOMPRESSION", "EncodedFrames", "NativeFrames", "Recoding", "carries", "is_lossy_jpeg"]
+__all__ = [
+    "LOSSY",
+    "RECOMPRESSION",
+    "EncodedFrames",
+    "NativeFrames",
+    "Recoding",
+    "carries",
+    "has_quality",
+    "is_lossy_jpeg",
+]
 
 Result = TypeVar("Result")
 
@@ -40,17 +50,6 @@ _LOSSY_JPEG_XL: Final = f"{_JPEG}112"
 
 #: What is encoded with loss.
 LOSSY: Final = frozenset(f"{_JPEG}{number}" for number in ("50", "51", "81", "91", "112", "203"))
-
-#: The streams of the first are streams of the others too (PS3.5 A.4): lossless ones where loss is allowed, a special
-#: case where the general one is.
-_CARRIED: Final = {
-    f"{_JPEG}50": (f"{_JPEG}51",),
-    f"{_JPEG}70": (f"{_JPEG}57",),
-    f"{_JPEG}80": (f"{_JPEG}81",),
-    f"{_JPEG}90": (f"{_JPEG}91",),
-    f"{_JPEG}201": (f"{_JPEG}203",),
-    f"{_JPEG}202": (f"{_JPEG}201", f"{_JPEG}203"),
-}
 
 #: The processes of JPEG streams that a transfer syntax is for: baseline, and extended.
 _PROCESSES: Final = {f"{_JPEG}50": (0,), f"{_JPEG}51": (0, 1)}
@@ -63,7 +62,12 @@ _LONGEST_VALUE: Final = 0xFFFFFFFE
 
 def carries(transfer_syntax: str, own: str) -> bool:
     """Whether frames in `own` are in `transfer_syntax` as they stand."""
-    return transfer_syntax == own or transfer_syntax in _CARRIED.get(own, ())
+    return transfer_syntax == own or transfer_syntax in CARRIED.get(own, ())
+
+
+def has_quality(transfer_syntax: str) -> bool:
+    """Whether there is a quality to choose: how much is lost, or how hard it is deflated."""
+    return transfer_syntax in LOSSY or transfer_syntax_of(transfer_syntax).codec == "deflate"
 
 
 def is_lossy_jpeg(transfer_syntax: str) -> bool:

@@ -9,6 +9,7 @@ import numpy
 
 from aiodicom.errors import CodecMissing, DecodeError, PixelDataError
 
+from .frames import OVERLAY_GROUPS
 from .palette import table_words
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from .frames import Frame
 
 __all__ = ["Window", "encode_png", "render", "views_of"]
-
-#: The groups of overlays (PS3.5 7.6).
-_OVERLAYS: Final = range(0x6000, 0x6020, 2)
 
 #: Pixels of an overlay, which a data set may promise any number of.
 _MOST_OVERLAY: Final = 0xFFFF * 0xFFFF
@@ -203,7 +201,7 @@ def _coloured(frame: Frame) -> Array:
 def _overlay_planes(frame: Frame, data_set: Dataset) -> Iterator[tuple[Array, int, int]]:
     """The overlays of a frame (PS3.3 C.9.2), each with the row and column where it begins, from 0."""
     within = frame.overlays()
-    for group in _OVERLAYS:
+    for group in OVERLAY_GROUPS:
         row, column = _origin(data_set, group)
         if group in within:
             yield within[group], row, column

@@ -14,13 +14,14 @@ from aiodicom.errors import LocalError
 from aiodicom.part10.pieces import LongValue, deflated, encode_pieces, long_values
 from aiodicom.part10.reader import dcmread
 from aiodicom.part10.writer import encode_head, replacing
-from aiodicom.standard.transfer_syntaxes import named_transfer_syntax
+from aiodicom.standard.transfer_syntaxes import GE_PRIVATE, named_transfer_syntax
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 from .derivation import keep_history, tell_of_loss
+from .description import KINDS
 from .frames import Frames
-from .recoding import EncodedFrames, Recoding, carries
+from .recoding import EncodedFrames, Recoding, carries, has_quality
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset as PydicomDataset
@@ -31,13 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Transcoded", "describe", "transcode", "transcode_data_set", "transcode_file"]
 
-#: Implicit VR little endian but for Pixel Data, which is in big endian.
-_GE_PRIVATE: Final = "1.2.840.113619.5.2"
-
 #: Of which there is no pixel data in the data set, or no data set.
 _ELSEWHERE: Final = ("jpip", "smpte-2110")
 
-_PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _PIXEL_DATA: Final = 0x7FE00010
 
 
@@ -82,9 +79,10 @@ def transcode(
 
     Icons stay as they are, unless they are compressed and `to` does not have their codec: they become native.
 
-    Raises `aiodicom.errors.LocalError` for what cannot be, and says why; `aiodicom.errors.CodecMissing`, which is one,
-    for what nothing here decodes or encodes, as video; `aiodicom.errors.PixelDataError` for frames that are corrupt,
-    and `aiodicom.errors.DecodeError` for data that are; OSError; ValueError for a `to` that is no transfer syntax.
+    Raises `aiodicom.errors.LocalError` for what cannot be, also a `quality` of what loses nothing, and says why;
+    `aiodicom.errors.CodecMissing`, which is one, for what nothing here decodes or encodes, as video;
+    `aiodicom.errors.PixelDataError` for frames that are corrupt, and `aiodicom.errors.DecodeError` for data that are;
+    OSError; ValueError for a `to` that is no transfer syntax.
     """
     data_set = _opened(source)
     transcoded = transcode_data_set(data_set, to, quality=quality, threads=threads)
@@ -148,10 +146,12 @@ def transcode_data_set(
         header.file_meta = meta.copy()
         header.file_meta.TransferSyntaxUID = target.uid
     pixels = None
+    if quality is not None and not has_quality(target.uid):
+        raise LocalError(f"{target.name} has no quality to choose: it loses nothing")
     if target.uid != own:
         _refuse(target)
         _refuse(transfer_syntax_of(own))
-        if any(keyword in data_set for keyword in _PIXELS):
+        if any(kind in data_set for kind in KINDS):
             pixels = _recoded(data_set, header, own, target, quality, threads)
     return Transcoded(header, target.uid, _pieces(header, target, pixels))
 
@@ -166,7 +166,7 @@ def _recoded(
 ) -> LongValue | None:
     """The pixel data in another transfer syntax, and has `header` say so; None where they stay as they are."""
     known = transfer_syntax_of(own)
-    if target.native and known.native and own != _GE_PRIVATE and not _is_turned(data_set, known, target):
+    if target.native and known.native and own != GE_PRIVATE and not _is_turned(data_set, known, target):
         return None
     if quality is None and carries(target.uid, own):
         return None

@@ -11,7 +11,19 @@ from aiodicom.standard.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 
-__all__ = ["SHORT_NAMES", "TRANSFER_SYNTAXES", "TransferSyntax", "named_transfer_syntax", "transfer_syntax"]
+__all__ = [
+    "CARRIED",
+    "GE_PRIVATE",
+    "SHORT_NAMES",
+    "TRANSFER_SYNTAXES",
+    "TransferSyntax",
+    "named_transfer_syntax",
+    "transfer_syntax",
+]
+
+
+#: Implicit VR little endian but for Pixel Data, which is in big endian.
+GE_PRIVATE: Final = "1.2.840.113619.5.2"
 
 
 class TransferSyntax(NamedTuple):
@@ -133,7 +145,7 @@ _ALL = (
     _compressed("8.1", "Deflated Image Frame Compression", "deflate", lossless=True),
     TransferSyntax("1.2.840.10008.1.20", "Papyrus 3 Implicit VR Little Endian", explicit=False, retired=True),
     TransferSyntax(
-        "1.2.840.113619.5.2",
+        GE_PRIVATE,
         "GE private: implicit VR, little endian, Pixel Data big endian",
         explicit=False,
         private=True,
@@ -155,6 +167,17 @@ def transfer_syntax(uid: str) -> TransferSyntax:
 
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
+
+#: The streams of the first are streams of the others too (PS3.5 A.4): lossless ones where loss is allowed, a special
+#: case where the general one is.
+CARRIED: Final[dict[str, tuple[str, ...]]] = {
+    f"{_JPEG}50": (f"{_JPEG}51",),
+    f"{_JPEG}70": (f"{_JPEG}57",),
+    f"{_JPEG}80": (f"{_JPEG}81",),
+    f"{_JPEG}90": (f"{_JPEG}91",),
+    f"{_JPEG}201": (f"{_JPEG}203",),
+    f"{_JPEG}202": (f"{_JPEG}201", f"{_JPEG}203"),
+}
 
 #: What those are called that pixel data can be brought into: names for command lines and programs, each of one UID.
 SHORT_NAMES: Final[dict[str, str]] = {

@@ -56,3 +56,9 @@ def test_pixel_data_has_figures_of_its_own() -> None:
     done = benchmarks(*arguments, module="benchmarks.pixels")
     assert done.returncode == 0, done.stdout
     assert "aiodicom, compressed bytes: 1." in done.stdout
+
+
+def test_the_load_generator_has_figures_of_its_own() -> None:
+    done = benchmarks("--list", module="benchmarks.load")
+    assert done.returncode == 0
+    assert [title.partition(":")[0] for title in done.stdout.splitlines()] == ["load"] * 5

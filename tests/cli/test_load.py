@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,25 @@ def test_interrupted_it_reports(start: Start, tmp_path: Path) -> None:
     result = json.loads(path.read_bytes())
     assert result["interrupted"]
     assert "the run ended before its time" in outcome.out
+
+
+def test_workers_and_a_signal(start: Start) -> None:
+    reached = threading.Event()
+
+    def echoing() -> aiodicom.Server:
+        server = aiodicom.Server()
+        server.on_c_echo(lambda _: reached.set())
+        return server
+
+    with serving(echoing) as scp:
+        command = start(
+            "load", "127.0.0.1", scp.port, "--workers", 2, "--associations", 2, "--think-time", "10ms",
+            "--duration", "1h", "--json", "-",
+        )  # fmt: skip
+        assert reached.wait(60)
+        command.send_signal(signal.SIGINT)
+        outcome = command.wait()
+    result = json.loads(outcome.out)
+    assert outcome.code == 1
+    assert (result["interrupted"], result["generator"]["workers"], result["generator"]["workers_lost"]) == (True, 2, 0)
+    assert result["operations"]["echo"]["count"] > 0

@@ -11,7 +11,8 @@ from contextlib import suppress
 from aiodicom.dataset import Dataset
 from aiodicom.errors import PixelDataError
 from aiodicom.pixels import _rle
-from aiodicom.pixels.codecs import codestream, jpeg_xl, markers
+from aiodicom.pixels.codecs import codestream, markers
+from aiodicom.pixels.codecs.jpeg_xl_codestream import Codestream
 from aiodicom.pixels.encapsulation import Buffer, Encapsulated, FragmentTable, encapsulate
 from aiodicom.pixels.palette import Palette
 
@@ -96,7 +97,7 @@ def stream_head(data: bytes) -> None:
     for read in (
         lambda: markers.read_header(data, "JPEG"),
         lambda: codestream.read_header(codestream.codestream(data)),
-        lambda: jpeg_xl._read_header(data),
+        lambda: Codestream(data).check_frames(),
     ):
         with suppress(PixelDataError):
             read()

@@ -92,6 +92,19 @@ class TestOpen:
         assert [round(value, 3) for value in stage.begun[1]] == [0, 0.1, 0.55]
         assert stage.recorder.dropped == 0
 
+    def test_what_was_due_before_the_end_is_not_forgotten(self) -> None:
+        stage = Stage(1)
+        stage.open(10, seconds=1.0, max_wait=0.55)
+        stage.model.advance(0.0)
+        stage.model.finish(1.01)  # nobody came by meanwhile
+        assert stage.recorder.dropped == 4  # of 0.1 to 0.4
+        assert not stage.model.is_over
+        for now in (1.02, 1.03, 1.04, 1.05, 1.051):
+            stage.end(0, now)
+        assert [round(planned, 3) for _, planned, _ in stage.begun] == [0, 0.5, 0.6, 0.7, 0.8, 0.9]
+        assert stage.model.is_over
+        assert stage.model.advance(2.0) == math.inf
+
     def test_what_has_waited_too_long_is_dropped(self) -> None:
         stage = Stage(1)
         stage.open(10)
@@ -135,20 +148,6 @@ class TestOpen:
         stage.model.advance(0.15)
         assert [number for number, _, _ in stage.begun] == [1, 1]
         assert stage.scus[0].parked == 2
-
-    def test_at_the_end_what_was_planned_before_is_not_lost(self) -> None:
-        stage = Stage(2)
-        stage.open(10, seconds=0.6)
-        stage.model.advance(0.15)  # and not again before the end, since the machine stalled
-        stage.end(0, 0.2)
-        stage.model.finish(0.9)
-        assert [round(planned, 3) for _, planned, _ in stage.begun] == [0, 0.1, 0.2]
-        assert not stage.model.is_over
-        stage.model.finish(1.0)
-        stage.end(1, 1.0)
-        assert round(stage.begun[-1][1], 3) == 0.3
-        stage.model.stop()
-        assert stage.recorder.dropped == 2
 
     def test_what_was_planned_in_the_warm_up_is_not_dropped_after_it(self) -> None:
         stage = Stage(1)

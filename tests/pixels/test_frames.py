@@ -248,6 +248,8 @@ def test_no_pixel_data() -> None:
     with pytest.raises(PixelDataError, match="no pixel data"):
         _ = Dataset(Rows=2, Columns=2, BitsAllocated=8).frames
     with pytest.raises(PixelDataError, match="no BitsAllocated"):
+        _ = Dataset(PixelData=b"").frames
+    with pytest.raises(PixelDataError, match="no pixel data"):
         _ = Dataset().frames
 
 

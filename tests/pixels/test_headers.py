@@ -6,10 +6,12 @@ import struct
 import time
 import tracemalloc
 
+import numpy
 import pytest
 
 from aiodicom.errors import PixelDataError
-from aiodicom.pixels.codecs import codec_for, codestream, jpeg_xl, markers
+from aiodicom.pixels.codecs import codec_for, codestream, markers
+from aiodicom.pixels.codecs.jpeg_xl_codestream import Codestream
 from aiodicom.pixels.description import Description
 
 from .images import describe, image
@@ -155,18 +157,22 @@ def test_jpeg_2000_in_a_file_of_boxes() -> None:
         refused(90, wrong, "has no codestream")
 
 
-def bits(*fields: tuple[int, int]) -> bytes:
-    """A codestream's head of (value, width) fields, the least significant bit first."""
+def packed(*fields: tuple[int, int]) -> bytes:
+    """(value, width) fields, the least significant bit first."""
     total = at = 0
     for value, width in fields:
         total |= value << at
         at += width
-    return b"\xff\x0a" + total.to_bytes(at // 8 + 40, "little")
+    return total.to_bytes((at + 7) // 8, "little")
+
+
+def bits(*fields: tuple[int, int]) -> bytes:
+    """A codestream's head, and zeros."""
+    return b"\xff\x0a" + packed(*fields) + bytes(40)
 
 
 #: 33 x 47: not small, 9 bits each, no ratio.
 SIZE = ((0, 1), (0, 2), (32, 9), (0, 3), (0, 2), (46, 9))
-GREY_8 = ((0, 1), (0, 2), (0, 1), (0, 2), (0, 1), (0, 1), (0, 1), (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -193,10 +199,64 @@ def test_jpeg_xl_in_boxes() -> None:
     wrapped = signature + struct.pack(">I", 8 + len(stream)) + b"jxlc" + stream
     assert (codec_for(f"{JPEG}110").decode(wrapped, describe("8")).cells == image("8")).all()
     head = (33, 47, 1, 8)
-    assert jpeg_xl._read_header(wrapped) == head == jpeg_xl._read_header(stream)
-    parts = signature + struct.pack(">I4sI", 12 + len(stream), b"jxlp", 1 << 31) + stream
-    assert jpeg_xl._read_header(parts) == head
+    assert Codestream(wrapped).header == head == Codestream(stream).header
+    for first in (0, 1, 2, 3, len(stream)):
+        parts = b"".join(
+            struct.pack(">I4sI", 12 + len(part), b"jxlp", number) + part
+            for number, part in ((0, stream[:first]), (1 << 31 | 1, stream[first:]))
+        )
+        assert Codestream(signature + parts).header == head
     long = signature + b"\0\0\0\1jxlc" + struct.pack(">Q", 16 + len(stream)) + stream
-    assert jpeg_xl._read_header(long) == head
+    assert Codestream(long).header == head
     for wrong in (signature, signature + b"\0\0\0\x08free" * 200, signature + b"\0\0\0\x02free"):
         refused(110, wrong, "no JPEG XL codestream")
+
+
+#: ImageMetadata of a grey image of 8 bits: D65, sRGB's transfer function; nothing else.
+GREY_IMAGE = (
+    *((0, 1), (0, 1), (0, 1), (0, 2), (1, 1), (0, 2), (0, 1)),
+    *((0, 1), (0, 1), (1, 2), (1, 2), (0, 1), (2, 2), (11, 4), (1, 2), (0, 2), (1, 1)),
+)
+
+
+def with_frame(kind: int, side: int, *, order: int = 0, times: int = 1) -> bytes:
+    """33 x 47 pixels whose last frame follows others (2: for reference), cut to side x side pixels, in one section."""
+    is_reference = kind == 2
+    fields = [(0, 1), (kind, 2), (1, 1), (0, 2), (0, 1), (0, 2), (3, 2)]
+    if not is_reference:
+        fields += [(0, 2)]  # one pass
+    fields += [(1, 1)]
+    if not is_reference:
+        fields += [(0, 2), (0, 8)] * 2  # from the corner on
+    fields += [(0, 2), (side, 8)] * 2 if side < 256 else [(3, 2), (side - 18688, 30)] * 2
+    if not is_reference:
+        fields += [(0, 2), (0, 1)]  # replaces what was there; not the last
+    fields += [(1, 2), (1, 1), (0, 2), (1, 1), (0, 2), (order, 1)]
+    made = packed(*fields) + packed((0, 2), (40, 10)) + bytes(40)
+    whole = bytes(encoded(110))
+    head = b"\xff\x0a" + packed(*SIZE, *GREY_IMAGE)
+    assert whole.startswith(head)
+    return head + times * made + whole[len(head) :]
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_jpeg_xl_frames_within(kind: int) -> None:
+    Codestream(with_frame(kind, 200)).check_frames()
+    refused(110, with_frame(kind, 20000), "a frame of 20000 x 20000 pixels within the JPEG XL codestream of 33 x 47")
+    refused(110, with_frame(kind, 200, times=40), "more than 32 frames")
+    refused(110, with_frame(kind, 200, order=1), "an order of its own")
+    refused(110, with_frame(kind, 200)[:40], "ends within its header")
+
+
+def test_jpeg_xl_with_patches() -> None:
+    """What repeats is in a frame of its own, which the encoder makes of text."""
+    glyph = numpy.random.default_rng(0).random((12, 8)) > 0.5
+    cells = numpy.full((256, 256), 30, "u1")
+    for row in range(0, 240, 16):
+        for column in range(0, 240, 12):
+            cells[row : row + 12, column : column + 8][glyph] = 250
+    described = Description(rows=256, columns=256)
+    codec = codec_for(f"{JPEG}110")
+    data = codec.encode(cells, described).data
+    assert data[10] & 0b111 == 0b100  # its first frame is one for reference
+    assert (codec.decode(data, described).cells == cells).all()

@@ -112,6 +112,10 @@ class ScenarioOptions:
     associations: Annotated[
         int | None, _option("--associations", "N", _ASSOCIATIONS, "How many are used side by side.", "1")
     ] = None
+    workers: Annotated[
+        int | None,
+        _option("--workers", "N", _ASSOCIATIONS, "Processes that share the load, one for each core as a rule.", "1"),
+    ] = None
     association_per: Annotated[
         str | None,
         _option(

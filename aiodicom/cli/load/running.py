@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from aiodicom.load.run import Run
     from aiodicom.load.scenario import Scenario
     from aiodicom.load.scripted import User
+    from aiodicom.load.workers import Workers
 
 __all__ = ["load"]
 
@@ -68,7 +71,6 @@ def load(
     output.configure_logging(verbose, debug)
     try:
         from aiodicom.cli.load.summary import show_summary
-        from aiodicom.load.results import Result
     except ModuleNotFoundError:
         output.note(_COMMAND, "this command needs more packages: pip install 'aiodicom[load]'")
         raise typer.Exit(1) from None
@@ -80,11 +82,7 @@ def load(
 
     async def work(stop: asyncio.Event) -> int:
         allow_descriptors(this.most_associations)
-
-        def so_far() -> Result:
-            return Result() if this.recorder is None else this.recorder.so_far()
-
-        async with observed(_COMMAND, told, so_far, prometheus, is_watched=is_watched):
+        async with observed(_COMMAND, told, this.so_far, prometheus, is_watched=is_watched):
             result = await this.run(stop)
         if not files.take_stdout:
             show_summary(result)
@@ -123,13 +121,22 @@ def _scenario(host: str, port: int | None, said: dict[str, object]) -> tuple[Sce
         raise typer.BadParameter(f"{path}: {error.strerror}") from None
 
 
-def _run(scenario: Scenario, user: type[User] | None) -> Run:
-    """The run of a scenario; says what it leaves out of a trace."""
+def _run(scenario: Scenario, user: type[User] | None) -> Run | Workers:
+    """The run of a scenario, here or in processes; says what it leaves out of a trace."""
     from aiodicom.load.run import Run
     from aiodicom.load.scenario import ScenarioError
 
+    this: Run | Workers
+    tell_of = partial(tell_unusable, _COMMAND)
     try:
-        this = Run(scenario, user=user, on_unusable=lambda unusable: tell_unusable(_COMMAND, unusable))
+        if scenario.workers == 1:
+            this = Run(scenario, user=user, on_unusable=tell_of)
+        else:
+            from aiodicom.load.worker import Script
+            from aiodicom.load.workers import Workers
+
+            script = None if user is None else Script(Path(inspect.getfile(user)), user.__name__)
+            this = Workers(scenario, script=script, on_unusable=tell_of, on_lost=_tell_lost)
     except ScenarioError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
@@ -150,7 +157,12 @@ def _called(said: dict[str, object], called_aets: object) -> dict[str, object]:
     return {**said, "targets": [{**target, "called_aets": called_aets} for target in targets]}
 
 
+def _tell_lost(what: str) -> None:
+    output.note(_COMMAND, f"{what}; the others go on")
+
+
 def _exit_code(result: Result) -> int:
     from aiodicom.load.figures import has_succeeded
 
-    return crossed_code(result) or (0 if has_succeeded(result) and not result.interrupted else 1)
+    is_whole = not result.interrupted and not result.generator.workers_lost
+    return crossed_code(result) or (0 if has_succeeded(result) and is_whole else 1)

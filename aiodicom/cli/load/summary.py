@@ -77,7 +77,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "example", example
     generator = result.generator
     busy = formatting.percent(generator.cpu_percent / 100)
-    yield "generator", f"lag p99 {formatting.milliseconds(generator.lag_p99_ms)}, {busy} of a core"
+    of_whom = f", the busiest of {generator.workers} workers" if generator.workers > 1 else ""
+    yield "generator", f"lag p99 {formatting.milliseconds(generator.lag_p99_ms)}, {busy} of a core{of_whom}"
     if generator.limited:
         yield "warning", f"the generator was the limit: {generator.reason}"
     for threshold in result.thresholds:

@@ -38,9 +38,9 @@ _MOST_REFERENCES: Final = 1000
 class Replayer:
     """What the operations of one replay share: what has been stored, so that it can be asked for."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, seed: int | str) -> None:
         self.scenario = scenario
-        self.objects = SizedObjects(0 if scenario.seed is None else scenario.seed)
+        self.objects = SizedObjects(seed)
         #: By association: SOP class and instance of what has been stored since commitment was asked for, and the
         #: performed procedure step that was begun.
         self._stored: dict[int, list[tuple[str, str]]] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aiodicom.load.recording.trace import AssociationRecord, EndRecord, OperationRecord, Record, read_trace
+from aiodicom.load.share import Share
 from aiodicom.standard.models import ModalityWorklist
 from aiodicom.standard.sop_classes import is_storage
 from aiodicom.standard.uids import (
@@ -62,6 +63,12 @@ class Plan(NamedTuple):
     most_associations: int
     #: Operations that cannot be replayed, by service.
     skipped: Counter[str]
+
+    def part(self, share: Share) -> Plan:
+        """What happens on the associations of a share."""
+        numbers = {each: number for number, each in enumerate(dict.fromkeys(step.association for step in self.steps))}
+        steps = tuple(step for step in self.steps if numbers[step.association] % share.of == share.number)
+        return Plan(steps, _most_at_once(steps), self.skipped)
 
 
 def read_plan(path: Path, speed: float) -> Plan:

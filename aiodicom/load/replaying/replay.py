@@ -12,21 +12,23 @@ from aiodicom.load.replaying.operations import Replayer
 from aiodicom.load.replaying.plan import Opening, read_plan
 from aiodicom.load.scenario import Scenario, ScenarioError
 from aiodicom.load.scu import Associating, Scu
+from aiodicom.load.share import Share
 
 __all__ = ["Replay"]
 
 
 class Replay:
-    """Of the trace that `scenario` names. Raises `ScenarioError` for one that is none, and OSError."""
+    """A share of the trace that `scenario` names. Raises `ScenarioError` for one that is none, and OSError."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, share: Share, seed: int | str) -> None:
         assert scenario.trace is not None
         try:
-            self._plan = read_plan(Path(scenario.trace), scenario.speed)
+            self._plan = read_plan(Path(scenario.trace), scenario.speed).part(share)
         except ValueError as error:
             where, _, reason = str(error).partition(": ")
             raise ScenarioError(where, reason) from None
         self._scenario = scenario
+        self._seed = seed
 
     @property
     def most_associations(self) -> int:
@@ -51,7 +53,7 @@ class Replay:
 
         return ReplayModel(
             self._plan,
-            Replayer(self._scenario),
+            Replayer(self._scenario, self._seed),
             attempts.begin,
             attempts.recorder,
             origin=origin,

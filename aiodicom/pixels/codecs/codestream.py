@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodicom.errors import PixelDataError
 
+from .boxes import boxes
+
 if TYPE_CHECKING:
     from aiodicom.pixels.encapsulation import Buffer
 
@@ -18,7 +20,6 @@ _SIGNATURE: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
 
 _SIZ: Final = struct.Struct(">H8IH")
 _MOST_SEGMENTS: Final = 20000
-_MOST_BOXES: Final = 100
 _MOST_TILES: Final = 65535
 
 
@@ -41,20 +42,9 @@ def codestream(data: Buffer) -> Buffer:
     """The codestream within a file of JP2 boxes (ISO/IEC 15444-1 annex I), which some wrap it in; else `data`."""
     if bytes(data[:12]) != _SIGNATURE:
         return data
-    view = memoryview(data)
-    at = 0
-    for _ in range(_MOST_BOXES):
-        if len(view) - at < 8:
-            break
-        length, kind = int.from_bytes(view[at : at + 4], "big"), bytes(view[at + 4 : at + 8])
-        header = 8
-        if length == 1:
-            length, header = int.from_bytes(view[at + 8 : at + 16], "big"), 16
+    for kind, contents in boxes(data):
         if kind == b"jp2c":
-            return view[at + header : at + length if length else len(view)]
-        if length < header:
-            break
-        at += length
+            return contents
     raise PixelDataError("the JPEG 2000 file has no codestream")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from aiodicom.errors import PixelDataError
+from typing import TYPE_CHECKING, Any
 
 from .codec import (
     Array,
@@ -21,6 +19,7 @@ from .codec import (
     refuse_widths,
     upright,
 )
+from .jpeg_xl_codestream import Codestream, begins
 from .markers import read_header as read_jpeg_header
 
 if TYPE_CHECKING:
@@ -28,20 +27,6 @@ if TYPE_CHECKING:
     from aiodicom.pixels.encapsulation import Buffer
 
 __all__ = ["JPEGXL", "JPEGRecompression"]
-
-_CODESTREAM: Final = b"\xff\x0a"
-_SIGNATURE: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
-_MOST_BOXES: Final = 100
-
-#: Columns by rows, by the ratio that SizeHeader names (ISO/IEC 18181-1 D.2).
-_RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
-
-
-class _Header(NamedTuple):
-    rows: int
-    columns: int
-    components: int
-    precision: int
 
 
 class JPEGXL(Codec):
@@ -57,8 +42,7 @@ class JPEGXL(Codec):
         self.lossless = lossless
 
     def decode(self, data: Buffer, description: Description) -> Decoded:
-        header = _read_header(data)
-        check_header("JPEG XL", description, *header)
+        _check(data, description)
         decode = library(self.transfer_syntax).jpegxl_decode
         array = library_decodes("JPEG XL", decode, data, numthreads=1)
         declared = upright(description.photometric_interpretation)
@@ -92,10 +76,7 @@ class JPEGXL(Codec):
         data = library_encodes("JPEG XL", encode, cells, distance=distance, lossless=False, **options)
         return Encoded(data, "XYB" if description.samples == 3 else interpretation, bits)
 
-    @staticmethod
-    def begins(data: Buffer) -> bool:
-        start = bytes(data[:12])
-        return start.startswith(_CODESTREAM) or start == _SIGNATURE
+    begins = staticmethod(begins)
 
 
 class JPEGRecompression(JPEGXL):
@@ -123,98 +104,15 @@ class JPEGRecompression(JPEGXL):
 
         Raises `aiodicom.errors.PixelDataError` where there is none, or not of the frame that `description` speaks of.
         """
-        check_header("JPEG XL", description, *_read_header(data))
+        _check(data, description)
         decode = library(self.transfer_syntax).jpegxl_decode_jpeg
         stream = bytes(library_decodes("JPEG XL", decode, data))
         read_jpeg_header(stream, "JPEG")
         return stream
 
 
-class _Bits:
-    """Bits of a codestream's head, the least significant first (ISO/IEC 18181-1 annex B)."""
-
-    def __init__(self, data: bytes) -> None:
-        self._left = len(data) * 8
-        self._bits = int.from_bytes(data, "little")
-
-    def take(self, count: int) -> int:
-        if count > self._left:
-            raise PixelDataError("the JPEG XL codestream ends within its header")
-        value = self._bits & (1 << count) - 1
-        self._bits >>= count
-        self._left -= count
-        return value
-
-    def choose(self, *choices: tuple[int, int]) -> int:
-        """U32(): one of four, each an offset and the bits to be added to it."""
-        offset, count = choices[self.take(2)]
-        return offset + self.take(count)
-
-
-def _codestream_start(data: Buffer) -> bytes:
-    """The first bytes of the codestream, which may be in boxes (ISO/IEC 18181-2)."""
-    if bytes(data[:2]) == _CODESTREAM:
-        return bytes(data[:64])
-    if bytes(data[:12]) == _SIGNATURE:
-        at = 12
-        for _ in range(_MOST_BOXES):
-            if len(data) - at < 8:
-                break
-            length, kind = int.from_bytes(data[at : at + 4], "big"), bytes(data[at + 4 : at + 8])
-            header = 8
-            if length == 1:
-                length, header = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-            if kind in (b"jxlc", b"jxlp"):
-                at += header + (4 if kind == b"jxlp" else 0)
-                return bytes(data[at : at + 64])
-            if length < header:
-                break
-            at += length
-    raise PixelDataError("no JPEG XL codestream")
-
-
-def _read_header(data: Buffer) -> _Header:
-    """SizeHeader and ImageMetadata (ISO/IEC 18181-1 annex D) of what DICOM may have: one image, no channels besides."""
-    start = _codestream_start(data)
-    if start[:2] != _CODESTREAM:
-        raise PixelDataError("no JPEG XL codestream: it has not its signature")
-    bits = _Bits(start[2:])
-    rows, columns = _size(bits)
-    if bits.take(1):
-        return _Header(rows, columns, 3, 8)
-    if bits.take(1):
-        orientation = bits.take(3) + 1
-        if bits.take(1):
-            _size(bits)
-        preview = bits.take(1)
-        animation = 0 if preview else bits.take(1)
-        if orientation != 1 or preview or animation:
-            raise PixelDataError("the JPEG XL codestream has an orientation, a preview or an animation (PS3.5 8.2.15)")
-    if bits.take(1):
-        raise PixelDataError("the JPEG XL codestream has floating point samples (PS3.5 8.2.15)")
-    precision = bits.choose((8, 0), (10, 0), (12, 0), (1, 6))
-    bits.take(1)
-    if bits.choose((0, 0), (1, 0), (2, 4), (1, 12)):
-        raise PixelDataError("the JPEG XL codestream has extra channels (PS3.5 8.2.15)")
-    bits.take(1)
-    if bits.take(1):
-        return _Header(rows, columns, 3, precision)
-    bits.take(1)
-    grey = bits.choose((0, 0), (1, 0), (2, 4), (18, 6)) == 1
-    return _Header(rows, columns, 1 if grey else 3, precision)
-
-
-def _size(bits: _Bits) -> tuple[int, int]:
-    small = bits.take(1)
-
-    def side() -> int:
-        if small:
-            return (bits.take(5) + 1) * 8
-        return bits.choose((1, 9), (1, 13), (1, 18), (1, 30))
-
-    rows = side()
-    ratio = bits.take(3)
-    if not ratio:
-        return rows, side()
-    across, down = _RATIOS[ratio - 1]
-    return rows, rows * across // down
+def _check(data: Buffer, description: Description) -> None:
+    """Raises PixelDataError where a codestream has not the frame that the data set speaks of, or promises more."""
+    codestream = Codestream(data)
+    check_header("JPEG XL", description, *codestream.header)
+    codestream.check_frames()

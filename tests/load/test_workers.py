@@ -1,0 +1,169 @@
+"""A run in several processes, against an archive of this one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiodicom.errors import LocalError
+from aiodicom.load.results import Result
+from aiodicom.load.scenario import ScenarioError, scenario_from
+from aiodicom.load.worker import Script
+from aiodicom.load.workers import Workers
+from tests.load.archive import Archive
+from tests.loops import loop_factories, run_on
+
+SMALL = {"rows": 16, "columns": 16, "images": 2, "distinct": 1}
+FATAL = """
+import asyncio, multiprocessing, os, signal
+from aiodicom.load import User, task
+
+class Scan(User):
+    @task
+    async def look(self):
+        await self.echo()
+        if multiprocessing.current_process().name.endswith("1"):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def on_one_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """The processes have loops of their own, whichever this one has."""
+
+    @wraps(test)
+    def run(**arguments: Any) -> None:
+        run_on(list(loop_factories().values())[-1], test(**arguments))
+
+    return run
+
+
+def made(port: int, own: tuple[str, ...] = (), **values: Any) -> dict[str, Any]:
+    said = {"targets": [{"host": "127.0.0.1", "port": port}], "data": SMALL, "seed": "s", "workers": 2, **values}
+    return {"scenario": scenario_from(said, "", own)}
+
+
+async def done(workers: Workers, stop: asyncio.Event | None = None) -> Result:
+    """What has to come soon."""
+    async with asyncio.timeout(50):
+        return await workers.run(stop or asyncio.Event())
+
+
+@on_one_loop
+async def test_together_they_are_the_whole() -> None:
+    archive = Archive()
+    async with archive.listening():
+        workers = Workers(
+            **made(
+                archive.port, rate="301/s", duration="1s", associations=3, mix={"store": 1}, max_wait="20s",
+                calling_aets=["A", "B", "C"], thresholds=["store.count>300", "errors<1"], title="T",
+            )
+        )  # fmt: skip
+        result = await done(workers)
+    store = result.operations["store"]
+    assert (store.count, store.errors, result.dropped) == (301, 0, 0)
+    assert len(archive.index) == 301  # no instance twice
+    assert archive.titles == {("A", "ANY-SCP"), ("B", "ANY-SCP"), ("C", "ANY-SCP")}
+    assert (result.associations.opened, result.associations.released) == (3, 3)
+    assert store.bytes_sent == sum(archive.sizes)
+    assert [(each.value, each.crossed) for each in result.thresholds] == [(301, False), (0, False)]
+    assert (result.generator.workers, result.generator.workers_lost) == (2, 0)
+    assert (result.title, result.scenario["seed"], result.scenario["workers"]) == ("T", "s", 2)
+    assert result.scenario["thresholds"] == ("store.count>300", "errors<1")
+    assert not result.interrupted
+    assert sum(each.operations["store"].count for each in result.series if each.operations) == 301
+    assert workers.so_far().operations["store"].count == 301
+
+
+@on_one_loop
+async def test_one_that_dies_is_counted_and_said_and_the_others_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "fatal.py"
+    path.write_text(FATAL)
+    archive = Archive()
+    lost: list[str] = []
+    async with archive.listening():
+        scenario = made(archive.port, ("look",), operations=10, associations=2, mix={"look": 1})
+        workers = Workers(**scenario, script=Script(path, "Scan"), on_lost=lost.append)
+        result = await done(workers)
+    assert lost == ["worker 2 of 2 killed by signal 9"]
+    assert result.operations["look"].count == 5
+    assert (result.generator.workers, result.generator.workers_lost, result.generator.limited) == (2, 1, True)
+    assert result.generator.reason.startswith("worker 2 of 2 killed by signal 9")
+
+
+@on_one_loop
+async def test_a_threshold_ends_it() -> None:
+    archive = Archive(status=0xA700)
+    async with archive.listening():
+        scenario = made(
+            archive.port, duration="1h", think_time="0.01s", associations=2, mix={"store": 1}, abort_on_fail=True,
+            thresholds=["errors<1", "count<1000000"],
+        )  # fmt: skip
+        result = await done(Workers(**scenario))
+    assert result.interrupted
+    assert [each.crossed for each in result.thresholds] == [True, False]
+
+
+@on_one_loop
+async def test_stop_gives_the_result_so_far() -> None:
+    archive = Archive()
+    stop = asyncio.Event()
+    async with archive.listening():
+        workers = Workers(**made(archive.port, duration="1h", associations=2, think_time="0.01s"))
+        running = asyncio.create_task(done(workers, stop))
+        while not archive.echoes:  # noqa: ASYNC110 (the load itself is what passes the time)
+            await asyncio.sleep(0.01)
+        stop.set()
+        result = await running
+    assert result.interrupted
+    assert result.operations["echo"].count == archive.echoes > 0
+    assert result.associations.released == 2
+
+
+@on_one_loop
+async def test_stop_before_they_are_there() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    result = await done(Workers(**made(1, duration="1h", associations=2)), stop)
+    assert (result.interrupted, result.associations.opened, result.generator.workers_lost) == (True, 0, 0)
+
+
+@on_one_loop
+async def test_what_keeps_one_from_beginning(tmp_path: Path) -> None:
+    scenario = made(1, operations=2, associations=2, mix={"store": 1}, data={"input": str(tmp_path)})
+    with pytest.raises(LocalError, match="no DICOM files to send"):
+        await done(Workers(**scenario))
+
+
+@on_one_loop
+async def test_cancelled_they_are_killed() -> None:
+    archive = Archive()
+    async with archive.listening():
+        workers = Workers(**made(archive.port, duration="1h", associations=2, think_time="0.01s"))
+        running = asyncio.create_task(workers.run(asyncio.Event()))
+        while not archive.echoes:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"workers": 0}, "key `workers`: wanted 1 or more, got 0"),
+        ({"workers": 3}, "key `workers`: wanted at most one for each of 2 associations, or more of these"),
+        (
+            {"receiver": {"port": 1}, "mix": {"commitment": 1}},
+            "key `receiver`: not with several workers and commitment: its reports would come to one of them",
+        ),
+    ],
+)
+def test_what_cannot_be_shared(values: dict[str, Any], line: str) -> None:
+    with pytest.raises(ScenarioError) as raised:
+        made(1, operations=2, associations=2, **values)
+    assert str(raised.value) == f": {line}"
