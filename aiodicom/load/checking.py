@@ -48,6 +48,7 @@ def faults_of(scenario: Scenario, own_operations: tuple[str, ...]) -> list[tuple
             faults.append((key, wanted))
 
     _check_associations(scenario, unless)
+    _check_workers(scenario, unless)
     _check_time(scenario, unless)
     _check_mix(scenario, own_operations, unless)
     _check_data(scenario, unless)
@@ -72,7 +73,6 @@ def _check_associations(scenario: Scenario, unless: _Unless) -> None:
             "association_per",
             f'wanted "run", "operation", "series", "study" or a number of operations, got {scenario.association_per}',
         )
-    _check_workers(scenario, unless)
     unless(1 <= scenario.window <= 0xFFFF, "window", f"wanted 1 to 65535, got {scenario.window}")
     unless(4096 <= scenario.max_pdu <= 2**31, "max_pdu", f"wanted 4096 or more bytes, got {scenario.max_pdu}")
     unless(scenario.max_waiting >= 0, "max_waiting", f"wanted 0 or more, got {scenario.max_waiting}")

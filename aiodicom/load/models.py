@@ -41,7 +41,7 @@ class Model(Protocol):
         """The rate at which operations should begin; 0 where others' ends decide."""
 
     def finish(self, now: float) -> None:
-        """Its time is over: nothing more is planned."""
+        """Its time is over: nothing more is planned. Harmless when repeated."""
 
     def stop(self) -> None:
         """Nothing more is begun, even if it waits already."""
@@ -147,13 +147,10 @@ class OpenModel:
         return 0.0 if self._is_finished else self._arrivals.rate(now)
 
     def finish(self, now: float) -> None:
-        """What was due by now has begun, or waits and may still begin in its time, or is dropped."""
-        self.advance(now)
-        self._end()
-
-    def _end(self) -> None:
-        self._is_finished = True
-        self._next = math.inf
+        """What waits may still begin in its time, as may what nobody has asked for since it was planned."""
+        if not self._is_finished:
+            self.advance(now)
+            self._end()
 
     def stop(self) -> None:
         """Drops what waits, and begins nothing more."""
@@ -161,6 +158,10 @@ class OpenModel:
         for planned, _ in self._waiting:
             self._recorder.drop(planned)
         self._waiting.clear()
+
+    def _end(self) -> None:
+        self._is_finished = True
+        self._next = math.inf
 
 
 class ClosedModel:

@@ -172,6 +172,13 @@ class Recorder:
         self._series.append(interval)
         return interval
 
+    def settle(self) -> None:
+        """Counts what came after the last interval: what keeps associations to the end releases them then. It is in the
+        figures of the run, and in no interval.
+        """
+        for tally in self._tallies.values():
+            tally.close_interval()
+
     # --- what it comes to -------------------------------------------------------------------------------------------
 
     @property
@@ -183,13 +190,8 @@ class Recorder:
         """Those of operations of this name, from their planned start, up to the end of the last interval; a copy."""
         return self.tally(name).latencies
 
-    def fold(self) -> None:
-        """What has ended after the last interval is in the result, and in none of the intervals."""
-        for tally in self._tallies.values():
-            tally.close_interval()
-
     def result(self, now: float, *, interrupted: bool = False, with_histograms: bool = True) -> Result:
-        """All so far, as of now; `close_interval` or `fold` before, for what has happened since."""
+        """All so far, as of now; `close_interval` or `settle` before, for what has happened since."""
         seconds = max(now - self._measured_from, 0.0)
         operations = {
             name: tally.operation(seconds, with_histograms=with_histograms) for name, tally in self._tallies.items()

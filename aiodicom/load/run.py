@@ -136,7 +136,7 @@ class Run:
         finally:
             for scu in scus:
                 scu.abort()
-        recorder.fold()
+        recorder.settle()
         result = recorder.result(ended, interrupted=stop.is_set() or self._failed is not None)
         result.thresholds = judge(self._conditions, result, self._failed)
         return result

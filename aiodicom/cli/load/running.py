@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,16 +127,16 @@ def _run(scenario: Scenario, user: type[User] | None) -> Run | Workers:
     from aiodicom.load.scenario import ScenarioError
 
     this: Run | Workers
-    tell_of = partial(tell_unusable, _COMMAND)
     try:
+        unusable = functools.partial(tell_unusable, _COMMAND)
         if scenario.workers == 1:
-            this = Run(scenario, user=user, on_unusable=tell_of)
+            this = Run(scenario, user=user, on_unusable=unusable)
         else:
             from aiodicom.load.worker import Script
             from aiodicom.load.workers import Workers
 
             script = None if user is None else Script(Path(inspect.getfile(user)), user.__name__)
-            this = Workers(scenario, script=script, on_unusable=tell_of, on_lost=_tell_lost)
+            this = Workers(scenario, script=script, on_unusable=unusable, on_lost=_tell_lost)
     except ScenarioError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
