@@ -42,6 +42,12 @@ def test_a_demo_without_the_histogram() -> None:
     assert done.stderr == "aiodicom demo: this command needs more packages: pip install 'aiodicom[all]'\n"
 
 
+def test_a_router_without_its_packages() -> None:
+    done = python("sys.modules['msgspec'] = None; from aiodicom.cli import main; main(['route', '.', '--check'])")
+    assert done.returncode == 1
+    assert done.stderr == "aiodicom route: this command needs more packages: pip install 'aiodicom[router]'\n"
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_help_names_every_command(invoke: Invoke, arguments: list[str]) -> None:
     outcome = invoke(*arguments)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-
-import pytest
 
 from aiodicom.deidentify import write_new_key
 from tests.cli.conftest import Invoke
@@ -185,12 +182,3 @@ def test_a_configuration_that_is_wrong(invoke: Invoke, tmp_path: Path) -> None:
     assert len(json.loads(outcome.out)["problems"]) == 2
     outcome = invoke("route", tmp_path / "none.toml", "--check")
     assert (outcome.code, outcome.err) == (1, f"aiodicom route: {tmp_path}/none.toml: No such file or directory\n")
-
-
-def test_without_the_extra(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith(("aiodicom.router", "aiodicom.cli.route.summary"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "msgspec", None)
-    outcome = invoke("route", tmp_path, "--check")
-    assert outcome.code == 1
-    assert outcome.err == "aiodicom route: this command needs more packages: pip install 'aiodicom[router]'\n"

@@ -149,20 +149,6 @@ class TestOpen:
         assert [number for number, _, _ in stage.begun] == [1, 1]
         assert stage.scus[0].parked == 2
 
-    def test_at_the_end_what_was_planned_before_is_not_lost(self) -> None:
-        stage = Stage(2)
-        stage.open(10, seconds=0.6)
-        stage.model.advance(0.15)  # and not again before the end, since the machine stalled
-        stage.end(0, 0.2)
-        stage.model.finish(0.9)
-        assert [round(planned, 3) for _, planned, _ in stage.begun] == [0, 0.1, 0.2]
-        assert not stage.model.is_over
-        stage.model.finish(1.0)
-        stage.end(1, 1.0)
-        assert round(stage.begun[-1][1], 3) == 0.3
-        stage.model.stop()
-        assert stage.recorder.dropped == 2
-
     def test_what_was_planned_in_the_warm_up_is_not_dropped_after_it(self) -> None:
         stage = Stage(1)
         stage.recorder.begin_measuring(0.25)

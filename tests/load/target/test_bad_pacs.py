@@ -230,8 +230,9 @@ async def test_rejections_over_so_many_associations() -> None:
 )
 async def test_a_fate(fate: str, error: type[Exception], count: str) -> None:
     async with target(associations={fate: "100%", "delay": "2ms"}) as bad:
+        # Who is ignored waits for nothing; the others have an answer coming, on a busy machine late.
         with pytest.raises(error):
-            await bad.connect(acse=0.1)
+            await bad.connect(acse=0.1 if fate == "ignore" else PATIENCE)
         assert getattr(bad.counts, count) == bad.counts.asked == 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiodicom.router.queue import search, upkeep
+from aiodicom.router.queue import rows, search, upkeep
 from aiodicom.router.queue.objects import Delivery, Duplicates, Failure, Selection, State
 from aiodicom.router.queue.shard import Shard
 from tests.router.queue.objects import arrival, incoming, numbers, put, reclaim, sparse
@@ -165,7 +165,7 @@ def test_one_that_was_dropped_while_it_was_sent(shard: Shard) -> None:
 
 
 def test_many_are_changed_in_steps(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiodicom.router.queue.rows.MOST", 10)
+    monkeypatch.setattr(rows, "MOST", 10)
     put(shard, *map(incoming, range(25)))
     steps = [shard.rows.change_selected(Selection("pacs"), State.HELD, 1.0) for _ in range(4)]
     assert steps == [10, 10, 5, 0]
