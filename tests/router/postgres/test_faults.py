@@ -164,8 +164,12 @@ async def routers(shared: Shared, folder: Path, pacs: int, count: int) -> AsyncI
                 await process.wait()
 
 
-async def run(shared: Shared, folder: Path, nodes: int, objects: int, fault: Callable[..., Awaitable[None]]) -> Load:
-    """Sends objects through routers while there is a fault, and holds what arrives against what was acknowledged."""
+async def run(
+    shared: Shared, folder: Path, nodes: int, objects: int, fault: Callable[..., Awaitable[None]], left: int
+) -> Load:
+    """Sends objects through routers while there is a fault, and holds what arrives against what was acknowledged;
+    ends when so many nodes are known to be left.
+    """
     pacs = Destination()
     async with (
         pacs.server.listen("127.0.0.1", 0) as listening,
@@ -180,6 +184,8 @@ async def run(shared: Shared, folder: Path, nodes: int, objects: int, fault: Cal
         wanted = {(f"1.2.3.4.{n}", hashlib.sha256(data_set(n)).hexdigest()) for n in load.acknowledged}
         await pacs.until(lambda: wanted <= pacs.received.keys())
         assert pacs.received.keys() == wanted  # none that is corrupt
+        while len(await shared.query("SELECT * FROM nodes")) != left:
+            await asyncio.sleep(0.02)
     return load
 
 
@@ -190,7 +196,7 @@ async def test_one_of_three_is_killed(shared: Shared, tmp_path: Path) -> None:
         running[port].kill()
         await running[port].wait()
 
-    await run(shared, tmp_path, 3, 300, fault)
+    await run(shared, tmp_path, 3, 300, fault, 2)
     assert await shared.query("SELECT * FROM nodes") == []
 
 
@@ -203,4 +209,4 @@ async def test_the_database_is_killed(shared: Shared, tmp_path: Path, postgres: 
         await load.until(lambda: load.failures > failures + 6)
         await asyncio.to_thread(postgres.start)
 
-    await run(shared, tmp_path, 2, 300, fault)
+    await run(shared, tmp_path, 2, 300, fault, 2)

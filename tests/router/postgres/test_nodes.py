@@ -212,7 +212,10 @@ class restarted(ExitStack):
 
 
 @pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Warnings that the tests are about."""
-    with caplog.at_level(logging.ERROR, "asyncio"):
-        yield
+    logger = logging.getLogger("asyncio")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    yield
+    logger.setLevel(level)
