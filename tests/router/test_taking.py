@@ -21,19 +21,19 @@ ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
 
 async def test_a_disk_that_is_nearly_full_and_has_room_again(tmp_path: Path) -> None:
     async with Archive() as pacs:
-        head = HEAD.replace("refuse_below = 0", 'refuse_below = "1M"').replace(
-            "resume_above = 0", 'resume_above = "2M"'
+        head = HEAD.replace("refuse_below = 0", 'refuse_below = "100M"').replace(
+            "resume_above = 0", 'resume_above = "200M"'
         )
         async with routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE, head)) as running:
-            free = [1_500_000]
+            free = [150_000_000]
             running.router.queue.watermarks.space = lambda: Space(free[0], 1 << 40)
             assert await store(running.port, [image(1)]) == [0]
-            free[0] = 900_000
+            free[0] = 90_000_000
             assert await store(running.port, [image(2)]) == [0xA700]
             assert (await running.control.status()).disk_full
-            free[0] = 1_500_000
+            free[0] = 150_000_000
             assert await store(running.port, [image(2)]) == [0xA700]
-            free[0] = 2_500_000
+            free[0] = 250_000_000
             assert not (await running.control.status()).disk_full  # although nobody has sent anything
             assert await store(running.port, [image(2)]) == [0]
             await pacs.got(uid_of(1), uid_of(2))
