@@ -25,7 +25,7 @@ from aiodicom.dimse.messages import (
     Response,
     UnrecognizedRequest,
 )
-from aiodicom.dimse.operations import InvokedOperations, Operation
+from aiodicom.dimse._operations import InvokedOperations, Operation
 from aiodicom.dimse.responses import response_to, sop_class_of, sop_instance_of
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
@@ -170,12 +170,37 @@ cdef class Exchange:
         Where it `has_data_set`, `send_data()` has to follow before anything else is sent.
         """
         self.send(context_id, encode_command(request))
+        operation = self.begin(context_id, request, token, now)
+        if request.has_data_set:
+            self.sending = operation
+
+    def send_whole(self, int context_id, request, tuple pieces, token, now):
+        """Sends a request as `send_request` does, and its data set, which `pieces` are in order: none for a request without.
+
+        All pieces but the last are of an even number of bytes. Returns how many bytes they have.
+        """
+        cdef Py_ssize_t count = len(pieces)
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t k
+        self.require_sending()
+        command = encode_command_pdus(context_id, encode_command(request), self.fragment_size)
+        joined = join_data(context_id, command, pieces[0], self.fragment_size) if count == 1 else None
+        self.begin(context_id, request, token, now)
+        if joined is not None:
+            self.outgoing.append(joined)
+            return len(pieces[0])
+        self.outgoing.append(command)
+        for k in range(count):
+            self.outgoing += encode_data(context_id, pieces[k], self.fragment_size, k == count - 1)
+            size += len(pieces[k])
+        return size
+
+    cdef object begin(self, int context_id, request, token, now):
         operation = Operation(context_id, request, token, now)
         self.invoked.begin(operation)
         if type(request) is CGetRQ:
             self.retrieval = operation
-        if request.has_data_set:
-            self.sending = operation
+        return operation
 
     def send_response(self, int context_id, response, now):
         """Sends a response; unless its status is pending, the operation is then over."""

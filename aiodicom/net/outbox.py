@@ -87,14 +87,8 @@ class Outbox:
         request without. The caller has the turn.
         """
         protocol = self._protocol
-        now = self._loop.time()
-        protocol.send_request(context_id, build(protocol.next_message_id()), token, now)
-        size = 0
-        if pieces:
-            for piece in pieces[:-1]:
-                protocol.send_data(context_id, piece, is_last=False, now=now)
-            protocol.send_data(context_id, pieces[-1], is_last=True, now=now)
-            size = sum(map(len, pieces))
+        request = build(protocol.next_message_id())
+        size = protocol.send_whole(context_id, request, pieces, token, self._loop.time())
         if len(protocol.invoked) > 1:
             # The peer has something to do: what others ask for in this turn of the event loop goes with it.
             self._transport.flush_soon(size)
