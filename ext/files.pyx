@@ -13,6 +13,9 @@ from posix.unistd cimport close as close_file, pread
 
 from os import fsencode
 
+cdef extern from "Python.h":
+    bytes PyUnicode_EncodeFSDefault(object text)
+
 cdef extern from *:
     """
     #include <errno.h>
@@ -92,6 +95,10 @@ cdef class Block:
         PyBuffer_FillInfo(view, self, self.data, self.size, 1, flags)
 
 
+cdef bytes encoded_path(path):
+    return PyUnicode_EncodeFSDefault(path) if type(path) is str else fsencode(path)
+
+
 def file_stamp(file):
     """Returns the device, inode, size and time of change, in nanoseconds, of an open file or of the file at a path.
 
@@ -104,7 +111,7 @@ def file_stamp(file):
     if isinstance(file, int):
         fd = file
     else:
-        encoded = fsencode(file)
+        encoded = encoded_path(file)
         path = encoded
     with nogil:
         got = look_at(fd, path, stamp)
@@ -138,7 +145,7 @@ def read_known(path, stamp, off_t offset):
     cdef Py_ssize_t size = length - offset
     if size < 0:
         return None
-    encoded = fsencode(path)
+    encoded = encoded_path(path)
     cdef const char* name = encoded
     data = PyBytes_FromStringAndSize(NULL, size)
     cdef char* into = PyBytes_AS_STRING(data)
