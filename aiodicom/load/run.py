@@ -66,6 +66,7 @@ class Run:
         whole_seed = secrets.token_hex(4) if scenario.seed is None else scenario.seed
         self.scenario = msgspec.structs.replace(scenario, seed=whole_seed)
         self._seed = seed = share.seed(whole_seed)
+        self._seed_made_up = scenario.seed is None
         self._share = share
         self._before_load = before_load
         self._on_interval = on_interval
@@ -138,6 +139,7 @@ class Run:
                 scu.abort()
         recorder.settle()
         result = recorder.result(ended, interrupted=stop.is_set() or self._failed is not None)
+        result.seed_made_up = self._seed_made_up
         result.thresholds = judge(self._conditions, result, self._failed)
         return result
 

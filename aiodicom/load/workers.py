@@ -98,6 +98,7 @@ class Workers:
     ) -> None:
         self._whole = Run(scenario, user=None if script is None else load_user(*script))
         self.scenario = self._whole.scenario
+        self._seed_made_up = scenario.seed is None
         self._script = script
         self._on_unusable = on_unusable
         self._on_lost = on_lost
@@ -232,6 +233,7 @@ class Workers:
         failed = None if self._abort is None else self._abort.failed
         result.interrupted = is_interrupted or failed is not None
         result.scenario = self.scenario.to_dict()
+        result.seed_made_up = self._seed_made_up
         result.thresholds = judge(self._conditions, result, failed)
         generator = result.generator
         generator.workers = self.scenario.workers
