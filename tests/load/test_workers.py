@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+import aiodicom
 from aiodicom.errors import LocalError
 from aiodicom.load.results import Result
 from aiodicom.load.scenario import ScenarioError, scenario_from
 from aiodicom.load.worker import Script
 from aiodicom.load.workers import Workers
+from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE
 from tests.load.archive import Archive
 from tests.loops import loop_factories, run_on
+from tests.ports import free_port
 
 SMALL = {"rows": 16, "columns": 16, "images": 2, "distinct": 1}
 FATAL = """
@@ -108,6 +111,64 @@ async def test_a_threshold_ends_it() -> None:
     assert [each.crossed for each in result.thresholds] == [True, False]
 
 
+class Elsewhere:
+    """An archive that commits to all that it is asked to, and reports on an association of its own, to our receiver."""
+
+    def __init__(self, receiver: int) -> None:
+        self._receiver = receiver
+        self.server = aiodicom.Server()
+        self.server.on_c_store(lambda _: aiodicom.Status.SUCCESS)
+        self.server.on_n_action(self._action)
+        #: Of the requests, the associations that they came on.
+        self.asked: set[object] = set()
+        self._reports: set[asyncio.Task[None]] = set()
+
+    async def _action(self, request: aiodicom.NActionRequest) -> None:
+        self.asked.add(request.association)
+        assert request.dataset is not None
+        report = asyncio.create_task(self._report(request.dataset))
+        self._reports.add(report)
+        report.add_done_callback(self._reports.discard)
+
+    async def _report(self, information: aiodicom.Dataset) -> None:
+        uid = STORAGE_COMMITMENT_PUSH_MODEL
+        async with aiodicom.connect(
+            "127.0.0.1", self._receiver, called_aet="AIODICOM", contexts=[uid], roles={uid: (False, True)}
+        ) as association:
+            await association.n_event_report(uid, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE, 1, information)
+
+
+@on_one_loop
+async def test_the_receiver_of_one_is_that_of_all() -> None:
+    port = free_port()
+    elsewhere = Elsewhere(port)
+    async with elsewhere.server.listen("127.0.0.1", 0) as listening:
+        scenario = made(
+            listening.port, operations=6, associations=2, mix={"commitment": 1}, commitment_timeout="20s",
+            receiver={"port": port, "address": "127.0.0.1"},
+        )  # fmt: skip
+        result = await done(Workers(**scenario))
+    assert result.examples == []
+    assert len(elsewhere.asked) == 2
+    assert (result.operations["commitment"].count, result.operations["store"].count) == (6, 6)
+
+
+@on_one_loop
+async def test_the_receiver_stays_until_all_have_ended() -> None:
+    port = free_port()
+    archive = Archive(destinations={"AIODICOM": port})
+    async with archive.listening():
+        await done(Workers(**made(archive.port, operations=2, associations=2, mix={"study": 1})))
+        scenario = made(
+            archive.port, operations=5, associations=2, mix={"move": 1}, query={"keys": {"PatientID": "*"}},
+            receiver={"port": port, "address": "127.0.0.1"},
+        )  # fmt: skip
+        result = await done(Workers(**scenario))
+    assert result.examples == []
+    assert result.operations["move"].matches == 5 * 2
+    assert result.operations["move"].bytes_received == 5 * sum(archive.sizes) / 2
+
+
 @on_one_loop
 async def test_stop_gives_the_result_so_far() -> None:
     archive = Archive()
@@ -157,10 +218,6 @@ async def test_cancelled_they_are_killed() -> None:
     [
         ({"workers": 0}, "key `workers`: wanted 1 or more, got 0"),
         ({"workers": 3}, "key `workers`: wanted at most one for each of 2 associations, or more of these"),
-        (
-            {"receiver": {"port": 1}, "mix": {"commitment": 1}},
-            "key `receiver`: not with several workers and commitment: its reports would come to one of them",
-        ),
     ],
 )
 def test_what_cannot_be_shared(values: dict[str, Any], line: str) -> None:
