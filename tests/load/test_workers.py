@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 import aiodicom
+from aiodicom.cli.load.observing import Address, observed
 from aiodicom.errors import LocalError
 from aiodicom.load.results import Result
+from aiodicom.load.run import Run
 from aiodicom.load.scenario import ScenarioError, scenario_from
 from aiodicom.load.worker import Script
 from aiodicom.load.workers import Workers
@@ -158,7 +163,7 @@ async def test_the_receiver_stays_until_all_have_ended() -> None:
     port = free_port()
     archive = Archive(destinations={"AIODICOM": port})
     async with archive.listening():
-        await done(Workers(**made(archive.port, operations=2, associations=2, mix={"study": 1})))
+        await Run(**made(archive.port, operations=2, mix={"study": 1}, workers=1)).run(asyncio.Event())
         scenario = made(
             archive.port, operations=5, associations=2, mix={"move": 1}, query={"keys": {"PatientID": "*"}},
             receiver={"port": port, "address": "127.0.0.1"},
@@ -170,16 +175,31 @@ async def test_the_receiver_stays_until_all_have_ended() -> None:
 
 
 @on_one_loop
-async def test_stop_gives_the_result_so_far() -> None:
+async def test_what_is_seen_meanwhile_and_the_result_when_it_is_stopped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     archive = Archive()
     stop = asyncio.Event()
+    port = free_port()
     async with archive.listening():
-        workers = Workers(**made(archive.port, duration="1h", associations=2, think_time="0.01s"))
+        scenario = made(archive.port, duration="1h", associations=2, think_time="0.01s", thresholds=["errors<1"])
+        workers = Workers(**scenario)
         running = asyncio.create_task(done(workers, stop))
-        while not archive.echoes:  # noqa: ASYNC110 (the load itself is what passes the time)
-            await asyncio.sleep(0.01)
+        seen = observed("load", workers.scenario, workers.so_far, Address("127.0.0.1", port), is_watched=True)
+        async with seen, aiohttp.ClientSession() as session:
+            while not (so_far := workers.so_far()).series:  # noqa: ASYNC110 (the load itself passes the time)
+                await asyncio.sleep(0.01)
+            async with session.get(f"http://127.0.0.1:{port}/metrics") as response:
+                metrics = (await response.text()).splitlines()
         stop.set()
         result = await running
+    (echoes,) = (each for each in metrics if each.startswith('aiodicom_load_operations_total{operation="echo"} '))
+    assert float(echoes.split()[1]) >= so_far.operations["echo"].count > 0
+    picture = capsys.readouterr().err
+    assert "errors<1: holds, 0" in picture
+    assert re.search(r"measuring, \d+ s of 3,600 s", picture)
     assert result.interrupted
     assert result.operations["echo"].count == archive.echoes > 0
     assert result.associations.released == 2

@@ -84,6 +84,7 @@ def lacking(peer: Connection) -> None:
     """Pending, without an Identifier, and then success."""
     peer.accept()
     request = peer.message()
+    assert request is not None
     peer.send(response(request, status=0xFF00))
     peer.send(response(request))
     peer.stay_silent()
