@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from rich.console import Console
 
 import aiodicom
 from aiodicom.cli.load.observing import Address, observed
+from aiodicom.cli.load.watch import picture
 from aiodicom.errors import LocalError
 from aiodicom.load.results import Result
 from aiodicom.load.run import Run
 from aiodicom.load.scenario import ScenarioError, scenario_from
+from aiodicom.load.thresholds import parse
 from aiodicom.load.worker import Script
 from aiodicom.load.workers import Workers
 from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE
@@ -175,19 +178,15 @@ async def test_the_receiver_stays_until_all_have_ended() -> None:
 
 
 @on_one_loop
-async def test_what_is_seen_meanwhile_and_the_result_when_it_is_stopped(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+async def test_what_is_seen_meanwhile_and_the_result_when_it_is_stopped() -> None:
     archive = Archive()
     stop = asyncio.Event()
     port = free_port()
     async with archive.listening():
-        scenario = made(archive.port, duration="1h", associations=2, think_time="0.01s", thresholds=["errors<1"])
+        scenario = made(archive.port, duration="1h", associations=2, think_time="0.01s", calling_aets=["A", "B"])
         workers = Workers(**scenario)
         running = asyncio.create_task(done(workers, stop))
-        seen = observed("load", workers.scenario, workers.so_far, Address("127.0.0.1", port), is_watched=True)
+        seen = observed("load", workers.scenario, workers.so_far, Address("127.0.0.1", port), is_watched=False)
         async with seen, aiohttp.ClientSession() as session:
             while not (so_far := workers.so_far()).series:  # noqa: ASYNC110 (the load itself passes the time)
                 await asyncio.sleep(0.01)
@@ -197,9 +196,12 @@ async def test_what_is_seen_meanwhile_and_the_result_when_it_is_stopped(
         result = await running
     (echoes,) = (each for each in metrics if each.startswith('aiodicom_load_operations_total{operation="echo"} '))
     assert float(echoes.split()[1]) >= so_far.operations["echo"].count > 0
-    picture = capsys.readouterr().err
-    assert "errors<1: holds, 0" in picture
-    assert re.search(r"measuring, \d+ s of 3,600 s", picture)
+    console = Console(width=100, file=StringIO(), record=True)
+    console.print(picture(so_far, [parse("errors<1")], 3600.0))
+    view = console.export_text()
+    assert re.search(r"measuring, \d+ s of 3,600 s", view)
+    assert "\n2 associations · generator: lag p99 " in view
+    assert "errors<1: holds, 0" in view
     assert result.interrupted
     assert result.operations["echo"].count == archive.echoes > 0
     assert result.associations.released == 2
