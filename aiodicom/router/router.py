@@ -19,6 +19,7 @@ from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
 from aiodicom.router.opening import Adopted, Adoption, make_completions, open_queue
+from aiodicom.router.queue.clock import Clocks, system_clocks
 from aiodicom.router.queue.objects import Selection
 from aiodicom.router.queue.sharding import AllShards
 from aiodicom.router.routing import Routing
@@ -46,7 +47,8 @@ class Router:
     """To be entered, which opens its queue and listens; leaving it drains.
 
     `sockets`: those that are bound already, by whoever has several such processes: then each takes the first part of
-    the queue that nobody has, and takes over those that others leave when they die.
+    the queue that nobody has, and takes over those that others leave when they die. `clocks` are those of its queue;
+    everything else goes by the time of the event loop.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Router:
         *,
         path: str | os.PathLike[str] | None = None,
         sockets: Sockets | None = None,
+        clocks: Clocks = system_clocks,
     ) -> None:
         self.config = config
+        self._clocks = clocks
         self._path = path
         self._sockets = sockets
         self._routing = Routing(config)
@@ -75,7 +79,7 @@ class Router:
 
     async def __aenter__(self) -> Self:
         settings = self.config.queue
-        self.queue = await open_queue(settings, is_shared=self._sockets is not None)
+        self.queue = await open_queue(settings, is_shared=self._sockets is not None, clocks=self._clocks)
         self._forwarding = Forwarding(self.queue)
         self.observers.add(self._forwarding)
         self._cut_through = CutThrough(
@@ -93,7 +97,7 @@ class Router:
         self.completions = make_completions(self.queue)
         self.observers.add(self.completions)
         self.destinations = self._destinations_for(self.queue)
-        self._adoption = Adoption(settings, self._take)
+        self._adoption = Adoption(settings, self._take, self._clocks)
         self.equipment = Equipment(
             AllShards(self.queue),
             self._commitments,

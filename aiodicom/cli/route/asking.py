@@ -97,7 +97,7 @@ def _queue_of(file: Path) -> Path:
     return file.absolute().parent / Path(directory).expanduser()
 
 
-def change(what: str, file: Path, options: MeantOptions, **more: str) -> None:
+def change(what: str, file: Path, options: MeantOptions, reason: str = "") -> None:
     """Does something with deliveries, and says with how many."""
     if not options.says_something():
         raise typer.BadParameter(
@@ -108,7 +108,11 @@ def change(what: str, file: Path, options: MeantOptions, **more: str) -> None:
         from aiodicom.router.control import Meant
 
         meant = Meant(
-            destination=options.destination, state=options.state, study=options.study, object=options.object, **more
+            destination=options.destination,
+            state=options.state,
+            study=options.study,
+            object=options.object,
+            reason=reason,
         )
         changed = await client.change(what, meant)
         if what == "hold" and options.is_destination():
