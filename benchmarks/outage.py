@@ -82,7 +82,7 @@ def day(before: int, come: int, folder: Path) -> Metrics:
         GROWTH: (hours[24]["bytes"] - hours[2]["bytes"]) / (1 << 20),
         TRIED: hours[24]["tried"],
         RATE: hours[24]["waiting"] / back["seconds"],
-        OTHERS: percentile(back["live_waited"], 99),
+        OTHERS: percentile(back["live_waited"], 99) / 1e3,  # which are no seconds
     }
 
 
