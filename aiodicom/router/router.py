@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aiodicom.router.shared_completing import SharedCompletions
     from aiodicom.router.transformations.pipeline import Pipeline
 
-__all__ = ["DRAIN", "Router", "places"]
+__all__ = ["DRAIN", "Router"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -66,6 +66,8 @@ class Router:
         self._routing = Routing(config)
         #: Why the configuration that was read last is not used, a line each.
         self.problems: tuple[str, ...] = ()
+        #: Whether that one is right, and could not be gone by all the same.
+        self.has_failed = False
         self.tally = Tally()
         self.observers = Observers([self.tally])
         #: Hears of the storage commitments that destinations report.
@@ -179,19 +181,14 @@ class Router:
         One that is wrong changes nothing: `problems` says why.
         """
         assert self._path is not None, "a configuration that is no file cannot be read again"
-        reloaded = reload(self._path, self.config)
+        reloaded = reload(self._path, self.config, None if self._sockets is None else self._sockets.keys())
         problems = reloaded.problems
-        if not problems and self._sockets is not None and not places(reloaded.config) <= self._sockets.keys():
-            problems = ("listen: with several workers, where is listened changes with a restart alone",)
-        if not problems and reloaded.changed:
+        self.has_failed = False
+        if reloaded.changed:
             problems = await self._change_to(reloaded.config)
+            self.has_failed = bool(problems)
         self.problems = problems
-        for problem in problems:
-            _log.error("the configuration stays as it was: %s", problem)
-        if problems or not reloaded.changed:
-            return ()
-        _log.info("the configuration has changed: %s", ", ".join(reloaded.changed))
-        return reloaded.changed
+        return () if problems else reloaded.changed
 
     async def _change_to(self, config: Config) -> tuple[str, ...]:
         """Goes by another configuration; returns why not, and then goes on by the one before."""
@@ -234,8 +231,3 @@ async def _hold(queue: Queue, config: Config, before: Config | None) -> None:
             await queue.hold(Selection(name))
         elif was_held and not destination.hold:
             await queue.release(Selection(name))
-
-
-def places(config: Config) -> set[tuple[str, int]]:
-    """Where a configuration listens: hosts and ports."""
-    return {(listener.host, listener.port) for listener in config.listeners}

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from aiodicom.net.run import run
 from aiodicom.router.config.reading import load
@@ -71,12 +72,16 @@ async def killed_and_replaced(tmp_path: Path) -> None:
             await pacs.got(uid_of(1))
             # Where is listened changes with a restart alone; a worker that comes later begins all the same.
             path.write_text(path.read_text().replace('ae_title = "ROUTER"', 'host = "127.0.0.2"'))
-            workers.reload()
+            assert "restart alone" in str(workers.reload().problems)
             assert workers.config.listeners[0].host == "127.0.0.1"
             async with asyncio.timeout(20):
                 while not all(each.problems for each in await client.status()):
                     pass
 
 
-def test_a_worker_that_was_killed_is_replaced_and_what_it_had_is_delivered(tmp_path: Path) -> None:
+def test_a_worker_that_was_killed_is_replaced_and_what_it_had_is_delivered(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run(killed_and_replaced(tmp_path))
+    # What is wrong with a configuration is for the supervisor to say, once.
+    assert "stays as it was" not in capfd.readouterr().err
