@@ -171,7 +171,7 @@ class Deliverer:
 
     def try_now(self) -> None:
         """Somebody wants it to be tried, whatever the circuit breaker thinks."""
-        self._attempts.breaker.close()
+        self._attempts.breaker.try_now(self._time())
         self._wake.set()
 
     # --- when, and how many -----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from aiodicom.web.router.client import ControlClient
 
 __all__ = ["ConfigFile", "DestinationName", "MeantOptions", "StateName", "ask", "change", "lines_of"]
+
+#: What has been done to a destination and all that comes for it.
+_OF_DESTINATION: Final = {"hold": "is held: what comes for it waits", "release": "is released: what waits for it goes"}
 
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="FILE", show_default=False, help="The configuration of the router that runs.")
@@ -78,7 +81,11 @@ def ask(command: str, file: Path, question: Callable[[ControlClient], Awaitable[
         raise typer.Exit(1) from None
 
     async def work(_stop: asyncio.Event) -> int:
-        return await question(ControlClient(_queue_of(file)))
+        try:
+            return await question(ControlClient(_queue_of(file)))
+        except BrokenPipeError:
+            output.stdout_is_gone()
+            return 0
 
     run(command, work)
 
@@ -115,8 +122,9 @@ def change(what: str, file: Path, options: MeantOptions, reason: str = "") -> No
             reason=reason,
         )
         changed = await client.change(what, meant)
-        if what == "hold" and options.is_destination():
-            output.result(f"{options.destination} is held: what comes for it waits")
+        said = _OF_DESTINATION.get(what)
+        if said is not None and options.is_destination():
+            output.result(f"{options.destination} {said}")
         else:
             output.result(f"{what}: {output.count(changed, 'delivery', 'deliveries')}")
         return 0
