@@ -21,10 +21,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if any(config.getoption(name, False) for name in ("benchmark_enable", "collectonly", "lf")):
         return 0
     paths = [Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args]
-    files = {path for path in paths if not path.is_dir()}
-    most = MOST_PROCESSES if len(files) < len(paths) else len(files)
     processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    count = min(processors, most, MOST_PROCESSES)
+    count = min(processors, MOST_PROCESSES)
+    if not any(path.is_dir() for path in paths):
+        count = min(count, len(set(paths)))
     return count if count > 1 else 0
 
 
