@@ -149,7 +149,7 @@ class Workers:
         parts = [worker.result for worker in self._workers if worker.result is not None]
         if not parts:
             return Result()
-        result = merge(parts)
+        result = merge(parts, together=True)
         told = min((worker.told_until for worker in self._workers if not worker.is_over), default=math.inf)
         result.series = [each for each in result.series if each.start_s + each.seconds / 2 < told]
         return result
