@@ -289,7 +289,7 @@ class Deliverer:
             pipeline = self._pipeline_of(lease.route)
         except KeyError:
             missing = TransformationFailed(
-                "the route", f"there is no {lease.route!r} any more: drop it, or retry it then"
+                lease.route, "there is no such route any more: give one that name again and retry, or drop it"
             )
             self._settle(lease, 0, outcome_of(missing))
             return None
