@@ -8,8 +8,8 @@ it loses for good is that something was delivered: it is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 
-For two threads: `write` and `copy` are for one, everything else for the other, but `remove` and `positions`. Nothing
-here asks what time it is.
+For two threads: `write`, `copy` and `seal` are for one, everything else for the other, but `remove` and `positions`.
+Nothing here asks what time it is.
 """
 
 from __future__ import annotations
@@ -225,6 +225,20 @@ class Shard:
     def end_removing(self, numbers: Sequence[int]) -> None:
         """Forgets segments that have been deleted. Raises sqlite3.Error."""
         forget_segments(self.rows, numbers)
+
+    def holds_little(self) -> bool:
+        """Whether less than half of what is in the segment that is written to is needed."""
+        segment = segments_of(self.rows).get(self.log.current)
+        return self.log.is_open and segment is not None and segment.live_bytes < _SPARSE * segment.indexed
+
+    def seal(self) -> int:
+        """Has what comes next begin a segment; returns the one before. For the thread that writes."""
+        self.log.seal()
+        return self.log.current
+
+    def end_sealing(self, segment: int) -> None:
+        """A segment was sealed, and has all its rows: it may be removed, or emptied."""
+        self._committed = max(self._committed, segment + 1)
 
     def sparsest(self, skipped: AbstractSet[int] = frozenset()) -> int | None:
         """Returns the segment that holds least of what is needed, of those that hold less than half."""
