@@ -238,7 +238,8 @@ class LocalQueue:
                 self._rows.give(functools.partial(self._commit, arriving, group))
         for each in batch:
             if isinstance(each, _Sealing):
-                self._rows.give(functools.partial(self._end_sealing, each, self._shard.seal()))
+                self._shard.seal()
+                self._tell(_finish, each.done, None)
             elif isinstance(each, _Copying):
                 try:
                     copied = self._shard.copy(each.segment, each.positions, _COPIED)
@@ -276,11 +277,6 @@ class LocalQueue:
             self._tell(_fail, copying.done, error)
         else:
             self._tell(_finish, copying.done, copied.done)
-
-    def _end_sealing(self, sealing: _Sealing, segment: int) -> None:
-        """In the thread of the rows."""
-        self._shard.end_sealing(segment)
-        self._tell(_finish, sealing.done, None)
 
     def _queued(self, arriving: list[_Arriving], group: Group, dropped: set[int], ahead: list[Lease]) -> None:
         now = self._loop.time()
