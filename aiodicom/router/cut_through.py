@@ -116,12 +116,12 @@ class Forward(DataSource):
                 continue
             if ready > multiple:
                 ready -= ready % multiple
-            piece = bytes(self._buffer[:ready])
-            del self._buffer[:ready]
+            # As it stands, without a copy: what comes next goes elsewhere.
+            piece, self._buffer = memoryview(self._buffer), bytearray(self._buffer[ready:])
             sent += ready
-            yield piece
+            yield piece[:ready].toreadonly()
         self.size = len(self._data)
-        self._buffer.clear()
+        self._buffer = bytearray()
         for offset in range(sent, self.size, CHUNK):
             yield self._data[offset : offset + CHUNK]
 
