@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -57,4 +58,5 @@ async def running(settings: ProcessSettings, sockets: Sockets | None = None) -> 
         await stack.enter_async_context(router)
         control = Control(router, aiodicom.__version__, os.getpid())
         await stack.enter_async_context(controlling(control, router.reload, router.directory, watchers.metering))
+        gc.freeze()  # what is there so far stays: collections need not look at it among many objects
         yield Process(router, watchers)
