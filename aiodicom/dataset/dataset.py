@@ -214,7 +214,7 @@ class Dataset(Core):
         Raises ValueError where a value cannot be encoded, Pixel Data does not fit the transfer syntax, or that is no
         UID.
         """
-        encoding, implicit, big, checked = self._target(transfer_syntax)
+        encoding, implicit, big, checked = _target(self, transfer_syntax)
         if encoding.deflated:
             original = self._original()
             if original is not None and lengths == "kept" and not self._modified():
@@ -227,19 +227,10 @@ class Dataset(Core):
 
         Long ranges of what was decoded are views of the buffer that it was decoded from, and are not copied.
         """
-        encoding, implicit, big, checked = self._target(transfer_syntax)
+        encoding, implicit, big, checked = _target(self, transfer_syntax)
         if encoding.deflated:
             return [self.to_bytes(transfer_syntax, lengths=lengths)]
         return encode(self, implicit, big, encoding.encapsulated, checked, lengths, True)
-
-    def _target(self, transfer_syntax: str | None) -> tuple[TransferSyntax, bool, bool, bool]:
-        """The encoding, implicit VR, big endian, and whether Pixel Data must be of the kind that the encoding has."""
-        if transfer_syntax is None:
-            encoding = encoding_of(self.transfer_syntax or "1.2.840.10008.1.2.1")
-            if self._decoded:
-                return encoding, self._implicit, self._big, False
-            return encoding, not encoding.explicit, not encoding.little_endian, False
-        return *_named(transfer_syntax), transfer_syntax != self.transfer_syntax
 
     @property
     def is_implicit_VR(self) -> bool:
@@ -563,6 +554,18 @@ def decoded(data: memoryview, transfer_syntax: str) -> Dataset:
     if encoding.deflated:
         return Dataset.from_bytes(data, transfer_syntax)
     return decode_whole(data, transfer_syntax, not encoding.explicit, not encoding.little_endian)
+
+
+def _target(data_set: Dataset, transfer_syntax: str | None) -> tuple[TransferSyntax, bool, bool, bool]:
+    """The encoding, implicit VR, big endian, and whether Pixel Data must be of the kind that the encoding has."""
+    own = data_set.transfer_syntax
+    if transfer_syntax is not None:
+        encoding, implicit, big = _named(transfer_syntax)
+        return encoding, implicit, big, transfer_syntax != own
+    encoding = encoding_of(own or "1.2.840.10008.1.2.1")
+    if data_set._decoded:
+        return encoding, data_set._implicit, data_set._big, False
+    return encoding, not encoding.explicit, not encoding.little_endian, False
 
 
 def _syntax_of(implicit: bool, big: bool) -> str:
