@@ -21,7 +21,7 @@ KIB_EACH = "KiB each, server"
 SERVED = (Metric(PER_SECOND), Metric(PER_CPU), Metric(P99, higher=False, digits=2))
 
 #: CPU-seconds below this say nothing: what a server's start leaves behind is in them too.
-_LEAST_CPU = 0.02
+LEAST_CPU = 0.02
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def served(start: Start, work: Load, folder: Path, *, expect_files: bool = False
         if written != wanted:
             raise RuntimeError(f"{written} files written, not {wanted}")
     metrics = {PER_SECOND: rate, OPENING: report["open_all_s"], P99: report["p99_ms"]}
-    if cpu > _LEAST_CPU:
+    if cpu > LEAST_CPU:
         metrics[PER_CPU] = done / cpu
     return metrics
 

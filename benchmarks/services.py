@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
-import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -15,23 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import aiodicom
-from aiodicom import Dataset, Discarded
-from aiodicom.load import Run, User, scenario_from, task
+from aiodicom import Dataset
+from aiodicom.load import User, task
 from benchmarks import contenders as c
 from benchmarks.bench import LARGE, SMALL, Bench, Image, Planned
 from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
-from benchmarks.finding import FindClient, identifier
+from benchmarks.load_client import loaded, per_second
 from benchmarks.loads import PER_CPU, PER_SECOND
-from benchmarks.processes import usage
 from tests.interop import objects, peers
 from tests.interop.processes import Running, run_command, running
 from tests.ports import free_port
-from tests.rawpeer import ui
 
 OURS, DCMTK, PYNETDICOM = "aiodicom Server", "DCMTK dcmqrscp", "pynetdicom"
-#: CPU-seconds below this say nothing.
-_LEAST_CPU = 0.02
 _SERVED = (Metric(PER_SECOND), Metric(PER_CPU))
 _CT = [(objects.CT_IMAGE_STORAGE, objects.EXPLICIT_VR_LITTLE_ENDIAN)]
 _MPPS = "1.2.840.10008.3.1.2.3.3"
@@ -73,13 +67,6 @@ def _who(bench: Bench, names: tuple[str, ...], work: Callable[[Archive, Path], M
     return tuple(map(contender, names))
 
 
-def _measured(done: int, seconds: float, cpu_seconds: float) -> Metrics:
-    metrics = {PER_SECOND: done / seconds}
-    if cpu_seconds > _LEAST_CPU:
-        metrics[PER_CPU] = done / cpu_seconds
-    return metrics
-
-
 # ---- C-FIND
 
 
@@ -89,7 +76,8 @@ class Answers:
 
     name: str
     count: int
-    query: bytes
+    #: As a scenario has it.
+    query: Mapping[str, object]
 
     def files(self, bench: Bench) -> Path:
         folder = bench.folder / f"{self.count} {self.name}"
@@ -128,28 +116,22 @@ def _instance(study: int, number: int) -> Dataset:
 
 
 def studies(count: int) -> Answers:
-    tags = (0x00080020, 0x00080030, 0x00080050, 0x00080090, 0x00081030, 0x00100010, 0x00100020, 0x0020000D, 0x00200010)
-    return Answers("studies", count, identifier({0x00080052: b"STUDY "} | dict.fromkeys(tags, b"")))
+    return Answers("studies", count, {"keys": {"StudyInstanceUID": ""}})
 
 
 def instances(count: int) -> Answers:
-    uids = {0x0020000D: ui(f"{objects.ROOT}.5.0"), 0x0020000E: ui(f"{objects.ROOT}.5.0.1")}
-    keys = {0x00080052: b"IMAGE "} | dict.fromkeys((0x00080016, 0x00080018, 0x00200013), b"") | uids
-    return Answers("instances", count, identifier(keys))
+    uids = {"StudyInstanceUID": f"{objects.ROOT}.5.0", "SeriesInstanceUID": f"{objects.ROOT}.5.0.1"}
+    return Answers("instances", count, {"level": "IMAGE", "keys": uids})
 
 
 def found(answers: Answers, queries: int) -> Callable[[Archive, Path, Path], Metrics]:
     """So many queries one after another on one association, after one that nobody counts."""
 
     def work(start: Archive, files: Path, folder: Path) -> Metrics:
-        with start(files, folder, 1) as server, FindClient(server.port) as client:
-            client.find(answers.query)
-            before, began = usage(server.pid), time.perf_counter()
-            for _ in range(queries):
-                if (matches := client.find(answers.query)) != answers.count:
-                    raise RuntimeError(f"{matches:,} matches, not {answers.count:,}")
-            seconds, after = time.perf_counter() - began, usage(server.pid)
-        return _measured(answers.count * queries, seconds, after.cpu_seconds - before.cpu_seconds)
+        with start(files, folder, 1) as server:
+            load = partial(loaded, server, "find", matches=answers.count, query=answers.query)
+            load(1)
+            return per_second(load(queries), answers.count * queries)
 
     return work
 
@@ -168,29 +150,7 @@ def find(bench: Bench, queries: int, answers: Answers, names: tuple[str, ...], *
 
 # ---- C-MOVE, C-GET
 
-_QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID=f"{objects.ROOT}.3")
-_FIND, _MOVE, _GET = (f"1.2.840.10008.5.1.4.1.2.2.{service}" for service in (1, 2, 3))
-
-
-async def _move(port: int, count: int) -> None:
-    async with aiodicom.connect("127.0.0.1", port, called_aet="ARCHIVE", contexts=[_MOVE]) as association:
-        result = await association.c_move(_QUERY, "SINK")
-    if result.status or result.completed != count:
-        raise RuntimeError(f"{result.completed} of {count} moved: {result}")
-
-
-async def _get(port: int, count: int) -> None:
-    async with aiodicom.connect(
-        "127.0.0.1",
-        port,
-        called_aet="ARCHIVE",
-        contexts=[_GET],
-        window=16,
-        receives=[(objects.CT_IMAGE_STORAGE, [objects.EXPLICIT_VR_LITTLE_ENDIAN])],
-    ) as association:
-        arrived = sum([1 async for _ in association.c_get(_QUERY, body=Discarded())])
-    if arrived != count:
-        raise RuntimeError(f"{arrived} of {count} arrived")
+_STUDY = {"keys": {"StudyInstanceUID": f"{objects.ROOT}.3"}, "destination": "SINK"}
 
 
 def moved(sink: Path, count: int) -> Callable[[Archive, Path, Path], Metrics]:
@@ -198,7 +158,7 @@ def moved(sink: Path, count: int) -> Callable[[Archive, Path, Path], Metrics]:
 
     def work(start: Archive, files: Path, folder: Path) -> Metrics:
         with c.sink(sink)(folder) as receiver, start(files, folder, receiver.port) as server:
-            metrics = _retrieved(_move, server, count)
+            metrics = _retrieved("move", server, count)
         counted = c.sink_count(folder)
         if counted["stores"] != 2 * count:
             raise RuntimeError(f"{counted['stores']} objects arrived, not {2 * count}")
@@ -212,17 +172,16 @@ def got(count: int) -> Callable[[Archive, Path, Path], Metrics]:
 
     def work(start: Archive, files: Path, folder: Path) -> Metrics:
         with start(files, folder, 1) as server:
-            return _retrieved(_get, server, count)
+            return _retrieved("get", server, count)
 
     return work
 
 
-def _retrieved(retrieve: Callable[[int, int], Coroutine[Any, Any, None]], server: Running, count: int) -> Metrics:
-    aiodicom.run(retrieve(server.port, count))
-    before, began = usage(server.pid), time.perf_counter()
-    aiodicom.run(retrieve(server.port, count))
-    seconds, after = time.perf_counter() - began, usage(server.pid)
-    return _measured(count, seconds, after.cpu_seconds - before.cpu_seconds)
+def _retrieved(operation: str, server: Running, count: int) -> Metrics:
+    """With a window in which the peer's C-STOREs of a C-GET may be outstanding."""
+    load = partial(loaded, server, operation, 1, matches=count, query=_STUDY, window=16)
+    load()
+    return per_second(load(), count)
 
 
 def retrieval(
@@ -290,22 +249,12 @@ def performing(operation: Operation) -> type[User]:
 
 def performed(operation: Operation, associations: int, each: int) -> Callable[[Archive, Path, Path], Metrics]:
     """So many operations on each of the associations, one after another."""
-    values: dict[str, Any] = {"associations": associations, "operations": associations * each, "mix": {"operate": 1}}
-
-    async def run(port: int) -> float:
-        targets = [{"host": "127.0.0.1", "port": port, "called_aets": ["ARCHIVE"]}]
-        scenario = scenario_from({**values, "targets": targets}, "services.py", ("operate",))
-        result = await Run(scenario, user=performing(operation)).run(asyncio.Event())
-        if result.operations["operate"].errors:
-            raise RuntimeError(result.examples[0])
-        return result.seconds
+    number = associations * each
 
     def work(start: Archive, files: Path, folder: Path) -> Metrics:
         with start(files, folder, 1) as server:
-            before = usage(server.pid)
-            seconds = aiodicom.run(run(server.port))
-            after = usage(server.pid)
-        return _measured(associations * each, seconds, after.cpu_seconds - before.cpu_seconds)
+            user = performing(operation)
+            return per_second(loaded(server, "operate", number, associations=associations, user=user), number)
 
     return work
 
@@ -341,36 +290,19 @@ def _with_options(options: tuple[str, ...], files: Path, folder: Path, sink: int
 # ---- many associations
 
 
-async def _query_on_many(port: int, associations: int) -> float:
-    """Has each find all studies at the same time. Returns the seconds from when all are open."""
-    query = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="", StudyDate="", PatientName="", PatientID="")
-    async with contextlib.AsyncExitStack() as stack:
-        connecting = partial(aiodicom.connect, "127.0.0.1", port, called_aet="ARCHIVE", contexts=[_FIND])
-        opened = [await stack.enter_async_context(connecting()) for _ in range(associations)]
-
-        async def count(association: aiodicom.Association) -> int:
-            return sum([1 async for _ in association.c_find(query)])
-
-        began = time.perf_counter()
-        counted = await asyncio.gather(*map(count, opened))
-        seconds = time.perf_counter() - began
-    if set(counted) != {1000}:
-        raise RuntimeError(f"{min(counted):,} to {max(counted):,} matches, not 1,000")
-    return seconds
-
-
 def many(bench: Bench, associations: int) -> Planned:
     title = f"C-FIND, {associations} associations at once x 1,000 studies, our client"
+    answers = studies(1000)
 
     def work(files: Path, folder: Path) -> Metrics:
         with _aiodicom(files, folder, 1) as server:
-            before = usage(server.pid)
-            seconds = aiodicom.run(_query_on_many(server.port, associations))
-            after = usage(server.pid)
-        return _measured(1000 * associations, seconds, after.cpu_seconds - before.cpu_seconds)
+            one_each = loaded(
+                server, "find", associations, associations=associations, matches=answers.count, query=answers.query
+            )
+        return per_second(one_each, answers.count * associations)
 
     def make() -> Row:
-        files = studies(1000).files(bench)
+        files = answers.files(bench)
         who = Contender(OURS, bench.in_folder(lambda folder: work(files, folder)), ours=True)
         return Row(title, _SERVED, (who,), OURS)
 

@@ -204,29 +204,6 @@ cdef extern from *:
             memcpy(target + 6 * i + 4, source + 2 * (2 * count + i), 2);
         }
     }
-
-    /* Four pixels at a time, put together in registers as those of bytes are. */
-    static void pixels_part_triples16(const uint8_t* PLANES_RESTRICT source, uint8_t* PLANES_RESTRICT target,
-                                      size_t count) {
-        uint8_t *const red = target, *const green = target + 2 * count, *const blue = target + 4 * count;
-        const uint64_t one = 0xFFFF, two = one << 16, three = one << 32, four = one << 48;
-        size_t i = 0;
-        for (; PLANES_LITTLE && i + 4 <= count; i += 4) {
-            uint64_t in[3], r, g, b;
-            memcpy(in, source + 6 * i, sizeof in);
-            r = (in[0] & one) | in[0] >> 48 << 16 | (in[1] & three) | (in[2] & two) << 32;
-            g = (in[0] >> 16 & one) | (in[1] & one) << 16 | in[1] >> 48 << 32 | (in[2] & three) << 16;
-            b = (in[0] >> 32 & one) | (in[1] & two) | (in[2] & one) << 32 | (in[2] & four);
-            memcpy(red + 2 * i, &r, sizeof r);
-            memcpy(green + 2 * i, &g, sizeof g);
-            memcpy(blue + 2 * i, &b, sizeof b);
-        }
-        for (; i < count; i++) {
-            memcpy(red + 2 * i, source + 6 * i, 2);
-            memcpy(green + 2 * i, source + 6 * i + 2, 2);
-            memcpy(blue + 2 * i, source + 6 * i + 4, 2);
-        }
-    }
     """
     void pixels_swap(const uint8_t*, uint8_t*, size_t, int) noexcept nogil
     void pixels_stored(uint8_t*, size_t, int, int, int, int) noexcept nogil
@@ -240,7 +217,6 @@ cdef extern from *:
     size_t pixels_look_up(const uint8_t*, size_t, int, int, int64_t, const uint8_t*, int64_t, int,
                           uint8_t*) noexcept nogil
     void pixels_join_triples16(uint8_t*, const uint8_t*, size_t) noexcept nogil
-    void pixels_part_triples16(const uint8_t*, uint8_t*, size_t) noexcept nogil
 
 
 pixels_fill_tables()
@@ -296,10 +272,8 @@ def deinterleave(const uint8_t[::1] source not None, uint8_t[::1] target not Non
         return
     pixels = source.shape[0] // (samples * width)
     with nogil:
-        if samples == 3 and width == 1:
-            planes_part_triples(&source[0], &target[0], &target[pixels], &target[2 * pixels], pixels)
-        elif samples == 3 and width == 2:
-            pixels_part_triples16(&source[0], &target[0], pixels)
+        if samples == 3 and width <= 2:
+            planes_part_triples(&source[0], &target[0], &target[width * pixels], &target[2 * width * pixels], pixels, width)
         else:
             for sample in range(samples):
                 for byte in range(width):

@@ -223,7 +223,7 @@ cdef void part(const uint8_t* source, uint8_t* planes, uint64_t pixels, uint64_t
     if samples == 1 and width == 2:
         planes_part_pairs(source, planes + pixels, planes, pixels)
     elif samples == 3 and width == 1:
-        planes_part_triples(source, planes, planes + pixels, planes + 2 * pixels, pixels)
+        planes_part_triples(source, planes, planes + pixels, planes + 2 * pixels, pixels, 1)
     else:
         for sample in range(samples):
             for byte in range(width):

@@ -161,6 +161,8 @@ class Attempts:
             tally.warned(attempt.planned, outcome.status)
         if outcome.first_response is not None:
             tally.responded(attempt.planned, outcome.first_response)
+        if outcome.matches:
+            tally.matched(attempt.planned, outcome.matches)
         tally.ended(attempt.planned, attempt.started, perf_counter(), outcome.sent, outcome.received)
 
     def count_failure(self, attempt: Attempt, error: BaseException) -> None:

@@ -10,8 +10,22 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from aiodicom.load.results import Interval, Result
+from aiodicom.services.storage_commitment import Commitment
 
-__all__ = ["Begin", "Channel", "Done", "Failed", "FromParent", "FromWorker", "Opened", "SoFar", "Stop", "Unusable"]
+__all__ = [
+    "Begin",
+    "Channel",
+    "Done",
+    "Failed",
+    "FromParent",
+    "FromWorker",
+    "Opened",
+    "Over",
+    "Reported",
+    "SoFar",
+    "Stop",
+    "Unusable",
+]
 
 #: Bytes of the length before each message.
 _LENGTH: Final = 4
@@ -27,6 +41,16 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
     """From a worker: its associations are open."""
+
+
+class Over(msgspec.Struct, frozen=True, tag=True):
+    """From a worker: its load is over. To a worker: so is that of all, and nothing more comes to the receiver."""
+
+
+class Reported(msgspec.Struct, frozen=True, tag=True):
+    """From the worker that has the receiver, and to the others: a report of storage commitment that is not its own."""
+
+    commitment: Commitment
 
 
 class SoFar(msgspec.Struct, frozen=True, tag=True):
@@ -56,8 +80,8 @@ class Unusable(msgspec.Struct, frozen=True, tag=True):
     broken: bool
 
 
-FromParent = Begin | Stop
-FromWorker = Opened | SoFar | Done | Failed | Unusable
+FromParent = Begin | Over | Reported | Stop
+FromWorker = Opened | Over | Reported | SoFar | Done | Failed | Unusable
 
 Message = TypeVar("Message")
 

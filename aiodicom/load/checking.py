@@ -86,12 +86,6 @@ def _check_workers(scenario: Scenario, unless: _Unless) -> None:
         unless(
             scenario.workers <= most, "workers", f"wanted at most one for each of {most} associations, or more of these"
         )
-        commits = scenario.study.commitment or scenario.mix.get("commitment", 0) > 0
-        unless(
-            scenario.receiver is None or not commits,
-            "receiver",
-            "not with several workers and commitment: its reports would come to one of them",
-        )
 
 
 def _check_titles(titles: Iterable[str], key: str, unless: _Unless) -> None:

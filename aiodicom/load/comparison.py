@@ -92,6 +92,7 @@ _OPERATION_FIGURES: Final[tuple[tuple[_Figure, _OfOperation], ...]] = (
     (_Figure("count"), lambda _, each: each.count),
     (_Figure("rate", "/s", True), lambda _, each: each.rate_per_s),
     (_Figure("bytes", "B/s", True), lambda result, each: figures.bytes_per_s(each, result.seconds) or None),
+    (_Figure("matches"), lambda _, each: each.matches or None),
     (_Figure("errors", "%", False, _LEAST_PERCENT), lambda _, each: figures.share(each.errors, each.count) * 100),
     *((_time(name), _latency("planned", key)) for key, name in figures.PERCENTILES.items()),
     (_time("p99 from actual start"), _latency("actual", "p99")),
@@ -156,12 +157,19 @@ def _verdict(figure: _Figure, before: float | None, after: float | None, within:
 
 
 def _differences(before: Result, after: Result) -> list[Difference]:
-    old, new = figures.flattened(before.scenario), figures.flattened(after.scenario)
+    old, new = _asked(before), _asked(after)
     return [
         Difference(key=key, before=_text(old, key), after=_text(new, key))
         for key in old | new
         if _text(old, key) != _text(new, key)
     ]
+
+
+def _asked(result: Result) -> dict[str, object]:
+    values = figures.flattened(result.scenario)
+    if result.seed_made_up:
+        values.pop("seed", None)
+    return values
 
 
 def _warnings(which: str, result: Result) -> Iterator[str]:

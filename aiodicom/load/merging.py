@@ -60,6 +60,7 @@ def merge(results: Sequence[Result]) -> Result:
         title=_all_of(result.title for result in results),
         targets=_distinct(target for result in results for target in result.targets),
         scenario=_common([result.scenario for result in results]),
+        seed_made_up=all(result.seed_made_up for result in results),
         operations={name: _operation(parts[name], seconds) for name in names},
         associations=_associations([result.associations for result in results]),
         dropped=sum(result.dropped for result in results),
@@ -102,6 +103,7 @@ def _operation(parts: Sequence[Operation], seconds: float) -> Operation:
         rate_per_s=count / seconds if seconds else 0.0,
         bytes_sent=sum(part.bytes_sent for part in parts),
         bytes_received=sum(part.bytes_received for part in parts),
+        matches=sum(part.matches for part in parts),
         statuses=_sum(part.statuses for part in parts),
         causes=_sum(part.causes for part in parts),
     )

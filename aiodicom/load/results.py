@@ -19,6 +19,7 @@ __all__ = [
     "Percentiles",
     "Result",
     "Threshold",
+    "encode",
     "read_result",
     "write_result",
 ]
@@ -49,6 +50,8 @@ class Operation(msgspec.Struct, kw_only=True):
     #: Bytes of data sets sent and received.
     bytes_sent: int = 0
     bytes_received: int = 0
+    #: What C-FIND has found; of C-GET and C-MOVE, the instances that were sent.
+    matches: int = 0
     #: From when it should have begun; the same as the actual ones in a closed model.
     planned_latency_ms: Percentiles = Percentiles()
     #: From when it began.
@@ -142,6 +145,8 @@ class Result(msgspec.Struct, kw_only=True):
     targets: list[str] = []
     #: The scenario as it was run, as TOML would have it.
     scenario: dict[str, object] = {}
+    #: Whether nobody had given the seed that the scenario has.
+    seed_made_up: bool = False
     operations: dict[str, Operation] = {}
     associations: Associations = msgspec.field(default_factory=Associations)
     #: Operations that could not be begun in time, and were not begun.
@@ -153,9 +158,32 @@ class Result(msgspec.Struct, kw_only=True):
     examples: list[str] = []
 
 
+def encode(value: msgspec.Struct) -> bytes:
+    """Returns JSON in one line. What is in milliseconds is rounded to the microsecond that it is measured to, other
+    figures to six decimal places: what a machine's arithmetic adds beyond is nobody's figure. A scenario is as it was
+    said.
+    """
+    return msgspec.json.encode(_rounded(msgspec.to_builtins(value), 6))
+
+
+def _rounded(value: object, digits: int) -> object:
+    match value:
+        case float():
+            return round(value, digits)
+        case dict():
+            return {
+                key: each if key == "scenario" else _rounded(each, 3 if key.endswith("_ms") else digits)
+                for key, each in value.items()
+            }
+        case list():
+            return [_rounded(each, digits) for each in value]
+        case _:
+            return value
+
+
 def write_result(result: Result, path: Path) -> None:
     """Writes the JSON file; raises OSError."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    path.write_bytes(msgspec.json.format(encode(result), indent=2) + b"\n")
 
 
 def read_result(path: Path) -> Result:

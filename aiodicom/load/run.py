@@ -34,6 +34,7 @@ from aiodicom.load.supply import Supply
 from aiodicom.load.thresholds import AbortOnFail, judge, parse
 from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted, unless_stopped
+from aiodicom.services.storage_commitment import Commitment, Unexpected
 
 __all__ = ["Run"]
 
@@ -49,7 +50,9 @@ class Run:
     `supply` gives what is stored, instead of what the scenario says. `user` is the class of a scenario in Python.
     `on_unusable` is told of files that cannot be stored. `share` is what this
     process does where several do the run. `before_load` is awaited between the opening of the associations and the
-    load, `on_interval` is told of each second. Raises `ScenarioError`, and OSError, for a trace that cannot be read.
+    load, `before_end` once they are released and before the receiver goes; `on_interval` is told of each second,
+    `on_report` of reports of storage commitment that nobody here waits for. Raises `ScenarioError`, and OSError, for a
+    trace that cannot be read.
     """
 
     def __init__(
@@ -61,17 +64,23 @@ class Run:
         on_unusable: Callable[[Unusable], object] | None = None,
         share: Share = WHOLE,
         before_load: Callable[[], Awaitable[object]] | None = None,
+        before_end: Callable[[], Awaitable[object]] | None = None,
         on_interval: Callable[[Interval], object] | None = None,
+        on_report: Unexpected | None = None,
     ) -> None:
         whole_seed = secrets.token_hex(4) if scenario.seed is None else scenario.seed
         self.scenario = msgspec.structs.replace(scenario, seed=whole_seed)
         self._seed = seed = share.seed(whole_seed)
+        self._seed_made_up = scenario.seed is None
         self._share = share
         self._before_load = before_load
+        self._before_end = before_end
         self._on_interval = on_interval
         self._user = user
         self._replay = None if scenario.trace is None else Replay(self.scenario, share, seed)
-        self._catalogue = Catalogue(self.scenario, lambda: supply or supply_of(scenario.data, seed, on_unusable))
+        self._catalogue = Catalogue(
+            self.scenario, lambda: supply or supply_of(scenario.data, seed, on_unusable), on_report
+        )
         self._recorder: Recorder | None = None
         self._conditions = [parse(expression) for expression in scenario.thresholds]
         self._abort = AbortOnFail(self._conditions) if scenario.abort_on_fail else None
@@ -96,6 +105,10 @@ class Run:
     def so_far(self, *, with_histograms: bool = False) -> Result:
         """All up to the end of the last second; what is added to that of others has to be with histograms."""
         return Result() if self._recorder is None else self._recorder.so_far(with_histograms=with_histograms)
+
+    def reported(self, commitment: Commitment) -> None:
+        """A report of storage commitment has come to another process."""
+        self._catalogue.listener.take(commitment)
 
     async def run(self, stop: asyncio.Event) -> Result:
         """Runs until its end, or until `stop` is set, and returns what came of it.
@@ -133,11 +146,15 @@ class Run:
                 if tasks is not None:
                     await tasks.stop()
                 await _all(scu.release for scu in scus)
+                if self._before_end is not None:
+                    with suppress(Interrupted):
+                        await unless_stopped(stop, self._before_end())
         finally:
             for scu in scus:
                 scu.abort()
         recorder.settle()
         result = recorder.result(ended, interrupted=stop.is_set() or self._failed is not None)
+        result.seed_made_up = self._seed_made_up
         result.thresholds = judge(self._conditions, result, self._failed)
         return result
 

@@ -38,6 +38,7 @@ class Tally:
         self._histograms = {"planned": Histogram(), "actual": Histogram(), "first_response": Histogram()}
         self._errors = self._errors_before = 0
         self._sent = self._received = self._bytes_before = 0
+        self._matches = 0
         self._statuses: Counter[str] = Counter()
         self._causes: Counter[str] = Counter()
         self._causes_before: Counter[str] = Counter()
@@ -63,6 +64,11 @@ class Tally:
         if planned >= self.measured_from:
             self._first.append(seconds)
 
+    def matched(self, planned: float, number: int) -> None:
+        """The operation that has `ended` has found so many matches, or had so many instances sent."""
+        if planned >= self.measured_from:
+            self._matches += number
+
     def received(self, size: int) -> None:
         """Bytes of a data set have come on another association than that of the operation."""
         self._received += size
@@ -85,6 +91,7 @@ class Tally:
             histogram.clear()
         self._errors = self._errors_before = 0
         self._sent = self._received = self._bytes_before = 0
+        self._matches = 0
         self._statuses.clear()
         self._causes.clear()
         self._causes_before.clear()
@@ -135,6 +142,7 @@ class Tally:
             rate_per_s=planned.count / seconds if seconds else 0.0,
             bytes_sent=self._sent,
             bytes_received=self._received,
+            matches=self._matches,
             planned_latency_ms=planned.milliseconds(),
             actual_latency_ms=actual.milliseconds(),
             first_response_ms=first.milliseconds(),

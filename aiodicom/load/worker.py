@@ -10,13 +10,26 @@ from typing import Final, NamedTuple
 
 import aiodicom
 from aiodicom.errors import AiodicomError
-from aiodicom.load.channel import Begin, Channel, Done, Failed, FromParent, Opened, SoFar, Unusable
+from aiodicom.load.channel import (
+    Begin,
+    Channel,
+    Done,
+    Failed,
+    FromParent,
+    Opened,
+    Over,
+    Reported,
+    SoFar,
+    Stop,
+    Unusable,
+)
 from aiodicom.load.results import Interval
 from aiodicom.load.run import Run
 from aiodicom.load.scenario import Scenario
 from aiodicom.load.scripted import load_user
 from aiodicom.load.share import Share
 from aiodicom.services import scan
+from aiodicom.services.storage_commitment import Commitment
 
 __all__ = ["Job", "Script", "work"]
 
@@ -51,7 +64,7 @@ def work(job: Job) -> None:
 
 async def _work(job: Job) -> None:
     parent: Channel[FromParent] = await Channel.on(job.sock, FromParent)
-    begin, stop = asyncio.Event(), asyncio.Event()
+    begin, over, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
     intervals: list[Interval] = []
 
     def on_unusable(file: scan.Unusable) -> None:
@@ -61,9 +74,24 @@ async def _work(job: Job) -> None:
         parent.send(Opened())
         await begin.wait()
 
-    async def listen() -> None:
+    async def before_end() -> None:
+        parent.send(Over())
+        await over.wait()
+
+    async def on_report(commitment: Commitment) -> None:
+        parent.send(Reported(commitment))
+
+    async def listen(run: Run) -> None:
         while (message := await parent.receive()) is not None:
-            (begin if isinstance(message, Begin) else stop).set()
+            match message:
+                case Begin():
+                    begin.set()
+                case Over():
+                    over.set()
+                case Reported(commitment):
+                    run.reported(commitment)
+                case Stop():
+                    stop.set()
         stop.set()  # a parent that was killed wants nothing any more
 
     async def tell(run: Run) -> None:
@@ -74,8 +102,7 @@ async def _work(job: Job) -> None:
             await asyncio.sleep(_EVERY)
 
     loop = asyncio.get_running_loop()
-    listening = asyncio.ensure_future(listen())
-    telling: asyncio.Task[None] | None = None
+    beside: list[asyncio.Task[None]] = []
     try:
         run = Run(
             job.scenario,
@@ -83,13 +110,15 @@ async def _work(job: Job) -> None:
             on_unusable=on_unusable if job.share.number == 0 else None,
             share=job.share,
             before_load=before_load,
+            before_end=before_end,
             on_interval=intervals.append,
+            on_report=on_report,
         )
-        telling = asyncio.ensure_future(tell(run))
+        beside += asyncio.ensure_future(listen(run)), asyncio.ensure_future(tell(run))
         parent.send(Done(await run.run(stop)))
     except (AiodicomError, OSError, ValueError) as error:
         parent.send(Failed(f"{error}"))
     finally:
-        for task in filter(None, (listening, telling)):
+        for task in beside:
             task.cancel()
         await parent.close()

@@ -14,7 +14,20 @@ from typing import Final
 import msgspec
 
 from aiodicom.errors import LocalError
-from aiodicom.load.channel import Begin, Channel, Done, Failed, FromWorker, Opened, SoFar, Stop, Unusable
+from aiodicom.load.channel import (
+    Begin,
+    Channel,
+    Done,
+    Failed,
+    FromParent,
+    FromWorker,
+    Opened,
+    Over,
+    Reported,
+    SoFar,
+    Stop,
+    Unusable,
+)
 from aiodicom.load.merging import merge
 from aiodicom.load.results import Interval, Result
 from aiodicom.load.run import Run
@@ -37,7 +50,9 @@ _JUDGED: Final = 1.0
 
 
 class _Worker:
-    """One of the processes, and what it has said. It `is_over` when it says no more, and `is_lost` if not all."""
+    """One of the processes, and what it has said. It `is_idle` once its load is over; it `is_over` when it says no
+    more, and `is_lost` if not all.
+    """
 
     def __init__(self, number: int, job: Job) -> None:
         self.number = number
@@ -50,7 +65,7 @@ class _Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.channel: Channel[FromWorker] | None = None
-        self.is_ready = self.is_over = self.is_lost = False
+        self.is_ready = self.is_idle = self.is_over = self.is_lost = False
         self.result: Result | None = None
         self._series = Series()
 
@@ -62,7 +77,7 @@ class _Worker:
             result.series = self._series.intervals()
             self.result = result
 
-    def send(self, message: Begin | Stop) -> None:
+    def send(self, message: FromParent) -> None:
         """Says something to it, if it is there."""
         if self.channel is not None:
             self.channel.send(message)
@@ -98,6 +113,7 @@ class Workers:
     ) -> None:
         self._whole = Run(scenario, user=None if script is None else load_user(*script))
         self.scenario = self._whole.scenario
+        self._seed_made_up = scenario.seed is None
         self._script = script
         self._on_unusable = on_unusable
         self._on_lost = on_lost
@@ -172,6 +188,7 @@ class Workers:
         if worker.is_lost:
             self._lose(worker, how if patience else f"said nothing for {_SILENCE:.0f} s")
         self._begin_if_ready()
+        self._end_if_idle()
 
     def _heard(self, worker: _Worker, message: FromWorker) -> None:
         match message:
@@ -180,6 +197,13 @@ class Workers:
             case Opened():
                 worker.is_ready = True
                 self._begin_if_ready()
+            case Over():
+                worker.is_idle = True
+                self._end_if_idle()
+            case Reported():
+                for other in self._workers:
+                    if other is not worker:
+                        other.send(message)
             case Done(result):
                 worker.result = result
                 worker.is_over = True
@@ -197,6 +221,11 @@ class Workers:
             self._is_begun = True
             self._tell_all(Begin())
 
+    def _end_if_idle(self) -> None:
+        """One of them receives for all, so it stays as long as any has something under way."""
+        if self._is_begun and all(each.is_idle or each.is_over for each in self._workers):
+            self._tell_all(Over())
+
     def _lose(self, worker: _Worker, how: str) -> None:
         text = f"worker {worker.number + 1} of {self.scenario.workers} {how}"
         self._lost.append(text)
@@ -208,7 +237,7 @@ class Workers:
         self._is_stopping = True
         self._tell_all(Stop())
 
-    def _tell_all(self, message: Begin | Stop) -> None:
+    def _tell_all(self, message: FromParent) -> None:
         for worker in self._workers:
             worker.send(message)
 
@@ -232,6 +261,7 @@ class Workers:
         failed = None if self._abort is None else self._abort.failed
         result.interrupted = is_interrupted or failed is not None
         result.scenario = self.scenario.to_dict()
+        result.seed_made_up = self._seed_made_up
         result.thresholds = judge(self._conditions, result, failed)
         generator = result.generator
         generator.workers = self.scenario.workers

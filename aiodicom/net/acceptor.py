@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from aiodicom.errors import LocalError, ProtocolViolation
 from aiodicom.net.limits import Places
@@ -26,7 +26,6 @@ from aiodicom.ul.negotiation import check_request
 from aiodicom.ul.pdu import (
     AssociateRJ,
     AssociateRQ,
-    AsynchronousOperationsWindow,
     UserIdentity,
     UserIdentityResponse,
     UserIdentityType,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acceptor",
+    "Admission",
     "AssociationHandler",
     "Deciders",
     "ExtendedNegotiationHandler",
@@ -98,11 +98,31 @@ class _Question(NamedTuple):
     judge: Callable[[Admission, Any], AssociateRJ | None]
 
 
+class _LookedAt(NamedTuple):
+    """All that follows from a proposal and from what is offered, and from nothing else."""
+
+    request: AssociateRQ
+    rejection: AssociateRJ | None
+    answer: Answer
+    #: The A-ASSOCIATE-AC, unless a handler has something to say in it.
+    response: bytes
+
+
+_Known = TypeVar("_Known")
+
+
+def _remember(known: OrderedDict[bytes, _Known], proposed: bytes, found: _Known, answer: Answer) -> None:
+    if len(proposed) <= _REMEMBERED_LENGTH and answer.user_information.user_identity is None:
+        known[proposed] = found
+        if len(known) > _REMEMBERED:
+            known.popitem(last=False)
+
+
 class Acceptor:
     """What all associations of a server are accepted by.
 
-    Most requestors propose the same again and again; what was negotiated for the same bytes is remembered, but for
-    proposals with a user identity. Who may associate is decided each time, and so is what a handler answers in extended
+    Most requestors propose the same again and again; what follows from the same bytes is remembered, but for proposals
+    with a user identity. Who may associate is decided each time, and so is what a handler answers in extended
     negotiation.
     """
 
@@ -112,60 +132,67 @@ class Acceptor:
         ae_title: str | None,
         offer: Callable[[], Offer],
         deciders: Deciders,
-        places: Callable[[], Places],
     ) -> None:
         self._ae_title = ae_title
         self._offer = offer
         self._deciders = deciders
-        self._places = places
-        self._remembered: OrderedDict[bytes, Answer] = OrderedDict()
+        #: By all bytes of a proposal, and by those that are the same whoever calls whom.
+        self._looked_at: OrderedDict[bytes, _LookedAt] = OrderedDict()
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
 
     def forget(self) -> None:
         """Forgets what was negotiated: what is offered has changed."""
-        self._remembered.clear()
+        self._looked_at.clear()
+        self._answers.clear()
 
-    def answer(self, items: bytes) -> Answer:
+    def look_at(self, body: bytes) -> _LookedAt:
+        """Says what follows from the body of an A-ASSOCIATE-RQ. Raises `PduError` for one that is none."""
+        known = self._looked_at.get(body)
+        if known is not None:
+            return known
+        version, called, calling = decode_associate_rq_header(body)
+        header = body[4:ASSOCIATE_HEADER_LENGTH]
+        answer = self._answer(body[ASSOCIATE_HEADER_LENGTH:])
+        request = AssociateRQ(
+            called,
+            calling,
+            answer.contexts,
+            answer.user_information,
+            answer.application_context_name,
+            version,
+            header,
+        )
+        rejection = check_request(request, self._ae_title)
+        known = _LookedAt(request, rejection, answer, encode_associate_ac(header, answer.items))
+        _remember(self._looked_at, body, known, answer)
+        return known
+
+    def _answer(self, items: bytes) -> Answer:
         """Negotiates the variable items of a proposal. Raises `PduError` for items that are none."""
-        answer = self._remembered.get(items)
-        if answer is not None:
-            return answer
-        name, contexts, proposed = decode_associate_items(items)
-        answer = answer_proposal(self._offer(), name, contexts, proposed)
-        if len(items) <= _REMEMBERED_LENGTH and proposed.user_identity is None:
-            self._remembered[items] = answer
-            if len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
+        answer = self._answers.get(items)
+        if answer is None:
+            name, contexts, proposed = decode_associate_items(items)
+            answer = answer_proposal(self._offer(), name, contexts, proposed)
+            _remember(self._answers, items, answer, answer)
         return answer
-
-    def admission(self) -> Admission:
-        """Returns what accepts or rejects one association."""
-        return Admission(self)
 
     # --- for Admission -----------------------------------------------------------------------------------------------
 
-    def decide(self, admission: Admission, association: Association, proposal: AssociateRQ) -> None:
+    def decide(self, admission: Admission, association: Association) -> None:
         """Accepts or rejects, now or when the handlers have decided."""
-        rejection = check_request(proposal, self._ae_title)
-        if rejection is None and not self._places().take():
+        assert admission.looked_at is not None
+        deciders = self._deciders
+        rejection = admission.looked_at.rejection
+        if rejection is None and not admission.take_place():
             rejection = AssociateRJ(2, 3, 2)
-        elif rejection is None:
-            admission.has_place = True
-            if self._deciders.wants_user_identity and association.user_identity is None:
-                rejection = _NOT_AUTHORIZED
+        elif rejection is None and deciders.wants_user_identity and association.user_identity is None:
+            rejection = _NOT_AUTHORIZED
         if rejection is not None:
             association.reject(rejection)
+        elif deciders.association is None and deciders.user_identity is None:
+            self._accept(admission, association)
         else:
             self._ask(self._questions(association), admission, association)
-
-    def end(self, admission: Admission) -> None:
-        """The association is over, or has never come to be."""
-        if admission.is_over:
-            return
-        admission.is_over = True
-        places = self._places()
-        places.end()
-        if admission.has_place:
-            places.give()
 
     def _questions(self, association: Association) -> Iterator[_Question]:
         """Who it is comes before whether that is somebody to associate with."""
@@ -224,21 +251,20 @@ class Acceptor:
         return rejection is None
 
     def _accept(self, admission: Admission, association: Association) -> None:
-        assert association.proposal is not None
-        assert admission.answer is not None
-        answer = admission.answer
+        assert admission.looked_at is not None
+        request, _, answer, response = admission.looked_at
         try:
             items = self._final_items(answer, admission, association)
         except Exception as error:
             self._refuse_for("negotiation", error, association)
             return
-        response = encode_associate_ac(association.proposal.received_header, items)
-        # The sub-item speaks of the requestor: what it performs is what we may invoke.
-        window = AsynchronousOperationsWindow(answer.window.performed, answer.window.invoked)
-        maximum_length = association.proposal.user_information.maximum_length
+        if items is not answer.items:
+            response = encode_associate_ac(request.received_header, items)
         association.context_results = answer.results
         try:
-            association.establish(answer.accepted, maximum_length, window, response)
+            association.establish(
+                answer.accepted, request.user_information.maximum_length, answer.acceptors_window, response
+            )
         except ProtocolViolation as error:
             association.violated(error)
 
@@ -268,44 +294,46 @@ class Acceptor:
 
 
 class Admission:
-    """One association's way through the `Acceptor`."""
+    """One association's way through the `Acceptor`: what accepts or rejects it."""
 
-    __slots__ = ("_acceptor", "answer", "has_place", "is_over", "server_response")
+    __slots__ = ("_acceptor", "_has_place", "_is_over", "_places", "looked_at", "server_response")
 
-    def __init__(self, acceptor: Acceptor) -> None:
+    def __init__(self, acceptor: Acceptor, places: Places) -> None:
         self._acceptor = acceptor
-        #: What was negotiated, once there is a proposal.
-        self.answer: Answer | None = None
+        self._places = places
         #: Whether the association counts towards the limit.
-        self.has_place = False
-        self.is_over = False
+        self._has_place = False
+        self._is_over = False
+        #: What is proposed and what follows from that, once there is a proposal.
+        self.looked_at: _LookedAt | None = None
         #: What the verifier of its user identity has to say to the requestor; None where nothing was verified.
         self.server_response: bytes | None = None
 
     def decode_request(self, body: bytes) -> AssociateRQ:
         """Returns the proposal in the body of an A-ASSOCIATE-RQ. Raises `PduError`."""
-        version, called, calling = decode_associate_rq_header(body)
-        self.answer = answer = self._acceptor.answer(body[ASSOCIATE_HEADER_LENGTH:])
-        return AssociateRQ(
-            called,
-            calling,
-            answer.contexts,
-            answer.user_information,
-            answer.application_context_name,
-            version,
-            body[4:ASSOCIATE_HEADER_LENGTH],
-        )
+        self.looked_at = looked_at = self._acceptor.look_at(body)
+        return looked_at.request
 
     def on_proposal(self, association: Association, proposal: AssociateRQ, _now: float) -> None:
         """Accepts or rejects the association."""
         association.proposal = proposal
         association.calling_aet = proposal.calling_ae_title
         association.called_aet = proposal.called_ae_title
-        self._acceptor.decide(self, association, proposal)
+        self._acceptor.decide(self, association)
+
+    def take_place(self) -> bool:
+        """Has the association count; false when there are as many as may be."""
+        self._has_place = self._places.take()
+        return self._has_place
 
     def end(self) -> None:
         """The association is over, or has never come to be. Harmless when that is known."""
-        self._acceptor.end(self)
+        if self._is_over:
+            return
+        self._is_over = True
+        self._places.end()
+        if self._has_place:
+            self._places.give()
 
 
 def _rejection(verdict: Any) -> AssociateRJ:
@@ -327,8 +355,8 @@ def _judge_identity(admission: Admission, verdict: Any) -> AssociateRJ | None:
         return None
     if not isinstance(verdict, bytes):
         return _rejection(verdict)
-    assert admission.answer is not None
-    identity = admission.answer.user_information.user_identity
+    assert admission.looked_at is not None
+    identity = admission.looked_at.request.user_information.user_identity
     assert identity is not None
     if verdict and identity.identity_type in _NO_RESPONSE:
         raise TypeError("a user name has no server response (PS3.7 table D.3-15)")

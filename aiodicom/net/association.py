@@ -84,6 +84,7 @@ class Association(Operations):
         "_outbox",
         "_performer",
         "_protocol",
+        "_window",
         "budget",
         "called_aet",
         "calling_aet",
@@ -141,7 +142,9 @@ class Association(Operations):
         self.transport = Transport(loop, self._protocol, self, timeouts)
         self._outbox = Outbox(loop, self._protocol, self.transport)
         self._performer = Performer(self, self._protocol, handlers, self._outbox)
-        self._invoker = Invoker(self, self._performer, self._outbox)
+        #: Made when an operation is invoked, which most acceptors never do; with how many may be outstanding then.
+        self._invoker: Invoker | None = None
+        self._window = 1
         self._establish: Establish | None = establish
         self._counters = counters
         self._is_counted = False
@@ -174,12 +177,12 @@ class Association(Operations):
     @property
     def window(self) -> int:
         """How many operations we may have outstanding with the peer (PS3.7 D.3.3.3); 0 for any number."""
-        return self._invoker.turns.limit
+        return self._window
 
     @property
     def outstanding(self) -> int:
         """How many operations that we have invoked are not answered yet, or wait to be sent."""
-        return self._invoker.turns.taken
+        return 0 if self._invoker is None else self._invoker.turns.taken
 
     @property
     def user_identity(self) -> UserIdentity | None:
@@ -224,6 +227,8 @@ class Association(Operations):
     @property
     def invoker(self) -> Invoker:
         """What sends requests to the peer."""
+        if self._invoker is None:
+            self._invoker = Invoker(self, self._performer, self._outbox, self._window)
         return self._invoker
 
     # --- its end ----------------------------------------------------------------------------------------------------
@@ -235,8 +240,8 @@ class Association(Operations):
         Raises the `RemoteError` that ended the association instead. Cancelled, it is aborted. Harmless when it is over.
         """
         try:
-            while self.is_open and self._invoker.turns.taken:
-                await self._invoker.turns.drained()
+            while self.is_open and self.outstanding:
+                await self.invoker.turns.drained()
             if self.is_open:
                 self._protocol.release(self._loop.time())
                 self.transport.flush()
@@ -299,7 +304,7 @@ class Association(Operations):
             self._protocol.establish(contexts, peer_maximum_length)
         else:
             self._protocol.accept(response, contexts, peer_maximum_length, self._loop.time())
-        self._invoker.turns.limit = window.invoked
+        self._window = window.invoked
         self._performer.limit = window.performed
         self._establish = None
         if self._opened is not None:
@@ -412,7 +417,7 @@ class Association(Operations):
         if kind is RequestReceived:
             self._performer.on_request(event)  # type: ignore[arg-type]
         elif kind is ResponseReceived:
-            self._invoker.on_response(event)  # type: ignore[arg-type]
+            self.invoker.on_response(event)  # type: ignore[arg-type]
         elif kind is RequestRefused:
             self._performer.on_refused(event)  # type: ignore[arg-type]
         elif kind is CancelReceived:
@@ -464,11 +469,13 @@ class Association(Operations):
             self.log(logging.INFO, "association released" if error is None else "association ended: %s", *_some(error))
         elif isinstance(error, ProtocolViolation):  # who only connects and leaves, such as a load balancer, is not news
             self.log(logging.INFO, "no association: %s", error)
-        reason = error if error is not None else self.why_closed()
-        for waiter in self._protocol.take_tokens():
-            if not waiter.done():
-                waiter.set_exception(reason)
-        self._invoker.fail(reason)
+        if self._invoker is not None:
+            reason = error if error is not None else self.why_closed()
+            for waiter in self._protocol.take_tokens():
+                if not waiter.done():
+                    waiter.set_exception(reason)
+            self._invoker.fail(reason)
+        self._outbox.end()
         self.transport.wake()
         self._performer.end()
         self.transport.forget_pauses()

@@ -20,9 +20,6 @@ Result = TypeVar("Result")
 #: Work that waits in the queue of the threads, for each of them: the next one is there when a thread is free.
 _AHEAD: Final = 1
 
-#: How much rather the event loop is run than a thread of codecs, when both could be (nice(2)).
-_NICENESS: Final = 19
-
 
 class CodecThreads:
     """As many threads as the process has cores. Codecs leave the interpreter's lock alone while they work.
@@ -71,10 +68,14 @@ def _cores() -> int:
 
 
 def _give_way() -> None:
-    """Has the scheduler run others first. On Linux a thread has a nice value of its own; elsewhere the process has."""
+    """Has the scheduler run others first. On Linux a thread has a policy of its own; elsewhere the process has.
+
+    An event loop that wakes up takes the core from SCHED_IDLE at once; of what is merely nice it may wait for the rest
+    of a slice.
+    """
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
 def codec_threads() -> CodecThreads:

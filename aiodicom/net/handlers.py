@@ -48,6 +48,7 @@ from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.outbox import Outbox
+    from aiodicom.net.results import RetrieveResult
     from aiodicom.net.sources import Storable
 
 __all__ = ["EchoHandler", "Handler", "Handlers", "StoreHandler", "is_asynchronous"]
@@ -69,6 +70,7 @@ _Store = TypeVar("_Store", bound=StoreHandler)
 _Find = TypeVar("_Find", bound=_Many[FindRequest, Match])
 _Get = TypeVar("_Get", bound=_Many[GetRequest, "Storable | SubOperation"])
 _Move = TypeVar("_Move", bound=_Many[MoveRequest, "Storable | SubOperation"])
+_Relay = TypeVar("_Relay", bound=_Many[MoveRequest, "RetrieveResult"])
 _Cancel = TypeVar("_Cancel", bound=CancelHandler)
 _NGet = TypeVar("_NGet", bound=_One[NGetRequest, "Outcome | Dataset"])
 _NSet = TypeVar("_NSet", bound=_One[NSetRequest, "Outcome | Dataset"])
@@ -204,6 +206,12 @@ class Handlers:
         """
         return self._set(CMoveRQ, function, driver=self._move)
 
+    def on_c_move_relayed(self, function: _Relay) -> _Relay:
+        """Registers who has somebody else perform C-MOVE, in place of `on_c_move`: a generator function, plain or
+        ``async``, that yields the responses of that one: those that are pending as they come, and the final one last.
+        """
+        return self._set(CMoveRQ, function, driver=_relay)
+
     def on_c_cancel(self, function: _Cancel) -> _Cancel:
         """Registers who hears of a C-CANCEL for a request that is being performed, before the engine ends its handler:
         a plain function of that request.
@@ -261,6 +269,13 @@ class Handlers:
     def _register(self, kind: type[Request], function: _Function, handler: Handler) -> _Function:
         self._handlers[kind] = handler
         return function
+
+
+async def _relay(function: Callable[[Any], Any], request: MoveRequest, outbox: Outbox) -> Reply:
+    # Imported when it is first needed: few servers pass anything on.
+    from aiodicom.net.relaying import relay_move
+
+    return await relay_move(function, request, outbox)
 
 
 def _check(function: object) -> None:

@@ -32,9 +32,9 @@ class Invoker:
     not anybody waits for that.
     """
 
-    __slots__ = ("_association", "_found", "_outbox", "_performer", "_streams", "turns")
+    __slots__ = ("_association", "_found", "_outbox", "_performer", "_sending", "_streams", "turns")
 
-    def __init__(self, association: Association, performer: Performer, outbox: Outbox) -> None:
+    def __init__(self, association: Association, performer: Performer, outbox: Outbox, window: int) -> None:
         self._association = association
         self._performer = performer
         self._outbox = outbox
@@ -42,7 +42,9 @@ class Invoker:
         #: The context for what has been asked for before.
         self._found: dict[tuple[str, tuple[str, ...] | None, bool], AcceptedContext] | None = None
         #: The asynchronous operations window of our side.
-        self.turns = Window()
+        self.turns = Window(window)
+        #: One request is sent at a time, and one waits while the peer takes less than is written: the others for it.
+        self._sending = Window(1)
 
     def context_for(
         self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, *, as_scp: bool = False
@@ -133,14 +135,14 @@ class Invoker:
                 await source.encode()
             if not self._association.is_open:
                 raise self._association.why_closed()
-            if not self._outbox.take_now():
-                await self._outbox.take()
+            if not self._take_sending_now():
+                await self._take_sending()
             try:
                 rest = self._outbox.send_request(context.context_id, build, token, source)
                 if rest is not None:
                     await rest
             finally:
-                self._outbox.give()
+                self._sending.give()
             self._performer.on_sent()
         except BaseException as error:
             ended = token.exception() if token.done() else None
@@ -164,7 +166,7 @@ class Invoker:
         """
         if not self.turns.take_now():
             return False
-        if not self._outbox.take_now():
+        if not self._take_sending_now():
             self.turns.give()
             return False
         try:
@@ -173,7 +175,7 @@ class Invoker:
             self.turns.give()
             raise
         finally:
-            self._outbox.give()
+            self._sending.give()
         self._performer.on_sent()
         return True
 
@@ -183,6 +185,19 @@ class Invoker:
         for stream in tuple(self._streams or ()):
             stream.make_room()  # whoever reads it may be the one who waits here
         await self.turns.take()
+
+    def _take_sending_now(self) -> bool:
+        """Takes the turn to send a request, if the peer takes what is written and nobody else sends one."""
+        return not self._association.transport.is_blocked and self._sending.take_now()
+
+    async def _take_sending(self) -> None:
+        """Takes the turn to send a request, when there is one. Cancelled, it is not taken. Raises what `fail()` got."""
+        await self._sending.take()
+        try:
+            await self._association.transport.drain()
+        except BaseException:
+            self._sending.give()
+            raise
 
     def cancel(self, context: AcceptedContext, message_id: int) -> None:
         """Sends C-CANCEL for an operation in flight (PS3.7 9.3.2.3)."""
@@ -213,4 +228,4 @@ class Invoker:
     def fail(self, reason: Exception) -> None:
         """The association is over: whoever waits for a turn learns why."""
         self.turns.fail(reason)
-        self._outbox.fail(reason)
+        self._sending.fail(reason)

@@ -50,7 +50,8 @@ class TimerWheel:
         slot = math.ceil(when / self.resolution)
         if item.wheel_slot == slot:
             return
-        self.cancel(item)
+        if item.wheel_slot is not None:
+            self.cancel(item)
         item.wheel_slot = slot
         self._slots.setdefault(slot, set()).add(item)
         if self._timer is None or slot < self._timer_slot:

@@ -61,8 +61,8 @@ class Answer(NamedTuple):
     user_information: UserInformation
     results: tuple[ContextResult, ...]
     accepted: Mapping[int, AcceptedContext]
-    #: From the requestor's side, as the A-ASSOCIATE-AC has it.
-    window: AsynchronousOperationsWindow
+    #: From our side: how many operations we may have outstanding, and how many we perform at once.
+    acceptors_window: AsynchronousOperationsWindow
     #: What is proposed for accepted SOP classes in extended negotiation, and answered.
     proposed_extended: Mapping[str, bytes]
     extended: Mapping[str, bytes]
@@ -112,6 +112,7 @@ def answer_proposal(
         if uid in offer.extended_negotiation
     }
     window = negotiate_window(proposed.asynchronous_operations_window, offer.window, offer.window)
+    agreed = agreed_window(proposed.asynchronous_operations_window, window)
     answered = UserInformation(
         offer.maximum_length,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
@@ -129,7 +130,8 @@ def answer_proposal(
             for result in results
             if result.result == ResultReason.ACCEPTANCE
         },
-        agreed_window(proposed.asynchronous_operations_window, window),
+        # The sub-item speaks of the requestor: what it performs is what we may invoke.
+        AsynchronousOperationsWindow(agreed.performed, agreed.invoked),
         proposed_extended,
         extended,
         answered,

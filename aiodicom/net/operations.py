@@ -156,7 +156,7 @@ class Operations(ABC):
             self._association,
             context,
             lambda message_id: CFindRQ(message_id, context.abstract_syntax, priority),
-            _source(query, context),
+            identifier_source(query, context),
         )
 
     def c_get(
@@ -182,7 +182,7 @@ class Operations(ABC):
             self._association,
             context,
             lambda message_id: CGetRQ(message_id, context.abstract_syntax, priority),
-            _source(query, context),
+            identifier_source(query, context),
             body or Spooled(),
         )
 
@@ -211,7 +211,7 @@ class Operations(ABC):
             lambda message_id: CMoveRQ(message_id, context.abstract_syntax, title, priority),
         )
         try:
-            await stream.begin(_source(query, context))
+            await stream.begin(identifier_source(query, context))
             while True:
                 event = await stream.next()
                 result = retrieve_result(event.message, dataset_of(event, context.transfer_syntax))
@@ -333,7 +333,7 @@ class Operations(ABC):
         as_scp: bool = False,
     ) -> Result:
         context = self.context_for(abstract_syntax, None, as_scp=as_scp)
-        source = None if dataset is None else _source(dataset, context)
+        source = None if dataset is None else identifier_source(dataset, context)
         event = await self.invoker.invoke(context, build, source)
         # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
         return tuple.__new__(Result, (event.message, dataset_of(event, context.transfer_syntax)))
@@ -359,7 +359,8 @@ def sop_class_of(model: InformationModel | str, operation: str) -> str:
     return uid
 
 
-def _source(dataset: Any, context: AcceptedContext) -> EncodedIdentifier:
+def identifier_source(dataset: Any, context: AcceptedContext) -> EncodedIdentifier:
+    """Returns a data set, such as an Identifier, as it is sent in a context. Raises `LocalError` where it can't be."""
     return EncodedIdentifier(encode_identifier(dataset, context.transfer_syntax))
 
 

@@ -12,7 +12,6 @@ from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.net.sources import Buffer, Source
 from aiodicom.net.transport import Transport
-from aiodicom.net.window import Window
 from aiodicom.standard.status import Status
 
 __all__ = ["Outbox"]
@@ -22,10 +21,10 @@ class Outbox:
     """Orders the messages of one association on the wire.
 
     Invariants: while `_is_busy`, a data set has been begun and not ended, so no other message may be; responses wait in
-    `_held`, requests for the turn. Once `is_broken`, a data set stays incomplete for ever.
+    `_held`, requests for their turn with the `Invoker`. Once `is_broken`, a data set stays incomplete for ever.
     """
 
-    __slots__ = ("_free", "_held", "_is_busy", "_loop", "_protocol", "_transport", "_turn", "is_broken")
+    __slots__ = ("_free", "_held", "_is_busy", "_loop", "_protocol", "_transport", "is_broken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Protocol, transport: Transport) -> None:
         self._loop = loop
@@ -37,30 +36,11 @@ class Outbox:
         #: What is to be sent after the data set that is on its way.
         self._held: deque[Callable[[], None]] | None = None
         self._free: asyncio.Future[None] | None = None
-        #: One request is sent at a time, and one waits while the peer takes less than is written: the others for it.
-        self._turn = Window(1)
 
     @property
     def is_empty(self) -> bool:
         """Whether no message is being sent or waits for that."""
         return not self._is_busy
-
-    def take_now(self) -> bool:
-        """Takes the turn to send a request, if the peer takes what is written and nobody else sends one."""
-        return not self._transport.is_blocked and self._turn.take_now()
-
-    async def take(self) -> None:
-        """Takes the turn to send a request, when there is one. Cancelled, it is not taken. Raises what `fail()` got."""
-        await self._turn.take()
-        try:
-            await self._transport.drain()
-        except BaseException:
-            self._turn.give()
-            raise
-
-    def give(self) -> None:
-        """Gives the turn back."""
-        self._turn.give()
 
     def send_request(
         self, context_id: int, build: Callable[[int], Request], token: Any, source: Source | None
@@ -178,8 +158,7 @@ class Outbox:
             self._free.set_result(None)
             self._free = None
 
-    def fail(self, error: Exception) -> None:
-        """Lets every request that waits to be sent have this error."""
+    def end(self) -> None:
+        """The association is over: nothing more is sent."""
         self._held = None
         self._set_free()
-        self._turn.fail(error)

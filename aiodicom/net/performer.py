@@ -194,7 +194,7 @@ class Performer:
         for request in waiting or ():
             if request.body is not None:
                 self._abandon(request)
-        for performed, task in tuple((self._tasks or {}).items()):
+        for performed, task in tuple(self._tasks.items()) if self._tasks else ():
             stream = performed.body if isinstance(performed, ServiceRequest) else None
             if not (isinstance(stream, FragmentStream) and stream.is_awaited):
                 task.cancel()

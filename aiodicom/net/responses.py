@@ -247,8 +247,6 @@ class Matches:
         self.response: CFindRSP | None = None
         #: Whether the peer has said that it does not support optional keys of the query (FF01H).
         self.keys_unsupported = False
-        #: Bytes of the Identifiers that have been iterated over, as they came.
-        self.bytes_received = 0
 
     def __aiter__(self) -> Self:
         return self
@@ -272,7 +270,6 @@ class Matches:
         match = dataset_of(event, self._stream.transfer_syntax)
         if match is None:
             raise DecodeError("a pending response to C-FIND without an identifier")
-        self.bytes_received += _size(event) - _OVERHEAD
         return match
 
     async def cancel(self) -> CFindRSP:

@@ -18,6 +18,7 @@ from aiodicom.errors import LocalError
 from aiodicom.metrics import Counters
 from aiodicom.net.acceptor import (
     Acceptor,
+    Admission,
     AssociationHandler,
     Deciders,
     ExtendedNegotiationHandler,
@@ -131,7 +132,6 @@ class Server(Handlers):
             ae_title=self.ae_title,
             offer=self._offer,
             deciders=self._deciders,
-            places=lambda: self.places,
         )
 
     # --- handlers ----------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class Server(Handlers):
 
     def _make_transport(self, listener: Listener) -> Transport:
         """Returns the protocol for a connection that has been accepted."""
-        admission = self._acceptor.admission()
+        admission = Admission(self._acceptor, self.places)
 
         def on_connected(association: Association) -> None:
             # Not before: a connection whose TLS handshake fails is never made, and never lost.

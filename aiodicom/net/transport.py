@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 import sys
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 from aiodicom.dimse.events import Ended, ProtocolEvent, Timeouts
@@ -77,7 +77,6 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         "_period",
         "_resources",
         "_seen",
-        "_socket",
         "client",
         "wheel_slot",
     )
@@ -91,16 +90,14 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         #: The address of the client whose connection a load balancer passes on, as that says (PROXY protocol).
         self.client: str | None = None
         self._loop = loop
-        self._socket: Any = None
         self._pauses: tuple[object, ...] = ()
         self._drained: asyncio.Future[None] | None = None
         self._is_closed = True
         #: How much was unread when a paused peer was last looked after.
         self._seen = 0
-        limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle, timeouts.paused)
         # A deadline is never nearer than the shortest timeout, so looking that often misses none: no operation has to
         # set a timer of its own.
-        self._period = min((limit for limit in limits if limit is not None), default=None)
+        self._period = _shortest(timeouts)
 
     # --- asyncio's side ---------------------------------------------------------------------------------------------
 
@@ -108,13 +105,10 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self.connection = transport
         self._is_closed = False
         self.connection.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
-        connected = transport.get_extra_info("socket")
-        self._socket = connected
-        if connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6):
-            self.is_impatient = _QUICKACK is not None
-            if not self.protocol.machine.acceptor:
-                be_prompt(connected)  # what is accepted has it from the listening socket
-                self.expect_objects()
+        self.is_impatient = _QUICKACK is not None
+        if not self.protocol.machine.acceptor and is_tcp(self._socket):
+            be_prompt(self._socket)  # what is accepted has it from the listening socket
+            self.expect_objects()
         self.watch()
         self.owner.on_connected(self)
         self.flush()
@@ -134,10 +128,10 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
                 lost.__cause__ = exc
                 ended = Ended(lost)
             self.owner.on_event(ended, now)
-        self._socket = None
         self.is_impatient = False
         self._is_closed = True
-        self.resume_writing()
+        self.protocol.blocked_since = None
+        self.wake()
         owner, self.owner = self.owner, None  # which has this transport: a cycle that ends here
         owner.on_closed()
 
@@ -179,10 +173,9 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     def expect_objects(self) -> None:
         """Objects are to be sent: to a peer that is near, by way of a short send buffer."""
-        if self._socket is None or self._socket.family not in (socket.AF_INET, socket.AF_INET6):
-            return
-        if (way := round_trip(self._socket)) is not None and way < _NEAR:
-            set_option(self._socket, socket.SOL_SOCKET, socket.SO_SNDBUF, NEAR_SEND_BUFFER)
+        connected = self._socket
+        if is_tcp(connected) and (way := round_trip(connected)) is not None and way < _NEAR:
+            set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, NEAR_SEND_BUFFER)
 
     @property
     def is_blocked(self) -> bool:
@@ -276,13 +269,14 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     def _probe(self) -> RemoteError | None:
         """Why the association is over, if the peer that is not read has ended it."""
-        if self._socket is None:
+        connected = self._socket
+        if connected is None:
             return None
-        if has_closed(self._socket):
+        if has_closed(connected):
             return ConnectionLost("the peer closed the connection while it was held up")
         # What is encrypted tells nothing.
         if self.connection.get_extra_info("ssl_object") is None:
-            ahead = unread(self._socket, _PROBE_SIZE)
+            ahead = unread(connected, _PROBE_SIZE)
             if len(ahead) != self._seen:  # otherwise nothing has come since the last time
                 self._seen = len(ahead)
                 if self.protocol.receiver.announces_abort(ahead):
@@ -294,7 +288,25 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     def acknowledge(self) -> None:
         """Has the system acknowledge at once what has come."""
-        self.is_impatient = acknowledge(self._socket)
+        connected = self._socket
+        self.is_impatient = connected is not None and acknowledge(connected)
+
+    @property
+    def _socket(self) -> Any:
+        """The socket, which event loops make when they are asked for it; None when it is closed, or was never one."""
+        return None if self._is_closed else self.connection.get_extra_info("socket")
+
+
+@lru_cache(maxsize=16)
+def _shortest(timeouts: Timeouts) -> float | None:
+    """The shortest timeout that an association has once it is connected, None where it has none."""
+    limits = (timeouts.artim, timeouts.acse, timeouts.dimse, timeouts.idle, timeouts.paused)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def is_tcp(connected: Any) -> bool:
+    """Whether a socket is one of TCP."""
+    return connected is not None and connected.family in (socket.AF_INET, socket.AF_INET6)
 
 
 def be_prompt(connected: Any) -> None:
@@ -304,8 +316,8 @@ def be_prompt(connected: Any) -> None:
 
 
 def acknowledge(connected: Any) -> bool:
-    """Has the system acknowledge at once what has come on a TCP socket; returns whether it can, and the peer has not
-    closed it: then the loop is about to find out.
+    """Has the system acknowledge at once what has come; returns whether it can: not on what is no TCP socket, and on
+    one that the peer has closed, as the loop is about to find out.
     """
     if _QUICKACK is None:
         return False

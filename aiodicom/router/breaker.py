@@ -85,6 +85,12 @@ class Breaker:
         self._failures = self._openings = 0
         self.reason = ""
 
+    def try_now(self, now: float) -> None:
+        """Somebody wants a trial at once, and short pauses again if it fails."""
+        if self.state is State.OPEN:
+            self._until = now
+            self._openings = 0
+
     def failed(self, now: float, chance: float, reason: str, pause: float | None = None) -> None:
         """A delivery has failed, and that was the destination's fault. `pause`: the seconds that it asked for."""
         if self.state is State.OPEN:

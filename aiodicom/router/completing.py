@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -46,6 +45,7 @@ class Completions(Observer):
 
     def __init__(self, queue: Gathering) -> None:
         self._queue = queue
+        self._time = asyncio.get_running_loop().time
         self._settings: dict[str, Settings] = {}
         self._watched: dict[str, Completion] = {}
         self._steps = Steps()
@@ -55,7 +55,7 @@ class Completions(Observer):
     async def start(self, routes: Mapping[str, Settings]) -> None:
         """Begins with what waits already."""
         self.apply(routes)
-        now = time.monotonic()
+        now = self._time()
         after = 0
         while waiting := await self._queue.gathering(after):
             for object, route, group, uid in waiting:
@@ -86,7 +86,7 @@ class Completions(Observer):
 
     def received(self, incoming: Incoming, size: int, header: Dataset, association: Association) -> None:
         """An object has been taken."""
-        now = time.monotonic()
+        now = self._time()
         for route, group in {(each.route, each.group) for each in incoming.deliveries if each.group}:
             settings = self._settings.get(route)
             if settings is None:
@@ -97,7 +97,7 @@ class Completions(Observer):
 
     def performed(self, uid: str, step: Dataset) -> None:
         """A performed procedure step was created or set (PS3.4 F.7.2)."""
-        now = time.monotonic()
+        now = self._time()
         for route, group, instances in self._steps.made(uid, step, self._settings):
             self._watch(route).performed(group, instances, now)
         self._wake.set()
@@ -105,7 +105,7 @@ class Completions(Observer):
     async def _work(self) -> None:
         while True:
             self._wake.clear()
-            now = time.monotonic()
+            now = self._time()
             for route, watched in list(self._watched.items()):
                 for group, reason in watched.due(now):
                     _log.info("%s: %s is complete: %s", route, group, reason)
@@ -113,7 +113,7 @@ class Completions(Observer):
             deadlines = [each.next_deadline for each in self._watched.values()]
             pause = min((deadline for deadline in deadlines if deadline is not None), default=None)
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if pause is None else max(pause - time.monotonic(), 0)):
+                async with asyncio.timeout(None if pause is None else max(pause - self._time(), 0)):
                     await self._wake.wait()
 
     async def _complete(self, route: str, group: str) -> None:
@@ -121,7 +121,7 @@ class Completions(Observer):
             await self._queue.complete(route, group)
         except Exception:
             _log.exception("%s: %s is complete, which could not be noted: it waits for its quiet time", route, group)
-            self._watch(route).again(group, time.monotonic())
+            self._watch(route).again(group, self._time())
 
     async def close(self) -> None:
         """Watches no more; what waits goes on waiting in the queue."""

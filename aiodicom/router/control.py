@@ -177,7 +177,7 @@ class Control:
             problems=list(router.problems),
             destinations=[
                 self._destination(name, router.destinations.deliverers.get(name), counts.get(name, Counter()))
-                for name in dict.fromkeys([*router.destinations.deliverers, *counts])
+                for name in dict.fromkeys([*router.destinations.deliverers, *counts, *router.queue.on_hold])
             ],
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -91,8 +90,9 @@ class Deliverer:
         self.sender = sender
         self._pipeline_of = pipeline_of
         self._observer = observer
+        self._time = asyncio.get_running_loop().time
         self._attempts = Attempts(settings.retry, settings.breaker)
-        self._pace = Pace(settings.rate, settings.bandwidth, time.monotonic())
+        self._pace = Pace(settings.rate, settings.bandwidth, self._time())
         self._claimed: deque[Lease] = deque()
         #: Whether it was told that the circuit breaker is open.
         self._is_left_alone = False
@@ -171,7 +171,7 @@ class Deliverer:
 
     def try_now(self) -> None:
         """Somebody wants it to be tried, whatever the circuit breaker thinks."""
-        self._attempts.breaker.close()
+        self._attempts.breaker.try_now(self._time())
         self._wake.set()
 
     # --- when, and how many -----------------------------------------------------------------------------------------
@@ -181,13 +181,13 @@ class Deliverer:
         free = self.sender.concurrency - len(self._running)
         if free < 1 or not self.is_scheduled():
             return 0
-        now = time.monotonic()
+        now = self._time()
         room = min(free * self.sender.batch, self._pace.room(now))
         return min(room, self._attempts.breaker.allowance(now)) if room >= 1 else 0
 
     def _next_look(self) -> float:
         """Seconds until there may be room again without anything having ended."""
-        now = time.monotonic()
+        now = self._time()
         waits = [_LOOK]
         if not self.is_scheduled():
             local = datetime.now()
@@ -218,7 +218,7 @@ class Deliverer:
 
     def _spare_trial(self) -> None:
         if self._attempts.breaker.state is State.TRIAL and not self._running:
-            self._attempts.breaker.given_up(time.monotonic())
+            self._attempts.breaker.given_up(self._time())
 
     async def _fill(self) -> bool:
         """Claims more where few are left; returns whether there are any. Of what is held there are none, and what was
@@ -327,7 +327,7 @@ class Deliverer:
             self._observer.delivered(lease, size, max(self._queue.now() - lease.received, 0.0), outcome.reason)
         else:
             key = (lease.object, lease.number)
-            verdict = self._attempts.failed(key, lease.attempts, outcome, time.monotonic(), random())
+            verdict = self._attempts.failed(key, lease.attempts, outcome, self._time(), random())
             retry_at = None if verdict.pause is None else self._queue.now() + verdict.pause
             self._queue.failed(lease, outcome.reason, retry_at, counts=verdict.counts)
             self._observer.failed(lease, outcome, retry_at is None)

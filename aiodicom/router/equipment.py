@@ -25,7 +25,7 @@ from aiodicom.standard.status import Status
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.pool import Pool
-    from aiodicom.net.requests import FindRequest
+    from aiodicom.net.requests import FindRequest, MoveRequest
     from aiodicom.net.server import Server
     from aiodicom.router.config.root import Config
     from aiodicom.services.storage_commitment import CommitmentListener
@@ -46,7 +46,7 @@ class Equipment:
         queue: Findable,
         listener: CommitmentListener,
         *,
-        queried: Callable[[FindRequest], None],
+        queried: Callable[[FindRequest | MoveRequest], None],
         performed: Callable[[str, Dataset], None],
     ) -> None:
         self._queue = queue

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from aiodicom.errors import LocalError
 from aiodicom.router.completing import Completions
 from aiodicom.router.config.queueing import Duplicates, Durability
+from aiodicom.router.queue.clock import Clocks, system_clocks
 from aiodicom.router.queue.local import LocalQueue, QueueSettings
 from aiodicom.router.queue.objects import PENDING
 from aiodicom.router.queue.objects import Duplicates as QueueDuplicates
@@ -39,7 +40,7 @@ _RESERVE: Final = 4 << 20
 _LOOK: Final = 10.0
 
 
-async def open_queue(settings: Settings, *, is_shared: bool) -> Queue:
+async def open_queue(settings: Settings, *, is_shared: bool, clocks: Clocks = system_clocks) -> Queue:
     """Opens the queue; `is_shared`: other processes of this machine have other parts of it.
 
     Raises OSError, LocalError, ValueError, sqlite3.Error.
@@ -48,8 +49,8 @@ async def open_queue(settings: Settings, *, is_shared: bool) -> Queue:
     if settings.postgres is not None:
         return await _open_postgres(settings, is_shared=is_shared)
     if is_shared:
-        return await open_first_free(settings.directory, **_options(settings))
-    return await LocalQueue.open(shard_path(settings.directory, 0), **_options(settings))
+        return await open_first_free(settings.directory, clocks=clocks, **_options(settings))
+    return await LocalQueue.open(shard_path(settings.directory, 0), clocks=clocks, **_options(settings))
 
 
 async def _open_postgres(settings: Settings, *, is_shared: bool) -> Queue:
@@ -118,8 +119,11 @@ class Adoption:
     `take` makes what is to be had for one of them, by the configuration as it is.
     """
 
-    def __init__(self, settings: Settings, take: Callable[[LocalQueue], Awaitable[Adopted]]) -> None:
+    def __init__(
+        self, settings: Settings, take: Callable[[LocalQueue], Awaitable[Adopted]], clocks: Clocks = system_clocks
+    ) -> None:
         self._settings = settings
+        self._clocks = clocks
         self._take = take
         #: What was taken over.
         self.adopted: list[Adopted] = []
@@ -141,7 +145,7 @@ class Adoption:
 
     async def look(self) -> None:
         """Takes over what nobody has, and leaves what is empty."""
-        found = await adopt(self._settings.directory, **_options(self._settings))
+        found = await adopt(self._settings.directory, clocks=self._clocks, **_options(self._settings))
         while found:
             queue = found.pop()
             try:

@@ -19,6 +19,7 @@ from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
 from aiodicom.router.opening import Adopted, Adoption, make_completions, open_queue
+from aiodicom.router.queue.clock import Clocks, system_clocks
 from aiodicom.router.queue.objects import Selection
 from aiodicom.router.queue.sharding import AllShards
 from aiodicom.router.routing import Routing
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from aiodicom.router.shared_completing import SharedCompletions
     from aiodicom.router.transformations.pipeline import Pipeline
 
-__all__ = ["DRAIN", "Router", "places"]
+__all__ = ["DRAIN", "Router"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -46,7 +47,8 @@ class Router:
     """To be entered, which opens its queue and listens; leaving it drains.
 
     `sockets`: those that are bound already, by whoever has several such processes: then each takes the first part of
-    the queue that nobody has, and takes over those that others leave when they die.
+    the queue that nobody has, and takes over those that others leave when they die. `clocks` are those of its queue;
+    everything else goes by the time of the event loop.
     """
 
     def __init__(
@@ -55,13 +57,17 @@ class Router:
         *,
         path: str | os.PathLike[str] | None = None,
         sockets: Sockets | None = None,
+        clocks: Clocks = system_clocks,
     ) -> None:
         self.config = config
+        self._clocks = clocks
         self._path = path
         self._sockets = sockets
         self._routing = Routing(config)
         #: Why the configuration that was read last is not used, a line each.
         self.problems: tuple[str, ...] = ()
+        #: Whether that one is right, and could not be gone by all the same.
+        self.has_failed = False
         self.tally = Tally()
         self.observers = Observers([self.tally])
         #: Hears of the storage commitments that destinations report.
@@ -75,7 +81,7 @@ class Router:
 
     async def __aenter__(self) -> Self:
         settings = self.config.queue
-        self.queue = await open_queue(settings, is_shared=self._sockets is not None)
+        self.queue = await open_queue(settings, is_shared=self._sockets is not None, clocks=self._clocks)
         self._forwarding = Forwarding(self.queue)
         self.observers.add(self._forwarding)
         self._cut_through = CutThrough(
@@ -93,7 +99,7 @@ class Router:
         self.completions = make_completions(self.queue)
         self.observers.add(self.completions)
         self.destinations = self._destinations_for(self.queue)
-        self._adoption = Adoption(settings, self._take)
+        self._adoption = Adoption(settings, self._take, self._clocks)
         self.equipment = Equipment(
             AllShards(self.queue),
             self._commitments,
@@ -175,19 +181,14 @@ class Router:
         One that is wrong changes nothing: `problems` says why.
         """
         assert self._path is not None, "a configuration that is no file cannot be read again"
-        reloaded = reload(self._path, self.config)
+        reloaded = reload(self._path, self.config, None if self._sockets is None else self._sockets.keys())
         problems = reloaded.problems
-        if not problems and self._sockets is not None and not places(reloaded.config) <= self._sockets.keys():
-            problems = ("listen: with several workers, where is listened changes with a restart alone",)
-        if not problems and reloaded.changed:
+        self.has_failed = False
+        if reloaded.changed:
             problems = await self._change_to(reloaded.config)
+            self.has_failed = bool(problems)
         self.problems = problems
-        for problem in problems:
-            _log.error("the configuration stays as it was: %s", problem)
-        if problems or not reloaded.changed:
-            return ()
-        _log.info("the configuration has changed: %s", ", ".join(reloaded.changed))
-        return reloaded.changed
+        return () if problems else reloaded.changed
 
     async def _change_to(self, config: Config) -> tuple[str, ...]:
         """Goes by another configuration; returns why not, and then goes on by the one before."""
@@ -230,8 +231,3 @@ async def _hold(queue: Queue, config: Config, before: Config | None) -> None:
             await queue.hold(Selection(name))
         elif was_held and not destination.hold:
             await queue.release(Selection(name))
-
-
-def places(config: Config) -> set[tuple[str, int]]:
-    """Where a configuration listens: hosts and ports."""
-    return {(listener.host, listener.port) for listener in config.listeners}

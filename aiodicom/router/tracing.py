@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["TracingObserver", "context_of", "tracer_of"]
 
 _SECOND: Final = 1_000_000_000
+#: Where a collector takes traces.
+_TRACES: Final = "/v1/traces"
 
 
 def context_of(sop_instance_uid: str, ratio: float = 1.0) -> Context | None:
@@ -51,16 +53,20 @@ def context_of(sop_instance_uid: str, ratio: float = 1.0) -> Context | None:
 
 
 def tracer_of(settings: Tracing) -> tuple[Tracer, Callable[[], None]]:
-    """A tracer that exports to a collector, and what ends it. Raises LocalError where the exporter is not installed."""
+    """A tracer that exports to a collector, and what ends it, which waits for what is on its way. Raises LocalError
+    where the exporter is not installed.
+    """
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # type: ignore[import-not-found]
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ModuleNotFoundError:
-        raise LocalError("tracing needs more packages: pip install opentelemetry-exporter-otlp-proto-http") from None
+        raise LocalError("tracing needs more packages: pip install 'aiodicom[tracing]'") from None
     provider = TracerProvider(resource=Resource.create({"service.name": settings.service_name}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.endpoint)))
+    # Given to it, the address is taken for that of traces alone, which collectors have below their own.
+    endpoint = f"{settings.endpoint.rstrip('/').removesuffix(_TRACES)}{_TRACES}"
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     return provider.get_tracer("aiodicom.router"), provider.shutdown
 
 

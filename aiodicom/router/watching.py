@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -48,8 +49,8 @@ async def watching(router: Router) -> AsyncIterator[Watchers]:
             try:
                 from aiodicom.router.tracing import TracingObserver, tracer_of
             except ModuleNotFoundError:
-                raise LocalError("tracing needs more packages: pip install 'aiodicom[metrics]'") from None
+                raise LocalError("tracing needs more packages: pip install 'aiodicom[tracing]'") from None
             tracer, end = tracer_of(config.tracing)
-            stack.callback(end)
+            stack.push_async_callback(asyncio.to_thread, end)
             router.observers.add(TracingObserver(tracer, config.tracing.ratio))
         yield watchers

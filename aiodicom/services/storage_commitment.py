@@ -305,13 +305,20 @@ class CommitmentListener:
         if request.event_type_id not in (_SUCCESSFUL, _FAILURES_EXIST):
             raise OperationRefused(Status.NO_SUCH_EVENT_TYPE)
         commitment = _commitment(attributes_of(request))
-        waiter = self._waiting.get(commitment.transaction_uid)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(commitment)
-        elif self._unexpected is not None:
+        if self.take(commitment):
+            return
+        if self._unexpected is not None:
             await self._unexpected(commitment)
         else:
             raise OperationRefused(Status.INVALID_ARGUMENT_VALUE, "unknown Transaction UID", (_TRANSACTION_UID,))
+
+    def take(self, commitment: Commitment) -> bool:
+        """Gives a report, however it has come, to who waits for it; returns whether anybody does."""
+        waiter = self._waiting.get(commitment.transaction_uid)
+        if waiter is None or waiter.done():
+            return False
+        waiter.set_result(commitment)
+        return True
 
     async def wait(self, transaction_uid: str, request: Callable[[], Awaitable[object]], timeout: float) -> Commitment:
         """Calls `request`, which asks for the commitment, and waits for its report.

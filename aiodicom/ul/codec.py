@@ -305,6 +305,10 @@ def _encode_p_data_tf(pdu: PDataTF) -> bytes:
 # The PDUs of four bytes ----------------------------------------------------------------------------------------------
 
 
+_RELEASE_RQ = ReleaseRQ()
+_RELEASE_RP = ReleaseRP()
+
+
 def _four_bytes(name: str, body: bytes) -> bytes:
     if len(body) != 4:
         raise invalid(f"an {name} of length {len(body)}")
@@ -321,7 +325,7 @@ def _encode_associate_rj(pdu: AssociateRJ) -> bytes:
 
 def _decode_release_rq(body: bytes) -> ReleaseRQ:
     _four_bytes("A-RELEASE-RQ", body)
-    return ReleaseRQ()
+    return _RELEASE_RQ
 
 
 def _encode_release_rq(_pdu: ReleaseRQ) -> bytes:
@@ -330,7 +334,7 @@ def _encode_release_rq(_pdu: ReleaseRQ) -> bytes:
 
 def _decode_release_rp(body: bytes) -> ReleaseRP:
     _four_bytes("A-RELEASE-RP", body)
-    return ReleaseRP()
+    return _RELEASE_RP
 
 
 def _encode_release_rp(_pdu: ReleaseRP) -> bytes:

@@ -159,6 +159,10 @@ _ABORT_BY_USER = encode(Abort(source=0, reason=0))
 _RELEASE_RQ = encode(ReleaseRQ())
 _RELEASE_RP = encode(ReleaseRP())
 
+_RELEASED = ReleaseConfirm()
+_ASKED_TO_RELEASE = ReleaseIndication(collision=False)
+_BOTH_ASK_TO_RELEASE = ReleaseIndication(collision=True)
+
 P = TypeVar("P", bound=PDU)
 
 
@@ -225,7 +229,7 @@ def _confirm_reject(_machine: Machine, pdu: PDU | bytes | None, *_: object) -> I
 
 
 def _confirm_release(*_: object) -> Indication:
-    return ReleaseConfirm()
+    return _RELEASED
 
 
 def _indicate_associate(_machine: Machine, pdu: PDU | bytes | None, *_: object) -> Indication:
@@ -237,11 +241,11 @@ def _indicate_data(_machine: Machine, pdu: PDU | bytes | None, *_: object) -> In
 
 
 def _indicate_release(*_: object) -> Indication:
-    return ReleaseIndication(collision=False)
+    return _ASKED_TO_RELEASE
 
 
 def _indicate_release_collision(*_: object) -> Indication:
-    return ReleaseIndication(collision=True)
+    return _BOTH_ASK_TO_RELEASE
 
 
 def _indicate_abort(_machine: Machine, pdu: PDU | bytes | None, *_: object) -> Indication:

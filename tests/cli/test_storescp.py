@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import socket
 import struct
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pydicom
@@ -34,16 +36,34 @@ def names(folder: Path) -> list[str]:
     return sorted(os.listdir(folder))
 
 
+async def send(port: int, files: list[Path]) -> None:
+    """Sends them on three associations, all of which are open before the first file: `storescu` gives up those that it
+    is still opening when the others have sent everything.
+    """
+    async with AsyncExitStack() as stack:
+        associations = [
+            await stack.enter_async_context(
+                aiodicom.connect("127.0.0.1", port, contexts=[(CT, [EXPLICIT]), (CT, [IMPLICIT])], calling_aet="SENDER")
+            )
+            for _ in range(3)
+        ]
+
+        async def send_some(association: aiodicom.Association, some: list[Path]) -> None:
+            for file in some:
+                assert (await association.c_store(file)).status == 0
+
+        await asyncio.gather(*(send_some(each, files[number::3]) for number, each in enumerate(associations)))
+
+
 @pytest.mark.parametrize("durability", ["received", "written", "synced"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_files_arrive_as_they_were(start: Start, invoke: Invoke, tmp_path: Path, durability: str, workers: int) -> None:
+def test_files_arrive_as_they_were(start: Start, tmp_path: Path, durability: str, workers: int) -> None:
     sent = put_many(tmp_path / "in", 20, size=3000) | {
         "1.9": put(tmp_path / "in" / "x", "1.9", syntax=IMPLICIT, size=9 << 20)
     }
     command = start("storescp", 0, "-od", tmp_path / "out" / "new", "--durability", durability, "--workers", workers)
     port = port_of(command)
-    outcome = invoke("storescu", "127.0.0.1", port, tmp_path / "in", "-aet", "SENDER", "--associations", 3)
-    assert outcome.code == 0, outcome.err
+    aiodicom.run(send(port, [*sorted((tmp_path / "in").rglob("*.dcm")), tmp_path / "in" / "x"]))
     ended = command.terminate()
     assert ended.code == 0, ended.err
     summary = r"aiodicom storescp: 3 associations, at most \d at once, 0 rejected, 0 aborted; 21 operations, 0 failed"

@@ -82,6 +82,21 @@ def test_what_was_asked_of_the_runs() -> None:
     ]
 
 
+def test_seeds_that_nobody_gave_are_no_difference() -> None:
+    one, other = result(scenario={"seed": "a"}, seed_made_up=True), result(scenario={"seed": "b"}, seed_made_up=True)
+    assert compare(one, other).differences == []
+    (found,) = compare(result(scenario={"seed": "a"}), other).differences
+    assert (found.key, found.before, found.after) == ("seed", '"a"', "")
+
+
+def test_what_queries_have_found() -> None:
+    before, after = result(), result()
+    before.operations["store"].matches, after.operations["store"].matches = 100, 90
+    found = row(before, after, "matches")
+    assert (found.before, found.after, found.verdict) == (100, 90, Verdict.NONE)
+    assert not [row for row in compare(result(), result()).rows if row.name == "matches"]
+
+
 def test_counts_and_json() -> None:
     compared = compare(result(rate=40.0), result(200.0, rate=50.0))
     # p99 from both starts is worse.

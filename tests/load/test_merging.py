@@ -47,7 +47,9 @@ def test_percentiles_are_those_of_one_process() -> None:
 
 def test_counts_are_added() -> None:
     one, two = run(seed=1), run(seed=2)
+    one.operations["find"].matches, two.operations["find"].matches = 100, 20
     merged = merge([one, two])
+    assert merged.operations["find"].matches == 120
     assert merged.operations["store"].count == sum(each.operations["store"].count for each in (one, two))
     assert merged.operations["store"].causes == {"status A700H": 6, "timeout: dimse": 2}
     assert merged.operations["store"].statuses == {"0000H": 9600, "A700H": 6}

@@ -336,7 +336,10 @@ class TestOperations:
         for name in ("find", "get"):
             assert result.operations[name].first_response_ms.p50 > 0
         find = result.operations["find"]
-        # Two studies match, each with what was asked for.
+        # Two studies match, each with what was asked for; they have two images each.
+        assert find.matches == find.count * 2
+        for name in ("get", "move"):
+            assert result.operations[name].matches == result.operations[name].count * 2
         assert find.bytes_received > find.count * 2 * 100
 
     async def test_nothing_to_retrieve(self) -> None:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from rich.console import Console
 
+import aiodicom
+from aiodicom.cli.load.observing import Address, observed
+from aiodicom.cli.load.watch import picture
 from aiodicom.errors import LocalError
 from aiodicom.load.results import Result
+from aiodicom.load.run import Run
 from aiodicom.load.scenario import ScenarioError, scenario_from
+from aiodicom.load.thresholds import parse
 from aiodicom.load.worker import Script
 from aiodicom.load.workers import Workers
+from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE
 from tests.load.archive import Archive
 from tests.loops import loop_factories, run_on
+from tests.ports import free_port
 
 SMALL = {"rows": 16, "columns": 16, "images": 2, "distinct": 1}
 FATAL = """
@@ -108,17 +119,90 @@ async def test_a_threshold_ends_it() -> None:
     assert [each.crossed for each in result.thresholds] == [True, False]
 
 
+class Elsewhere:
+    """An archive that commits to all that it is asked to, and reports on an association of its own, to our receiver."""
+
+    def __init__(self, receiver: int) -> None:
+        self._receiver = receiver
+        self.server = aiodicom.Server()
+        self.server.on_c_store(lambda _: aiodicom.Status.SUCCESS)
+        self.server.on_n_action(self._action)
+        #: Of the requests, the associations that they came on.
+        self.asked: set[object] = set()
+        self._reports: set[asyncio.Task[None]] = set()
+
+    async def _action(self, request: aiodicom.NActionRequest) -> None:
+        self.asked.add(request.association)
+        assert request.dataset is not None
+        report = asyncio.create_task(self._report(request.dataset))
+        self._reports.add(report)
+        report.add_done_callback(self._reports.discard)
+
+    async def _report(self, information: aiodicom.Dataset) -> None:
+        uid = STORAGE_COMMITMENT_PUSH_MODEL
+        async with aiodicom.connect(
+            "127.0.0.1", self._receiver, called_aet="AIODICOM", contexts=[uid], roles={uid: (False, True)}
+        ) as association:
+            await association.n_event_report(uid, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE, 1, information)
+
+
 @on_one_loop
-async def test_stop_gives_the_result_so_far() -> None:
+async def test_the_receiver_of_one_is_that_of_all() -> None:
+    port = free_port()
+    elsewhere = Elsewhere(port)
+    async with elsewhere.server.listen("127.0.0.1", 0) as listening:
+        scenario = made(
+            listening.port, operations=6, associations=2, mix={"commitment": 1}, commitment_timeout="20s",
+            receiver={"port": port, "address": "127.0.0.1"},
+        )  # fmt: skip
+        result = await done(Workers(**scenario))
+    assert result.examples == []
+    assert len(elsewhere.asked) == 2
+    assert (result.operations["commitment"].count, result.operations["store"].count) == (6, 6)
+
+
+@on_one_loop
+async def test_the_receiver_stays_until_all_have_ended() -> None:
+    port = free_port()
+    archive = Archive(destinations={"AIODICOM": port})
+    async with archive.listening():
+        await Run(**made(archive.port, operations=2, mix={"study": 1}, workers=1)).run(asyncio.Event())
+        scenario = made(
+            archive.port, operations=5, associations=2, mix={"move": 1}, query={"keys": {"PatientID": "*"}},
+            receiver={"port": port, "address": "127.0.0.1"},
+        )  # fmt: skip
+        result = await done(Workers(**scenario))
+    assert result.examples == []
+    assert result.operations["move"].matches == 5 * 2
+    assert result.operations["move"].bytes_received == 5 * sum(archive.sizes) / 2
+
+
+@on_one_loop
+async def test_what_is_seen_meanwhile_and_the_result_when_it_is_stopped() -> None:
     archive = Archive()
     stop = asyncio.Event()
+    port = free_port()
     async with archive.listening():
-        workers = Workers(**made(archive.port, duration="1h", associations=2, think_time="0.01s"))
+        scenario = made(archive.port, duration="1h", associations=2, think_time="0.01s")
+        workers = Workers(**scenario)
         running = asyncio.create_task(done(workers, stop))
-        while not archive.echoes:  # noqa: ASYNC110 (the load itself is what passes the time)
-            await asyncio.sleep(0.01)
+        seen = observed("load", workers.scenario, workers.so_far, Address("127.0.0.1", port), is_watched=False)
+        async with seen, aiohttp.ClientSession() as session:
+            while not (so_far := workers.so_far()).series:  # noqa: ASYNC110 (the load itself passes the time)
+                await asyncio.sleep(0.01)
+            async with session.get(f"http://127.0.0.1:{port}/metrics") as response:
+                metrics = (await response.text()).splitlines()
         stop.set()
         result = await running
+    (echoes,) = (each for each in metrics if each.startswith('aiodicom_load_operations_total{operation="echo"} '))
+    assert float(echoes.split()[1]) >= so_far.operations["echo"].count > 0
+    console = Console(width=100, file=StringIO(), record=True)
+    console.print(picture(so_far, [parse("errors<1")], 3600.0))
+    view = console.export_text()
+    assert re.search(r"measuring, \d+ s of 3,600 s", view)
+    # Of one worker or of both: each says in its own time what it has done.
+    assert re.search(r"\n[12] associations? · generator: lag p99 ", view)
+    assert "errors<1: holds, 0" in view
     assert result.interrupted
     assert result.operations["echo"].count == archive.echoes > 0
     assert result.associations.released == 2
@@ -157,10 +241,6 @@ async def test_cancelled_they_are_killed() -> None:
     [
         ({"workers": 0}, "key `workers`: wanted 1 or more, got 0"),
         ({"workers": 3}, "key `workers`: wanted at most one for each of 2 associations, or more of these"),
-        (
-            {"receiver": {"port": 1}, "mix": {"commitment": 1}},
-            "key `receiver`: not with several workers and commitment: its reports would come to one of them",
-        ),
     ],
 )
 def test_what_cannot_be_shared(values: dict[str, Any], line: str) -> None:

@@ -70,3 +70,17 @@ def test_what_a_destination_asks_for_is_heeded() -> None:
     each = breaker()
     each.failed(0, 0, "429", pause=120)
     assert each.reopens_at == 120
+
+
+def test_who_wants_it_tried_gets_one_trial_at_once_and_short_pauses_behind_it() -> None:
+    each = breaker()
+    each.try_now(0)
+    assert each.state is State.CLOSED
+    for now in (0, 0, 0, 1, 3):
+        each.allowance(now)
+        each.failed(now, 0, "lost")
+    assert (each.reopens_at, each.allowance(4)) == (7, 0)
+    each.try_now(4)
+    assert (each.allowance(4), each.allowance(4)) == (1, 0)
+    each.failed(4, 0, "lost")
+    assert each.reopens_at == 5

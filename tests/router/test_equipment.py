@@ -90,16 +90,19 @@ async def test_commitment_to_what_is_delivered_also_after_a_restart(
 
 
 class Committing(Changes):
-    """What a destination commits to: nothing the first time."""
+    """What a destination commits to: nothing the first time, and whatever it is once it may."""
 
     def __init__(self) -> None:
         super().__init__()
         self.transactions: list[Transaction] = []
+        self.may_end = asyncio.Event()
 
     async def begin(self, transaction: Transaction) -> None:
         self.transactions.append(transaction)
+        self.tell()
 
     async def verify(self, transaction: Transaction) -> dict[str, int]:
+        await self.may_end.wait()
         if len(self.transactions) > 1:
             return {}
         return {each.sop_instance_uid: FailureReason.PROCESSING_FAILURE for each in transaction.instances}
@@ -117,6 +120,11 @@ async def test_commitment_that_is_required_of_a_destination(tmp_path: Path, monk
         text = destination("pacs", pacs.port, "commitment = {}") + ROUTE
         async with routing(write(tmp_path, text)) as running:
             await store(running.port, [image(1)])
+            # The destination has it, and has been asked: until it has answered, the queue keeps the object.
+            await committing.until(lambda: committing.transactions)
+            assert pacs.uids == [uid_of(1)]
+            assert await running.steps(uid_of(1)) == {"pacs": ("waiting", "")}
+            committing.may_end.set()
             await running.watch.saw("failed", uid_of(1), "pacs", "not committed to: 0110H")
             await running.watch.saw("delivered", uid_of(1), "pacs")
             assert pacs.uids == [uid_of(1), uid_of(1)]

@@ -7,14 +7,21 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("opentelemetry.sdk")
+pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from aiodicom.router.config.reading import load
+from aiodicom.router.router import Router
 from aiodicom.router.tracing import TracingObserver, context_of
-from tests.router.running import Archive, destination, image, routing, store, uid_of, write
+from aiodicom.router.watching import watching
+from aiodicom.web.serving import serving
+from tests.router.running import HEAD, Archive, Watch, destination, image, routing, store, uid_of, write
+
+ROUTE = '---\n[[routes]]\nto = ["{}"]\n'
 
 
 async def test_two_routers_on_an_objects_way_add_to_one_trace(tmp_path: Path) -> None:
@@ -24,7 +31,6 @@ async def test_two_routers_on_an_objects_way_add_to_one_trace(tmp_path: Path) ->
     observer = TracingObserver(provider.get_tracer("test"))
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
-    route = '---\n[[routes]]\nto = ["{}"]\n'
     refused: list[str] = []
 
     def refuse_once(request: object) -> int:
@@ -32,10 +38,10 @@ async def test_two_routers_on_an_objects_way_add_to_one_trace(tmp_path: Path) ->
         return 0xC000 if len(refused) == 1 else 0
 
     async with Archive(refuse_once) as pacs:
-        second = write(tmp_path / "second", destination("pacs", pacs.port) + route.format("pacs"))
+        second = write(tmp_path / "second", destination("pacs", pacs.port) + ROUTE.format("pacs"))
         async with routing(second) as last:
             line = destination("next", last.port).replace('"NEXT"', '"ROUTER"')
-            async with routing(write(tmp_path / "first", line + route.format("next"))) as running:
+            async with routing(write(tmp_path / "first", line + ROUTE.format("next"))) as running:
                 for each in (running, last):
                     each.router.observers.add(observer)
                 await store(running.port, [image(1)])
@@ -47,6 +53,33 @@ async def test_two_routers_on_an_objects_way_add_to_one_trace(tmp_path: Path) ->
     assert len({span.context.trace_id for span in spans}) == 1
     (failed,) = [span for span in spans if span.status.status_code is StatusCode.ERROR]
     assert "C000H" in str(failed.status.description)
+
+
+@pytest.mark.parametrize("path", ["", "/v1/traces"])
+async def test_a_collector_gets_the_spans_of_a_router(path: str, tmp_path: Path) -> None:
+    from aiohttp import web
+
+    got: list[bytes] = []
+
+    async def take(request: web.Request) -> web.Response:
+        got.append(await request.read())
+        return web.Response(content_type="application/x-protobuf")
+
+    async with Archive() as pacs, serving([web.post("/v1/traces", take)]) as collector:
+        more = f'[tracing]\nendpoint = "{collector.url}{path}"\nservice_name = "night-router"\n'
+        configuration = write(tmp_path, destination("pacs", pacs.port) + ROUTE.format("pacs"), HEAD + more)
+        router = Router(load(configuration), path=configuration)
+        watch = Watch()
+        router.observers.add(watch)
+        async with watching(router), router:
+            await store(router.listeners.addresses[0][1], [image(1)])
+            await watch.saw("delivered", uid_of(1))
+    # What was on its way at the end is there too.
+    spans = b"".join(got)
+    assert b"night-router" in spans
+    assert b"receive" in spans
+    assert b"deliver" in spans
+    assert spans.count(uid_of(1).encode()) == 2
 
 
 def test_a_part_of_the_objects_is_traced_the_same_everywhere() -> None:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import aiodicom
 from aiodicom import Dataset
+from aiodicom.dimse.messages import CMoveRSP
+from aiodicom.dimse.responses import response_to
 from aiodicom.errors import OperationRefused, StatusError
-from aiodicom.net.requests import FindRequest
+from aiodicom.net.requests import FindRequest, MoveRequest
+from aiodicom.net.results import RetrieveResult
 from aiodicom.services.instances import MemoryInstances
 from aiodicom.services.mpps import PerformedProcedureSteps
 from aiodicom.services.passing import Passing
 from aiodicom.services.worklist import Worklist
 from aiodicom.standard.models import ModalityWorklist, StudyRoot
-from aiodicom.standard.uids import MODALITY_PERFORMED_PROCEDURE_STEP, MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE
+from aiodicom.standard.uids import (
+    MODALITY_PERFORMED_PROCEDURE_STEP,
+    MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE,
+    VERIFICATION,
+)
 from tests.services.sides import served
 
 QUERY = Dataset(QueryRetrieveLevel="STUDY", PatientID="", PatientName="")
+RETRIEVED = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2")
+#: Of sub-operations.
+NUMBERS = [f"number_of_{state}_suboperations" for state in ("remaining", "completed", "failed", "warning")]
 MATCHES = [
     Dataset(QueryRetrieveLevel="STUDY", PatientID=str(number), SpecificCharacterSet="ISO_IR 100", PatientName="Müller")
     for number in range(5)
@@ -141,3 +152,92 @@ async def test_a_performed_procedure_step() -> None:
     assert failed.value.status == 0x0110
     assert heard == [(uid, begun), (uid, ended)]
     assert await steps.instances.get(uid) is not None
+
+
+def moving(peer: aiodicom.Server, answer: Any) -> list[str]:
+    """Has a peer answer C-MOVE as it is told, and returns where to it was asked to send."""
+    asked: list[str] = []
+
+    @peer.on_c_move_relayed
+    async def move(request: MoveRequest) -> AsyncIterator[RetrieveResult]:
+        asked.append(request.move_destination)
+        assert request.identifier == RETRIEVED
+        async for status, numbers, *failed in answer():
+            counters = dict(zip(NUMBERS, numbers, strict=True))
+            response = response_to(request.message, aiodicom.Status(status), **counters)
+            yield RetrieveResult(cast(CMoveRSP, response), *failed)
+
+    return asked
+
+
+async def test_a_move_with_its_progress_and_its_end() -> None:
+    peer = aiodicom.Server()
+    told, seen = asyncio.Event(), []
+
+    async def answer() -> AsyncIterator[Any]:
+        yield 0xFF00, (3, 1, 0, 0)
+        await told.wait()
+        yield 0xB000, (None, 2, 1, 1), ("1.2.3",)
+
+    def progress(result: RetrieveResult) -> None:
+        seen.append((result.remaining, result.completed))
+        told.set()
+
+    queried: list[Any] = []
+    asked = moving(peer, answer)
+    async with passed(peer, StudyRoot.move or "", queries=True, on_query=queried.append) as (_, association):
+        result = await association.c_move(RETRIEVED, "WORKSTATION", on_progress=progress)
+    assert (result.status, result.completed, result.failed, result.warning) == (0xB000, 2, 1, 1)
+    assert result.failed_sop_instance_uids == ("1.2.3",)
+    assert seen == [(3, 1)]
+    assert (asked, len(queried)) == (["WORKSTATION"], 1)
+
+
+async def test_a_move_that_the_peer_refuses() -> None:
+    peer = aiodicom.Server()
+    asked: list[str] = []
+
+    @peer.on_c_move
+    async def move(request: MoveRequest) -> AsyncIterator[Any]:
+        asked.append("never, as the destination is unknown")
+        yield b""
+
+    async with passed(peer, StudyRoot.move or "", queries=True) as (_, association):
+        with pytest.raises(StatusError) as failed:
+            await association.c_move(RETRIEVED, "NOBODY")
+    assert (failed.value.status, failed.value.error_comment) == (0xA801, "move destination unknown")
+    assert asked == []
+
+
+async def test_a_move_that_is_cancelled_is_cancelled_at_the_peer() -> None:
+    peer = aiodicom.Server()
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def answer() -> AsyncIterator[Any]:
+        try:
+            yield 0xFF00, (3, 1, 0, 0)
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    moving(peer, answer)
+    async with passed(peer, StudyRoot.move or "", VERIFICATION, queries=True) as (_, association):
+        retrieval = asyncio.ensure_future(
+            association.c_move(RETRIEVED, "WORKSTATION", on_progress=lambda _: begun.set())
+        )
+        await begun.wait()
+        retrieval.cancel()
+        await ended.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await retrieval
+        await association.c_echo()
+
+
+async def test_a_move_to_be_passed_to_a_peer_that_is_not_there(port: int) -> None:
+    async with (
+        aiodicom.Pool("127.0.0.1", port) as pool,
+        served(Passing(pool, queries=True), contexts=[StudyRoot.move or ""]) as (_, association),
+    ):
+        with pytest.raises(StatusError) as failed:
+            await association.c_move(RETRIEVED, "WORKSTATION")
+    assert failed.value.status == 0xA702

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from aiodicom.cli import output
-from aiodicom.load.results import Result, write_result
+from aiodicom.load.results import Result, encode, write_result
 
 __all__ = ["CsvFile", "HtmlFile", "JsonFile", "ReportFiles", "is_stdout", "writable_or_stdout", "write_json"]
 
@@ -120,8 +120,8 @@ def _write_html(result: Result, path: Path) -> None:
 def write_json(value: msgspec.Struct, path: Path) -> None:
     """Writes a struct as JSON to a file, or in one line to stdout. Raises OSError."""
     if is_stdout(path):
-        output.result(msgspec.json.encode(value).decode())
+        output.result(encode(value).decode())
     elif isinstance(value, Result):
         write_result(value, path)
     else:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+        path.write_bytes(msgspec.json.format(encode(value), indent=2) + b"\n")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from aiodicom.router.control import ObjectWay
     from aiodicom.web.router.client import ControlClient
 
-__all__ = ["ConfigFile", "DestinationName", "ObjectName", "StateName", "StudyUID", "ask", "change", "lines_of"]
+__all__ = ["ConfigFile", "DestinationName", "MeantOptions", "StateName", "ask", "change", "lines_of"]
+
+#: What has been done to a destination and all that comes for it.
+_OF_DESTINATION: Final = {"hold": "is held: what comes for it waits", "release": "is released: what waits for it goes"}
 
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="FILE", show_default=False, help="The configuration of the router that runs.")
@@ -36,19 +40,36 @@ StateName = Annotated[
         help="In this state alone: waiting, delayed, held, gathering or dead.",
     ),
 ]
-StudyUID = Annotated[
-    str | None,
-    typer.Option("--study", metavar="UID", show_default=False, help="Of the study with this Study Instance UID."),
-]
-ObjectName = Annotated[
-    str | None,
-    typer.Option(
-        "--object",
-        metavar="SHARD/N",
-        show_default=False,
-        help="Of this object, as queue shows it: shard-000/1099511627776.",
-    ),
-]
+
+
+@dataclass(frozen=True)
+class MeantOptions:
+    """The deliveries that somebody means."""
+
+    destination: DestinationName = None
+    state: StateName = None
+    study: Annotated[
+        str | None,
+        typer.Option("--study", metavar="UID", show_default=False, help="Of the study with this Study Instance UID."),
+    ] = None
+    object: Annotated[
+        str | None,
+        typer.Option(
+            "--object",
+            metavar="SHARD/N",
+            show_default=False,
+            help="Of this object, as queue shows it: shard-000/1099511627776.",
+        ),
+    ] = None
+    is_all: Annotated[bool, typer.Option("--all", help="Every delivery.")] = False
+
+    def says_something(self) -> bool:
+        """Whether they are not every delivery only because nothing was said."""
+        return self.is_all or self != MeantOptions()
+
+    def is_destination(self) -> bool:
+        """Whether a destination is meant, with what will come for it."""
+        return self.destination is not None and (self.state, self.study, self.object) == (None, None, None)
 
 
 def ask(command: str, file: Path, question: Callable[[ControlClient], Awaitable[int]]) -> None:
@@ -60,7 +81,11 @@ def ask(command: str, file: Path, question: Callable[[ControlClient], Awaitable[
         raise typer.Exit(1) from None
 
     async def work(_stop: asyncio.Event) -> int:
-        return await question(ControlClient(_queue_of(file)))
+        try:
+            return await question(ControlClient(_queue_of(file)))
+        except BrokenPipeError:
+            output.stdout_is_gone()
+            return 0
 
     run(command, work)
 
@@ -79,19 +104,9 @@ def _queue_of(file: Path) -> Path:
     return file.absolute().parent / Path(directory).expanduser()
 
 
-def change(
-    what: str,
-    file: Path,
-    *,
-    destination: str | None,
-    state: str | None,
-    study: str | None,
-    object: str | None,
-    is_all: bool,
-    reason: str | None = None,
-) -> None:
+def change(what: str, file: Path, options: MeantOptions, reason: str = "") -> None:
     """Does something with deliveries, and says with how many."""
-    if destination is None and state is None and study is None and object is None and not is_all:
+    if not options.says_something():
         raise typer.BadParameter(
             "say which deliveries: --destination, --state, --study or --object, or --all for every one"
         )
@@ -99,13 +114,17 @@ def change(
     async def question(client: ControlClient) -> int:
         from aiodicom.router.control import Meant
 
-        meant = Meant(destination=destination, state=state, study=study, object=object)
-        if reason is not None:
-            meant = Meant(destination=destination, state=state, study=study, object=object, reason=reason)
+        meant = Meant(
+            destination=options.destination,
+            state=options.state,
+            study=options.study,
+            object=options.object,
+            reason=reason,
+        )
         changed = await client.change(what, meant)
-        is_whole = destination is not None and state is None and study is None and object is None
-        if what == "hold" and is_whole:
-            output.result(f"{destination} is held: what comes for it waits")
+        said = _OF_DESTINATION.get(what)
+        if said is not None and options.is_destination():
+            output.result(f"{options.destination} {said}")
         else:
             output.result(f"{what}: {output.count(changed, 'delivery', 'deliveries')}")
         return 0

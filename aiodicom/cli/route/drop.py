@@ -6,18 +6,16 @@ from typing import Annotated
 
 import typer
 
-from aiodicom.cli.route.asking import ConfigFile, DestinationName, ObjectName, StateName, StudyUID, change
+from aiodicom.cli.options import grouped
+from aiodicom.cli.route.asking import ConfigFile, MeantOptions, change
 
 __all__ = ["drop"]
 
 
+@grouped
 def drop(
     file: ConfigFile,
-    destination: DestinationName = None,
-    state: StateName = None,
-    study: StudyUID = None,
-    object: ObjectName = None,
-    is_all: Annotated[bool, typer.Option("--all", help="Every delivery.")] = False,
+    meant: MeantOptions,
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why, for those who look later.")
     ] = "dropped by an operator",
@@ -27,6 +25,6 @@ def drop(
 
     Example: aiodicom route drop router.toml --object shard-000/1099511627776
     """
-    if not yes:
+    if not yes and meant.says_something():
         typer.confirm("What is dropped will not be delivered. Is that meant?", abort=True, err=True)
-    change("drop", file, destination=destination, state=state, study=study, object=object, is_all=is_all, reason=reason)
+    change("drop", file, meant, reason=reason)

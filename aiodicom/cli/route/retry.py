@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from aiodicom.cli.route.asking import ConfigFile, DestinationName, ObjectName, StateName, StudyUID, change
+from aiodicom.cli.options import grouped
+from aiodicom.cli.route.asking import ConfigFile, MeantOptions, change
 
 __all__ = ["retry"]
 
 
-def retry(
-    file: ConfigFile,
-    destination: DestinationName = None,
-    state: StateName = None,
-    study: StudyUID = None,
-    object: ObjectName = None,
-    is_all: Annotated[bool, typer.Option("--all", help="Every delivery.")] = False,
-) -> None:
+@grouped
+def retry(file: ConfigFile, meant: MeantOptions) -> None:
     """Have deliveries tried now that were given up, or are tried later.
 
     Example: aiodicom route retry router.toml --destination pacs --state dead
     """
-    change("retry", file, destination=destination, state=state, study=study, object=object, is_all=is_all)
+    change("retry", file, meant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -96,12 +96,7 @@ async def _run_alone(config: Config, file: Path, stop: asyncio.Event, hangup: as
         _announce(router.listeners.addresses, pages)
         async for _ in _hangups(stop, hangup):
             changed = await router.reload()
-            for problem in router.problems:
-                output.note(_COMMAND, f"the configuration stays as it was: {problem}")
-            if changed:
-                output.note(_COMMAND, f"the configuration has changed: {', '.join(changed)}")
-            elif not router.problems:
-                output.note(_COMMAND, "the configuration is as it was")
+            _tell_of_reload(changed, router.problems)
 
 
 async def _run_several(config: Config, file: Path, workers: int, stop: asyncio.Event, hangup: asyncio.Event) -> None:
@@ -119,7 +114,17 @@ async def _run_several(config: Config, file: Path, workers: int, stop: asyncio.E
             pages = await stack.enter_async_context(serving_pages(config, auditor))
         _announce(running.addresses, pages)
         async for _ in _hangups(stop, hangup):
-            running.reload()  # what comes of it, they say
+            reloaded = running.reload()
+            _tell_of_reload(reloaded.changed, reloaded.problems)
+
+
+def _tell_of_reload(changed: Sequence[str], problems: Sequence[str]) -> None:
+    for problem in problems:
+        output.note(_COMMAND, f"the configuration stays as it was: {problem}")
+    if changed:
+        output.note(_COMMAND, f"the configuration has changed: {', '.join(changed)}")
+    elif not problems:
+        output.note(_COMMAND, "the configuration is as it was")
 
 
 def _announce(addresses: list[tuple[str, int]], pages: list[str]) -> None:

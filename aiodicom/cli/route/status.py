@@ -44,7 +44,7 @@ def _lines(processes: Sequence[RouterStatus]) -> Iterator[str]:
         )
         yield (
             f"  {output.count(each.associations, 'association')}; {each.received:,} received"
-            f" ({each.bytes / 1e6:,.1f} MB), {each.refused:,} refused; {each.disk_free / 1e9:,.1f} GB free"
+            f" ({output.size(each.bytes)}), {each.refused:,} refused; {each.disk_free / 1e9:,.1f} GB free"
         )
         if each.disk_full:
             yield "  the queue's disk is nearly full: objects are refused (A700H)"

@@ -17,7 +17,7 @@ from aiodicom.load.operations.store import Store
 from aiodicom.load.operations.study import SendStudy
 from aiodicom.load.scenario import Scenario
 from aiodicom.load.supply import Supply
-from aiodicom.services.storage_commitment import CommitmentListener
+from aiodicom.services.storage_commitment import CommitmentListener, Unexpected
 
 __all__ = ["Catalogue"]
 
@@ -25,14 +25,17 @@ __all__ = ["Catalogue"]
 class Catalogue:
     """Makes the operations of a scenario, and what they share: the supply, and what is known of the peer's studies.
 
-    `make_supply` is called once something is to be stored.
+    `make_supply` is called once something is to be stored, `on_report` with reports of storage commitment that nobody
+    here waits for.
     """
 
-    def __init__(self, scenario: Scenario, make_supply: Callable[[], Supply]) -> None:
+    def __init__(
+        self, scenario: Scenario, make_supply: Callable[[], Supply], on_report: Unexpected | None = None
+    ) -> None:
         self._scenario = scenario
         self._make_supply = make_supply
         #: Hears of reports of storage commitment.
-        self.listener = CommitmentListener(max_waiting=100_000)
+        self.listener = CommitmentListener(unexpected=on_report, max_waiting=100_000)
         self._studies = Studies(scenario)
 
     @cached_property

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 from aiodicom.load.operations.identifiers import model_of, query_identifier, worklist_identifier
 from aiodicom.load.operations.operation import Outcome, Waiting
 from aiodicom.load.scenario import Scenario
+from aiodicom.net.counting import count_matches
 from aiodicom.net.operations import sop_class_of
 from aiodicom.standard.models import ModalityWorklist
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.load.attempts import Attempt
+    from aiodicom.net.association import Association
     from aiodicom.net.connect import ContextProposal
-    from aiodicom.net.responses import Matches
     from aiodicom.standard.models import InformationModel
 
-__all__ = ["Find", "find", "read_matches", "worklist"]
+__all__ = ["Find", "counted", "find", "worklist"]
 
 
 class Find(Waiting):
-    """Asks, and reads all matches."""
+    """Asks, and counts what matches."""
 
     def __init__(self, name: str, model: InformationModel, identifier: Dataset) -> None:
         self.name = name
@@ -32,22 +33,27 @@ class Find(Waiting):
         self.contexts: Sequence[ContextProposal] = (sop_class_of(model, "find"),)
 
     async def __call__(self, attempt: Attempt) -> Outcome:
-        association = await attempt.associate()
-        return await read_matches(association.c_find(self._identifier, self._model), attempt.started)
+        return await counted(attempt, await attempt.associate(), self._identifier, self._model)
 
 
-async def read_matches(matches: Matches, started: float, most: int | None = None) -> Outcome:
-    """Reads all matches of a query that began at `started`, or cancels it after so many. Raises what `Matches` does."""
+async def counted(
+    attempt: Attempt,
+    association: Association,
+    identifier: Dataset,
+    model: InformationModel | str,
+    most: int | None = None,
+) -> Outcome:
+    """Asks, and counts what matches; cancels the query after so many, if that is given. Raises what `count_matches`
+    does.
+    """
     first: float | None = None
-    number = 0
-    async with matches:
-        async for _ in matches:
-            number += 1
-            if first is None:
-                first = perf_counter() - started
-            if number == most:
-                break
-    return Outcome(received=matches.bytes_received, first_response=first)
+
+    def on_first() -> None:
+        nonlocal first
+        first = perf_counter() - attempt.started
+
+    found = await count_matches(association, identifier, model, most=most, on_first=on_first)
+    return Outcome(received=found.size, matches=found.matches, first_response=first)
 
 
 def find(scenario: Scenario) -> Find:

@@ -21,6 +21,8 @@ class Outcome(NamedTuple):
     #: Bytes of data sets.
     sent: int = 0
     received: int = 0
+    #: Of C-FIND; of C-GET and C-MOVE, the instances that were sent (completed sub-operations).
+    matches: int = 0
     #: From its start to the first of several responses, in seconds; None where there were none.
     first_response: float | None = None
 

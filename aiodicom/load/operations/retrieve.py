@@ -13,11 +13,14 @@ from aiodicom.load.scenario import Scenario
 from aiodicom.net.operations import sop_class_of
 
 if TYPE_CHECKING:
+    from aiodicom.dataset import Dataset
     from aiodicom.load.attempts import Attempt
+    from aiodicom.net.association import Association
     from aiodicom.net.connect import ContextProposal
     from aiodicom.net.results import RetrieveResult
+    from aiodicom.standard.models import InformationModel
 
-__all__ = ["Get", "Move"]
+__all__ = ["Get", "Move", "got", "moved"]
 
 
 class Get(Waiting):
@@ -33,16 +36,7 @@ class Get(Waiting):
 
     async def __call__(self, attempt: Attempt) -> Outcome:
         association = await attempt.associate()
-        identifier = await self._studies.next(association)
-        first: float | None = None
-        received = 0
-        async with association.c_get(identifier, self._model, body=Counted) as objects:
-            async for received_object in objects:
-                received += size_of(received_object)
-                if first is None:
-                    first = perf_counter() - attempt.started
-            status = 0 if objects.result is None else int(objects.result.status)
-        return Outcome(status, received=received, first_response=first)
+        return await got(attempt, association, await self._studies.next(association), self._model)
 
 
 class Move(Waiting):
@@ -62,12 +56,40 @@ class Move(Waiting):
     async def __call__(self, attempt: Attempt) -> Outcome:
         association = await attempt.associate()
         identifier = await self._studies.next(association)
-        first: float | None = None
+        return await moved(attempt, association, identifier, self._model, self._destination)
 
-        def on_progress(_so_far: RetrieveResult) -> None:
-            nonlocal first
+
+async def got(
+    attempt: Attempt, association: Association, identifier: Dataset, model: InformationModel | str
+) -> Outcome:
+    """C-GET; the objects are thrown away. Raises what `Association.c_get` does."""
+    first: float | None = None
+    matches = received = 0
+    async with association.c_get(identifier, model, body=Counted) as objects:
+        async for received_object in objects:
+            matches += 1
+            received += size_of(received_object)
             if first is None:
                 first = perf_counter() - attempt.started
+        status = 0 if objects.result is None else int(objects.result.status)
+    return Outcome(status, received=received, matches=matches, first_response=first)
 
-        result = await association.c_move(identifier, self._destination, self._model, on_progress=on_progress)
-        return Outcome(int(result.status), first_response=first)
+
+async def moved(
+    attempt: Attempt,
+    association: Association,
+    identifier: Dataset,
+    model: InformationModel | str,
+    destination: str,
+) -> Outcome:
+    """C-MOVE. Raises what `Association.c_move` does."""
+    first: float | None = None
+
+    def on_progress(_so_far: RetrieveResult) -> None:
+        nonlocal first
+        if first is None:
+            first = perf_counter() - attempt.started
+
+    result = await association.c_move(identifier, destination, model, on_progress=on_progress)
+    matches = (result.completed or 0) + (result.warning or 0)
+    return Outcome(int(result.status), matches=matches, first_response=first)

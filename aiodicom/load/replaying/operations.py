@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiodicom.dataset import Dataset
-from aiodicom.load.operations.find import read_matches
+from aiodicom.load.operations.find import counted
 from aiodicom.load.operations.identifiers import worklist_identifier
 from aiodicom.load.operations.operation import Outcome
+from aiodicom.load.operations.retrieve import got, moved
 from aiodicom.load.sized import PATIENT_ID, PATIENT_NAME, SizedObjects
 from aiodicom.net.unawaited import begin_echo, begin_store
 from aiodicom.services.mpps import created, ended
@@ -144,24 +144,17 @@ class Replayed:
         is_worklist = self.name == "worklist"
         query = worklist_identifier(self._replayer.scenario) if is_worklist else self._replayer.query(self._invocation)
         most = max(record.pending, 1) if record.cancelled else None
-        return await read_matches(association.c_find(query, record.sop_class), attempt.started, most)
+        return await counted(attempt, association, query, record.sop_class, most)
 
     async def _get(self, association: Association, attempt: Attempt) -> Outcome:
-        first = None
-        received = 0
-        query = self._replayer.query(self._invocation)
-        async with association.c_get(query, self._invocation.record.sop_class) as objects:
-            async for each in objects:
-                received += len(each.data)
-                if first is None:
-                    first = perf_counter() - attempt.started
-        return Outcome(received=received, first_response=first)
+        return await got(
+            attempt, association, self._replayer.query(self._invocation), self._invocation.record.sop_class
+        )
 
-    async def _move(self, association: Association, _attempt: Attempt) -> Outcome:
+    async def _move(self, association: Association, attempt: Attempt) -> Outcome:
         destination = self._replayer.scenario.move_destination
         query = self._replayer.query(self._invocation)
-        result = await association.c_move(query, destination, self._invocation.record.sop_class)
-        return Outcome(result.status)
+        return await moved(attempt, association, query, self._invocation.record.sop_class, destination)
 
     async def _commitment(self, association: Association, _attempt: Attempt) -> Outcome:
         result = await association.n_action(

@@ -61,7 +61,7 @@ class Audit(Section, frozen=True, kw_only=True):
 class PassThrough(Section, frozen=True, kw_only=True):
     """Destinations that answer what is not stored: requests are passed to them, and their responses back."""
 
-    #: C-FIND of Query/Retrieve.
+    #: C-FIND and C-MOVE of Query/Retrieve.
     queries: str | None = None
     #: C-FIND of Modality Worklist.
     worklist: str | None = None

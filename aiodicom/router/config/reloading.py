@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, TypeGuard
 
 import msgspec
@@ -29,8 +30,11 @@ class Reloaded(NamedTuple):
     changed: tuple[str, ...] = ()
 
 
-def reload(path: str | os.PathLike[str], before: Config) -> Reloaded:
-    """Reads a file again. One that is missing or wrong, or changes what cannot change, leaves all as it was."""
+def reload(path: str | os.PathLike[str], before: Config, bound: AbstractSet[tuple[str, int]] | None = None) -> Reloaded:
+    """Reads a file again. One that is missing or wrong, or changes what cannot change, leaves all as it was.
+
+    `bound`: where alone can be listened, hosts and ports, as several processes share sockets that are bound already.
+    """
     try:
         config = load(path)
     except ConfigurationError as error:
@@ -41,6 +45,8 @@ def reload(path: str | os.PathLike[str], before: Config) -> Reloaded:
     fixed = [key for key in changed if key.split(".")[0] in _FIXED]
     if fixed:
         return Reloaded(before, tuple(f"{key}: this changes with a restart alone" for key in fixed))
+    if bound is not None and not {(each.host, each.port) for each in config.listeners} <= bound:
+        return Reloaded(before, ("listen: with several workers, where is listened changes with a restart alone",))
     return Reloaded(config, (), changed)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final
 
-__all__ = ["QueueClock"]
+__all__ = ["Clocks", "QueueClock", "system_clocks"]
+
+#: The time of day, in seconds since 1970, and a clock that is never set.
+Clocks = Callable[[], tuple[float, float]]
 
 #: Seconds by which the time of day may run away from the monotonic clock before that is a jump.
 _JUMP: Final = 5.0
@@ -41,3 +46,8 @@ class QueueClock:
             passed = max(moved, 0.0)
         self._now += passed
         return self._now
+
+
+def system_clocks() -> tuple[float, float]:
+    """Those of the machine."""
+    return time.time(), time.monotonic()

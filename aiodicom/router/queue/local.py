@@ -20,7 +20,6 @@ import logging
 import os
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,7 +28,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from aiodicom.errors import LocalError
 from aiodicom.net.sources import DataSource
 from aiodicom.router.queue import search
-from aiodicom.router.queue.clock import QueueClock
+from aiodicom.router.queue.clock import Clocks, QueueClock, system_clocks
 from aiodicom.router.queue.maintenance import Maintenance
 from aiodicom.router.queue.objects import Failure, Incoming, Lease, Receipt, Selection, State, Way
 from aiodicom.router.queue.recent import Recent
@@ -96,7 +95,7 @@ class LocalQueue:
         shard: Shard,
         settings: QueueSettings = _DEFAULT,
         watermarks: Watermarks | None = None,
-        clocks: Callable[[], tuple[float, float]] = lambda: (time.time(), time.monotonic()),
+        clocks: Clocks = system_clocks,
     ) -> None:
         """For `open`; a shard that is open already belongs to the queue from here on."""
         self._shard = shard
@@ -128,15 +127,16 @@ class LocalQueue:
         path: str | os.PathLike[str],
         settings: QueueSettings = _DEFAULT,
         watermarks: Watermarks | None = None,
+        clocks: Clocks = system_clocks,
         **options: Any,
     ) -> LocalQueue:
         """Opens the shard in a folder, with the options of `Shard`; after a crash that reads what has no rows.
 
         Raises ShardInUse, OSError, sqlite3.Error.
         """
-        opening = functools.partial(Shard, path, now=time.time(), **options)
+        opening = functools.partial(Shard, path, now=clocks()[0], **options)
         shard = await asyncio.get_running_loop().run_in_executor(None, opening)
-        return cls(shard, settings, watermarks)
+        return cls(shard, settings, watermarks, clocks)
 
     @property
     def path(self) -> str:

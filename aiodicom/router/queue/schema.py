@@ -17,6 +17,8 @@ __all__ = ["checkpoint", "open_index", "sync_index"]
 
 _VERSION: Final = 1
 
+#: Bytes of pages that SQLite keeps in memory; the system caches more of them.
+_CACHE: Final = 8 << 20
 #: Bytes of SQLite's log from which on its writer has to wait for a moment, so that it can begin from the start.
 _LONG_LOG: Final = 64 << 20
 
@@ -93,7 +95,7 @@ def open_index(path: str | os.PathLike[str]) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA busy_timeout = 10000")
-        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE >> 10}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")

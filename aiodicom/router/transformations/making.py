@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiodicom.dataset import Dataset
@@ -200,7 +200,7 @@ def _name(what: str, paths: Any) -> str:
     return f"{what} {', '.join(map(str, paths))}".strip()
 
 
-def unknown(what: str, name: str, known: Mapping[str, Any]) -> str:
+def unknown(what: str, name: str, known: Collection[str]) -> str:
     """Says that there is nothing of that name, and what most likely was meant."""
     from difflib import get_close_matches
 

@@ -13,6 +13,7 @@ import msgspec
 
 from aiodicom.errors import LocalError, RemoteError
 from aiodicom.router.control import Meant, ObjectWay, RouterStatus
+from aiodicom.router.transformations.making import unknown
 from aiodicom.web.router.control import SOCKET
 from aiodicom.web.serving import short_path
 
@@ -45,6 +46,7 @@ class ControlClient:
 
     async def listed(self, meant: Meant, limit: int = 100) -> list[ObjectWay]:
         """What is pending, the oldest first."""
+        await self._check(meant.destination)
         query = {"limit": str(limit)}
         query |= {name: value for name in ("destination", "state") if (value := getattr(meant, name)) is not None}
         found = await self._ask("GET", "/queue", list[ObjectWay], query=query)
@@ -57,8 +59,17 @@ class ControlClient:
 
     async def change(self, what: str, meant: Meant) -> int:
         """Does ``retry``, ``hold``, ``release`` or ``drop`` with what is meant; returns how many deliveries changed."""
+        await self._check(meant.destination)
         answers = await self._ask("POST", f"/{what}", dict[str, int], body=msgspec.json.encode(meant))
         return sum(answer["changed"] for answer in answers)
+
+    async def _check(self, destination: str | None) -> None:
+        """Raises RemoteError for a destination that no process knows, which would be held or looked at for nothing."""
+        if destination is None:
+            return
+        known = {each.name for process in await self.status() for each in process.destinations}
+        if destination not in known:
+            raise RemoteError(unknown("destination", destination, sorted(known)))
 
     async def metrics(self) -> list[bytes]:
         """The metrics of each process, as Prometheus reads them."""

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,8 +18,8 @@ from aiodicom.net.descriptors import allow_most_descriptors
 from aiodicom.net.run import run
 from aiodicom.net.sockets import addresses_of, bind
 from aiodicom.net.supervisor import EXIT_GRACE, Supervisor
-from aiodicom.router.config.reloading import reload
-from aiodicom.router.router import DRAIN, places
+from aiodicom.router.config.reloading import Reloaded, reload
+from aiodicom.router.router import DRAIN
 
 if TYPE_CHECKING:
     from aiodicom.router.config.root import Config
@@ -43,11 +43,15 @@ class RouterWorkers:
     """The processes, while they run."""
 
     def __init__(
-        self, supervisor: Supervisor, settings: list[ProcessSettings], addresses: list[tuple[str, int]]
+        self,
+        supervisor: Supervisor,
+        settings: list[ProcessSettings],
+        sockets: Mapping[tuple[str, int], list[socket.socket]],
     ) -> None:
         self._supervisor = supervisor
         self._settings = settings
-        self.addresses = addresses
+        self._sockets = sockets
+        self.addresses = [address[:2] for bound in sockets.values() for address in addresses_of(bound)]
         #: Ends when the supervisor does, by a fault.
         self.watching = asyncio.get_running_loop().create_task(supervisor.watch())
 
@@ -56,13 +60,16 @@ class RouterWorkers:
         """What workers begin with that come from now on."""
         return self._settings[0].config
 
-    def reload(self) -> None:
-        """Has every process read the configuration again, and those that come later begin with it, if it is right."""
+    def reload(self) -> Reloaded:
+        """Has every process read the configuration again, and those that come later begin with it, if it is right.
+
+        Returns what is to be said of it, once for all of them.
+        """
         (settings,) = self._settings
-        config = reload(settings.path, settings.config).config
-        if places(config) <= places(settings.config):  # the others they refuse
-            self._settings[:] = [settings._replace(config=config)]
+        reloaded = reload(settings.path, settings.config, self._sockets.keys())
+        self._settings[:] = [settings._replace(config=reloaded.config)]
         self._supervisor.hang_up()
+        return reloaded
 
 
 @asynccontextmanager
@@ -81,8 +88,7 @@ async def supervised(settings: ProcessSettings, count: int) -> AsyncIterator[Rou
         for listener in config.listeners:
             sockets[listener.host, listener.port] = await bind(listener.host, listener.port)
         await supervisor.start()
-        addresses = [address[:2] for bound in sockets.values() for address in addresses_of(bound)]
-        workers = RouterWorkers(supervisor, current, addresses)
+        workers = RouterWorkers(supervisor, current, sockets)
         try:
             yield workers
         finally:
@@ -129,6 +135,9 @@ async def _serve(assignment: _Assignment) -> None:
                 if hangup.is_set():
                     hangup.clear()
                     await process.router.reload()
+                    if process.router.has_failed:  # what is wrong with the file, the supervisor says
+                        for problem in process.router.problems:
+                            _log.error("%s: the configuration stays as it was: %s", process.router.shard, problem)
     except LocalError as error:
         _log.error("%s", error)
         raise SystemExit(1) from None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from aiodicom.errors import AssociationRejected
+import aiodicom
+from aiodicom.dataset import Dataset
+from aiodicom.errors import AssociationRejected, StatusError
 from aiodicom.router.audit.auditing import auditing
 from aiodicom.router.config.operations import Audit
+from aiodicom.standard.models import StudyRoot
 from tests.certificates import Authority
 from tests.router.running import HEAD, Archive, Changes, destination, image, routing, store, uid_of, write
 
@@ -47,14 +53,22 @@ class Repository(asyncio.DatagramProtocol, Changes):
         ]
 
 
-async def test_over_udp_from_start_to_stop(tmp_path: Path) -> None:
+@asynccontextmanager
+async def repository_by_udp() -> AsyncIterator[tuple[Repository, Audit]]:
+    """A repository, and the settings of who tells it."""
     loop = asyncio.get_running_loop()
     transport, repository = await loop.create_datagram_endpoint(Repository, local_addr=("127.0.0.1", 0))
-    port = transport.get_extra_info("sockname")[1]
+    try:
+        port = transport.get_extra_info("sockname")[1]
+        yield repository, Audit(host="127.0.0.1", port=port, transport="udp")
+    finally:
+        transport.close()
+
+
+async def test_over_udp_from_start_to_stop(tmp_path: Path) -> None:
     head = HEAD.replace('ae_title = "ROUTER"', 'ae_title = "ROUTER"\nsenders = [{ ae_title = "CT1" }]')
-    async with Archive() as pacs:
+    async with Archive() as pacs, repository_by_udp() as (repository, settings):
         path = write(tmp_path, destination("pacs", pacs.port) + ROUTE, head)
-        settings = Audit(host="127.0.0.1", port=port, transport="udp")
         async with auditing(settings, ("ROUTER",)) as auditor, routing(path) as running:
             running.router.observers.add(auditor)
             await store(running.port, [image(1), image(2)])
@@ -63,7 +77,6 @@ async def test_over_udp_from_start_to_stop(tmp_path: Path) -> None:
                 await store(running.port, [image(1)], calling_aet="MR1")
             auditor.logged_in("127.0.0.1", False)
         await repository.until(lambda: len(repository.messages) == 6)
-    transport.close()
     assert repository.kinds[0] == "Application Activity, Application Start"
     assert repository.kinds[-1] == "Application Activity, Application Stop"
     assert sorted(repository.kinds[1:-1]) == [
@@ -74,6 +87,35 @@ async def test_over_udp_from_start_to_stop(tmp_path: Path) -> None:
     assert 'NumberOfInstances="2"' in taken
     assert "Doe^Jane" in taken
     assert uid_of(1).rpartition(".1.")[0] in taken
+
+
+async def test_what_is_passed_through_is_told_with_who_asked_and_what(tmp_path: Path) -> None:
+    async with Archive() as pacs, repository_by_udp() as (repository, settings):
+
+        @pacs.server.on_c_find
+        async def find(_request: aiodicom.FindRequest) -> AsyncIterator[Dataset]:
+            yield Dataset(PatientID="P1", QueryRetrieveLevel="STUDY")
+
+        pacs.server.on_c_move(lambda _request: [])
+        head = HEAD + '[pass_through]\nqueries = "pacs"\n'
+        path = write(tmp_path, destination("pacs", pacs.port) + ROUTE, head)
+        async with auditing(settings, ("ROUTER",)) as auditor, routing(path) as running:
+            running.router.observers.add(auditor)
+            contexts = [StudyRoot.find or "", StudyRoot.move or ""]
+            async with aiodicom.connect(
+                "127.0.0.1", running.port, calling_aet="CT1", called_aet="ROUTER", contexts=contexts
+            ) as association:
+                query = Dataset(QueryRetrieveLevel="STUDY", PatientID="P1")
+                assert [match.PatientID async for match in association.c_find(query)] == ["P1"]
+                with pytest.raises(StatusError, match="A801H"):
+                    await association.c_move(query, "NOBODY")
+        await repository.until(lambda: len(repository.messages) == 4)
+    assert repository.kinds[1:3] == ["Query", "Query"]
+    for message, model in zip(repository.messages[1:3], contexts, strict=True):
+        assert 'UserID="CT1"' in message
+        assert f'ParticipantObjectID="{model}"' in message
+        (encoded,) = re.findall("<ParticipantObjectQuery>([^<]*)<", message)
+        assert b"P1" in base64.b64decode(encoded)
 
 
 async def test_over_tls(tmp_path: Path) -> None:

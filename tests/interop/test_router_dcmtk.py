@@ -1,0 +1,55 @@
+"""DCMTK before and behind a router: what it asks is answered by DCMTK's archive and worklist, passed through."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+from aiodicom import Dataset
+from tests.interop import peers
+from tests.interop.processes import Running
+from tests.interop.test_services_dcmtk import wlmscpfs
+from tests.ports import free_port
+from tests.router.running import HEAD, Archive, destination, image, routing, store, uid_of, write
+
+COUNT = 3
+PASS_THROUGH = '[pass_through]\nqueries = "archive"\nworklist = "worklist"\n'
+
+
+def dcmtk(tool: str, *arguments: object) -> str:
+    """What a tool prints when it asks the router."""
+    done = peers.dcmtk_command(tool, *map(str, arguments))
+    return done.stdout + done.stderr
+
+
+async def test_queries_moves_and_worklists_reach_dcmtk(tmp_path: Path, start: Any) -> None:
+    items = [
+        Dataset(PatientID=str(number), ScheduledProcedureStepSequence=[Dataset(Modality=modality)])
+        for number, modality in enumerate(["CT", "MR", "CT"])
+    ]
+    port = free_port()
+    archive: Running = start(peers.dcmqrscp(tmp_path / "archive", None, destinations={"WORKSTATION": port}))
+    worklist: Running = start(wlmscpfs(tmp_path / "worklists", items))
+    text = destination("archive", archive.port) + destination("worklist", worklist.port)
+    path = write(tmp_path, text + '---\n[[routes]]\nto = ["archive"]\n', HEAD + PASS_THROUGH)
+    workstation = Archive()
+    workstation.port = port
+    async with workstation, routing(path) as running:
+        await store(running.port, [image(number) for number in range(COUNT)])
+        await running.watch.until(lambda: running.watch.count("delivered") == COUNT)
+        router = ("-aec", "ROUTER", "127.0.0.1", running.port)
+
+        keys = ("-k", "QueryRetrieveLevel=IMAGE", "-k", "StudyInstanceUID=1.2.3.1", "-k", "SeriesInstanceUID=1.2.3.1.1")
+        found = await asyncio.to_thread(dcmtk, "findscu", "-v", "-S", *router, *keys, "-k", "SOPInstanceUID")
+        assert sorted(re.findall(r"\(0008,0018\) UI \[([\d.]+)", found)) == sorted(map(uid_of, range(COUNT)))
+
+        study = ("-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2.3.1")
+        moved = await asyncio.to_thread(dcmtk, "movescu", "-v", "-S", "-aem", "WORKSTATION", *router, *study)
+        assert "Received Final Move Response (Success)" in moved
+        assert sorted(workstation.uids) == sorted(map(uid_of, range(COUNT)))
+
+        step = ("-k", "PatientID", "-k", "ScheduledProcedureStepSequence[0].Modality=CT")
+        found = await asyncio.to_thread(dcmtk, "findscu", "-v", "-W", *router, *step)
+        assert sorted(re.findall(r"\(0010,0020\) LO \[(\d)", found)) == ["0", "2"]
