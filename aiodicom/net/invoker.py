@@ -12,7 +12,7 @@ from aiodicom.errors import ContextNotAccepted
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
 from aiodicom.net.responses import ResponseStream, Token
-from aiodicom.net.sources import DataSource, Encoded
+from aiodicom.net.sources import Encoded, Source
 from aiodicom.net.window import Window
 from aiodicom.standard.uids import uid_name
 
@@ -108,7 +108,7 @@ class Invoker:
         return f"{text}: {told}" if told else text
 
     def invoke(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
+        self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None
     ) -> Awaitable[ResponseReceived]:
         """Sends a request when it is its turn; what is returned, to be awaited at once, gives the response, whatever
         its status.
@@ -122,14 +122,14 @@ class Invoker:
         self,
         context: AcceptedContext,
         build: Callable[[int], Request],
-        source: DataSource | None,
+        source: Source | None,
         waiter: asyncio.Future[ResponseReceived],
     ) -> ResponseReceived:
         await self.begin(context, build, source, waiter)
         return await waiter
 
     async def begin(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None, token: Token
+        self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None, token: Token
     ) -> None:
         """Sends a request when it is its turn; `token` gets its responses, or why none will come.
 
@@ -167,7 +167,7 @@ class Invoker:
         # From here the turn is held until the final response comes, also when nobody waits for that any more.
 
     def begin_now(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None, token: Token
+        self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None, token: Token
     ) -> bool:
         """Sends a request, and its data set, if that has to wait for nothing and is there at once; returns whether it
         did. `token` is told of the response, or why there is none, from within the event loop's callbacks.
