@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
+from aiodicom.dimse.command import make_message
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.dimse.messages import (
     CEchoRQ,
@@ -29,7 +30,7 @@ from aiodicom.net.answers import encode_identifier
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
 from aiodicom.net.results import Result, RetrieveResult, retrieve_result
 from aiodicom.net.sinks import BodyChoice, Spooled
-from aiodicom.net.sources import Encoded, MemorySource, Storable, open_source
+from aiodicom.net.sources import Encoded, EncodedIdentifier, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.transcoding import Transcoding, policy_of
 from aiodicom.standard.models import InformationModel, StudyRoot
@@ -91,6 +92,7 @@ class Operations(ABC):
         """
         context = self.context_for(VERIFICATION, None)
         event = await self.invoker.invoke(context, lambda message_id: CEchoRQ(message_id, VERIFICATION), None)
+        check(event.message)
         assert isinstance(event.message, CEchoRSP)
         return event.message
 
@@ -128,17 +130,19 @@ class Operations(ABC):
         originator = (None, None) if move_originator is None else move_originator
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
-            policy = policy_of(transcode or Transcoding.LOSSLESS)
-            context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes(policy))
+            syntaxes = opened.transfer_syntaxes(policy_of(transcode or Transcoding.LOSSLESS))
+            context = self.invoker.context_for(opened.sop_class_uid, syntaxes)
             if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
                 opened = Encoded(opened, context.transfer_syntax)
             event = await self.invoker.invoke(
                 context,
-                lambda message_id: CStoreRQ(
-                    message_id, opened.sop_class_uid, opened.sop_instance_uid, priority, True, *originator
+                lambda message_id: make_message(
+                    CStoreRQ,
+                    (message_id, opened.sop_class_uid, opened.sop_instance_uid, priority, True, *originator),
                 ),
                 opened,
             )
+            check(event.message)
         finally:
             opened.close()
         assert isinstance(event.message, CStoreRSP)
@@ -242,7 +246,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             None,
-            lambda message_id, _: NGetRQ(message_id, sop_class_uid, sop_instance_uid, tags),
+            lambda message_id: NGetRQ(message_id, sop_class_uid, sop_instance_uid, tags),
         )
 
     async def n_set(
@@ -252,7 +256,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, _: NSetRQ(message_id, sop_class_uid, sop_instance_uid),
+            lambda message_id: NSetRQ(message_id, sop_class_uid, sop_instance_uid),
         )
 
     async def n_action(
@@ -269,8 +273,8 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, has_data: NActionRQ(
-                message_id, sop_class_uid, sop_instance_uid, action_type_id, has_data
+            lambda message_id: NActionRQ(
+                message_id, sop_class_uid, sop_instance_uid, action_type_id, dataset is not None
             ),
         )
 
@@ -288,7 +292,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, has_data: NCreateRQ(message_id, sop_class_uid, sop_instance_uid, has_data),
+            lambda message_id: NCreateRQ(message_id, sop_class_uid, sop_instance_uid, dataset is not None),
         )
 
     async def n_delete(
@@ -298,7 +302,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             None,
-            lambda message_id, _: NDeleteRQ(message_id, sop_class_uid, sop_instance_uid),
+            lambda message_id: NDeleteRQ(message_id, sop_class_uid, sop_instance_uid),
         )
 
     async def n_event_report(
@@ -318,8 +322,8 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, has_data: NEventReportRQ(
-                message_id, sop_class_uid, sop_instance_uid, event_type_id, has_data
+            lambda message_id: NEventReportRQ(
+                message_id, sop_class_uid, sop_instance_uid, event_type_id, dataset is not None
             ),
             as_scp=True,
         )
@@ -328,14 +332,16 @@ class Operations(ABC):
         self,
         abstract_syntax: str,
         dataset: Identifier | None,
-        build: Callable[[int, bool], Request],
+        build: Callable[[int], Request],
         *,
         as_scp: bool = False,
     ) -> Result:
         context = self.context_for(abstract_syntax, None, as_scp=as_scp)
         source = None if dataset is None else identifier_source(dataset, context)
-        event = await self.invoker.invoke(context, lambda message_id: build(message_id, dataset is not None), source)
-        return Result(event.message, dataset_of(event, context.transfer_syntax))
+        event = await self.invoker.invoke(context, build, source)
+        check(event.message)
+        # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
+        return tuple.__new__(Result, (event.message, dataset_of(event, context.transfer_syntax)))
 
 
 def _check_priority(priority: int) -> None:
@@ -358,10 +364,9 @@ def sop_class_of(model: InformationModel | str, operation: str) -> str:
     return uid
 
 
-def identifier_source(dataset: Any, context: AcceptedContext) -> MemorySource:
+def identifier_source(dataset: Any, context: AcceptedContext) -> EncodedIdentifier:
     """Returns a data set, such as an Identifier, as it is sent in a context. Raises `LocalError` where it can't be."""
-    encoded = encode_identifier(dataset, context.transfer_syntax)
-    return MemorySource(memoryview(encoded), context.abstract_syntax, "", context.transfer_syntax)
+    return EncodedIdentifier(encode_identifier(dataset, context.transfer_syntax))
 
 
 def _tag(attribute: Attribute) -> int:

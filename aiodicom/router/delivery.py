@@ -304,7 +304,7 @@ class Deliverer:
             pipeline = self._pipeline_of(lease.route)
         except KeyError:
             missing = TransformationFailed(
-                "the route", f"there is no {lease.route!r} any more: drop it, or retry it then"
+                lease.route, "there is no such route any more: give one that name again and retry, or drop it"
             )
             self._settle(lease, 0, outcome_of(missing))
             return None
@@ -348,7 +348,8 @@ class Deliverer:
             retry_at = None if verdict.pause is None else self._queue.now() + verdict.pause
             self._queue.failed(lease, outcome.reason, retry_at, counts=verdict.counts)
             self._observer.failed(lease, outcome, retry_at is None)
-            what = "is given up" if retry_at is None else f"is tried again in {verdict.pause or 0:.1f} s"
+            later = f"is tried again in {verdict.pause:.1f} s" if verdict.pause else "waits for its destination"
+            what = "is given up" if retry_at is None else later
             level = logging.WARNING if retry_at is None else logging.INFO
             _log.log(level, "%s: %s %s: %s", self.name, lease.sop_instance_uid, what, outcome.reason)
         self._tell_of_breaker()

@@ -91,6 +91,10 @@ class _Copying(NamedTuple):
     done: asyncio.Future[int]
 
 
+class _Sealing(NamedTuple):
+    done: asyncio.Future[None]
+
+
 class LocalQueue(ByHand):
     """A shard, for one event loop. All coroutines may be cancelled: that gives up the wait, what was asked for is
     done.
@@ -126,8 +130,8 @@ class LocalQueue(ByHand):
         self._arrived: list[_Arriving] = []
         self._settling: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy)
-        self._writer = BatchThread[_Arriving | _Copying]("aiodicom-segments", self._write, _weight, _GROUP)
+        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy, self._seal)
+        self._writer = BatchThread[_Arriving | _Copying | _Sealing]("aiodicom-segments", self._write, _weight, _GROUP)
         self._rows = BatchThread[Callable[[], object]]("aiodicom-rows", _run_all, lambda _: 1, 1)
         self._maintaining = asyncio.create_task(self._keep_maintained()) if settings.interval else None
 
@@ -232,7 +236,7 @@ class LocalQueue(ByHand):
         for each in arrived:
             self._writer.give(each)
 
-    def _write(self, batch: list[_Arriving | _Copying]) -> None:
+    def _write(self, batch: list[_Arriving | _Copying | _Sealing]) -> None:
         """In the thread that writes."""
         arriving = [each for each in batch if isinstance(each, _Arriving)]
         if arriving:
@@ -245,7 +249,10 @@ class LocalQueue(ByHand):
             else:
                 self._tell(self._written, arriving, group)
         for each in batch:
-            if isinstance(each, _Copying):
+            if isinstance(each, _Sealing):
+                self._shard.seal()
+                self._tell(_finish, each.done, None)
+            elif isinstance(each, _Copying):
                 try:
                     copied = self._shard.copy(each.segment, each.positions, _COPIED)
                 except Exception as error:
@@ -508,11 +515,16 @@ class LocalQueue(ByHand):
     async def maintain(self) -> None:
         """One round of maintenance: see `Maintenance.round`."""
         self._give_up_ahead(self._ahead.left(self._loop.time()))
-        self._wait_in_rows(await self._maintenance.round(self.now()))
+        self._wait_in_rows(await self._maintenance.round(self.now(), is_full=self.watermarks.is_full))
 
     def _copy(self, segment: int, positions: list[int]) -> asyncio.Future[int]:
         done: asyncio.Future[int] = self._loop.create_future()
         self._writer.give(_Copying(segment, positions, done))
+        return done
+
+    def _seal(self) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._writer.give(_Sealing(done))
         return done
 
     async def _keep_maintained(self) -> None:
@@ -573,7 +585,7 @@ class LocalQueue(ByHand):
             self._event(destination).set()
 
 
-def _weight(item: _Arriving | _Copying) -> int:
+def _weight(item: _Arriving | _Copying | _Sealing) -> int:
     return len(item.arrival.data) + _OBJECT if isinstance(item, _Arriving) else _GROUP
 
 

@@ -8,8 +8,8 @@ is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 
-For two threads: `write` and `copy` are for one, everything else for the other, but `remove` and `positions`. Nothing
-here asks what time it is.
+For two threads: `write`, `copy` and `seal` are for one, everything else for the other, but `remove` and `positions`.
+Nothing here asks what time it is.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from aiodicom.router.queue.ownership import Ownership
 from aiodicom.router.queue.rows import Rows, Stored, known_uids
 from aiodicom.router.queue.schema import open_to_read, sync_index
 from aiodicom.router.queue.upkeep import (
+    Segment,
     begin_removing,
     forget_segments,
     give_up,
@@ -132,6 +133,8 @@ class Shard:
         self._counted = 0
         #: The segments before this have all their rows.
         self._committed = self.log.current + 1
+        #: The last segment that was sealed before it was full, and its bytes.
+        self._sealed = (0, 0)
         #: By destination, and then by object and number.
         self._leases: dict[str, dict[tuple[int, int], Lease]] = {}
 
@@ -240,8 +243,7 @@ class Shard:
         numbers = [
             segment.number
             for segment in segments_of(self.rows).values()
-            # Of this one and those after it, rows may still be on their way.
-            if segment.live <= 0 and segment.number < self._committed and segment.number not in in_use
+            if segment.live <= 0 and self._is_whole(segment) and segment.number not in in_use
         ]
         if not numbers:
             return []
@@ -261,6 +263,21 @@ class Shard:
         """Forgets segments that have been deleted. Raises sqlite3.Error."""
         forget_segments(self.rows, numbers)
 
+    def holds_little(self) -> bool:
+        """Whether less than half of what is in the segment that is written to is needed."""
+        segment = segments_of(self.rows).get(self.log.current)
+        return self.log.is_open and segment is not None and segment.live_bytes < _SPARSE * segment.indexed
+
+    def seal(self) -> None:
+        """Has what comes next begin a segment."""
+        self.log.seal()
+        self._sealed = self.log.current, self.log.end
+
+    def _is_whole(self, segment: Segment) -> bool:
+        """Whether a segment gets nothing more, and no rows of it are still on their way."""
+        number, end = self._sealed
+        return segment.number < self._committed or (segment.number == number and segment.indexed >= end)
+
     def sparsest(self, skipped: Set[int] = frozenset()) -> int | None:
         """Returns the segment that holds least of what is needed, of those that hold less than half."""
         there = set(self.log.segments) - skipped
@@ -269,7 +286,7 @@ class Shard:
             for segment in segments_of(self.rows).values()
             if segment.live > 0
             and segment.live_bytes < _SPARSE * segment.indexed
-            and segment.number < self._committed
+            and self._is_whole(segment)
             and segment.number in there
         ]
         return min(sparse, key=lambda segment: segment.live_bytes).number if sparse else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -33,6 +33,8 @@ class ProcessSettings(NamedTuple):
     config: Config
     #: The file of the configuration, to read it again.
     path: str
+    #: Called first in each process that is begun for this, such as to set up its log; it has to be picklable.
+    prepare: Callable[[], None] | None = None
 
 
 class Process(NamedTuple):
