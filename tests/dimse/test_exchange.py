@@ -176,7 +176,7 @@ SHORT = [
 def test_a_request_and_its_short_data_set_leave_in_one_piece(pair: Pair, data: bytes, is_whole: bool) -> None:
     scu, request = pair.requestor.protocol, CStoreRQ(7, CT, "1.2.3")
     if is_whole:
-        scu.send_request(STORE, request, "token", 0, (data,))
+        assert scu.send_whole(STORE, request, (data,), "token", 0) == len(data)
     else:
         scu.send_request(STORE, request, "token", 0)
         scu.send_data(STORE, data, is_last=True, now=0)
@@ -189,8 +189,8 @@ def test_a_request_and_its_short_data_set_leave_in_one_piece(pair: Pair, data: b
 
 def test_a_request_with_a_data_set_in_parts_and_one_without(pair: Pair) -> None:
     scu, store, echo = pair.requestor.protocol, CStoreRQ(7, CT, "1.2.3"), CEchoRQ(8, VERIFICATION)
-    scu.send_request(STORE, store, 1, 0.0, (b"ab" * 10_000, b"cd", b"e"))
-    scu.send_request(VERIFY, echo, 2, 0.0)
+    assert scu.send_whole(STORE, store, (b"ab" * 10_000, b"cd", b"e"), 1, 0.0) == 20_003
+    assert scu.send_whole(VERIFY, echo, (), 2, 0.0) == 0
     said = [encode_command_pdus(STORE, encode_command(store), scu.fragment_size)]
     for part, is_last in ((b"ab" * 10_000, False), (b"cd", False), (b"e", True)):
         said += encode_data(STORE, part, scu.fragment_size, is_last)
@@ -202,6 +202,6 @@ def test_a_request_with_a_data_set_in_parts_and_one_without(pair: Pair) -> None:
 def test_what_cannot_be_encoded_begins_nothing(pair: Pair) -> None:
     scu = pair.requestor.protocol
     with pytest.raises(LocalError):
-        scu.send_request(STORE, CStoreRQ(7, CT, "1.2.3", priority=1 << 16), None, 0.0, (b"data",))
+        scu.send_whole(STORE, CStoreRQ(7, CT, "1.2.3", priority=1 << 16), (b"data",), None, 0.0)
     assert scu.take_outgoing() == []
     assert scu.take_tokens() == []
