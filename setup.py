@@ -57,6 +57,7 @@ extensions = [
     extension("aiodicom.net._transport", "transport.pyx"),
     extension("aiodicom.pixels._pixels", "pixels.pyx"),
     extension("aiodicom.pixels._rle", "rle.pyx"),
+    extension("aiodicom.standard._valid_uids", "uids.pyx"),
     extension("aiodicom.store._files", "files.pyx"),
     extension("aiodicom.store._writers", "writers.pyx"),
     extension("aiodicom.ul._pdu", "pdu.pyx"),

@@ -11,6 +11,7 @@ The parts of this one module:
     dataset_label.pxi       transfer syntaxes that the data belie
     dataset_outline.pxi     data sets in files, long values left where they are
     dataset_values.pxi      bytes to Python values
+    dataset_decode.pxi      data sets of encoded bytes
     dataset_element.pxi     `DataElement`, iteration
     dataset_sequence.pxi    `Sequence`
     dataset_strict.pxi      refusing the values that the standard forbids
@@ -22,6 +23,7 @@ The parts of this one module:
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Keys
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.math cimport isfinite
@@ -45,6 +47,9 @@ cdef extern from "Python.h":
         newfunc tp_new
     object PyObject_GenericGetAttr(object, object)
     int PyObject_GenericSetAttr(object, object, PyObject*) except -1
+    bint PyUnicode_IS_ASCII(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+    const uint8_t* PyUnicode_1BYTE_DATA(object)
 
 
 cdef list SMALL_INTEGERS = [IS(number) for number in range(256)]
@@ -101,34 +106,6 @@ cdef class Core:
         free(self.elements)
 
     # Decoding
-
-    def _decode(self, data, bint implicit, bint big, uint32_t stop_before, bint strict, int max_depth,
-                size_t max_elements, uint64_t base, original=None, trouble=None, read_deferred=None, list holes=None):
-        """Makes this, which is new, the data set that `data` encode; `original` is what was inflated to give them."""
-        cdef Source source = source_of(data)
-        if not 0 < max_depth <= GREATEST_DEPTH:
-            raise ValueError(f"max_depth is to be from 1 to {GREATEST_DEPTH}")
-        source.base = base
-        source.max_depth = max_depth
-        source.max_elements = max_elements
-        source.strict = strict
-        source.original = original
-        if holes:
-            source.leave_out(holes, read_deferred)
-        if not strict and read_deferred is None:
-            believe_first(source.data, source.size, source.size, &implicit, &big)
-        self.source = source
-        self.start = 0
-        self.end = source.size
-        self.implicit = implicit
-        self.big = big
-        self.to_the_end = True
-        self.indexed = False
-        self.make_index(stop_before)
-        if self.trouble is None:
-            self.trouble = trouble
-        if strict:
-            refuse_values(self)
 
     cdef int make_index(self, uint32_t stop_before) except -1:
         cdef Index index
@@ -410,9 +387,17 @@ cdef class Core:
     def __getattribute__(self, str name):
         # Keywords that were asked for before are looked up first: a failing look-up costs more than everything else.
         cdef const Element* element
+        # There is no __getattr__ beside: with both, Python has subclasses look for the two with every attribute.
         tag = keyword_tags.get(name)
         if tag is None:
-            return PyObject_GenericGetAttr(self, name)
+            try:
+                return PyObject_GenericGetAttr(self, name)
+            except AttributeError:
+                tag = keyword_tag(name)
+                if tag is None:
+                    raise AttributeError(
+                        f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+                    ) from None
         if self.overlay is None:
             element = self.find(tag)
             if element != NULL:
@@ -422,11 +407,6 @@ cdef class Core:
             if changed is not None:
                 return (<DataElement>changed).value
         raise AttributeError(f"the data set has no {name}", name=name, obj=self)
-
-    def __getattr__(self, str name):
-        if name not in keyword_tags and keyword_tag(name) is not None:
-            return getattr(self, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def __setattr__(self, str name, value):
         tag = keyword_tag(name)
@@ -579,6 +559,7 @@ include "dataset_keys.pxi"
 include "dataset_label.pxi"
 include "dataset_outline.pxi"
 include "dataset_values.pxi"
+include "dataset_decode.pxi"
 include "dataset_element.pxi"
 include "dataset_sequence.pxi"
 include "dataset_strict.pxi"

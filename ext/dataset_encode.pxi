@@ -7,6 +7,7 @@ cdef enum Lengths:
 
 cdef enum:
     LONG_PART = 4096          # bytes from which on a range is not copied into a part with others
+    SHORT_TEXT = 256          # characters up to which text is copied at once
 
 cdef struct Target:
     bint implicit
@@ -146,6 +147,27 @@ cdef int put_value(Writer* writer, const Target* target, uint32_t tag, uint16_t 
     return put_bytes(writer, data, kept)
 
 
+cdef inline bint is_short_ascii(uint16_t code, value):
+    """Whether a value is text that is the same in every character set: nearly all text is, and much of it is set anew."""
+    return (KIND_CODE <= info_of(code).kind <= KIND_NAME and isinstance(value, str) and PyUnicode_IS_ASCII(value)
+            and PyUnicode_GET_LENGTH(value) <= SHORT_TEXT)
+
+
+cdef int put_short_ascii(Writer* writer, const Target* target, uint32_t tag, uint16_t code, value) except -1:
+    """What `encode_value` and `put_value` do with such text, without an object for its bytes."""
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(value)
+    cdef Py_ssize_t padded = length + (length & 1)
+    cdef uint8_t* p
+    put_header(writer, target, tag, code, <uint32_t>padded)
+    p = writer_reserve(writer, padded)
+    if p == NULL:
+        raise MemoryError
+    memcpy(p, PyUnicode_1BYTE_DATA(value), length)
+    if padded > length:
+        p[length] = 0 if info_of(code).kind == KIND_UID else 0x20
+    return 0
+
+
 cdef inline bint needs_un(const Target* target, uint16_t code, uint64_t length) noexcept:
     """A length of 64 KiB and more does not fit the short form: the value is written as UN (PS3.5 6.2.2)."""
     return length > 0xFFFF and not target.implicit and not info_of(code).long_form
@@ -204,6 +226,8 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
     code = element.vr_now()
     if code == VR_SQ:  # whose elements are named by their own errors
         return encode_sequence(data_set, tag, element.own, writer, target, own_charset, kept, depth + 1)
+    if is_short_ascii(code, element.own):
+        return put_short_ascii(writer, target, tag, code, element.own)
     try:
         if pixels and is_buffer(element.own) and (element.is_undefined_length or target.encapsulated):
             data = encode_value(VR_OB, element.own, own_charset, False)
@@ -363,17 +387,19 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
                 and (not depth or (data_set.tidy and (not data_set.count or ends_whole(
                     data_set, &data_set.elements[data_set.count - 1]))))):
             return copy_whole(data_set, writer, kept)
-    changed = sorted(data_set.overlay) if data_set.overlay else []
+    changed = PyDict_Keys(data_set.overlay) if data_set.overlay else []
+    changed.sort()
     cache = data_set.cache
     while True:
         element = &data_set.elements[i] if i < data_set.count else NULL
         if next_changed < len(changed):
-            tag = changed[next_changed]
+            key = changed[next_changed]
+            tag = key
             if element == NULL or tag <= element.tag:
                 if element != NULL and tag == element.tag:
                     i += 1
                 next_changed += 1
-                own = data_set.overlay[tag]
+                own = data_set.overlay[key]
                 if own is not None:
                     encode_own(data_set, <DataElement>own, writer, target, own_charset, kept, depth)
                 continue
@@ -424,9 +450,14 @@ def encode(Core data_set not None, bint implicit, bint big, bint encapsulated, b
     target.big = big
     target.encapsulated = encapsulated
     target.checked = checked
-    if lengths not in ("kept", "explicit", "undefined"):
+    if lengths == "kept":
+        target.lengths = LENGTHS_KEPT
+    elif lengths == "explicit":
+        target.lengths = LENGTHS_EXPLICIT
+    elif lengths == "undefined":
+        target.lengths = LENGTHS_UNDEFINED
+    else:
         raise ValueError("sequence lengths are 'kept', 'explicit' or 'undefined'")
-    target.lengths = {"kept": LENGTHS_KEPT, "explicit": LENGTHS_EXPLICIT, "undefined": LENGTHS_UNDEFINED}[lengths]
     if checked:
         check_pixels(data_set, encapsulated)
     memset(&writer, 0, sizeof(writer))

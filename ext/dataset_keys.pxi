@@ -49,7 +49,7 @@ cdef object keyword_tag(str name):
 
 cdef int set_attribute(self, str name, value) except -1:
     """Sets an attribute of the object, and tells who most likely meant an element: only keywords look like that."""
-    if "A" <= name[:1] <= "Z" and name.isalnum() and not name.isupper():
+    if name and "A" <= name[0] <= "Z" and name.isalnum() and not name.isupper():
         message = f"{name} is no keyword of PS3.6: it becomes an attribute of the object, not an element"
         warnings.warn(message, UserWarning, stacklevel=1)
     return PyObject_GenericSetAttr(self, name, <PyObject*>value)

@@ -26,7 +26,7 @@ from aiodicom.dimse.messages import (
     UnrecognizedRequest,
 )
 from aiodicom.dimse.operations import InvokedOperations, Operation
-from aiodicom.dimse.responses import response_to, sop_class_of, sop_instance_of
+from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.uids import is_valid_uid
@@ -45,11 +45,11 @@ cdef enum:
     AS_SCP = 4
 
 #: Of C services, whose SOP class has to be the abstract syntax of their context (PS3.7 C.5.6, 0122H).
-cdef tuple COMPOSITE_REQUESTS = (CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ)
+cdef frozenset COMPOSITE_REQUESTS = frozenset((CEchoRQ, CStoreRQ, CFindRQ, CGetRQ, CMoveRQ))
 #: The operations that have pending responses.
-cdef tuple QUERY_RETRIEVE = (CFindRQ, CGetRQ, CMoveRQ)
-#: Whose responses say no more than the status, the SOP class and the SOP instance.
-cdef frozenset REPEATED_INSTANCE = frozenset((NGetRQ, NSetRQ, NCreateRQ, NDeleteRQ))
+cdef frozenset QUERY_RETRIEVE = frozenset((CFindRQ, CGetRQ, CMoveRQ))
+#: Of N services, those with a requested SOP instance whose responses say no more than it, the SOP class and the status.
+cdef frozenset REQUESTED_INSTANCE = frozenset((NGetRQ, NSetRQ, NDeleteRQ))
 #: Bytes of what is copied to be written together with a short data set.
 cdef enum:
     MOST_AHEAD = 1024
@@ -164,17 +164,21 @@ cdef class Exchange:
         """Returns the tokens of the operations in flight, and forgets them: no response will come."""
         return [operation.token for operation in self.invoked.take()]
 
-    def send_request(self, int context_id, request, token, now):
+    def send_request(self, int context_id, request, token, now, tuple pieces=()):
         """Sends a request whose message ID came from `next_message_id()`; `token` comes back with its responses.
 
-        Where it `has_data_set`, `send_data()` has to follow before anything else is sent.
+        Where it `has_data_set`, that goes along if it is given, in `pieces` of which all but the last are of an even number of
+        bytes; otherwise `send_data()` has to follow before anything else is sent.
         """
+        cdef Py_ssize_t k, last = len(pieces) - 1
         self.send(context_id, encode_command(request))
         operation = Operation(context_id, request, token, now)
         self.invoked.begin(operation)
         if type(request) is CGetRQ:
             self.retrieval = operation
-        if request.has_data_set:
+        for k in range(last + 1):
+            self.put_data(context_id, pieces[k], k == last)
+        if last < 0 and request.has_data_set:
             self.sending = operation
 
     def send_response(self, int context_id, response, now):
@@ -185,28 +189,21 @@ cdef class Exchange:
     def respond(self, int context_id, request, status, now):
         """Sends the response that says no more than this status; unless that is pending, the operation is then over."""
         kind = type(request)
-        if kind is CStoreRQ:
-            command = encode_response(
-                kind.COMMAND_FIELD,
-                request.message_id,
-                status,
-                request.affected_sop_class_uid,
-                request.affected_sop_instance_uid,
-            )
-        elif kind is CEchoRQ:
-            command = encode_response(
-                kind.COMMAND_FIELD, request.message_id, status, request.affected_sop_class_uid, None
-            )
+        message_id = request.message_id
+        sop_class = sop_instance = None
+        cdef bint is_known = kind is CEchoRQ or kind is CStoreRQ  # whose UIDs have been looked at before
+        if is_known or kind is NCreateRQ:
+            sop_class = request.affected_sop_class_uid
+            if kind is not CEchoRQ:
+                sop_instance = request.affected_sop_instance_uid
+        elif kind in REQUESTED_INSTANCE:
+            sop_class, sop_instance = request.requested_sop_class_uid, request.requested_sop_instance_uid
+        if is_known or (sop_instance is not None and is_valid_uid(sop_class) and is_valid_uid(sop_instance)):
+            command = encode_response(kind.COMMAND_FIELD, message_id, status, sop_class, sop_instance)
         else:
-            command = None
-            if kind in REPEATED_INSTANCE:
-                sop_class, sop_instance = sop_class_of(request), sop_instance_of(request)
-                if sop_class is not None and sop_instance and is_valid_uid(sop_instance):
-                    command = encode_response(kind.COMMAND_FIELD, request.message_id, status, sop_class, sop_instance)
-            if command is None:
-                command = encode_command(response_to(request, status))
+            command = encode_command(response_to(request, status))
         self.send(context_id, command)
-        self.answered(request.message_id, status, now)
+        self.answered(message_id, status, now)
 
     cdef int answered(self, message_id, status, now) except -1:
         self.last_activity = now
@@ -247,6 +244,16 @@ cdef class Exchange:
     def send_data(self, int context_id, data, *, bint is_last, now):
         """Sends bytes of the data set of the message begun; their number is even unless `is_last`."""
         self.require_sending()
+        self.put_data(context_id, data, is_last)
+        if self.sending is not None:
+            self.invoked.touch(self.sending, now)  # the peer can't answer before it has everything
+            if is_last:
+                self.sending = None
+                held, self.held = self.held, None
+                for held_context_id, refusal in held or ():
+                    self.send(held_context_id, encode_command(refusal))
+
+    cdef int put_data(self, int context_id, data, bint is_last) except -1:
         cdef list outgoing = self.outgoing
         cdef Py_ssize_t last = len(outgoing) - 1
         joined = None
@@ -258,13 +265,7 @@ cdef class Exchange:
             outgoing += encode_data(context_id, data, self.fragment_size, is_last)
         else:
             outgoing[last] = joined
-        if self.sending is not None:
-            self.invoked.touch(self.sending, now)  # the peer can't answer before it has everything
-            if is_last:
-                self.sending = None
-                held, self.held = self.held, None
-                for held_context_id, refusal in held or ():
-                    self.send(held_context_id, encode_command(refusal))
+        return 0
 
     cdef int send(self, int context_id, command) except -1:
         self.require_sending()
@@ -326,7 +327,7 @@ cdef class Exchange:
             self.invoked.end(operation)
             if operation is self.retrieval:
                 self.retrieval = None
-        elif not isinstance(operation.request, QUERY_RETRIEVE):
+        elif type(operation.request) not in QUERY_RETRIEVE:
             return self.violated(unexpected(f"a pending response to a {response.SERVICE} request"), now)
         elif not operation.is_cancelled:
             self.invoked.touch(operation, now)
@@ -349,15 +350,16 @@ cdef class Exchange:
         # (0211H, PS3.7 9.1 and 10.1).
         if not <object>PyTuple_GetItem(context, AS_SCU if type(request) is NEventReportRQ else AS_SCP):
             return response_to(request, Status.UNRECOGNIZED_OPERATION)
-        if isinstance(request, COMPOSITE_REQUESTS):
+        kind = type(request)
+        if kind in COMPOSITE_REQUESTS:
             if request.affected_sop_class_uid != context.abstract_syntax:
                 return response_to(request, Status.SOP_CLASS_NOT_SUPPORTED)
-            if type(request) is CStoreRQ:
+            if kind is CStoreRQ:
                 if not is_valid_uid(request.affected_sop_instance_uid):
                     return response_to(request, Status.INVALID_SOP_INSTANCE)
                 if not request.has_data_set:
                     return response_to(request, Status.CANNOT_UNDERSTAND, error_comment="C-STORE-RQ without a data set")
-        elif isinstance(request, UnrecognizedRequest):
+        elif kind is UnrecognizedRequest:
             return response_to(request, Status.UNRECOGNIZED_OPERATION)
         return None
 

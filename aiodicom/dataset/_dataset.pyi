@@ -78,21 +78,6 @@ class Sequence(MutableSequence[Dataset]):
     def sort(self, *, key: Callable[[Dataset], Any], reverse: bool = False) -> None: ...
 
 class Core:
-    def _decode(
-        self,
-        data: ReadableBuffer,
-        implicit: bool,
-        big: bool,
-        stop_before: int,
-        strict: bool,
-        max_depth: int,
-        max_elements: int,
-        base: int,
-        original: ReadableBuffer | None = None,
-        trouble: DecodeError | None = None,
-        read_deferred: Callable[[int, int], bytes] | None = None,
-        holes: list[tuple[int, int, int, int]] | None = None,
-    ) -> None: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[DataElement]: ...
     def iterall(self) -> Iterator[DataElement]: ...
@@ -124,6 +109,22 @@ class Core:
     def _changes(self) -> dict[int, DataElement | None]: ...
     def _apply(self, changes: dict[int, DataElement | None]) -> None: ...
 
+def decode(
+    data_set: Core,
+    data: ReadableBuffer,
+    implicit: bool,
+    big: bool,
+    stop_before: int,
+    strict: bool,
+    max_depth: int,
+    max_elements: int,
+    base: int,
+    original: ReadableBuffer | None = None,
+    trouble: DecodeError | None = None,
+    read_deferred: Callable[[int, int], bytes] | None = None,
+    holes: list[tuple[int, int, int, int]] | None = None,
+) -> None: ...
+def decode_whole(data: ReadableBuffer, transfer_syntax: str, implicit: bool, big: bool) -> Dataset: ...
 @overload
 def encode(
     data_set: Core,

@@ -12,6 +12,8 @@ from aiodicom.dataset._dataset import (
     Core,
     DataElement,
     Sequence,
+    decode,
+    decode_whole,
     encode,
     found_encoding,
     outline,
@@ -27,7 +29,7 @@ from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 if TYPE_CHECKING:
     from aiodicom.pixels.frames import Frames
 
-__all__ = ["Dataset", "Key", "PrivateBlock"]
+__all__ = ["Dataset", "Key", "PrivateBlock", "decoded"]
 
 #: What names an element: a keyword, ``"gggg,eeee"``, ``0xGGGGEEEE`` or ``(group, element)``.
 Key: TypeAlias = str | int | tuple[int | str, int | str]
@@ -126,7 +128,8 @@ class Dataset(Core):
             if inflated is not data:
                 original, data, offset = data, inflated, 0
         data_set = cls.__new__(cls)
-        data_set._decode(
+        decode(
+            data_set,
             data,
             not encoding.explicit,
             not encoding.little_endian,
@@ -184,7 +187,8 @@ class Dataset(Core):
         finally:
             stored.close()
         data_set = cls.__new__(cls)
-        data_set._decode(
+        decode(
+            data_set,
             data,
             implicit,
             big,
@@ -210,7 +214,7 @@ class Dataset(Core):
         Raises ValueError where a value cannot be encoded, Pixel Data does not fit the transfer syntax, or that is no
         UID.
         """
-        encoding, implicit, big, checked = self._target(transfer_syntax)
+        encoding, implicit, big, checked = _target(self, transfer_syntax)
         if encoding.deflated:
             original = self._original()
             if original is not None and lengths == "kept" and not self._modified():
@@ -223,19 +227,10 @@ class Dataset(Core):
 
         Long ranges of what was decoded are views of the buffer that it was decoded from, and are not copied.
         """
-        encoding, implicit, big, checked = self._target(transfer_syntax)
+        encoding, implicit, big, checked = _target(self, transfer_syntax)
         if encoding.deflated:
             return [self.to_bytes(transfer_syntax, lengths=lengths)]
         return encode(self, implicit, big, encoding.encapsulated, checked, lengths, True)
-
-    def _target(self, transfer_syntax: str | None) -> tuple[TransferSyntax, bool, bool, bool]:
-        """The encoding, implicit VR, big endian, and whether Pixel Data must be of the kind that the encoding has."""
-        if transfer_syntax is None:
-            encoding = encoding_of(self.transfer_syntax or "1.2.840.10008.1.2.1")
-            if self._decoded:
-                return encoding, self._implicit, self._big, False
-            return encoding, not encoding.explicit, not encoding.little_endian, False
-        return *_named(transfer_syntax), transfer_syntax != self.transfer_syntax
 
     @property
     def is_implicit_VR(self) -> bool:
@@ -551,6 +546,26 @@ def _vr_for(key: Key) -> str:
 
     entry = entry_for_tag(to_tag(key))
     return "UN" if entry is None or entry.vr == "NONE" else entry.vr
+
+
+def decoded(data: memoryview, transfer_syntax: str) -> Dataset:
+    """What `Dataset.from_bytes` without options gives, in less time: for messages."""
+    encoding = encoding_of(transfer_syntax)
+    if encoding.deflated:
+        return Dataset.from_bytes(data, transfer_syntax)
+    return decode_whole(data, transfer_syntax, not encoding.explicit, not encoding.little_endian)
+
+
+def _target(data_set: Dataset, transfer_syntax: str | None) -> tuple[TransferSyntax, bool, bool, bool]:
+    """The encoding, implicit VR, big endian, and whether Pixel Data must be of the kind that the encoding has."""
+    own = data_set.transfer_syntax
+    if transfer_syntax is not None:
+        encoding, implicit, big = _named(transfer_syntax)
+        return encoding, implicit, big, transfer_syntax != own
+    encoding = encoding_of(own or "1.2.840.10008.1.2.1")
+    if data_set._decoded:
+        return encoding, data_set._implicit, data_set._big, False
+    return encoding, not encoding.explicit, not encoding.little_endian, False
 
 
 def _syntax_of(implicit: bool, big: bool) -> str:

@@ -115,13 +115,14 @@ def refusal(error: OperationRefused) -> Answer:
 
 def encode_identifier(data_set: Any, transfer_syntax: str) -> bytes:
     """Returns a data set, ours or pydicom's, encoded for a message. Raises `LocalError` for what cannot be."""
-    return _encoder()(data_set, transfer_syntax)
+    ours, encode = _encoder()
+    return encode(ours(data_set), transfer_syntax)
 
 
 @cache
-def _encoder() -> Callable[[Any, str], bytes]:
+def _encoder() -> tuple[Callable[[Any], Dataset], Callable[[Dataset, str], bytes]]:
     """Imported when it is first needed, and not looked for again with each match."""
     from aiodicom.dataset.interop import ours
     from aiodicom.net.reencoding import encode_data_set
 
-    return lambda data_set, transfer_syntax: encode_data_set(ours(data_set), transfer_syntax)
+    return ours, encode_data_set

@@ -12,7 +12,7 @@ from aiodicom.errors import ContextNotAccepted
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
 from aiodicom.net.responses import ResponseStream, Token, check
-from aiodicom.net.sources import Buffer, DataSource, Encoded
+from aiodicom.net.sources import Buffer, Encoded, Source
 from aiodicom.net.window import Window
 from aiodicom.standard.uids import uid_name
 
@@ -108,7 +108,7 @@ class Invoker:
         return f"{text}: {told}" if told else text
 
     async def invoke(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None
+        self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None
     ) -> ResponseReceived:
         """Sends a request when it is its turn and returns the response unless that is a failure."""
         waiter: asyncio.Future[ResponseReceived] = self._association.loop.create_future()
@@ -118,7 +118,7 @@ class Invoker:
         return event
 
     async def begin(
-        self, context: AcceptedContext, build: Callable[[int], Request], source: DataSource | None, token: Token
+        self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None, token: Token
     ) -> None:
         """Sends a request when it is its turn; `token` gets its responses, or why none will come.
 

@@ -29,7 +29,7 @@ from aiodicom.net.answers import encode_identifier
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
 from aiodicom.net.results import Result, RetrieveResult, retrieve_result
 from aiodicom.net.sinks import BodyChoice, Spooled
-from aiodicom.net.sources import Encoded, MemorySource, Storable, open_source
+from aiodicom.net.sources import Encoded, EncodedIdentifier, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.transcoding import Transcoding, policy_of
 from aiodicom.standard.models import InformationModel, StudyRoot
@@ -242,7 +242,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             None,
-            lambda message_id, _: NGetRQ(message_id, sop_class_uid, sop_instance_uid, tags),
+            lambda message_id: NGetRQ(message_id, sop_class_uid, sop_instance_uid, tags),
         )
 
     async def n_set(
@@ -252,7 +252,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, _: NSetRQ(message_id, sop_class_uid, sop_instance_uid),
+            lambda message_id: NSetRQ(message_id, sop_class_uid, sop_instance_uid),
         )
 
     async def n_action(
@@ -269,8 +269,8 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, has_data: NActionRQ(
-                message_id, sop_class_uid, sop_instance_uid, action_type_id, has_data
+            lambda message_id: NActionRQ(
+                message_id, sop_class_uid, sop_instance_uid, action_type_id, dataset is not None
             ),
         )
 
@@ -288,7 +288,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, has_data: NCreateRQ(message_id, sop_class_uid, sop_instance_uid, has_data),
+            lambda message_id: NCreateRQ(message_id, sop_class_uid, sop_instance_uid, dataset is not None),
         )
 
     async def n_delete(
@@ -298,7 +298,7 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             None,
-            lambda message_id, _: NDeleteRQ(message_id, sop_class_uid, sop_instance_uid),
+            lambda message_id: NDeleteRQ(message_id, sop_class_uid, sop_instance_uid),
         )
 
     async def n_event_report(
@@ -318,8 +318,8 @@ class Operations(ABC):
         return await self._normalized(
             abstract_syntax or sop_class_uid,
             dataset,
-            lambda message_id, has_data: NEventReportRQ(
-                message_id, sop_class_uid, sop_instance_uid, event_type_id, has_data
+            lambda message_id: NEventReportRQ(
+                message_id, sop_class_uid, sop_instance_uid, event_type_id, dataset is not None
             ),
             as_scp=True,
         )
@@ -328,14 +328,15 @@ class Operations(ABC):
         self,
         abstract_syntax: str,
         dataset: Identifier | None,
-        build: Callable[[int, bool], Request],
+        build: Callable[[int], Request],
         *,
         as_scp: bool = False,
     ) -> Result:
         context = self.context_for(abstract_syntax, None, as_scp=as_scp)
         source = None if dataset is None else identifier_source(dataset, context)
-        event = await self.invoker.invoke(context, lambda message_id: build(message_id, dataset is not None), source)
-        return Result(event.message, dataset_of(event, context.transfer_syntax))
+        event = await self.invoker.invoke(context, build, source)
+        # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
+        return tuple.__new__(Result, (event.message, dataset_of(event, context.transfer_syntax)))
 
 
 def _check_priority(priority: int) -> None:
@@ -358,10 +359,9 @@ def sop_class_of(model: InformationModel | str, operation: str) -> str:
     return uid
 
 
-def identifier_source(dataset: Any, context: AcceptedContext) -> MemorySource:
+def identifier_source(dataset: Any, context: AcceptedContext) -> EncodedIdentifier:
     """Returns a data set, such as an Identifier, as it is sent in a context. Raises `LocalError` where it can't be."""
-    encoded = encode_identifier(dataset, context.transfer_syntax)
-    return MemorySource(memoryview(encoded), context.abstract_syntax, "", context.transfer_syntax)
+    return EncodedIdentifier(encode_identifier(dataset, context.transfer_syntax))
 
 
 def _tag(attribute: Attribute) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
-from aiodicom.net.sources import Buffer, DataSource
+from aiodicom.net.sources import Buffer, Source
 from aiodicom.net.transport import Transport
 from aiodicom.standard.status import Status
 
@@ -43,7 +43,7 @@ class Outbox:
         return not self._is_busy
 
     def send_request(
-        self, context_id: int, build: Callable[[int], Request], token: Any, source: DataSource | None
+        self, context_id: int, build: Callable[[int], Request], token: Any, source: Source | None
     ) -> Awaitable[None] | None:
         """Sends the request that `build(message_id)` gives, and its data set; what is returned, to be awaited at once,
         sends a large one. The caller has the turn.
@@ -67,17 +67,11 @@ class Outbox:
         request without. The caller has the turn.
         """
         protocol = self._protocol
-        now = self._loop.time()
-        protocol.send_request(context_id, build(protocol.next_message_id()), token, now)
-        size = 0
-        if pieces:
-            for piece in pieces[:-1]:
-                protocol.send_data(context_id, piece, is_last=False, now=now)
-            protocol.send_data(context_id, pieces[-1], is_last=True, now=now)
-            size = sum(map(len, pieces))
+        request = build(protocol.next_message_id())
+        protocol.send_request(context_id, request, token, self._loop.time(), pieces)
         if len(protocol.invoked) > 1:
             # The peer has something to do: what others ask for in this turn of the event loop goes with it.
-            self._transport.flush_soon(size)
+            self._transport.flush_soon(sum(map(len, pieces)))
         else:
             self._transport.flush()
 
@@ -141,7 +135,7 @@ class Outbox:
         send()
         self._transport.flush()
 
-    async def _send_pieces(self, context_id: int, source: DataSource) -> None:
+    async def _send_pieces(self, context_id: int, source: Source) -> None:
         sent = 0
         async for piece in source.chunks(self._protocol.fragment_size):
             sent += len(piece)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.responses import response_to
 from aiodicom.net.answers import Reply, encode_identifier
-from aiodicom.net.requests import MoveRequest, dataset_type
+from aiodicom.net.requests import MoveRequest
 from aiodicom.net.results import RetrieveResult
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status, StatusCategory
@@ -37,7 +37,9 @@ async def relay_move(function: Callable[[MoveRequest], Any], request: MoveReques
         raise ValueError("whoever passes a C-MOVE on yields its final response last")
     data = None
     if latest.failed_sop_instance_uids:
-        failed = dataset_type()(FailedSOPInstanceUIDList=list(latest.failed_sop_instance_uids))
+        from aiodicom.dataset import Dataset
+
+        failed = Dataset(FailedSOPInstanceUIDList=list(latest.failed_sop_instance_uids))
         data = encode_identifier(failed, request.context.transfer_syntax)
     fields = _counters(latest)
     if latest.message.error_comment:

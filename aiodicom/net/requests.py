@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -50,17 +50,19 @@ __all__ = [
     "RetrieveRequest",
     "ServiceRequest",
     "StoreRequest",
-    "dataset_type",
+    "decoder",
     "request_for",
 ]
 
 
 @cache
-def dataset_type() -> type[Dataset]:
-    """Returns `Dataset`, which is imported when it is first needed, and not looked for again with each message."""
-    from aiodicom.dataset import Dataset
+def decoder() -> Callable[[memoryview, str], Dataset]:
+    """Returns what decodes a data set in a transfer syntax; it is imported when it is first needed, and not looked for
+    again with each message.
+    """
+    from aiodicom.dataset.dataset import decoded
 
-    return Dataset
+    return decoded
 
 
 class ServiceRequest:
@@ -112,7 +114,10 @@ class _DataRequest(ServiceRequest):
     __slots__ = ("_dataset", "body")
 
     def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
-        super().__init__(association, context, message)
+        # Not by way of another: this is done for every request.
+        self.association = association
+        self.context = context
+        self.message = message
         self.body = None
         self._dataset: Dataset | None = None
 
@@ -134,7 +139,7 @@ class _DataRequest(ServiceRequest):
 
     def _decoded(self) -> Dataset:
         if self._dataset is None:
-            self._dataset = dataset_type().from_bytes(self.data, self.context.transfer_syntax)
+            self._dataset = decoder()(self.data, self.context.transfer_syntax)
         return self._dataset
 
     @property
@@ -156,7 +161,7 @@ class StoreRequest(_DataRequest):
     message: CStoreRQ
 
     def __init__(self, association: Association, context: AcceptedContext, message: CStoreRQ) -> None:
-        # Not by way of two others: this is done for every object.
+        # Not by way of another: this is done for every object.
         self.association = association
         self.context = context
         self.message = message
@@ -364,14 +369,13 @@ class NCreateRequest(NormalizedRequest):
 
     message: NCreateRQ
 
-    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
-        super().__init__(association, context, message)
-        self._uid = message.affected_sop_instance_uid or ""
-
     @property
     def sop_instance_uid(self) -> str:
         """The SOP instance to create. Where the requestor leaves its UID to the SCP it is a new one, and answered."""
-        if not self._uid:
+        return self.message.affected_sop_instance_uid or self._new_uid()
+
+    def _new_uid(self) -> str:
+        if not hasattr(self, "_uid"):
             self._uid = generate_uid()
         return self._uid
 

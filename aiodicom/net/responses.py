@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import CFindRSP, Request, Response
 from aiodicom.errors import DecodeError, LocalError, StatusError
-from aiodicom.net.requests import dataset_type
+from aiodicom.net.requests import decoder
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
-    from aiodicom.net.sources import DataSource
+    from aiodicom.net.sources import Source
 
 __all__ = ["Matches", "ResponseStream", "Token", "check", "dataset_of"]
 
@@ -76,7 +76,7 @@ def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:
     data: memoryview = body.spilled.map() if isinstance(body.spilled, SpoolFile) else memoryview(body)
     if isinstance(body.spilled, SpoolFile):
         body.spilled.file.close()  # the map stays
-    data_set = dataset_type().from_bytes(data, transfer_syntax)
+    data_set = decoder()(data, transfer_syntax)
     if data_set.truncated is not None:
         raise data_set.truncated
     return data_set
@@ -115,7 +115,7 @@ class ResponseStream:
         """The transfer syntax of the data sets."""
         return self._context.transfer_syntax
 
-    async def begin(self, source: DataSource) -> None:
+    async def begin(self, source: Source) -> None:
         """Sends the request, when it is its turn."""
         self._association.invoker.follow(self)
         await self._association.invoker.begin(self._context, self._request, source, self)
@@ -236,7 +236,7 @@ class Matches:
         association: Association,
         context: AcceptedContext,
         build: Callable[[int], Request],
-        source: DataSource,
+        source: Source,
     ) -> None:
         self._stream = ResponseStream(association, context, build)
         self._loop = association.loop

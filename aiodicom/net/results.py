@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiodicom.dimse.messages import CGetRSP, CMoveRSP, Response
 from aiodicom.standard.status import Status
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["Result", "RetrieveResult"]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The response to a request of the DIMSE-N services (PS3.7 10.3)."""
 
     #: The typed response, such as `aiodicom.dimse.messages.NGetRSP`.
     message: Response
     #: Its data set, None where there is none.
-    dataset: Dataset | None = field(default=None, repr=False)
+    dataset: Dataset | None = None
+
+    def __repr__(self) -> str:
+        return f"Result(message={self.message!r})"
 
     @property
     def status(self) -> Status:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.requests import StoreRequest
     from aiodicom.net.sinks import BodySink
-    from aiodicom.net.sources import DataSource
+    from aiodicom.net.sources import Source
 
 __all__ = ["Retrieved"]
 
@@ -44,7 +44,7 @@ class Retrieved:
         association: Association,
         context: AcceptedContext,
         build: Callable[[int], Request],
-        source: DataSource,
+        source: Source,
         body: BodyChoice,
     ) -> None:
         self._association = association

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from aiodicom.errors import LocalError
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DataSource",
     "Encoded",
+    "EncodedIdentifier",
     "FileStamp",
     "GatheredSource",
     "KnownFile",
     "MemorySource",
+    "Source",
     "Storable",
     "open_source",
     "stamp_of",
@@ -58,28 +60,13 @@ Storable: TypeAlias = (
 )
 
 
-class DataSource:
-    """An encoded data set with the UIDs that say what it is."""
+class Source:
+    """An encoded data set that goes with a request."""
 
-    __slots__ = ("size", "sop_class_uid", "sop_instance_uid", "transfer_syntax")
+    __slots__ = ("size",)
 
-    #: Whether there is anything yet that could be sent as it is.
-    is_encoded = True
-
-    def __init__(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str, size: int) -> None:
-        self.sop_class_uid = sop_class_uid
-        self.sop_instance_uid = sop_instance_uid
-        self.transfer_syntax = transfer_syntax
-        #: Bytes of the encoded data set.
-        self.size = size
-
-    def transfer_syntaxes(self, policy: Transcoding) -> tuple[str, ...]:
-        """The transfer syntaxes that it can be sent in: its own, and those that it may be brought into."""
-        return sendable(self.transfer_syntax, policy)
-
-    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
-        """Returns what encodes the data set in another transfer syntax, in a thread, whatever becomes of the source."""
-        raise LocalError("this source has no data")
+    #: Bytes of the encoded data set.
+    size: int
 
     def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
         """Iterates over the data set in pieces of an even number of bytes but for the last, the sizes of those that are
@@ -91,6 +78,45 @@ class DataSource:
         written at once. All pieces but the last are of an even number of bytes, as fragments are (PS3.8 E.1).
         """
         return None
+
+
+class EncodedIdentifier(Source):
+    """The data set of a request of any service but C-STORE, in memory."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        return (self._data,) if self.size <= CHUNK else None
+
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        return _memory_chunks((self._data,), multiple)
+
+
+class DataSource(Source):
+    """An encoded data set with the UIDs that say what it is."""
+
+    __slots__ = ("sop_class_uid", "sop_instance_uid", "transfer_syntax")
+
+    #: Whether there is anything yet that could be sent as it is.
+    is_encoded = True
+
+    def __init__(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str, size: int) -> None:
+        self.sop_class_uid = sop_class_uid
+        self.sop_instance_uid = sop_instance_uid
+        self.transfer_syntax = transfer_syntax
+        self.size = size
+
+    def transfer_syntaxes(self, policy: Transcoding) -> tuple[str, ...]:
+        """The transfer syntaxes that it can be sent in: its own, and those that it may be brought into."""
+        return sendable(self.transfer_syntax, policy)
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
+        """Returns what encodes the data set in another transfer syntax, in a thread, whatever becomes of the source."""
+        raise LocalError("this source has no data")
 
     def close(self) -> None:
         """Gives back what the source holds."""
@@ -112,10 +138,8 @@ class MemorySource(DataSource):
     def at_once(self) -> tuple[Buffer, ...] | None:
         return (self._view,) if self.size <= CHUNK else None
 
-    async def chunks(self, multiple: int) -> AsyncIterator[memoryview]:
-        step = _chunk_size(multiple)
-        for offset in range(0, self.size, step):
-            yield self._view[offset : offset + step]
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        return _memory_chunks((self._view,), multiple)
 
 
 class GatheredSource(DataSource):
@@ -143,12 +167,8 @@ class GatheredSource(DataSource):
             return (b"".join(self._parts),)
         return self._parts if self.size <= CHUNK else None
 
-    async def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
-        step = _chunk_size(multiple)
-        for part in self._parts:
-            view = memoryview(part)
-            for offset in range(0, len(view), step):
-                yield view[offset : offset + step]
+    def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        return _memory_chunks(self._parts, multiple)
 
 
 class KnownFile(NamedTuple):
@@ -333,6 +353,14 @@ def _own_syntax(data_set: Dataset, asked: str) -> str:
     pixels = data_set.data_element("PixelData")
     is_encapsulated = pixels is not None and pixels.undefined_length
     return asked if is_encapsulated or asked in NATIVE else NATIVE[0]
+
+
+async def _memory_chunks(parts: Iterable[Buffer], multiple: int) -> AsyncIterator[memoryview]:
+    step = _chunk_size(multiple)
+    for part in parts:
+        view = memoryview(part)
+        for offset in range(0, len(view), step):
+            yield view[offset : offset + step]
 
 
 async def _file_chunks(descriptor: int, start: int, total: int, multiple: int) -> AsyncIterator[Buffer]:

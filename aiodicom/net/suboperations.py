@@ -14,7 +14,7 @@ from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, StatusError
 from aiodicom.net.answers import Reply, encode_identifier
-from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest, dataset_type
+from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.sources import KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.yielding import yielding
@@ -313,7 +313,9 @@ class _Retrieval:
             status = Status.UNABLE_TO_PERFORM_SUB_OPERATIONS
         data = None
         if self._failed_uids:
-            failed = dataset_type()(FailedSOPInstanceUIDList=self._failed_uids)
+            from aiodicom.dataset import Dataset
+
+            failed = Dataset(FailedSOPInstanceUIDList=self._failed_uids)
             data = encode_identifier(failed, self._request.context.transfer_syntax)
         counters = self._counters(is_final=True)
         return Reply(response_to(self._request.message, status, has_data_set=data is not None, **counters), data)

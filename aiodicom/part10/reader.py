@@ -7,7 +7,7 @@ import os
 from typing import BinaryIO
 
 from aiodicom.dataset import Dataset
-from aiodicom.dataset._dataset import plain_head, to_tag
+from aiodicom.dataset._dataset import decode, plain_head, to_tag
 from aiodicom.dataset.dataset import Key
 from aiodicom.dataset.transfer import BEGINNING
 from aiodicom.errors import DecodeError
@@ -150,7 +150,7 @@ def _transfer_syntax(head: Head, start: bytes, size: int, strict: bool) -> str:
 def _nothing(truncated: DecodeError) -> Dataset:
     """The data set of a file that ends before it."""
     data_set = Dataset()
-    data_set._decode(b"", False, False, _PIXELS, False, 1, 1, 0, None, truncated)
+    decode(data_set, b"", False, False, _PIXELS, False, 1, 1, 0, None, truncated)
     return data_set
 
 

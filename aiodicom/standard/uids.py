@@ -5,8 +5,9 @@ The table is imported by the first look-up; the constants cost nothing.
 
 from __future__ import annotations
 
-import re
 from functools import cache
+
+from aiodicom.standard._valid_uids import is_valid_uid
 
 __all__ = [
     "APPLICATION_CONTEXT_NAME",
@@ -65,14 +66,6 @@ EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 IMPLEMENTATION_CLASS_UID = "2.25.308969206848810652589824944504445902420"
 #: At most 16 characters (PS3.7 D.3.3.2.3); follows the version of the package.
 IMPLEMENTATION_VERSION_NAME = "AIODICOM_0_1_0"
-
-_UID = re.compile(r"(?=.{3,64}\Z)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+").fullmatch
-
-
-def is_valid_uid(uid: str) -> bool:
-    """Whether ``uid`` obeys PS3.5 9.1: an <org root>.<suffix> of at most 64 characters, whose components are digits
-    without leading zeros. The padding of an element's value must have been stripped."""
-    return _UID(uid) is not None
 
 
 def generate_uid() -> str:
