@@ -18,28 +18,27 @@ _COMPILED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process for each processor, but not for less work than it takes to start them; 0 is this one alone."""
-    options = config.option
-    if options.benchmark_enable or options.collectonly or options.lf:
+    if any(config.getoption(name, False) for name in ("benchmark_enable", "collectonly", "lf")):
         return 0
     paths = [Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args]
-    files = {path for path in paths if not path.is_dir()}
-    most = MOST_PROCESSES if len(files) < len(paths) else len(files)
     processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    count = min(processors, most, MOST_PROCESSES)
+    count = min(processors, MOST_PROCESSES)
+    if not any(path.is_dir() for path in paths):
+        count = min(count, len(set(paths)))
     return count if count > 1 else 0
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where Python is not to write compiled modules to the checkout, they go elsewhere for as long as the tests run.
-
-    Otherwise each of the hundreds of commands that tests start would compile the whole package anew.
-    """
+    # Where Python is not to write compiled modules to the checkout, they go elsewhere for as long as the tests run:
+    # otherwise each of the hundreds of commands that tests start would compile the whole package anew.
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
         folder = config.stash[_COMPILED] = tempfile.TemporaryDirectory(
             prefix="aiodicom-compiled-", ignore_cleanup_errors=True
         )
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = folder.name
         sys.dont_write_bytecode = False
+    # Nobody looks at what commands print here; pytest-xdist tells its processes how wide its own terminal is.
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

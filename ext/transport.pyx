@@ -7,8 +7,8 @@ cdef enum:
     #: What is gathered for one write is written when it is this many bytes: beyond, a write costs its bytes alone, and the
     #: peer could have begun.
     GATHERED = 65536
-    #: After so many reads that filled the buffer, others have their turn: libuv would read up to 32 times, 8 MiB, before it
-    #: looks at another socket. Each end of a turn costs two calls of epoll_ctl.
+    #: After so many reads that filled the buffer, others have their turn, and after one while others wait for theirs: libuv
+    #: would read up to 32 times, 8 MiB, before it looks at another socket. Each end of a turn costs two calls of epoll_ctl.
     TURN = 3
 
 
@@ -69,7 +69,7 @@ cdef class BufferedTransport:
             self.full_reads = 0
         else:
             self.full_reads += 1
-            if self.full_reads == TURN:
+            if self.full_reads == TURN or self.others_wait():
                 self.full_reads = 0
                 self.end_turn()
 

@@ -14,12 +14,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import ports
 from tests.leaks import nothing_left_behind
 from tests.loops import loop_factories, run_on
 
 LOOPS = loop_factories()
+
+# An example may take its time where others have the processors too.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

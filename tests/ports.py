@@ -11,14 +11,14 @@ import socket
 _FIRST, _LAST = 15000, 32000
 
 
-def _slice() -> range:
-    """What is for this process alone among those that share a run of the tests (pytest-xdist numbers them)."""
+def ports_of_this_process() -> range:
+    """Those that are for it alone among the processes that share a run of the tests (pytest-xdist numbers them)."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     size = (_LAST - _FIRST) // max(number + 1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
     return range(_FIRST + number * size, _FIRST + (number + 1) * size)
 
 
-_ports = _slice()
+_ports = ports_of_this_process()
 # The start differs between runs at the same time.
 _candidates = itertools.count(os.getpid() * 37)
 

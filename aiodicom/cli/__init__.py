@@ -56,8 +56,16 @@ _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and wh
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that `arguments` (default: those of the process) name, and exits the process.
 
-    Exit code 0: full success. 1: something failed, stderr has a line. 2: the arguments are not understood.
+    Exit code 0: full success. 1: something failed, stderr has a line. 2: the arguments are not understood. 130: SIGINT
+    came before there was anything to end.
     """
+    try:
+        _main(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _main(arguments: Sequence[str] | None) -> None:
     # What is left at the end goes with the process: collecting it takes longer than many a command.
     atexit.register(gc.freeze)
     try:

@@ -45,8 +45,8 @@ TLSListener = Annotated[
 _BINDING = {
     errno.EADDRINUSE: "choose another port, or end what listens there",
     errno.EACCES: "choose a port from 1024 on, or run as root",
-    errno.EADDRNOTAVAIL: "check --bind",
-    errno.EAFNOSUPPORT: "check --bind",
+    errno.EADDRNOTAVAIL: "name an address of this machine",
+    errno.EAFNOSUPPORT: "this machine has no addresses of that kind",
 }
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from aiodicom.errors import (
+    AiodicomError,
     AssociationAborted,
     AssociationRejected,
     ConnectFailed,
@@ -93,8 +94,8 @@ def explain(error: BaseException) -> str:
     what = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, StatusError):
         what = f"the peer answered with status {status_text(error.status, error.error_comment)}"
-    elif isinstance(error, OSError) and error.strerror and error.filename and not isinstance(error, DeadlineExceeded):
-        what = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, OSError) and error.strerror and not isinstance(error, AiodicomError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     todo = advice(error)
     return f"{what} ({todo})" if todo else what
 

@@ -49,6 +49,8 @@ class Driver:
         self._following = origin + _INTERVAL
         self._alarm = Alarm(self._turn)
         self._woken: asyncio.Future[None] | None = None
+        #: The rate at which operations were to begin when that was last looked at, before the end.
+        self.planned_per_s = 0.0
 
     def close(self) -> None:
         """The model does not advance any more."""
@@ -75,10 +77,12 @@ class Driver:
                 now = perf_counter()
                 if now >= self._end:
                     model.finish(now)
+                else:
+                    self.planned_per_s = model.planned_per_s(now)
                 if model.is_over and (now >= self._end or is_idle()):
                     return
                 if recorder.is_warm_up and now >= measured_from:
-                    recorder.begin_measuring(now)
+                    recorder.begin_measuring(now, self.planned_per_s)
                 if now >= self._following:
                     self._close_interval(now)
                     if has_failed(now):

@@ -35,8 +35,9 @@ _EXAMPLES: Final = 20
 Value = TypeVar("Value")
 
 
-def merge(results: Sequence[Result]) -> Result:
-    """Adds results of parts that ran at the same time.
+def merge(results: Sequence[Result], *, together: bool = False) -> Result:
+    """Adds results of parts that ran at the same time. `together`: they have begun at one moment, whatever they say of
+    when that was, such as before they have begun.
 
     What cannot be added is the highest of the parts: the 99th percentile of a single second, the generator's lag and
     CPU; the median of a second is weighted by the parts' counts. The peak of open associations is the sum of theirs, so
@@ -45,7 +46,7 @@ def merge(results: Sequence[Result]) -> Result:
     """
     if not results:
         raise ValueError("nothing to merge")
-    starts = _starts(results)
+    starts = [0.0] * len(results) if together else _starts(results)
     begins = [start + result.warm_up_s for start, result in zip(starts, results, strict=True)]
     ends = [begin + result.seconds for begin, result in zip(begins, results, strict=True)]
     begin, seconds = min(begins), max(ends) - min(begins)

@@ -130,9 +130,11 @@ class Recorder:
         self._cpu_began = self._cpu_closed = processor_seconds()
         self._waited_began = self._waited_closed = waiting_seconds()
 
-    def begin_measuring(self, now: float) -> None:
-        """The warm-up is over: what was counted so far is not in the figures, but for those of associations."""
-        self.close_interval(now, 0.0)
+    def begin_measuring(self, now: float, planned_per_s: float) -> None:
+        """The warm-up is over: what was counted so far is not in the figures, but for those of associations. At its
+        end so many operations were to begin a second.
+        """
+        self.close_interval(now, planned_per_s)
         for name, tally in self._tallies.items():
             if name not in _STEPS:
                 tally.begin_measuring(now)

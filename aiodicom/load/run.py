@@ -212,7 +212,7 @@ class Run:
             for scu in scus:
                 if scu.running:
                     scu.abort()
-            recorder.close_interval(perf_counter(), 0.0)
+            recorder.close_interval(perf_counter(), driver.planned_per_s)
         return max(ended, recorder.last_end)
 
     def _model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import multiprocessing
 import signal
 import socket
@@ -77,6 +78,13 @@ class _Worker:
             result.series = self._series.intervals()
             self.result = result
 
+    @property
+    def told_until(self) -> float:
+        """The end of the last interval that it has told of, in seconds from its beginning."""
+        if self.result is None or not self.result.series:
+            return 0.0
+        return self.result.series[-1].start_s + self.result.series[-1].seconds
+
     def send(self, message: FromParent) -> None:
         """Says something to it, if it is there."""
         if self.channel is not None:
@@ -135,9 +143,16 @@ class Workers:
         return self._whole.skipped
 
     def so_far(self) -> Result:
-        """All that the workers have said so far, added."""
+        """All that the workers have said so far, added. The series ends with the last second that all have told of:
+        what only some have would look like a load that has fallen.
+        """
         parts = [worker.result for worker in self._workers if worker.result is not None]
-        return merge(parts) if parts else Result()
+        if not parts:
+            return Result()
+        result = merge(parts, together=True)
+        told = min((worker.told_until for worker in self._workers if not worker.is_over), default=math.inf)
+        result.series = [each for each in result.series if each.start_s + each.seconds / 2 < told]
+        return result
 
     async def run(self, stop: asyncio.Event) -> Result:
         """Runs until its end, or until `stop` is set, and returns what came of it.

@@ -111,6 +111,11 @@ class ReadingTurns:
         self._loop = loop
         self._waiting: deque[Callable[[], None]] = deque()
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anybody waits for a turn."""
+        return bool(self._waiting)
+
     def wait(self, read_on: Callable[[], None]) -> None:
         """Has `read_on` called when it is its turn."""
         if not self._waiting:

@@ -209,6 +209,10 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         if reason not in self._pauses:
             self._pauses += (reason,)
 
+    def others_wait(self) -> bool:
+        """Whether others that have much to read wait for their turn."""
+        return self._resources.turns.has_waiting
+
     def end_turn(self) -> None:
         """Reads on when the others that have something to read have been read, and those that have much their turn."""
         self.pause_reading(_TURN_OF_OTHERS)

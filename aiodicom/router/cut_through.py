@@ -19,7 +19,7 @@ from aiodicom.net.proposing import Need
 from aiodicom.net.sources import CHUNK, DataSource
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.router.outcomes import Outcome, outcome_of, outcome_of_status
-from aiodicom.router.queue.objects import Lease
+from aiodicom.router.queue.objects import lease_of
 from aiodicom.store.segments import Place
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aiodicom.net.sources import Buffer
     from aiodicom.router.observing import Observer
     from aiodicom.router.origin import Origin
-    from aiodicom.router.queue.objects import Incoming
+    from aiodicom.router.queue.objects import Incoming, Lease
     from aiodicom.router.routing import Plan, Routing
     from aiodicom.ul._pdu import Body
 
@@ -116,12 +116,12 @@ class Forward(DataSource):
                 continue
             if ready > multiple:
                 ready -= ready % multiple
-            piece = bytes(self._buffer[:ready])
-            del self._buffer[:ready]
+            # As it stands, without a copy: what comes next goes elsewhere.
+            piece, self._buffer = memoryview(self._buffer), bytearray(self._buffer[ready:])
             sent += ready
-            yield piece
+            yield piece[:ready].toreadonly()
         self.size = len(self._data)
-        self._buffer.clear()
+        self._buffer = bytearray()
         for offset in range(sent, self.size, CHUNK):
             yield self._data[offset : offset + CHUNK]
 
@@ -224,7 +224,7 @@ class CutThrough:
         for forward in forwards:
             number = numbers.get(forward.group)
             if number is not None:  # else the routes have changed meanwhile
-                lease = _lease(object, number, incoming, size)
+                lease = lease_of(object, number, incoming, Place(0, 0, size, 0))
                 task = asyncio.get_running_loop().create_task(self._follow(queue, observer, lease, forward))
                 self._following.add(task)
                 task.add_done_callback(self._following.discard)
@@ -260,31 +260,6 @@ async def _send(pool: Pool, forward: Forward) -> Outcome:
         _log.info("%s: %s is not cut through: %s", forward.destination, forward.sop_instance_uid, error)
         return outcome_of(error)
     return outcome_of_status(response.status)
-
-
-def _lease(object: int, number: int, incoming: Incoming, size: int) -> Lease:
-    """For those who watch, who know deliveries by their leases."""
-    delivery = incoming.deliveries[number]
-    return Lease(
-        object,
-        number,
-        delivery.destination,
-        delivery.route,
-        delivery.priority,
-        0,
-        delivery.expires,
-        incoming.sop_class_uid,
-        incoming.sop_instance_uid,
-        incoming.transfer_syntax,
-        0,
-        incoming.study_instance_uid,
-        incoming.patient_id,
-        incoming.calling_aet,
-        incoming.called_aet,
-        incoming.peer,
-        incoming.received,
-        Place(0, 0, size, 0),
-    )
 
 
 def _header(data: bytes, transfer_syntax: str) -> Dataset | None:

@@ -101,6 +101,9 @@ class Deliverer:
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_stopping = False
+        #: What ends when there may be something to claim; and whether nothing else is waited for.
+        self._arrival: asyncio.Task[None] | None = None
+        self._is_idle = False
 
     @property
     def running(self) -> int:
@@ -156,10 +159,11 @@ class Deliverer:
             while self._running:
                 await asyncio.wait(self._running)
         finally:
-            for task in self._running:
+            ending = [*self._running, *([] if self._arrival is None else [self._arrival])]
+            for task in ending:
                 task.cancel()
-            if self._running:
-                await asyncio.wait(self._running)
+            if ending:
+                await asyncio.wait(ending)
             self._give_back()
             with suppress(AiodicomError, OSError):
                 await self.sender.close()
@@ -203,18 +207,28 @@ class Deliverer:
     async def _sleep(self, seconds: float) -> None:
         if self._attempts.breaker.state is State.OPEN or not self.is_scheduled():
             self._give_back()  # somebody may want to hold or drop them
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
+        timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
 
     async def _until_something_comes(self) -> None:
-        arrival = asyncio.ensure_future(self._queue.wait(self.name))
-        told = asyncio.ensure_future(self._wake.wait())
+        """Meanwhile deliveries that end wake nobody."""
+        if self._arrival is None:
+            self._arrival = asyncio.get_running_loop().create_task(self._queue.wait(self.name))
+            self._arrival.add_done_callback(self._arrived)
+        self._is_idle = True
         try:
-            await asyncio.wait((arrival, told), timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+            await self._sleep(_LOOK)
         finally:
-            arrival.cancel()
-            told.cancel()
+            self._is_idle = False
+
+    def _arrived(self, arrival: asyncio.Task[None]) -> None:
+        self._arrival = None
+        self._wake.set()
+        if not arrival.cancelled() and (error := arrival.exception()) is not None:
+            _log.error("%s: it is not told what comes: %s", self.name, error)
 
     def _spare_trial(self) -> None:
         if self._attempts.breaker.state is State.TRIAL and not self._running:
@@ -258,7 +272,8 @@ class Deliverer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._spare_trial()
-        self._wake.set()
+        if not self._is_idle:
+            self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s: a delivery has ended by a fault of ours", self.name, exc_info=error)
 
@@ -289,11 +304,13 @@ class Deliverer:
             pipeline = self._pipeline_of(lease.route)
         except KeyError:
             missing = TransformationFailed(
-                "the route", f"there is no {lease.route!r} any more: drop it, or retry it then"
+                lease.route, "there is no such route any more: give one that name again and retry, or drop it"
             )
             self._settle(lease, 0, outcome_of(missing))
             return None
         try:
+            if pipeline is None:
+                return Outgoing(lease, self._queue.source(lease))
             origin = Origin(lease.calling_aet, lease.called_aet, lease.peer, lease.transfer_syntax)
             outgoing = await prepare(lease, self._queue.source(lease), pipeline, origin)
         except QueueUnavailable as error:
@@ -331,7 +348,8 @@ class Deliverer:
             retry_at = None if verdict.pause is None else self._queue.now() + verdict.pause
             self._queue.failed(lease, outcome.reason, retry_at, counts=verdict.counts)
             self._observer.failed(lease, outcome, retry_at is None)
-            what = "is given up" if retry_at is None else f"is tried again in {verdict.pause or 0:.1f} s"
+            later = f"is tried again in {verdict.pause:.1f} s" if verdict.pause else "waits for its destination"
+            what = "is given up" if retry_at is None else later
             level = logging.WARNING if retry_at is None else logging.INFO
             _log.log(level, "%s: %s %s: %s", self.name, lease.sop_instance_uid, what, outcome.reason)
         self._tell_of_breaker()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiodicom.router.observing import Observer
+from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.whereabouts import Whereabouts, whereabouts
 from aiodicom.standard.status import Status
 
@@ -20,7 +21,8 @@ __all__ = ["Forwarding"]
 
 _log = logging.getLogger("aiodicom.router")
 
-#: Seconds between looks at what nobody has told of: what was dropped by people, or has expired, or came before.
+#: Seconds between looks at what nobody has told of: what was dropped by people, or has expired, or came before, or is
+#: delivered by another node.
 _LOOK: Final = 1.0
 #: Objects that are looked at each time, and the ways of each.
 _MOST: Final = 100
@@ -41,7 +43,8 @@ class _Waiting:
 
 
 class Forwarding(Observer):
-    """Answers with success when every destination has an object, and with 0110H when one of them never will.
+    """Answers with success when every destination has an object, and with 0110H when one of them never will. What other
+    nodes deliver that share the queue is seen there, within seconds.
 
     Whoever does not wait any longer, because the association has ended, changes nothing: the object stays queued.
     """
@@ -87,6 +90,8 @@ class Forwarding(Observer):
             await asyncio.sleep(_LOOK)
             try:
                 await self.look()
+            except QueueUnavailable:
+                continue  # as is told elsewhere
             except Exception:
                 _log.exception("it cannot be told what has become of objects whose senders wait for it")
         self._looking = None

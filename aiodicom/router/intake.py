@@ -71,6 +71,8 @@ class Intake:
         self.received = 0
         self.bytes = 0
         self.refused = 0
+        #: Whether it was told that nothing is taken.
+        self._is_refusing = False
 
     def attach(self, server: Server) -> None:
         """Makes this the C-STORE handler of a server."""
@@ -79,8 +81,15 @@ class Intake:
     def body(self, request: StoreRequest) -> BodySink:
         """Where the data set of a request goes while it arrives. Raises OperationRefused when nothing can be queued."""
         if not self._queue.accepts(request.expected_body_size):
-            status = self._refuse(request, Status.OUT_OF_RESOURCES, self._queue.obstacle)
+            obstacle = self._queue.obstacle
+            if not self._is_refusing:  # a line for each object would be thousands a second
+                self._is_refusing = True
+                _log.warning("objects are refused (A700H): %s", obstacle)
+            status = self._refuse(request, Status.OUT_OF_RESOURCES, obstacle, logging.INFO)
             raise OperationRefused(status, "nothing can be queued now")
+        if self._is_refusing:
+            self._is_refusing = False
+            _log.warning("objects are taken again")
         body = self._body(request)
         if self._cut_through.is_wanted():
             assert isinstance(body, Body)
@@ -193,10 +202,11 @@ class Intake:
         if forwards and not receipt.is_duplicate:
             self._cut_through.settle(self._queue, self._observer, receipt.object, incoming, size, forwards)
 
-    def _refuse(self, request: StoreRequest, status: Status, reason: str) -> Status:
+    def _refuse(self, request: StoreRequest, status: Status, reason: str, level: int = logging.WARNING) -> Status:
         self.refused += 1
         association = request.association
-        _log.warning(
+        _log.log(
+            level,
             "%s from %s is refused (%04XH): %s",
             request.affected_sop_instance_uid,
             association.calling_aet,

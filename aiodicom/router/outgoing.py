@@ -34,13 +34,11 @@ class Outgoing(NamedTuple):
     header: Dataset | None = None
 
 
-async def prepare(lease: Lease, source: DataSource, pipeline: Pipeline | None, origin: Origin) -> Outgoing | None:
-    """Returns what is sent for a delivery; None where its route drops it. Closes `source` unless it goes out as it is.
+async def prepare(lease: Lease, source: DataSource, pipeline: Pipeline, origin: Origin) -> Outgoing | None:
+    """Returns what a route makes of a delivery; None where it drops it. Closes `source` unless it goes out as it is.
 
     Raises `TransformationFailed`, and what reading the source raises.
     """
-    if pipeline is None:
-        return Outgoing(lease, source)
     is_kept = False
     try:
         data_set = await _read(source)

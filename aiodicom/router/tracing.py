@@ -7,6 +7,8 @@ each other agree on it as long as the UID stays the same.
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["TracingObserver", "context_of", "tracer_of"]
 
 _SECOND: Final = 1_000_000_000
+#: Seconds between what the exporter says of a collector that is away.
+_SELDOM: Final = 600.0
 #: Where a collector takes traces.
 _TRACES: Final = "/v1/traces"
 
@@ -52,6 +56,20 @@ def context_of(sop_instance_uid: str, ratio: float = 1.0) -> Context | None:
     return trace.set_span_in_context(NonRecordingSpan(identity))
 
 
+class _Seldom(logging.Filter):
+    """Lets a record through when there was none for a while: a collector that is away is one piece of news."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_due = record.created - self._last > _SELDOM
+        if is_due:
+            self._last = record.created
+        return is_due
+
+
 def tracer_of(settings: Tracing) -> tuple[Tracer, Callable[[], None]]:
     """A tracer that exports to a collector, and what ends it, which waits for what is on its way. Raises LocalError
     where the exporter is not installed.
@@ -66,6 +84,9 @@ def tracer_of(settings: Tracing) -> tuple[Tracer, Callable[[], None]]:
     provider = TracerProvider(resource=Resource.create({"service.name": settings.service_name}))
     # Given to it, the address is taken for that of traces alone, which collectors have below their own.
     endpoint = f"{settings.endpoint.rstrip('/').removesuffix(_TRACES)}{_TRACES}"
+    log = logging.getLogger(OTLPSpanExporter.__module__)
+    if not any(isinstance(each, _Seldom) for each in log.filters):
+        log.addFilter(_Seldom())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     return provider.get_tracer("aiodicom.router"), provider.shutdown
 

@@ -194,6 +194,22 @@ def test_the_files_of_a_run(invoke: Invoke, tmp_path: Path) -> None:
     assert "<strong>Passed</strong>" in files["html"].read_text()
 
 
+def test_what_was_found(invoke: Invoke, two: tuple[Path, Path], tmp_path: Path) -> None:
+    result = read_result(two[0])
+    result.operations["find"].matches = 1234
+    write_result(result, two[0])
+    outcome = invoke("load", "merge", two[0], "--html", tmp_path / "page.html")
+    assert "matches       find 1,234" in outcome.out.splitlines()
+    assert ">1,234</td>" in (tmp_path / "page.html").read_text()
+
+
+def test_metrics_on_a_port_in_use(invoke: Invoke) -> None:
+    with serving(Pacs().make) as pacs:
+        outcome = invoke("load", "127.0.0.1", pacs.port, "--operations", 1, "--prometheus", pacs.port)
+    line = f"aiodicom load: cannot listen on 127.0.0.1 port {pacs.port}: Address already in use\n"
+    assert (outcome.code, outcome.err) == (1, line)
+
+
 def test_a_crossed_threshold_is_exit_code_99(invoke: Invoke) -> None:
     with serving(Pacs().make) as pacs:
         outcome = invoke("load", "127.0.0.1", pacs.port, "--operations", 5, "--threshold", "count>5", "--json", "-")

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import aiodicom
-from aiodicom.cli import COMMANDS, make_app
+from aiodicom.cli import COMMANDS, main, make_app
 from tests.cli.conftest import PATIENCE, Invoke
 
 PACKAGE = str(Path(aiodicom.__file__).parent.parent)
@@ -54,6 +54,16 @@ def test_help_names_every_command(invoke: Invoke, arguments: list[str]) -> None:
     assert outcome.code == 0
     for command in COMMANDS:
         assert command in outcome.out
+
+
+def test_interrupted_while_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aiodicom.cli.make_app", interrupted)
+    with pytest.raises(SystemExit) as exited:
+        main(["dump", "x"])
+    assert exited.value.code == 130
 
 
 def test_the_version(invoke: Invoke) -> None:

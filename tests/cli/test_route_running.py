@@ -61,3 +61,13 @@ def test_a_day_of_an_operator(invoke: Invoke, start: Start, tmp_path: Path, port
     outcome = invoke("route", "status", file)
     assert outcome.code == 1
     assert outcome.err.endswith("(start it: aiodicom route FILE)\n")
+
+
+def test_an_address_that_is_not_of_this_machine(invoke: Invoke, tmp_path: Path, port: int) -> None:
+    head = HEAD.replace("port = 0", 'port = 0\nhost = "192.0.2.1"')
+    outcome = invoke("route", write(tmp_path, destination("pacs", port) + ROUTE, head))
+    assert outcome.code == 1
+    assert outcome.err == (
+        "aiodicom route: cannot listen on 192.0.2.1 port 0: Cannot assign requested address"
+        " (name an address of this machine)\n"
+    )

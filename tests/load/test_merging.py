@@ -45,6 +45,13 @@ def test_percentiles_are_those_of_one_process() -> None:
         assert one.mean == pytest.approx(other.mean, rel=1e-12)
 
 
+def test_parts_that_began_together_whatever_they_say() -> None:
+    waiting = [part([], "2026-01-01T12:00:00Z", seconds=0.0), part([], "2026-01-01T12:00:09Z", seconds=0.0)]
+    assert merge(waiting, together=True).seconds == 0
+    began = [part([0.1], "2026-01-01T12:00:00Z"), part([0.1], "2026-01-01T12:00:02Z")]
+    assert (merge(began, together=True).seconds, merge(began).seconds) == (10, 12)
+
+
 def test_counts_are_added() -> None:
     one, two = run(seed=1), run(seed=2)
     one.operations["find"].matches, two.operations["find"].matches = 100, 20

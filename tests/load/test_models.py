@@ -151,7 +151,7 @@ class TestOpen:
 
     def test_what_was_planned_in_the_warm_up_is_not_dropped_after_it(self) -> None:
         stage = Stage(1)
-        stage.recorder.begin_measuring(0.25)
+        stage.recorder.begin_measuring(0.25, 0.0)
         stage.open(10)
         stage.model.advance(0.45)
         stage.model.advance(5.0)

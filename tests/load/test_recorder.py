@@ -52,7 +52,7 @@ def test_the_warm_up_is_not_in_the_figures() -> None:
     recorder.dropped += 5
     recorder.close_interval(5.0, 0)
     tally.ended(6.0, 6.0, 6.1)
-    recorder.begin_measuring(10.0)
+    recorder.begin_measuring(10.0, 50.0)
     tally.ended(9.0, 9.0, 10.5)  # planned before
     tally.ended(10.0, 10.0, 10.2)
     recorder.tally("find").ended(9.9, 9.9, 10.1)

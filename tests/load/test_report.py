@@ -90,7 +90,7 @@ def test_a_run() -> None:
     ]
     assert page.row("store.p99<200ms")[1:] == ["crossed", "968 ms"]
     assert page.row("errors<0.1%")[1:] == ["holds", "0.0666 %"]
-    assert page.row("store", "4,804")[2:] == ["80.1/s", "4", "0.0833 %", "42.0 MB/s"]
+    assert page.row("store", "4,804")[2:] == ["80.1/s", "4", "0.0833 %", "42.0 MB/s", ""]
     assert page.row("store", "status A700H")[2:] == ["3"]
     assert page.row("association")[1:] == ["aborted by peer", "1"]
     assert page.row("stages[0].rate") == ["stages[0].rate", "100"]

@@ -60,6 +60,12 @@ async def test_a_constant_rate() -> None:
     assert result.scenario["seed"] == "s"
 
 
+async def test_every_interval_says_what_was_planned() -> None:
+    # That of the warm-up, which ends before its second does, and the last.
+    result = await of(Archive(), rate="100/s", duration="0.2s", warm_up="0.1s", associations=2)
+    assert [(each.is_warm_up, each.planned_per_s) for each in result.series] == [(True, 100.0), (False, 100.0)]
+
+
 async def test_stages_of_rates() -> None:
     stages = [{"rate": "400/s", "duration": "0.1s"}, {"rate": "400/s", "duration": "0.1s"}]
     archive = Archive()

@@ -200,8 +200,7 @@ async def test_what_is_seen_meanwhile_and_the_result_when_it_is_stopped() -> Non
     console.print(picture(so_far, [parse("errors<1")], 3600.0))
     view = console.export_text()
     assert re.search(r"measuring, \d+ s of 3,600 s", view)
-    # Of one worker or of both: each says in its own time what it has done.
-    assert re.search(r"\n[12] associations? · generator: lag p99 ", view)
+    assert "\n2 associations · generator: lag p99 " in view  # of both, though each says in its own time what it does
     assert "errors<1: holds, 0" in view
     assert result.interrupted
     assert result.operations["echo"].count == archive.echoes > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -167,8 +168,9 @@ async def test_what_may_wait_for_us_is_acknowledged_at_once(
         assert len(acknowledged) == expected
 
 
-#: Operations, and the seconds they may take: 200 a second. Each waits for 40 ms when no option is set.
-COUNT, LIMIT = 100, 0.5
+#: Operations, and the seconds that half of them may take at most: others have the processors too. Each waits for 40 ms
+#: when no option is set.
+COUNT, LIMIT = 100, 0.02
 
 
 @on_linux
@@ -185,10 +187,12 @@ async def test_an_acceptor_with_nagles_algorithm_is_not_waited_for() -> None:
 
     with RawPeer(script) as peer:
         async with aiodicom.connect("127.0.0.1", peer.port) as association:
-            started = time.monotonic()
+            took = []
             for _ in range(COUNT):
+                started = time.monotonic()
                 await association.c_echo()
-            assert time.monotonic() - started < LIMIT
+                took.append(time.monotonic() - started)
+    assert statistics.median(took) < LIMIT
 
 
 @on_linux
@@ -198,9 +202,11 @@ async def test_a_requestor_with_nagles_algorithm_is_not_waited_for() -> None:
     async with server.listen("127.0.0.1", 0) as listening, requestor(listening.port) as peer:
         peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
         await peer.associate()
-        started = time.monotonic()
+        took = []
         for number in range(1, COUNT + 1):
+            started = time.monotonic()
             await peer.send(pdu(P_DATA_TF, pdv(3, 3, store_command(number))))
             await peer.send(pdu(P_DATA_TF, pdv(3, 2, b"data")))
             assert status_of(await peer.expect(P_DATA_TF)) == 0
-        assert time.monotonic() - started < LIMIT
+            took.append(time.monotonic() - started)
+    assert statistics.median(took) < LIMIT

@@ -17,11 +17,15 @@ class Recording(BufferedTransport):
 
     ends = 0
 
-    def __init__(self) -> None:
+    def __init__(self, *, others_wait: bool = False) -> None:
+        self._others_wait = others_wait
         protocol = SimpleNamespace(
             receive=lambda *_: None, next_event=lambda _: None, take_outgoing=list, is_closing=False
         )
         super().__init__(protocol, None, lambda: 0.0, lambda *_: None, memoryview(bytearray(FULL)))
+
+    def others_wait(self) -> bool:
+        return self._others_wait
 
     def end_turn(self) -> None:
         self.ends += 1
@@ -36,6 +40,15 @@ def test_a_turn_ends_after_reads_that_filled_the_buffer() -> None:
     assert ends == [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]
 
 
+def test_while_others_wait_one_such_read_is_a_turn() -> None:
+    transport = Recording(others_wait=True)
+    ends = []
+    for size in [FULL - 1, FULL, 1, FULL, FULL]:
+        transport.buffer_updated(size)
+        ends.append(transport.ends)
+    assert ends == [0, 1, 1, 2, 3]
+
+
 async def turns_until(count: int, order: list[int]) -> int:
     """How many turns of the event loop go by until so many have had their turn to read."""
     turns = 0
@@ -47,10 +60,13 @@ async def turns_until(count: int, order: list[int]) -> int:
 
 async def test_who_has_much_to_read_has_a_turn_of_the_loop_for_itself() -> None:
     turns, order = ReadingTurns(asyncio.get_running_loop()), list[int]()
+    assert not turns.has_waiting
     for number in range(5):
         turns.wait(partial(order.append, number))
+    assert turns.has_waiting
     assert await turns_until(5, order) == 5
     assert order == [0, 1, 2, 3, 4]
+    assert not turns.has_waiting
 
 
 async def test_of_many_several_have_their_turn() -> None:

@@ -269,11 +269,6 @@ NO_FUNCTION = "none"
         ("[queue]", "[que]", "que: there is no such key (did you mean queue?)"),
         ("[listen]", "listen = 5\n[x]", "listen: a table is wanted, not 5"),
         ('"queue"', '"queue"\ndurability = "sync"', "queue.durability: there is no 'sync' (did you mean synced?)"),
-        (
-            '"queue"',
-            '"queue"\npostgres = "postgresql://db/q"\nobjects = "s3://q"\ndurability = "forwarded"',
-            "queue: durability cannot be forwarded with postgres",
-        ),
         ('"queue"', '"queue"\ndurability = 5', "queue.durability: there is no 5: one of received, written, synced"),
         ('"queue"', '"queue"\nsegment_size = "1X"', "queue.segment_size: a number of bytes, such as 1048576"),
         ('"queue"', '"queue"\nsegment_size = 5', "queue: segment_size is at least 1M"),

@@ -89,7 +89,7 @@ async def test_what_is_queued_by_a_route_that_is_gone_waits_for_somebody(tmp_pat
             path.write_text(path.read_text().replace('"old"', '"new"'))
             assert await running.router.reload() == ("routes[0].name",)
             await running.watch.saw("dead", uid_of(1))
-            assert "there is no 'old' any more" in (await running.steps(uid_of(1)))["pacs"][1]
+            assert "old: there is no such route any more" in (await running.steps(uid_of(1)))["pacs"][1]
 
 
 async def test_destinations_are_held_and_released_by_the_configuration(tmp_path: Path) -> None:

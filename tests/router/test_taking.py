@@ -78,6 +78,25 @@ async def test_what_no_route_means_and_what_is_no_data_set(tmp_path: Path) -> No
             assert await running.control.search(uid_of(1)) == []
 
 
+async def test_while_the_disk_is_full_objects_are_refused_which_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 2000
+    monkeypatch.setattr("aiodicom.router.opening.space_of", lambda _: Space(free << 20, 4000 << 20))
+    head = HEAD.replace("= 0\nresume_above = 0", '= "1000M"\nresume_above = "1000M"')
+    async with Archive() as pacs, routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE, head)) as running:
+        assert await store(running.port, [image(1)]) == [0]
+        free = 500
+        assert await store(running.port, [image(2), image(3)]) == [0xA700, 0xA700]
+        assert (await running.control.status()).disk_full
+        free = 1500
+        assert await store(running.port, [image(2), image(3)]) == [0, 0]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "objects are refused (A700H): the queue's disk is nearly full",
+        "objects are taken again",
+    ]
+
+
 async def test_duplicates_are_answered_and_not_sent_again(tmp_path: Path) -> None:
     async with Archive() as pacs, routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE)) as running:
         assert await store(running.port, [image(1)]) == [0]

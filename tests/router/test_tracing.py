@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from opentelemetry.trace import StatusCode
 
 from aiodicom.router.config.reading import load
 from aiodicom.router.router import Router
-from aiodicom.router.tracing import TracingObserver, context_of
+from aiodicom.router.tracing import TracingObserver, context_of, tracer_of
 from aiodicom.router.watching import watching
 from aiodicom.web.serving import serving
 from tests.router.running import HEAD, Archive, Watch, destination, image, routing, store, uid_of, write
@@ -88,3 +89,16 @@ def test_a_part_of_the_objects_is_traced_the_same_everywhere() -> None:
     assert all(context_of(uid, 0.5) is not None for uid in traced)
     assert context_of("1.2", 0.0) is None
     assert context_of("1.2", 1.0) is not None
+
+
+async def test_a_collector_that_is_away_is_one_piece_of_news(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    from aiodicom.router.config.operations import Tracing
+    from aiodicom.router.config.values import WebUrl
+
+    log = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    log.filters.clear()
+    _, end = tracer_of(Tracing(endpoint=WebUrl(f"http://127.0.0.1:{port}")))
+    for _ in range(3):
+        log.warning("no connection")
+    end()
+    assert [record.getMessage() for record in caplog.records] == ["no connection"]

@@ -16,7 +16,7 @@ from tests.simulation.clock import SimulatedLoop
 
 HOUR = 3600.0
 #: Objects, and the bytes of each, nearly.
-COUNT, SIZE = 40, 9_000
+COUNT, SIZE = 20, 9_000
 #: Bytes a second.
 SLOW = 10_000
 

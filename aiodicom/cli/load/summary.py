@@ -62,6 +62,9 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield "actual start", f"p99 from there: {', '.join(actual)}"
     if total.bytes_per_s:
         yield "data", f"{formatting.size(total.bytes_per_s)}/s"
+    found = {name: each.matches for name, each in figures.ordered(result).items() if each.matches}
+    if found:
+        yield "matches", ", ".join(f"{name} {number:,}" for name, number in found.items())
     associations = result.associations
     counts = (("opened", associations.opened), ("at a time", associations.peak), ("rejected", associations.rejected))
     yield "associations", ", ".join(f"{count:,} {name}" for name, count in (*counts, ("aborted", associations.aborted)))

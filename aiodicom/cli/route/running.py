@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ from aiodicom.services.stopping import Interrupted, unless_stopped
 
 if TYPE_CHECKING:
     from aiodicom.router.config.root import Config
+    from aiodicom.web.router.process import ProcessSettings
 
 __all__ = ["route"]
 
@@ -63,33 +65,37 @@ def route(
         raise typer.Exit(1) from None
     if check:
         return
-    output.configure_logging(verbose, debug, logging.WARNING)
+    prepare = functools.partial(output.configure_logging, verbose, debug, logging.WARNING)
+    prepare()
     allow_most_descriptors()
-    run(_COMMAND, lambda stop: _run(config, file, workers or config.workers, stop))
+    run(_COMMAND, lambda stop: _run(config, file, workers or config.workers, stop, prepare))
 
 
-async def _run(config: Config, file: Path, workers: int, stop: asyncio.Event) -> int:
+async def _run(config: Config, file: Path, workers: int, stop: asyncio.Event, prepare: Callable[[], None]) -> int:
+    from aiodicom.web.router.process import ProcessSettings
+
+    settings = ProcessSettings(config, str(file), prepare)
     hangup = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     try:
         if workers == 1:
-            await _run_alone(config, file, stop, hangup)
+            await _run_alone(settings, stop, hangup)
         else:
-            await _run_several(config, file, workers, stop, hangup)
+            await _run_several(settings, workers, stop, hangup)
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
     return 0
 
 
-async def _run_alone(config: Config, file: Path, stop: asyncio.Event, hangup: asyncio.Event) -> None:
-    from aiodicom.web.router.process import ProcessSettings, running
+async def _run_alone(settings: ProcessSettings, stop: asyncio.Event, hangup: asyncio.Event) -> None:
+    from aiodicom.web.router.process import running
     from aiodicom.web.router.serving import serving_pages
 
     async with AsyncExitStack() as stack:
         with advice_on_binding():
-            process = await stack.enter_async_context(running(ProcessSettings(config, str(file))))
-            pages = await stack.enter_async_context(serving_pages(config, process.watchers.auditor))
+            process = await stack.enter_async_context(running(settings))
+            pages = await stack.enter_async_context(serving_pages(settings.config, process.watchers.auditor))
         router = process.router
         for finding in router.queue.findings:
             output.note(_COMMAND, finding)
@@ -99,15 +105,15 @@ async def _run_alone(config: Config, file: Path, stop: asyncio.Event, hangup: as
             _tell_of_reload(changed, router.problems)
 
 
-async def _run_several(config: Config, file: Path, workers: int, stop: asyncio.Event, hangup: asyncio.Event) -> None:
+async def _run_several(settings: ProcessSettings, workers: int, stop: asyncio.Event, hangup: asyncio.Event) -> None:
     from aiodicom.router.audit.auditing import auditing
-    from aiodicom.web.router.process import ProcessSettings
     from aiodicom.web.router.serving import serving_pages
     from aiodicom.web.router.workers import supervised
 
+    config = settings.config
     async with AsyncExitStack() as stack:
         with advice_on_binding():
-            running = await stack.enter_async_context(supervised(ProcessSettings(config, str(file)), workers))
+            running = await stack.enter_async_context(supervised(settings, workers))
             auditor = None
             if config.audit is not None and config.operations is not None:  # who logs in is this process's to tell
                 auditor = await stack.enter_async_context(auditing(config.audit, config.ae_titles))

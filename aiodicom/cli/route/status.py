@@ -44,7 +44,7 @@ def _lines(processes: Sequence[RouterStatus]) -> Iterator[str]:
         )
         yield (
             f"  {output.count(each.associations, 'association')}; {each.received:,} received"
-            f" ({output.size(each.bytes)}), {each.refused:,} refused; {each.disk_free / 1e9:,.1f} GB free"
+            f" ({output.size(each.bytes)}), {each.refused:,} refused; {_space(each.disk_free)} free"
         )
         if each.disk_full:
             yield "  the queue's disk is nearly full: objects are refused (A700H)"
@@ -52,6 +52,10 @@ def _lines(processes: Sequence[RouterStatus]) -> Iterator[str]:
         yield from (f"  the new configuration is not used: {problem}" for problem in each.problems)
         width = max((len(destination.name) for destination in each.destinations), default=0)
         yield from (f"  {_destination(destination, width)}" for destination in each.destinations)
+
+
+def _space(free: int) -> str:
+    return f"{free / 1e9:,.1f} GB" if free >= 1e9 else output.size(free)
 
 
 def _destination(status: DestinationStatus, width: int) -> str:

@@ -132,10 +132,11 @@ def _figures(result: Result) -> list[Markup]:
             f"{each.errors:,}",
             formatting.percent(figures.share(each.errors, each.count)),
             f"{formatting.size(moved)}/s" if (moved := figures.bytes_per_s(each, result.seconds)) else "",
+            f"{each.matches:,}" if each.matches else "",
         )
         for name, each in operations.items()
     ]
-    shown = [table("Operations", ["operation", "count", "rate", "errors", "of all", "data"], counts)]
+    shown = [table("Operations", ["operation", "count", "rate", "errors", "of all", "data", "matches"], counts)]
     for field, caption in (
         ("planned_latency_ms", "Latency from the planned start: what a client would have waited"),
         ("actual_latency_ms", "Latency from the actual start: what the peer took"),

@@ -75,9 +75,5 @@ class Queue(Section, frozen=True, kw_only=True):
         if (self.postgres is None) != (self.objects is None):
             one, other = ("postgres", "objects") if self.objects is None else ("objects", "postgres")
             raise ValueError(f"{one} is of no use without {other}: nodes that share a queue share its objects too")
-        if self.postgres is not None and self.durability is Durability.FORWARDED:
-            raise ValueError(
-                "durability cannot be forwarded with postgres: the node that answers may not be the one that sends"
-            )
         if self.lease < 1:
             raise ValueError("lease is at least 1s")

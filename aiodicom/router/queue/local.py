@@ -9,6 +9,10 @@
 
 Two threads do the work: one writes and syncs what has come while it did so before, the other has the rows. So a group
 is on its way to the disk while the rows of the one before are committed, and deliveries go on beside both.
+
+What is on the disk is safe: a segment says all that rows say. So what comes for those who wait, while nothing of theirs
+waits already, is leased at once (`Ahead`), and its rows follow with those of others, and with what has become of it.
+Whatever looks at the rows has them complete. What might have come before needs its rows first: they tell.
 """
 
 from __future__ import annotations
@@ -20,18 +24,20 @@ import logging
 import os
 import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from aiodicom.errors import LocalError
 from aiodicom.net.sources import DataSource
-from aiodicom.router.queue import search
+from aiodicom.router.queue.ahead import Ahead, Unnoted
+from aiodicom.router.queue.by_hand import ByHand
 from aiodicom.router.queue.clock import Clocks, QueueClock, system_clocks
 from aiodicom.router.queue.maintenance import Maintenance
-from aiodicom.router.queue.objects import Failure, Incoming, Lease, Receipt, Selection, State, Way
+from aiodicom.router.queue.noting import Notes, uids_of
+from aiodicom.router.queue.objects import Failure, Incoming, Lease, Receipt, Selection, State, lease_of
 from aiodicom.router.queue.recent import Recent
+from aiodicom.router.queue.rows import Stored
 from aiodicom.router.queue.shard import Arrival, Copied, Group, Shard, encode_meta
 from aiodicom.router.queue.source import source_of
 from aiodicom.router.queue.space import Watermarks, space_of
@@ -49,8 +55,8 @@ _GROUP: Final = 16 << 20
 #: What an object costs beside its bytes, as if it were so many.
 _OBJECT: Final = 32 << 10
 #: Seconds in which what becomes of deliveries is gathered: after a crash so much more of it may be made again.
-_SETTLED: Final = 0.01
-#: What is leased as it comes, for a destination that somebody waits for.
+_SETTLED: Final = 0.02
+#: What is leased as its rows are committed, for a destination that somebody waits for.
 _AHEAD: Final = 32
 #: Bytes that are copied out of sparse segments in one round of maintenance.
 _COPIED: Final = 16 << 20
@@ -85,7 +91,11 @@ class _Copying(NamedTuple):
     done: asyncio.Future[int]
 
 
-class LocalQueue:
+class _Sealing(NamedTuple):
+    done: asyncio.Future[None]
+
+
+class LocalQueue(ByHand):
     """A shard, for one event loop. All coroutines may be cancelled: that gives up the wait, what was asked for is
     done.
     """
@@ -109,15 +119,19 @@ class LocalQueue:
         self._awake: dict[str, asyncio.Event] = {}
         #: Destinations that somebody waits for; and what was leased for them as it came, for the next claim.
         self._waited_for: set[str] = set()
-        self._ahead: dict[str, list[Lease]] = {}
+        self._ahead = Ahead()
+        self._unnoted = Unnoted()
+        self._notes = Notes(
+            shard,
+            written=lambda uids: self._tell(self._unnoted.noted, uids),
+            again=lambda destinations: self._tell(self._wait_in_rows, destinations),
+        )
         #: What has arrived in this turn of the loop, to be given to the thread together.
         self._arrived: list[_Arriving] = []
-        self._delivered: deque[Lease] = deque()
-        self._failed: deque[Failure] = deque()
         self._settling: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy)
-        self._writer = BatchThread[_Arriving | _Copying]("aiodicom-segments", self._write, _weight, _GROUP)
+        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy, self._seal)
+        self._writer = BatchThread[_Arriving | _Copying | _Sealing]("aiodicom-segments", self._write, _weight, _GROUP)
         self._rows = BatchThread[Callable[[], object]]("aiodicom-rows", _run_all, lambda _: 1, 1)
         self._maintaining = asyncio.create_task(self._keep_maintained()) if settings.interval else None
 
@@ -165,12 +179,13 @@ class LocalQueue:
             with suppress(asyncio.CancelledError):
                 await self._maintaining
         self._give_arrived()
-        self._give_settled()
         self._is_closed = True
+        await self._loop.run_in_executor(None, self._writer.close)
+        # What it has told the loop was heard before that has returned.
+        self._give_settled()
         await self._loop.run_in_executor(None, self._end)
 
     def _end(self) -> None:
-        self._writer.close()  # it gives to the other
         self._rows.close()
         try:
             self._shard.rows.remember("clock", self.now())
@@ -213,6 +228,7 @@ class LocalQueue:
         if not self._arrived:
             self._loop.call_soon(self._give_arrived)
         self._arrived.append(_Arriving(Arrival(incoming, meta, data), done))
+        self._unnoted.arrived()
         return done
 
     def _give_arrived(self) -> None:
@@ -220,7 +236,7 @@ class LocalQueue:
         for each in arrived:
             self._writer.give(each)
 
-    def _write(self, batch: list[_Arriving | _Copying]) -> None:
+    def _write(self, batch: list[_Arriving | _Copying | _Sealing]) -> None:
         """In the thread that writes."""
         arriving = [each for each in batch if isinstance(each, _Arriving)]
         if arriving:
@@ -229,35 +245,94 @@ class LocalQueue:
                     raise QueueFull(errno.ENOSPC, "the queue's disk is nearly full")
                 group = self._shard.write([each.arrival for each in arriving])
             except Exception as error:
-                self._tell(self._refused, arriving, error)
+                self._tell(self._not_written, arriving, error)
             else:
-                self._rows.give(functools.partial(self._commit, arriving, group))
+                self._tell(self._written, arriving, group)
         for each in batch:
-            if isinstance(each, _Copying):
+            if isinstance(each, _Sealing):
+                self._shard.seal()
+                self._tell(_finish, each.done, None)
+            elif isinstance(each, _Copying):
                 try:
                     copied = self._shard.copy(each.segment, each.positions, _COPIED)
                 except Exception as error:
                     self._tell(_fail, each.done, error)
                 else:  # right behind what was written before, as its rows may not come after those of later groups
-                    self._rows.give(functools.partial(self._commit_copy, each, copied))
+                    self._tell(self._give_rows, functools.partial(self._commit_copy, each, copied))
 
-    def _commit(self, arriving: list[_Arriving], group: Group) -> None:
+    def _not_written(self, arriving: list[_Arriving], error: Exception) -> None:
+        self._unnoted.decided(len(arriving))
+        self._refused(arriving, error)
+
+    def _written(self, arriving: list[_Arriving], group: Group) -> None:
+        """Objects are on the disk: those that need not wait for their rows go on."""
+        now = self._loop.time()
+        leases: dict[tuple[int, int], Lease] = {}
+        at_once: list[Stored] = []
+        later: list[tuple[_Arriving, Stored]] = []
+        told: set[str] = set()
+        for each, stored in zip(arriving, group.stored, strict=True):
+            others = self._lease_ahead(stored, group.known, leases, now)
+            if others:
+                told.update(others)
+                later.append((each, stored))
+            else:
+                at_once.append(stored)
+                _finish(each.done, Receipt(stored.id, False))
+            if len(others) < len(stored.incoming.deliveries):
+                self._recent.keep(stored.id, each.arrival.data, len(stored.incoming.deliveries), now)
+        self._unnoted.decided(len(arriving))
+        if at_once:
+            ids = {stored.id for stored in at_once}
+            here = {key: lease for key, lease in leases.items() if key[0] in ids}
+            self._notes.queued(group._replace(stored=at_once, leases=here))
+            self._settle()
+        if later:
+            self._ahead.may_wait(told)
+            ids = {stored.id for _, stored in later}
+            here = {key: lease for key, lease in leases.items() if key[0] in ids}
+            rest = group._replace(stored=[stored for _, stored in later], leases=here)
+            self._notes.coming(rest)
+            self._give_rows(functools.partial(self._commit, [each for each, _ in later], rest, self._ahead.given + 1))
+        self._wake({lease.destination for lease in leases.values()})
+
+    def _lease_ahead(
+        self, stored: Stored, known: Set[str] | None, leases: dict[tuple[int, int], Lease], now: float
+    ) -> list[str]:
+        """Leases the deliveries of an object that need no rows; returns the destinations of the others."""
+        uid, deliveries = stored.incoming.sop_instance_uid, stored.incoming.deliveries
+        may_be_again = self._notes.are_stuck or known is None or uid in known or uid in self._unnoted
+        self._unnoted.add(uid)
+        others: list[str] = []
+        on_hold = self._shard.rows.on_hold
+        for number, delivery in enumerate(deliveries):
+            destination = delivery.destination
+            if may_be_again or delivery.group or destination in on_hold or not self._ahead.takes(destination):
+                others.append(destination)
+            else:
+                lease = lease_of(stored.id, number, stored.incoming, stored.place)
+                leases[lease[:2]] = lease
+                self._ahead.add(lease, now)
+        return others
+
+    def _commit(self, arriving: list[_Arriving], group: Group, given: int) -> None:
         """In the thread of the rows."""
         try:
-            dropped = self._shard.commit(group, self.now())
+            dropped = self._notes.write(self.now(), [group])
         except Exception as error:
+            self._tell(self._unnoted.noted, uids_of([group]))
             self._tell(self._refused, arriving, error)
         else:
-            self._tell(self._queued, arriving, group, dropped, self._claim_ahead(arriving))
+            self._tell(self._queued, arriving, group, dropped, self._claim_ahead(arriving), given)
 
-    def _claim_ahead(self, arriving: list[_Arriving]) -> list[Lease]:
+    def _claim_ahead(self, arriving: list[_Arriving]) -> dict[str, list[Lease]]:
         """In the thread of the rows: leases what was just queued for those who wait, who need not ask then."""
-        leases: list[Lease] = []
+        leases: dict[str, list[Lease]] = {}
         came_for = {delivery.destination for each in arriving for delivery in each.arrival.incoming.deliveries}
         for destination in came_for & self._waited_for:
             self._waited_for.discard(destination)
             try:
-                leases += self._shard.claim(destination, _AHEAD)
+                leases[destination] = self._shard.claim(destination, _AHEAD)
             except sqlite3.Error as error:  # as somebody will hear who claims
                 _log.error("nothing could be leased for %s: %s", destination, error)
         return leases
@@ -265,22 +340,36 @@ class LocalQueue:
     def _commit_copy(self, copying: _Copying, copied: Copied) -> None:
         """In the thread of the rows."""
         try:
-            self._shard.commit_copy(copied, self.now())
+            now = self.now()
+            self._notes.write(now)
+            self._shard.commit_copy(copied, now)
         except Exception as error:
             self._tell(_fail, copying.done, error)
         else:
             self._tell(_finish, copying.done, copied.done)
 
-    def _queued(self, arriving: list[_Arriving], group: Group, dropped: set[int], ahead: list[Lease]) -> None:
+    def _queued(
+        self,
+        arriving: list[_Arriving],
+        group: Group,
+        dropped: set[int],
+        ahead: dict[str, list[Lease]],
+        given: int,
+    ) -> None:
         now = self._loop.time()
-        for lease in ahead:
-            self._ahead.setdefault(lease.destination, []).append(lease)
+        for destination, leases in ahead.items():
+            for lease in leases:
+                self._ahead.add(lease, now)
+            if len(leases) < _AHEAD and destination not in self._shard.rows.on_hold:
+                self._ahead.found_none(destination, given)
         destinations: set[str] = set()
+        kept = {object for object, _ in group.leases}
         for (arrival, done), stored in zip(arriving, group.stored, strict=True):
             is_duplicate = stored.id in dropped
             if not is_duplicate:
                 deliveries = arrival.incoming.deliveries
-                self._recent.keep(stored.id, arrival.data, len(deliveries), now)
+                if stored.id not in kept:
+                    self._recent.keep(stored.id, arrival.data, len(deliveries), now)
                 destinations.update(delivery.destination for delivery in deliveries)
             _finish(done, Receipt(stored.id, is_duplicate))
         self._wake(destinations)
@@ -299,17 +388,28 @@ class LocalQueue:
         With `newest`, those of the study that came last. Each is to be settled by `delivered`, `failed` or `give_back`.
         """
         self._event(destination).clear()
-        if ahead := self._ahead.pop(destination, None):
-            if len(ahead) > limit:
-                self._ahead[destination] = ahead[limit:]
-            return ahead[:limit]
+        if destination in self._shard.rows.on_hold:
+            self._give_up_ahead(self._ahead.give_up(destination))
+            return []
+        if ahead := self._ahead.take(destination, limit, self._loop.time()):
+            return ahead
+        if self._ahead.is_clear(destination):
+            return []
         # What is settled need not be noted before: it is leased until then.
         claiming = self._in_rows(functools.partial(self._shard.claim, destination, limit, newest=newest))
+        given = self._ahead.given
         try:
-            return await asyncio.shield(claiming)
+            found = await asyncio.shield(claiming)
         except asyncio.CancelledError:
             claiming.add_done_callback(self._unclaimed)
             raise
+        if len(found) < limit and not newest:
+            self._ahead.found_none(destination, given)
+        return found
+
+    def _give_up_ahead(self, leases: Sequence[Lease]) -> None:
+        if leases:
+            self.give_back(*leases)
 
     def _unclaimed(self, claiming: asyncio.Future[list[Lease]]) -> None:
         """Nobody waits for these any more."""
@@ -319,6 +419,7 @@ class LocalQueue:
     async def wait(self, destination: str) -> None:
         """Returns when there may be something to claim that was not there when that was last tried."""
         self._waited_for.add(destination)
+        self._ahead.served(destination)
         try:
             await self._event(destination).wait()
         finally:
@@ -334,9 +435,9 @@ class LocalQueue:
     def delivered(self, *leases: Lease, warning: str = "") -> None:
         """The destination has them; its `warning` is kept with them."""
         if warning:
-            self._failed.extend(Failure(lease, warning, None, ends_as=State.DELIVERED) for lease in leases)
+            self._notes.failed.extend(Failure(lease, warning, None, ends_as=State.DELIVERED) for lease in leases)
         else:
-            self._delivered.extend(leases)
+            self._notes.delivered.extend(leases)
         for lease in leases:
             self._recent.delivered(lease.object)
         self._settle()
@@ -347,13 +448,13 @@ class LocalQueue:
 
         `counts`: whether that was an attempt at it.
         """
-        self._failed.append(Failure(lease, reason, retry_at, counts))
+        self._notes.failed.append(Failure(lease, reason, retry_at, counts))
         self._settle()
 
     def dropped(self, lease: Lease, reason: str) -> None:
         """A delivery is not made at all: its route says so."""
         self._recent.delivered(lease.object)
-        self._failed.append(Failure(lease, reason, None, ends_as=State.DROPPED))
+        self._notes.failed.append(Failure(lease, reason, None, ends_as=State.DROPPED))
         self._settle()
 
     async def forwarded(self, object: int, number: int, warning: str = "") -> None:
@@ -368,7 +469,7 @@ class LocalQueue:
     async def complete(self, route: str, group: str) -> None:
         """A series or study is complete: what waits for the rest of it, by a route, goes."""
         while destinations := await self._call(functools.partial(self._shard.rows.complete, route, group, self.now())):
-            self._wake(destinations)
+            self._wait_in_rows(destinations)
 
     async def gathering(self, after: int = 0) -> list[tuple[int, str, str, str]]:
         """Returns what waits for the rest of its group, some thousands at a time: object, route, group and SOP Instance
@@ -378,97 +479,52 @@ class LocalQueue:
 
     def give_back(self, *leases: Lease) -> None:
         """They wait again."""
-        self._rows.give(functools.partial(self._shard.give_back, leases))
-        self._wake({lease.destination for lease in leases})
+        destinations = {lease.destination for lease in leases}
+        self._wait_in_rows(destinations)
+        self._give_rows(functools.partial(self._give_back, leases))
+
+    def _give_back(self, leases: Sequence[Lease]) -> None:
+        """In the thread of the rows, which has to know them."""
+        self._settle_all()
+        self._shard.give_back(leases)
 
     async def flush(self) -> None:
         """Returns when everything is committed that was settled before."""
         await self._call(lambda: None)
 
     def _settle(self) -> None:
-        if self._settling is None:
+        if self._notes.are_many:
+            self._give_settled()
+        elif self._settling is None:
             self._settling = self._loop.call_later(_SETTLED, self._give_settled)
 
     def _give_settled(self) -> None:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
-            self._rows.give(self._settle_all)
+        if self._notes:
+            self._give_rows(self._settle_all)
 
     def _settle_all(self) -> None:
         """In the thread of the rows."""
-        delivered = [self._delivered.popleft() for _ in range(len(self._delivered))]
-        failed = [self._failed.popleft() for _ in range(len(self._failed))]
-        try:
-            self._shard.settle(delivered, failed, self.now())
-        except Exception:
-            _log.exception(
-                "what has become of %d deliveries is lost: they are made again", len(delivered) + len(failed)
-            )
-            leases = [*delivered, *(failure.lease for failure in failed)]
-            self._tell(self._wake, {lease.destination for lease in leases})
-
-    # What people do: it is on the disk when they are told so.
-
-    async def hold(self, meant: Selection) -> int:
-        """Has deliveries wait until they are released; a destination alone is held with all that will come for it.
-
-        Returns how many have been.
-        """
-        if meant.destination is not None and meant == Selection(meant.destination):
-            await self._call(functools.partial(self._shard.rows.hold_destination, meant.destination, self.now()))
-            await self._sync()
-            return 0
-        return await self._change(meant, State.HELD)
-
-    async def release(self, meant: Selection) -> int:
-        """Ends that."""
-        if meant.destination is not None and meant == Selection(meant.destination):
-            await self._call(functools.partial(self._shard.rows.release_destination, meant.destination))
-        return await self._change(meant._replace(state=State.HELD), State.WAITING)
-
-    async def retry(self, meant: Selection) -> int:
-        """Has deliveries that are dead, and that are delayed, tried now; returns how many."""
-        states = [state for state in (State.DEAD, State.DELAYED) if meant.state in (None, state)]
-        return sum([await self._change(meant._replace(state=state), State.WAITING) for state in states])
-
-    async def drop(self, meant: Selection, reason: str = "dropped") -> int:
-        """Gives deliveries up that are pending; returns how many."""
-        return await self._change(meant, State.DROPPED, reason)
-
-    async def _change(self, meant: Selection, state: State, reason: str | None = None) -> int:
-        change = functools.partial(self._shard.rows.change_selected, meant, state, self.now(), reason)
-        changed = 0
-        while step := await self._call(change):  # others have their turns between
-            changed += step
-        await self._sync()
-        self._wake(set(self._awake))
-        return changed
-
-    async def _sync(self) -> None:
-        await self._loop.run_in_executor(None, self._shard.sync)
-
-    async def counts(self) -> dict[str, dict[State, int]]:
-        """Returns how many deliveries there are, by destination and state."""
-        return await self._call(self._shard.rows.counts)
-
-    async def find(self, **wanted: Any) -> list[Way]:
-        """Looks for objects: see `search.find`."""
-        return await self._call(functools.partial(search.find, self._shard.rows, **wanted))
-
-    async def pending(self, meant: Selection, after: int = 0, limit: int = 100) -> list[Way]:
-        """Lists what is pending: see `search.listed`."""
-        return await self._call(functools.partial(search.listed, self._shard.rows, meant, after, limit))
+        with suppress(Exception):  # as is logged
+            self._notes.write(self.now())
 
     # What has to be done from time to time.
 
     async def maintain(self) -> None:
         """One round of maintenance: see `Maintenance.round`."""
-        self._wake(await self._maintenance.round(self.now()))
+        self._give_up_ahead(self._ahead.left(self._loop.time()))
+        self._wait_in_rows(await self._maintenance.round(self.now(), is_full=self.watermarks.is_full))
 
     def _copy(self, segment: int, positions: list[int]) -> asyncio.Future[int]:
         done: asyncio.Future[int] = self._loop.create_future()
         self._writer.give(_Copying(segment, positions, done))
+        return done
+
+    def _seal(self) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._writer.give(_Sealing(done))
         return done
 
     async def _keep_maintained(self) -> None:
@@ -486,6 +542,10 @@ class LocalQueue:
         self._give_settled()
         return self._in_rows(function)
 
+    def _give_rows(self, call: Callable[[], object]) -> None:
+        self._ahead.given += 1
+        self._rows.give(call)
+
     def _in_rows(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
         done: asyncio.Future[Result] = self._loop.create_future()
 
@@ -497,7 +557,7 @@ class LocalQueue:
             else:
                 self._tell(_finish, done, result)
 
-        self._rows.give(call)
+        self._give_rows(call)
         return done
 
     def _tell(self, function: Callable[..., object], *arguments: Any) -> None:
@@ -510,12 +570,22 @@ class LocalQueue:
             event = self._awake[destination] = asyncio.Event()
         return event
 
-    def _wake(self, destinations: set[str]) -> None:
+    def _wait_in_rows(self, destinations: set[str]) -> None:
+        """There is something to claim of the rows."""
+        self._ahead.may_wait(destinations)
+        self._wake(destinations)
+
+    def _all_wait_in_rows(self) -> None:
+        self._ahead.all_may_wait()
+        self._wake(self._awake)
+
+    def _wake(self, destinations: Iterable[str]) -> None:
+        """There is something to claim."""
         for destination in destinations:
             self._event(destination).set()
 
 
-def _weight(item: _Arriving | _Copying) -> int:
+def _weight(item: _Arriving | _Copying | _Sealing) -> int:
     return len(item.arrival.data) + _OBJECT if isinstance(item, _Arriving) else _GROUP
 
 

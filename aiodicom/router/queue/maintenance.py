@@ -44,16 +44,22 @@ class Maintenance:
     """Rounds of maintenance of a shard whose rows have a thread of their own.
 
     `call` runs something in that thread. `copy` copies records of a segment, by their positions, and says how many it
-    has done.
+    has done; `seal` has what comes next begin a segment.
     """
 
     def __init__(
-        self, shard: Shard, history: float, call: _Call, copy: Callable[[int, list[int]], asyncio.Future[int]]
+        self,
+        shard: Shard,
+        history: float,
+        call: _Call,
+        copy: Callable[[int, list[int]], asyncio.Future[int]],
+        seal: Callable[[], asyncio.Future[None]],
     ) -> None:
         self._shard = shard
         self._history = history
         self._call = call
         self._copy = copy
+        self._seal = seal
         #: Up to which object all was looked at that is old, and when to begin again.
         self._forgotten = 0
         self._look_again = 0.0
@@ -62,9 +68,10 @@ class Maintenance:
         self._emptying: tuple[int, list[int]] | None = None
         self._unreadable: set[int] = set()
 
-    async def round(self, now: float) -> set[str]:
+    async def round(self, now: float, *, is_full: bool = False) -> set[str]:
         """What is due waits again, what is late expires, what is old is forgotten, segments are deleted that nobody
-        needs, and those that hold little are emptied. Returns the destinations of what was due.
+        needs, and those that hold little are emptied; when the disk `is_full`, the one that is written to as well, as
+        nothing may ever be written to it again. Returns the destinations of what was due.
 
         Raises OSError, sqlite3.Error. Cancelled, it leaves nothing half done that the next round would not end.
         """
@@ -72,6 +79,8 @@ class Maintenance:
         due = await self._call(functools.partial(upkeep.wake, rows, now, _LONGEST_DELAY))
         await self._call(functools.partial(upkeep.expire, rows, now))
         await self._forget(now)
+        if is_full and await self._call(self._shard.holds_little):
+            await self._seal()
         await self._remove()
         await self._empty()
         if now >= self._clock_noted + _CLOCK_NOTED:

@@ -23,6 +23,7 @@ __all__ = [
     "State",
     "Step",
     "Way",
+    "lease_of",
 ]
 
 
@@ -124,7 +125,7 @@ class Lease(NamedTuple):
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax: str
-    #: Rows of one study have the same; it grows with each study that comes.
+    #: Rows of one study have the same; it grows with each study that comes. 0 where there were no rows yet.
     study: int
     study_instance_uid: str
     patient_id: str
@@ -133,6 +134,31 @@ class Lease(NamedTuple):
     peer: str
     received: float
     place: Place
+
+
+def lease_of(object: int, number: int, incoming: Incoming, place: Place) -> Lease:
+    """The lease of a delivery that has just come, and has no rows yet."""
+    delivery = incoming.deliveries[number]
+    return Lease(
+        object,
+        number,
+        delivery.destination,
+        delivery.route,
+        delivery.priority,
+        0,
+        delivery.expires,
+        incoming.sop_class_uid,
+        incoming.sop_instance_uid,
+        incoming.transfer_syntax,
+        0,
+        incoming.study_instance_uid,
+        incoming.patient_id,
+        incoming.calling_aet,
+        incoming.called_aet,
+        incoming.peer,
+        incoming.received,
+        place,
+    )
 
 
 class Receipt(NamedTuple):

@@ -6,21 +6,34 @@ transaction.
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from aiodicom.router.queue.bulk import execute_many, select_all
 from aiodicom.router.queue.objects import PENDING, Duplicates, Failure, Incoming, Lease, Selection, State
 from aiodicom.router.queue.tables import DELIVERY, MOST, SIGN, Found, Tables
 from aiodicom.store.segments import Place
 
-__all__ = ["Rows", "Stored"]
+__all__ = ["Rows", "Stored", "known_uids"]
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[str]).decode
 
 _OBJECTS: Final = "INSERT INTO objects VALUES {rows}"
 _DELIVERIES: Final = (
     "INSERT INTO deliveries"
-    " (object, number, destination, route, state, rank, study, expires, changed, reason, gathered) VALUES {rows}"
+    " (object, number, destination, route, state, rank, study, expires, attempts, changed, reason, gathered)"
+    " VALUES {rows}"
+)
+
+#: Whether objects have come before, by their UIDs as an array of JSON.
+_KNOWN: Final = (
+    "SELECT json_group_array(sop_instance) FROM objects WHERE sop_instance IN (SELECT value FROM json_each(?))"
 )
 
 #: The deliveries of other objects that are the same. CROSS JOIN has SQLite keep the order: what is asked for, the
@@ -46,6 +59,12 @@ _CLAIM: Final = (
 )
 
 
+def known_uids(connection: sqlite3.Connection, uids: Sequence[str]) -> set[str]:
+    """Returns those of the SOP Instance UIDs that objects with rows have. Raises sqlite3.Error."""
+    (found,) = connection.execute(_KNOWN, (_encode(uids).decode(),)).fetchone()
+    return set(_decode(found))
+
+
 class Stored(NamedTuple):
     """An object whose bytes are in a segment."""
 
@@ -54,6 +73,8 @@ class Stored(NamedTuple):
     place: Place
     #: Why it cannot be delivered: its deliveries are dead from the beginning.
     fault: str = ""
+    #: What has become of deliveries before there were rows, by their numbers: `WAITING` or `DELIVERED`.
+    states: Mapping[int, State] = MappingProxyType({})
 
 
 class Rows(Tables):
@@ -67,37 +88,58 @@ class Rows(Tables):
         Returns the objects of which nothing is queued, because all their deliveries are duplicates.
         """
         with self.transaction():
-            again = self._again(batch)
-            objects, deliveries = [], []
-            counts: Counter[tuple[int, int]] = Counter()
-            segments = {number: [0, 0] for number in indexed}
-            dropped = set()
-            for stored in batch:
-                id, incoming, place, fault = stored
-                study = self.study(incoming.study_instance_uid, incoming.patient_id)
-                objects.append(self._object(stored, study))
-                is_needed = False
-                for number, delivery in enumerate(incoming.deliveries):
-                    destination, route = self.word(delivery.destination), self.word(delivery.route)
+            return self._insert(batch, indexed, now)
+
+    def note(
+        self,
+        batch: Sequence[Stored],
+        indexed: dict[int, int],
+        delivered: Sequence[Lease],
+        failed: Sequence[Failure],
+        now: float,
+    ) -> set[int]:
+        """Does `insert` and then `settle`, both or neither."""
+        with self.transaction():
+            dropped = self._insert(batch, indexed, now) if batch else set()
+            if delivered or failed:
+                self._settle(delivered, failed, now)
+        return dropped
+
+    def _insert(self, batch: Sequence[Stored], indexed: dict[int, int], now: float) -> set[int]:
+        again = self._again(batch)
+        objects, deliveries = [], []
+        counts: Counter[tuple[int, int]] = Counter()
+        segments = {number: [0, 0] for number in indexed}
+        dropped = set()
+        for stored in batch:
+            id, incoming, place, fault, states = stored
+            study = self.study(incoming.study_instance_uid, incoming.patient_id)
+            objects.append(self._object(stored, study))
+            is_needed = is_new = False
+            for number, delivery in enumerate(incoming.deliveries):
+                destination, route = self.word(delivery.destination), self.word(delivery.route)
+                state = states.get(number)
+                if state is None:
                     state = State.DEAD if fault else State.GATHERING if delivery.group else State.WAITING
                     if (id, number) in again:
                         state = State.DUPLICATE
-                    else:
-                        is_needed = True
-                    counts[destination, state] += 1
-                    rank, expires, group = -delivery.priority, delivery.expires, delivery.group
-                    row = id, number, destination, route, int(state), rank, study, expires, now, fault, group
-                    deliveries.append(row)
-                if is_needed:
-                    weight = segments.setdefault(place.segment, [0, 0])
-                    weight[0] += 1
-                    weight[1] += place.size
-                elif incoming.deliveries:
-                    dropped.add(id)
-            execute_many(self.connection, _OBJECTS, objects)
-            execute_many(self.connection, _DELIVERIES, deliveries)
-            self.count(counts)
-            self.weigh((number, live, size, indexed.get(number, 0)) for number, (live, size) in segments.items())
+                is_needed = is_needed or state < State.DELIVERED
+                is_new = is_new or state is not State.DUPLICATE
+                attempts = int(state is State.DELIVERED)
+                counts[destination, state] += 1
+                rank, expires, group = -delivery.priority, delivery.expires, delivery.group
+                row = id, number, destination, route, int(state), rank, study, expires, attempts, now, fault, group
+                deliveries.append(row)
+            if is_needed:
+                weight = segments.setdefault(place.segment, [0, 0])
+                weight[0] += 1
+                weight[1] += place.size
+            if not is_new and incoming.deliveries:
+                dropped.add(id)
+        execute_many(self.connection, _OBJECTS, objects)
+        execute_many(self.connection, _DELIVERIES, deliveries)
+        self.count(counts)
+        self.weigh((number, live, size, indexed.get(number, 0)) for number, (live, size) in segments.items())
         return dropped
 
     def _object(self, stored: Stored, study: int) -> tuple[Any, ...]:
@@ -127,11 +169,15 @@ class Rows(Tables):
         found: set[tuple[int, int]] = set()
         seen: set[tuple[Any, ...]] = set()
         asked = []
-        for id, incoming, place, _ in batch:
+        for id, incoming, place, _, known in batch:
             for number, delivery in enumerate(incoming.deliveries):
                 words = self.word(delivery.destination), self.word(delivery.route)
                 same = incoming.sop_instance_uid, place.digest - SIGN, place.size, *words
-                if same in seen:
+                state = known.get(number)
+                if state is not None:  # it is none itself
+                    if state is State.WAITING or self.duplicates is Duplicates.DROP:
+                        seen.add(same)
+                elif same in seen:
                     found.add((id, number))
                 else:
                     seen.add(same)
@@ -200,13 +246,16 @@ class Rows(Tables):
         delivered.
         """
         with self.transaction():
-            self.change(self._of(delivered), State.DELIVERED, now, attempts=1)
-            for lease, reason, retry_at, counts, ends_as in failed:
-                found = self._of([lease])
-                if ends_as is not State.DELIVERED:
-                    found = [row for row in found if row.state == State.WAITING]
-                state = ends_as or (State.DEAD if retry_at is None else State.DELAYED)
-                self.change(found, state, now, reason, retry_at, attempts=int(counts))
+            self._settle(delivered, failed, now)
+
+    def _settle(self, delivered: Sequence[Lease], failed: Sequence[Failure], now: float) -> None:
+        self.change(self._of(delivered), State.DELIVERED, now, attempts=1)
+        for lease, reason, retry_at, counts, ends_as in failed:
+            found = self._of([lease])
+            if ends_as is not State.DELIVERED:
+                found = [row for row in found if row.state == State.WAITING]
+            state = ends_as or (State.DEAD if retry_at is None else State.DELAYED)
+            self.change(found, state, now, reason, retry_at, attempts=int(counts))
 
     def _of(self, leases: Sequence[Lease]) -> list[Found]:
         template = (

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiodicom.store.files import sync_folder
 
-__all__ = ["checkpoint", "open_index", "sync_index"]
+__all__ = ["checkpoint", "open_index", "open_to_read", "sync_index"]
 
 _VERSION: Final = 1
 
@@ -101,6 +101,18 @@ def open_index(path: str | os.PathLike[str]) -> sqlite3.Connection:
             connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             raise sqlite3.NotSupportedError(f"{os.fspath(path)} was made by another version of aiodicom ({version})")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_to_read(path: str | os.PathLike[str]) -> sqlite3.Connection:
+    """Opens the index once more, for a thread that only reads what is committed. Raises sqlite3.Error."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA busy_timeout = 1000")
+        connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()
         raise

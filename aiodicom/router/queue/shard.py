@@ -8,8 +8,8 @@ it loses for good is that something was delivered: it is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 
-For two threads: `write` and `copy` are for one, everything else for the other, but `remove` and `positions`. Nothing
-here asks what time it is.
+For two threads: `write`, `copy` and `seal` are for one, everything else for the other, but `remove` and `positions`.
+Nothing here asks what time it is.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
 
-from aiodicom.router.queue.objects import Duplicates, Failure, Incoming, Lease
+from aiodicom.router.queue.objects import Duplicates, Failure, Incoming, Lease, State
 from aiodicom.router.queue.ownership import Ownership
-from aiodicom.router.queue.rows import Rows, Stored
-from aiodicom.router.queue.schema import sync_index
+from aiodicom.router.queue.rows import Rows, Stored, known_uids
+from aiodicom.router.queue.schema import open_to_read, sync_index
 from aiodicom.router.queue.upkeep import (
+    Segment,
     begin_removing,
     forget_segments,
     give_up,
@@ -75,6 +76,10 @@ class Group(NamedTuple):
     segment: int
     #: Up to where the segment is on the disk.
     end: int
+    #: The SOP Instance UIDs among theirs that objects with rows have; None where that is not known.
+    known: Set[str] | None = frozenset()
+    #: What was leased of them before they have rows, by object and number.
+    leases: Mapping[tuple[int, int], Lease] = MappingProxyType({})
 
 
 class Copied(NamedTuple):
@@ -117,6 +122,8 @@ class Shard:
                 self._recover(now)
                 (highest,) = self.rows.connection.execute("SELECT coalesce(max(id), 0) FROM objects").fetchone()
                 self._owner.begin(max(self._owner.generation, highest >> _COUNTED) + 1)
+                #: For the thread that writes.
+                self._seen = open_to_read(self._index)
             except BaseException:
                 self.rows.close()
                 raise
@@ -126,7 +133,10 @@ class Shard:
         self._counted = 0
         #: The segments before this have all their rows.
         self._committed = self.log.current + 1
-        self.leases: dict[tuple[int, int], Lease] = {}
+        #: The last segment that was sealed before it was full, and its bytes.
+        self._sealed = (0, 0)
+        #: By destination, and then by object and number.
+        self._leases: dict[str, dict[tuple[int, int], Lease]] = {}
 
     @property
     def generation(self) -> int:
@@ -136,13 +146,15 @@ class Shard:
     def close(self) -> None:
         """Lets others have the shard. What is leased waits again."""
         self.log.close()
+        self._seen.close()
         self.rows.close()
         self._owner.release()
 
     # In.
 
     def write(self, arrivals: Sequence[Arrival]) -> Group:
-        """Has objects on the disk. Raises OSError; then none of them is."""
+        """Has objects on the disk, and looks whether they have come before. Raises OSError; then none of them is."""
+        known = self._known([arrival.incoming.sop_instance_uid for arrival in arrivals])
         first = (self.generation << _COUNTED) + self._counted
         self._counted += len(arrivals)
         entries = [Entry(id, arrival.meta, arrival.data) for id, arrival in enumerate(arrivals, first)]
@@ -151,7 +163,15 @@ class Shard:
             Stored(entry.id, arrival.incoming, place)
             for entry, arrival, place in zip(entries, arrivals, places, strict=True)
         ]
-        return Group(stored, self.log.current, self.log.end)
+        return Group(stored, self.log.current, self.log.end, known)
+
+    def _known(self, uids: Sequence[str]) -> Set[str] | None:
+        if self.rows.duplicates is Duplicates.FORWARD:
+            return frozenset()
+        try:
+            return known_uids(self._seen, uids)
+        except sqlite3.Error:  # as whoever writes rows will hear
+            return None
 
     def commit(self, group: Group, now: float) -> set[int]:
         """Gives what was written its rows, in the order of writing; returns the objects that were not queued, as
@@ -159,20 +179,38 @@ class Shard:
 
         Raises sqlite3.Error: then nobody is to be told that they are queued.
         """
+        return self.note([group], (), (), now)
+
+    def note(
+        self, groups: Sequence[Group], delivered: Sequence[Lease], failed: Sequence[Failure], now: float
+    ) -> set[int]:
+        """Gives groups their rows, as `commit` does, and says what has become of leases, which have ended then.
+
+        What was leased before it has rows and is not settled yet stays leased. Raises sqlite3.Error: then all is as it
+        was before.
+        """
+        leases = {key: lease for group in groups for key, lease in group.leases.items()}
+        ended = {key for lease in delivered if (key := lease[:2]) in leases}
+        stored = [_with_states(each, leases, ended) for group in groups for each in group.stored]
+        rest = [lease for lease in delivered if lease[:2] not in ended]
         with self.noticing_damage():
-            dropped = self.rows.insert(group.stored, {group.segment: group.end}, now)
-        self._committed = group.segment
+            dropped = self.rows.note(stored, _indexed(groups), rest, failed, now)
+        for key, lease in leases.items():
+            if key not in ended:
+                self._leases.setdefault(lease.destination, {})[key] = lease
+        self.give_back([*rest, *(failure.lease for failure in failed)])
+        if groups:
+            self._committed = max(group.segment for group in groups)
         return dropped
 
     # Out.
 
     def claim(self, destination: str, limit: int, *, newest: bool = False) -> list[Lease]:
         """Leases up to `limit` deliveries: see `Rows.claim`."""
-        leased = [lease.object for lease in self.leases.values() if lease.destination == destination]
+        leases = self._leases.setdefault(destination, {})
         with self.noticing_damage():
-            found = self.rows.claim(destination, limit, leased, newest=newest)
-        for lease in found:
-            self.leases[lease.object, lease.number] = lease
+            found = self.rows.claim(destination, limit, [object for object, _ in leases], newest=newest)
+        leases.update((lease[:2], lease) for lease in found)
         return found
 
     def settle(self, delivered: Sequence[Lease], failed: Sequence[Failure], now: float) -> None:
@@ -186,7 +224,7 @@ class Shard:
     def give_back(self, leases: Sequence[Lease]) -> None:
         """Ends leases without saying what has become of the deliveries: they wait."""
         for lease in leases:
-            self.leases.pop((lease.object, lease.number), None)
+            self._leases.get(lease.destination, {}).pop(lease[:2], None)
 
     def sync(self) -> None:
         """Has on the disk what was committed, which otherwise waits for the next checkpoint. For any thread. Raises
@@ -201,12 +239,11 @@ class Shard:
 
         Raises sqlite3.Error.
         """
-        in_use = {lease.place.segment for lease in self.leases.values()}
+        in_use = {lease.place.segment for leases in self._leases.values() for lease in leases.values()}
         numbers = [
             segment.number
             for segment in segments_of(self.rows).values()
-            # Of this one and those after it, rows may still be on their way.
-            if segment.live <= 0 and segment.number < self._committed and segment.number not in in_use
+            if segment.live <= 0 and self._is_whole(segment) and segment.number not in in_use
         ]
         if not numbers:
             return []
@@ -226,7 +263,22 @@ class Shard:
         """Forgets segments that have been deleted. Raises sqlite3.Error."""
         forget_segments(self.rows, numbers)
 
-    def sparsest(self, skipped: AbstractSet[int] = frozenset()) -> int | None:
+    def holds_little(self) -> bool:
+        """Whether less than half of what is in the segment that is written to is needed."""
+        segment = segments_of(self.rows).get(self.log.current)
+        return self.log.is_open and segment is not None and segment.live_bytes < _SPARSE * segment.indexed
+
+    def seal(self) -> None:
+        """Has what comes next begin a segment."""
+        self.log.seal()
+        self._sealed = self.log.current, self.log.end
+
+    def _is_whole(self, segment: Segment) -> bool:
+        """Whether a segment gets nothing more, and no rows of it are still on their way."""
+        number, end = self._sealed
+        return segment.number < self._committed or (segment.number == number and segment.indexed >= end)
+
+    def sparsest(self, skipped: Set[int] = frozenset()) -> int | None:
         """Returns the segment that holds least of what is needed, of those that hold less than half."""
         there = set(self.log.segments) - skipped
         sparse = [
@@ -234,7 +286,7 @@ class Shard:
             for segment in segments_of(self.rows).values()
             if segment.live > 0
             and segment.live_bytes < _SPARSE * segment.indexed
-            and segment.number < self._committed
+            and self._is_whole(segment)
             and segment.number in there
         ]
         return min(sparse, key=lambda segment: segment.live_bytes).number if sparse else None
@@ -374,6 +426,20 @@ class Shard:
     def _find(self, text: str) -> None:
         self.findings.append(text)
         _log.warning("the queue in %s: %s", self.path, text)
+
+
+def _indexed(groups: Sequence[Group]) -> dict[int, int]:
+    """Up to where segments have rows with these."""
+    indexed: dict[int, int] = {}
+    for group in groups:
+        indexed[group.segment] = max(group.end, indexed.get(group.segment, 0))
+    return indexed
+
+
+def _with_states(stored: Stored, leases: Mapping[tuple[int, int], Lease], ended: Set[tuple[int, int]]) -> Stored:
+    keys = [(number, (stored.id, number)) for number in range(len(stored.incoming.deliveries))]
+    states = {number: State.DELIVERED if key in ended else State.WAITING for number, key in keys if key in leases}
+    return stored._replace(states=states) if states else stored
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

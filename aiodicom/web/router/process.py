@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -32,6 +33,8 @@ class ProcessSettings(NamedTuple):
     config: Config
     #: The file of the configuration, to read it again.
     path: str
+    #: Called first in each process that is begun for this, such as to set up its log; it has to be picklable.
+    prepare: Callable[[], None] | None = None
 
 
 class Process(NamedTuple):
@@ -55,4 +58,5 @@ async def running(settings: ProcessSettings, sockets: Sockets | None = None) -> 
         await stack.enter_async_context(router)
         control = Control(router, aiodicom.__version__, os.getpid())
         await stack.enter_async_context(controlling(control, router.reload, router.directory, watchers.metering))
+        gc.freeze()  # what is there so far stays: collections need not look at it among many objects
         yield Process(router, watchers)

@@ -106,6 +106,8 @@ def _work(assignment: _Assignment) -> None:
     """A worker's life."""
     # The terminal sends Ctrl-C to the whole group; the supervisor alone decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if assignment.settings.prepare is not None:
+        assignment.settings.prepare()
     allow_most_descriptors()
     run(_serve(assignment))
 

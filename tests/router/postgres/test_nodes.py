@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.queue.objects import QueueUnavailable, Selection, State
 from aiodicom.router.queue.postgres import nodes, rows
 from aiodicom.router.queue.postgres.clock import DatabaseClock
 from aiodicom.router.queue.postgres.nodes import NodeEnded
 from aiodicom.router.queue.postgres.queue import PostgresQueue
+from aiodicom.standard.status import Status
 from tests.router.postgres.conftest import BARE, Shared
 from tests.router.postgres.server import PostgresServer
 from tests.router.postgres.test_queue import numbers, put, whole
@@ -68,6 +70,25 @@ async def test_nodes_tell_each_other(shared: Shared) -> None:
         await waiting
         assert await numbers(second) == [0]
         assert await numbers(first) == []
+
+
+async def test_who_waits_until_another_node_has_forwarded_an_object(shared: Shared) -> None:
+    async with shared.node() as first, shared.node() as second:
+        forwarding = Forwarding(first)
+        answers: list[asyncio.Future[Status]] = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        for number, answer in enumerate(answers):
+            one = incoming(number)
+            receipt = await first.enqueue(one, b"data set")
+            forwarding.wait(receipt.object, one.sop_instance_uid, 1, answer)
+        sent, refused = await second.claim("pacs", 2)
+        await forwarding.look()
+        assert not answers[0].done()
+        second.delivered(sent)
+        second.failed(refused, "no such SOP class", None)
+        await second.flush()
+        await forwarding.look()
+        assert [await answer for answer in answers] == [Status.SUCCESS, Status.PROCESSING_FAILURE]
+        await forwarding.close()
 
 
 async def die(queue: PostgresQueue) -> None:

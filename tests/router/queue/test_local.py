@@ -209,6 +209,37 @@ async def test_a_settlement_that_fails_is_a_delivery_made_again(tmp_path: Path) 
         assert [lease.object for lease in await queue.claim("pacs", 10)] == [leases[0].object]
 
 
+async def test_a_disk_that_is_full_of_what_was_delivered_gets_free(tmp_path: Path) -> None:
+    """The segment that is written to is in nobody's way, but for a disk to which nothing is written any more."""
+    free = 600_000
+    marks = Watermarks(lambda: Space(free, 1_000_000), refuse=500_000, resume=800_000)
+    async with opened(tmp_path, watermarks=marks) as queue:
+        await asyncio.gather(*(queue.enqueue(incoming(n), bytes(9000)) for n in range(10)))
+        held, *leases = await queue.claim("pacs", 10)
+        queue.delivered(*leases)
+        queue.failed(held, "not accepted", None)
+        await queue.flush()
+        (segment,) = (tmp_path / "shard" / "segments").iterdir()
+        await queue.maintain()
+        assert segment.exists()
+        free = 400_000
+        assert not queue.accepts()
+        for _ in range(2):  # what it holds is copied, and then it is removed
+            await queue.maintain()
+        assert not segment.exists()
+        (smaller,) = (tmp_path / "shard" / "segments").iterdir()
+        assert smaller.stat().st_size < 20_000
+        assert await queue.retry(Selection("pacs")) == 1
+        (lease,) = await queue.claim("pacs", 10)
+        assert await whole(queue, lease) == bytes(9000)
+        queue.delivered(lease)
+        await queue.flush()
+        await queue.maintain()
+        assert not smaller.exists()
+        free = 900_000
+        await queue.enqueue(incoming(11), b"x")
+
+
 async def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
     free = 1000
     marks = Watermarks(lambda: Space(free, 1000), refuse=500, resume=800)

@@ -394,3 +394,19 @@ def test_nobody_else_may_look_at_what_tells_of_patients(tmp_path: Path) -> None:
     assert (tmp_path / "queue" / "shard-000").stat().st_mode & 0o077 == 0
     assert segment_path(tmp_path / "queue" / "shard-000", 1).stat().st_mode & 0o077 == 0
     shard.close()
+
+
+def test_a_segment_that_was_sealed_stays_until_all_its_rows_are_there(tmp_path: Path) -> None:
+    shard = Shard(tmp_path / "shard")
+    try:
+        groups = [shard.write([arrival(incoming(number), b"data")]) for number in range(2)]
+        shard.commit(groups[0], 0.0)
+        shard.settle(shard.claim("pacs", 1), [], 0.0)
+        shard.seal()
+        assert shard.begin_removing() == []  # the rows of the second one are on their way
+        shard.commit(groups[1], 0.0)
+        assert shard.begin_removing() == []
+        shard.settle(shard.claim("pacs", 1), [], 0.0)
+        assert shard.begin_removing() == [groups[0].segment]
+    finally:
+        shard.close()
