@@ -53,6 +53,7 @@ extensions = [
     extension("aiodicom.dataset._dataset", "dataset.pyx"),
     extension("aiodicom.dimse._command", "command.pyx"),
     extension("aiodicom.dimse._exchange", "exchange.pyx"),
+    extension("aiodicom.dimse._operations", "operations.pyx"),
     extension("aiodicom.net._steps", "steps.pyx"),
     extension("aiodicom.net._transport", "transport.pyx"),
     extension("aiodicom.pixels._pixels", "pixels.pyx"),

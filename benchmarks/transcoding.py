@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,27 +20,13 @@ import numpy
 import aiodicom
 from aiodicom.net.codec_threads import codec_threads
 from aiodicom.net.reencoding import encode_memory
+from benchmarks import contenders as c
 from benchmarks.bench import Bench, Planned
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from tests.interop import peers
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, JPEG_LS, HTJ2K = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.201"
-
-#: C-ECHO of a process of its own: port, number; prints the 99th percentile in microseconds.
-_ECHO = """
-import sys, time, asyncio, aiodicom
-async def main():
-    async with aiodicom.connect("127.0.0.1", int(sys.argv[1])) as association:
-        taken = []
-        for _ in range(int(sys.argv[2])):
-            begun = time.perf_counter()
-            await association.c_echo()
-            taken.append(time.perf_counter() - begun)
-            await asyncio.sleep(0.001)
-        print(sorted(taken)[len(taken) * 99 // 100] * 1e6)
-aiodicom.run(main())
-"""
 
 
 @cache
@@ -177,10 +163,15 @@ async def _latency(count: int) -> Metrics:
     async with server.listen("127.0.0.1", 0) as listening:
 
         async def measure() -> float:
-            arguments = sys.executable, "-c", _ECHO, str(listening.port), str(count)
-            process = await asyncio.create_subprocess_exec(*arguments, stdout=subprocess.PIPE)
+            """The 99th percentile for a process of its own, in microseconds."""
+            one_a_ms = "--operations", str(count), "--think-time", "1ms", "--json", "-"
+            arguments = c.command("load", "127.0.0.1", str(listening.port), *one_a_ms)
+            process = await asyncio.create_subprocess_exec(
+                *arguments, stdout=subprocess.PIPE, env=c.environment(), cwd=c.ROOT
+            )
             printed, _ = await process.communicate()
-            return float(printed)
+            p99_ms: float = json.loads(printed)["operations"]["echo"]["actual_latency_ms"]["p99"]
+            return 1000 * p99_ms
 
         idle = await measure()
         tasks = [asyncio.create_task(transcode()) for _ in range(16)]

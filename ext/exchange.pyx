@@ -25,7 +25,7 @@ from aiodicom.dimse.messages import (
     Response,
     UnrecognizedRequest,
 )
-from aiodicom.dimse.operations import InvokedOperations, Operation
+from aiodicom.dimse._operations import InvokedOperations, Operation
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
@@ -164,22 +164,37 @@ cdef class Exchange:
         """Returns the tokens of the operations in flight, and forgets them: no response will come."""
         return [operation.token for operation in self.invoked.take()]
 
-    def send_request(self, int context_id, request, token, now, tuple pieces=()):
+    def send_request(self, int context_id, request, token, now):
         """Sends a request whose message ID came from `next_message_id()`; `token` comes back with its responses.
 
-        Where it `has_data_set`, that goes along if it is given, in `pieces` of which all but the last are of an even number of
-        bytes; otherwise `send_data()` has to follow before anything else is sent.
+        Where it `has_data_set`, `send_data()` has to follow before anything else is sent.
         """
-        cdef Py_ssize_t k, last = len(pieces) - 1
         self.send(context_id, encode_command(request))
+        operation = self.begin(context_id, request, token, now)
+        if request.has_data_set:
+            self.sending = operation
+
+    def send_whole(self, int context_id, request, tuple pieces, token, now):
+        """Sends a request as `send_request` does, and its data set, which `pieces` are in order: none for a request without.
+
+        All pieces but the last are of an even number of bytes. Returns how many bytes they have.
+        """
+        cdef Py_ssize_t count = len(pieces)
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t k
+        self.send(context_id, encode_command(request))
+        self.begin(context_id, request, token, now)
+        for k in range(count):
+            self.put_data(context_id, pieces[k], k == count - 1)
+            size += len(pieces[k])
+        return size
+
+    cdef object begin(self, int context_id, request, token, now):
         operation = Operation(context_id, request, token, now)
         self.invoked.begin(operation)
         if type(request) is CGetRQ:
             self.retrieval = operation
-        for k in range(last + 1):
-            self.put_data(context_id, pieces[k], k == last)
-        if last < 0 and request.has_data_set:
-            self.sending = operation
+        return operation
 
     def send_response(self, int context_id, response, now):
         """Sends a response; unless its status is pending, the operation is then over."""

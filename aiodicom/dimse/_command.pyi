@@ -1,4 +1,8 @@
+from typing import TypeVar
+
 from aiodicom.dimse.messages import Message
+
+_Message = TypeVar("_Message", bound=Message)
 
 MAXIMUM_COMMAND_LENGTH: int
 
@@ -11,6 +15,7 @@ class CommandCodec:
         status_type: type[int],
     ) -> None: ...
     def decode(self, data: bytes | bytearray | memoryview, /) -> Message: ...
+    def make(self, cls: type[_Message], values: tuple[object, ...], /) -> _Message: ...
     def encode(self, message: Message, /) -> bytes: ...
 
 def encode_response(

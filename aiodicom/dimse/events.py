@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
+from aiodicom.dimse._operations import Operation
 from aiodicom.dimse.messages import Request, Response
-from aiodicom.dimse.operations import Operation
 from aiodicom.errors import LocalError, RemoteError
 from aiodicom.standard.status import Status
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication

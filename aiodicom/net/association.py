@@ -48,6 +48,9 @@ __all__ = ["Association", "Establish"]
 _log = logging.getLogger("aiodicom.association")
 _numbers = itertools.count(1)
 
+#: Looking up a member of an enumeration takes as long as the rest of `is_open`, which is asked for every operation.
+_OPEN = State.Sta6
+
 #: How long the end of an association waits for the peer to close before the socket is closed regardless, in seconds.
 _CLOSE_GRACE = 2.0
 
@@ -162,7 +165,7 @@ class Association(Operations):
     @property
     def is_open(self) -> bool:
         """Whether operations can be invoked."""
-        return self._protocol.machine.state is State.Sta6
+        return self._protocol.machine.state is _OPEN
 
     @property
     def contexts(self) -> Mapping[int, AcceptedContext]:

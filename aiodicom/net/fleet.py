@@ -46,6 +46,7 @@ class Fleet(ABC):
         self._connect = connect
         self._proposals = proposals
         self._upkeep = upkeep
+        self._shortest = upkeep.shortest
         self._on_failure = on_failure
         self._members: set[Member] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -207,7 +208,7 @@ class Fleet(ABC):
             if self._is_over:
                 self._retire(member)
             else:
-                self._wake_at(min(member.ends, now + self._upkeep.shortest))
+                self._wake_at(min(member.ends, now + self._shortest))
                 self._on_opened(member)
 
     def _retire(self, member: Member) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from aiodicom.dimse.events import AcceptedContext, ResponseReceived
@@ -11,8 +11,8 @@ from aiodicom.dimse.messages import Request
 from aiodicom.errors import ContextNotAccepted
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
-from aiodicom.net.responses import ResponseStream, Token, check
-from aiodicom.net.sources import Buffer, Encoded, Source
+from aiodicom.net.responses import ResponseStream, Token
+from aiodicom.net.sources import Encoded, Source
 from aiodicom.net.window import Window
 from aiodicom.standard.uids import uid_name
 
@@ -107,15 +107,26 @@ class Invoker:
         told = ", ".join(reason.name.lower().replace("_", " ") for reason in reasons)
         return f"{text}: {told}" if told else text
 
-    async def invoke(
+    def invoke(
         self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None
-    ) -> ResponseReceived:
-        """Sends a request when it is its turn and returns the response unless that is a failure."""
+    ) -> Awaitable[ResponseReceived]:
+        """Sends a request when it is its turn; what is returned, to be awaited at once, gives the response, whatever
+        its status.
+        """
         waiter: asyncio.Future[ResponseReceived] = self._association.loop.create_future()
+        if self.begin_now(context, build, source, waiter):
+            return waiter
+        return self._invoke_later(context, build, source, waiter)
+
+    async def _invoke_later(
+        self,
+        context: AcceptedContext,
+        build: Callable[[int], Request],
+        source: Source | None,
+        waiter: asyncio.Future[ResponseReceived],
+    ) -> ResponseReceived:
         await self.begin(context, build, source, waiter)
-        event = await waiter
-        check(event.message)
-        return event
+        return await waiter
 
     async def begin(
         self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None, token: Token
@@ -156,28 +167,32 @@ class Invoker:
         # From here the turn is held until the final response comes, also when nobody waits for that any more.
 
     def begin_now(
-        self, context: AcceptedContext, build: Callable[[int], Request], pieces: tuple[Buffer, ...], token: Token
+        self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None, token: Token
     ) -> bool:
-        """Sends a request, and its data set, which `pieces` are, if that has to wait for nothing; returns whether it
+        """Sends a request, and its data set, if that has to wait for nothing and is there at once; returns whether it
         did. `token` is told of the response, or why there is none, from within the event loop's callbacks.
 
         It is what `begin` is at the cost of neither task nor future: of use to who invokes tens of thousands a second.
-        Raises `AssociationClosed`.
+        Raises `AssociationClosed`, and what the source raises.
         """
         if not self.turns.take_now():
             return False
         if not self._take_sending_now():
             self.turns.give()
             return False
+        is_sent = False
         try:
-            self._outbox.send_whole(context.context_id, build, token, pieces)
-        except BaseException:
-            self.turns.give()
-            raise
+            pieces = () if source is None else source.at_once()
+            if pieces is not None:
+                self._outbox.send_whole(context.context_id, build, token, pieces)
+                is_sent = True
         finally:
             self._sending.give()
-        self._performer.on_sent()
-        return True
+            if not is_sent:
+                self.turns.give()
+        if is_sent:
+            self._performer.on_sent()
+        return is_sent
 
     async def _take_turn(self) -> None:
         if not self._association.is_open:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
+from aiodicom.dimse.command import make_message
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.dimse.messages import (
     CEchoRQ,
@@ -91,6 +92,7 @@ class Operations(ABC):
         """
         context = self.context_for(VERIFICATION, None)
         event = await self.invoker.invoke(context, lambda message_id: CEchoRQ(message_id, VERIFICATION), None)
+        check(event.message)
         assert isinstance(event.message, CEchoRSP)
         return event.message
 
@@ -128,17 +130,19 @@ class Operations(ABC):
         originator = (None, None) if move_originator is None else move_originator
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
-            policy = policy_of(transcode or Transcoding.LOSSLESS)
-            context = self.context_for(opened.sop_class_uid, opened.transfer_syntaxes(policy))
+            syntaxes = opened.transfer_syntaxes(policy_of(transcode or Transcoding.LOSSLESS))
+            context = self.invoker.context_for(opened.sop_class_uid, syntaxes)
             if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
                 opened = Encoded(opened, context.transfer_syntax)
             event = await self.invoker.invoke(
                 context,
-                lambda message_id: CStoreRQ(
-                    message_id, opened.sop_class_uid, opened.sop_instance_uid, priority, True, *originator
+                lambda message_id: make_message(
+                    CStoreRQ,
+                    (message_id, opened.sop_class_uid, opened.sop_instance_uid, priority, True, *originator),
                 ),
                 opened,
             )
+            check(event.message)
         finally:
             opened.close()
         assert isinstance(event.message, CStoreRSP)
@@ -335,6 +339,7 @@ class Operations(ABC):
         context = self.context_for(abstract_syntax, None, as_scp=as_scp)
         source = None if dataset is None else identifier_source(dataset, context)
         event = await self.invoker.invoke(context, build, source)
+        check(event.message)
         # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
         return tuple.__new__(Result, (event.message, dataset_of(event, context.transfer_syntax)))
 

@@ -68,10 +68,10 @@ class Outbox:
         """
         protocol = self._protocol
         request = build(protocol.next_message_id())
-        protocol.send_request(context_id, request, token, self._loop.time(), pieces)
+        size = protocol.send_whole(context_id, request, pieces, token, self._loop.time())
         if len(protocol.invoked) > 1:
             # The peer has something to do: what others ask for in this turn of the event loop goes with it.
-            self._transport.flush_soon(sum(map(len, pieces)))
+            self._transport.flush_soon(size)
         else:
             self._transport.flush()
 

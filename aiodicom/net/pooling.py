@@ -148,14 +148,14 @@ class AssociationPool(Fleet):
             raise pool_closed()
         if wish.need is not None:
             self._proposals.touch(wish.need)
-        return None if self._queue else self._pick(wish)
+        return None if self._queue.count else self._pick(wish)
 
     async def _wait_for(self, wish: Wish) -> Member:
         """Waits for a turn."""
         loop = self._loop
         assert loop is not None
-        if len(self._queue) >= self._max_waiting:
-            raise LocalError(f"{len(self._queue):,} operations wait for the pool already: begin fewer at a time")
+        if self._queue.count >= self._max_waiting:
+            raise LocalError(f"{self._queue.count:,} operations wait for the pool already: begin fewer at a time")
         deadline = math.inf if self._wait is None else loop.time() + self._wait
         while True:
             if self._is_over:
@@ -264,19 +264,19 @@ class AssociationPool(Fleet):
             idle = [member for member in self._members if not member.taken]
             for member in idle[: len(self._members) - wanted]:
                 self._retire(member)
-        if self._queue and self._listed:
+        if self._queue.count and self._listed:
             self._queue.serve(self._pick, self._holds_up)
-        if self._queue and not self._is_over:
+        if self._queue.count and not self._is_over:
             there = len(self._members) + len(self._opening)
             if self._leaving:
                 there += sum(member.association.is_open for member in self._leaving.values())
-            for _ in range(min(wanted - there, len(self._queue) - len(self._opening))):
+            for _ in range(min(wanted - there, self._queue.count - len(self._opening))):
                 self._begin_opening()
             if there >= wanted and not self._opening:
                 self._make_room()
         self._tuner.placed(now, is_complete=len(self._members) == wanted and not self._opening)
         if self._members:
-            self._wake_at(now + self._upkeep.shortest)
+            self._wake_at(now + self._shortest)
 
     # --- associations, and what they propose ------------------------------------------------------------------------
 

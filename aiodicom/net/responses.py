@@ -54,6 +54,8 @@ class Token(Protocol):
 
 def check(response: Response, *, allowing_cancel: bool = False, detail: object = None) -> None:
     """Raises `StatusError` for a status that is neither success nor a warning."""
+    if not response.status:
+        return  # success, as a rule
     category = response.status.category
     if category in (StatusCategory.SUCCESS, StatusCategory.WARNING):
         return

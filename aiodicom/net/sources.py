@@ -15,7 +15,7 @@ from aiodicom.net.codec_threads import codec_threads
 from aiodicom.net.reencoding import Reencoded
 from aiodicom.net.transcoding import NATIVE, Transcoding, sendable
 from aiodicom.part10.meta import FileMeta, read_file_meta
-from aiodicom.store._files import file_stamp, read_cached
+from aiodicom.store._files import file_stamp, read_cached, read_known
 from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ Buffer: TypeAlias = bytes | memoryview
 
 #: About how many bytes of a file are in memory at a time for each association that sends.
 CHUNK = 1 << 20
+#: A file of up to so many bytes is read when it is opened: until its turn it holds them, rather than a descriptor.
+_READ_AT_ONCE = 32 << 10
 #: Up to so many bytes it costs less to copy parts into one than to write them apart.
 _SMALL = 8 << 10
 
@@ -433,7 +435,14 @@ def open_source(
     if isinstance(source, (KnownFile, str, os.PathLike)):
         if sop_class_uid or sop_instance_uid or transfer_syntax:
             raise LocalError("UIDs go with encoded bytes; a file says its own in its file meta information")
-        return FileSource(source.path, source) if isinstance(source, KnownFile) else FileSource(source)
+        if not isinstance(source, KnownFile):
+            return FileSource(source)
+        meta = source.meta
+        if source.stamp.size <= _READ_AT_ONCE:
+            data = read_known(source.path, source.stamp, meta.data_offset)
+            if data is not None:
+                return MemorySource(memoryview(data), meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax)
+        return FileSource(source.path, source)
     if not isinstance(source, (bytes, bytearray)) and not (isinstance(source, memoryview) and source.c_contiguous):
         if _is_data_set(source):
             return DataSetSource(source, sop_class_uid, sop_instance_uid, transfer_syntax)

@@ -185,8 +185,8 @@ async def find_destination(destinations: Destinations, title: str, association: 
 class _Retrieval:
     """The sub-operations of one C-GET or C-MOVE, up to `at_once()` at a time.
 
-    Invariants: every sub-operation that has begun is in `_running`, or counted in exactly one of `completed`, `failed`,
-    `warning`.
+    Invariants: every sub-operation that has begun is one of those `_running`, or counted in exactly one of `completed`,
+    `failed`, `warning`; each of `_workers` performs one, or waits for the next in `_idle`.
     """
 
     def __init__(
@@ -198,7 +198,10 @@ class _Retrieval:
         self._at_once = at_once
         self._interval = interval
         self._loop = request.association.loop
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = 0
+        self._workers: list[asyncio.Task[None]] = []
+        #: What the workers that have nothing to do wait for; the last to come first, for what it needs is near.
+        self._idle: list[asyncio.Future[SubOperation]] = []
         #: Who waits for one of them to end.
         self._wake: asyncio.Future[None] | None = None
         self._begun = 0
@@ -228,16 +231,27 @@ class _Retrieval:
             await self._ended()
         finally:
             self._timer.cancel()
-            for task in self._running:
-                task.cancel()
+            for worker in self._workers:
+                worker.cancel()
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
-        while len(self._running) >= self._at_once():
+        while self._running >= self._at_once():
             await self._one_ended()
-        task = self._loop.create_task(self._perform(what))
-        self._running.add(task)
+        self._running += 1
         self._begun += 1
+        if self._idle:
+            self._idle.pop().set_result(what)
+        else:
+            self._workers.append(self._loop.create_task(self._work(what)))
+
+    async def _work(self, what: SubOperation) -> None:
+        """Performs one sub-operation after the other: a task for each would cost as much as the rest of it."""
+        while True:
+            await self._perform(what)
+            idle = self._loop.create_future()
+            self._idle.append(idle)
+            what = await idle
 
     async def _one_ended(self) -> None:
         self._wake = self._loop.create_future()
@@ -269,9 +283,7 @@ class _Retrieval:
             if self._loop.time() - self._told >= self._interval:
                 self._tell()
         finally:
-            task = asyncio.current_task()
-            assert task is not None
-            self._running.discard(task)
+            self._running -= 1
             if self._wake is not None and not self._wake.done():
                 self._wake.set_result(None)
 

@@ -79,6 +79,8 @@ class Transcoding(StrEnum):
 
 def policy_of(value: Transcoding | str) -> Transcoding:
     """The policy of that name. Raises LocalError for one that there is not."""
+    if type(value) is Transcoding:
+        return value
     try:
         return Transcoding(value)
     except ValueError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiodicom.dimse.command import make_message
 from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
 from aiodicom.standard.uids import VERIFICATION
 
@@ -26,7 +27,7 @@ def begin_echo(association: Association, token: Token) -> bool:
     `ContextNotAccepted`, or `AssociationClosed`.
     """
     context = association.context_for(VERIFICATION, None)
-    return association.invoker.begin_now(context, _echo, (), token)
+    return association.invoker.begin_now(context, _echo, None, token)
 
 
 def begin_store(association: Association, source: DataSource, token: Token) -> bool:
@@ -36,15 +37,12 @@ def begin_store(association: Association, source: DataSource, token: Token) -> b
     `token` and what is raised: see `begin_echo`.
     """
     context = association.context_for(source.sop_class_uid, (source.transfer_syntax,))
-    pieces = source.at_once()
-    if pieces is None:
-        return False
     sop_class_uid, sop_instance_uid = source.sop_class_uid, source.sop_instance_uid
 
     def build(message_id: int) -> Request:
-        return CStoreRQ(message_id, sop_class_uid, sop_instance_uid, 0, True)
+        return make_message(CStoreRQ, (message_id, sop_class_uid, sop_instance_uid, 0, True, None, None))
 
-    return association.invoker.begin_now(context, build, pieces, token)
+    return association.invoker.begin_now(context, build, source, token)
 
 
 def _echo(message_id: int) -> Request:

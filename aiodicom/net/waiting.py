@@ -46,10 +46,8 @@ class Queue:
     def __init__(self) -> None:
         self._lines: dict[Wish, OrderedDict[Waiter, None]] = {}
         self._numbers = itertools.count()
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        #: how many wait
+        self.count = 0
 
     def add(self, future: asyncio.Future[Member], wish: Wish, deadline: float = math.inf) -> Waiter:
         """Somebody comes."""
@@ -58,7 +56,7 @@ class Queue:
         if line is None:
             line = self._lines[wish] = OrderedDict()
         line[waiter] = None
-        self._count += 1
+        self.count += 1
         return waiter
 
     def discard(self, waiter: Waiter) -> bool:
@@ -67,7 +65,7 @@ class Queue:
         if line is None or waiter not in line:
             return False
         del line[waiter]
-        self._count -= 1
+        self.count -= 1
         if not line:
             del self._lines[waiter.wish]
         return True
@@ -106,7 +104,7 @@ class Queue:
                     continue
                 waiter.future.set_result(found)
             del line[waiter]
-            self._count -= 1
+            self.count -= 1
             if line:
                 heapreplace(heads, (next(iter(line)).number, wish))
             else:
@@ -122,7 +120,7 @@ class Queue:
                     first = min(first, waiter.deadline)
                     continue
                 del line[waiter]
-                self._count -= 1
+                self.count -= 1
                 if not waiter.future.done():
                     waiter.future.set_exception(error())
             if not line:
@@ -136,7 +134,7 @@ class Queue:
     def fail(self, wish: Wish, error: Exception) -> None:
         """Has everybody with this wish leave with an error."""
         line = self._lines.pop(wish)
-        self._count -= len(line)
+        self.count -= len(line)
         for waiter in line:
             if not waiter.future.done():
                 waiter.future.set_exception(error)

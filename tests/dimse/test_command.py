@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodicom.dimse._command import MAXIMUM_COMMAND_LENGTH
-from aiodicom.dimse.command import decode_command, encode_command
+from aiodicom.dimse.command import decode_command, encode_command, make_message
 from aiodicom.dimse.messages import (
     ELEMENTS,
     MESSAGES,
@@ -71,6 +71,14 @@ def test_elements_ascend_have_even_lengths_and_a_right_group_length(message: Mes
     assert struct.unpack("<I", elements[0x0000]) == (len(encoded) - 12,)
     assert elements[0x0100] == us(message.COMMAND_FIELD or 0)
     assert elements[0x0800] == us(0x0001 if message.has_data_set else 0x0101)
+
+
+@given(messages)
+def test_a_message_is_made_of_its_fields_in_their_order(message: Message) -> None:
+    values = tuple(getattr(message, field.name) for field in fields(message))  # type: ignore[arg-type]
+    assert make_message(type(message), values) == message
+    with pytest.raises(TypeError, match="fields"):
+        make_message(type(message), values[:-1])
 
 
 def test_what_pads_an_odd_value() -> None:

@@ -23,7 +23,7 @@ from aiodicom.dimse.messages import (
     Request,
 )
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import AssociationClosed
+from aiodicom.errors import AssociationClosed, LocalError
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul._pdu import encode_command as encode_command_pdus
@@ -156,15 +156,52 @@ def test_a_match_and_its_response_in_one_piece(pair: Pair, size: int) -> None:
     expected = encoded + b"".join(encode_data(STORE, data, protocol.fragment_size, True))
     sent = protocol.take_outgoing()
     assert b"".join(sent) == expected
-    assert len(sent) == 1 or size > 8192 or size % 2
+    assert (len(sent) == 1) == (size <= min(16384, protocol.fragment_size) and size % 2 == 0)
 
 
-@pytest.mark.parametrize("data", [b"", b"da", b"odd", b"x" * 8192, memoryview(b"xy" * 4097), b"x" * 16384])
-def test_a_request_and_its_short_data_set_leave_in_one_piece(pair: Pair, data: bytes) -> None:
+SHORT = [
+    b"",
+    b"da",
+    b"odd",
+    b"x" * 8192,
+    memoryview(b"xy" * 4097),
+    b"x" * 16372,
+    b"x" * 16384,
+    b"x" * 50_000,
+]
+
+
+@pytest.mark.parametrize("data", SHORT, ids=len)
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_request_and_its_short_data_set_leave_in_one_piece(pair: Pair, data: bytes, is_whole: bool) -> None:
     scu, request = pair.requestor.protocol, CStoreRQ(7, CT, "1.2.3")
-    scu.send_request(STORE, request, None, 0)
-    scu.send_data(STORE, data, is_last=True, now=0)
+    if is_whole:
+        assert scu.send_whole(STORE, request, (data,), "token", 0) == len(data)
+    else:
+        scu.send_request(STORE, request, "token", 0)
+        scu.send_data(STORE, data, is_last=True, now=0)
     pieces = scu.take_outgoing()
     said = encode_command_pdus(STORE, encode_command(request), scu.fragment_size)
     assert b"".join(pieces) == said + b"".join(encode_data(STORE, data, scu.fragment_size, True))
-    assert (len(pieces) == 1) == (len(data) <= 8192 and len(data) % 2 == 0)
+    assert (len(pieces) == 1) == (len(data) <= min(16384, scu.fragment_size) and len(data) % 2 == 0)
+    assert scu.take_tokens() == ["token"]
+
+
+def test_a_request_with_a_data_set_in_parts_and_one_without(pair: Pair) -> None:
+    scu, store, echo = pair.requestor.protocol, CStoreRQ(7, CT, "1.2.3"), CEchoRQ(8, VERIFICATION)
+    assert scu.send_whole(STORE, store, (b"ab" * 10_000, b"cd", b"e"), 1, 0.0) == 20_003
+    assert scu.send_whole(VERIFY, echo, (), 2, 0.0) == 0
+    said = [encode_command_pdus(STORE, encode_command(store), scu.fragment_size)]
+    for part, is_last in ((b"ab" * 10_000, False), (b"cd", False), (b"e", True)):
+        said += encode_data(STORE, part, scu.fragment_size, is_last)
+    said.append(encode_command_pdus(VERIFY, encode_command(echo), scu.fragment_size))
+    assert b"".join(scu.take_outgoing()) == b"".join(said)
+    assert scu.take_tokens() == [1, 2]
+
+
+def test_what_cannot_be_encoded_begins_nothing(pair: Pair) -> None:
+    scu = pair.requestor.protocol
+    with pytest.raises(LocalError):
+        scu.send_whole(STORE, CStoreRQ(7, CT, "1.2.3", priority=1 << 16), (b"data",), None, 0.0)
+    assert scu.take_outgoing() == []
+    assert scu.take_tokens() == []

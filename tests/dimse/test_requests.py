@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aiodicom.dimse._operations import InvokedOperations, Operation
 from aiodicom.dimse.command import decode_command, encode_command
 from aiodicom.dimse.events import RequestReceived, RequestRefused
 from aiodicom.dimse.messages import (
@@ -30,7 +31,6 @@ from aiodicom.dimse.messages import (
     Response,
     UnrecognizedResponse,
 )
-from aiodicom.dimse.operations import InvokedOperations, Operation
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import LocalError, ProtocolViolation
 from aiodicom.standard.status import Status

@@ -15,10 +15,11 @@ import aiodicom
 from aiodicom.dataset import Dataset
 from aiodicom.errors import AssociationAborted, DecodeError, LocalError
 from aiodicom.net import sources
-from aiodicom.net.sources import CHUNK, GatheredSource, KnownFile, prepare
+from aiodicom.net.sources import CHUNK, GatheredSource, KnownFile, open_source, prepare
 from aiodicom.part10.meta import FileMeta, read_file_meta
 from aiodicom.services.scan import scan
 from aiodicom.standard.uids import IMPLICIT_VR_LITTLE_ENDIAN
+from aiodicom.store._files import read_known
 from tests.net.sides import CT_UIDS, DATA, EXPLICIT, LARGE, MR, connect, part10, soon, until
 from tests.rawpeer import P_DATA_TF, Connection, RawPeer, response
 
@@ -194,6 +195,22 @@ def test_what_was_known_of_a_file_that_has_changed_is_read_again(tmp_path: Path)
     path.unlink()
     with pytest.raises(FileNotFoundError):
         prepare(known)
+
+
+def test_a_small_known_file_is_read_at_once_and_holds_no_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "file.dcm"
+    path.write_bytes(part10())
+    (known,) = scan([os.fspath(path)])
+    assert isinstance(known, KnownFile)
+    assert open_source(known).at_once() == (DATA,)
+    assert read_known(known.path, known.stamp, known.size) == b""
+    for name, value in zip(known.stamp._fields, known.stamp, strict=True):
+        assert read_known(known.path, known.stamp._replace(**{name: value + 1}), 0) is None
+    assert read_known(known.path, known.stamp, known.size + 1) is None
+    path.unlink()
+    assert read_known(known.path, known.stamp, 0) is None
+    with pytest.raises(FileNotFoundError):
+        open_source(known)
 
 
 async def test_a_file_that_is_cut_short_while_it_is_sent(tmp_path: Path) -> None:

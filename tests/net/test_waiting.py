@@ -46,9 +46,9 @@ async def test_first_come_first_served() -> None:
     it = Waiting([ANY] * 5)
     assert it.serve({ANY: 2}) == 2
     assert it.served == [0, 1]
-    assert len(it.queue) == 3
+    assert it.queue.count == 3
     assert it.serve({ANY: 9}) is None
-    assert not it.queue
+    assert not it.queue.count
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ async def test_who_leaves() -> None:
     it = Waiting([ANY, CT, ANY, ANY])
     assert it.queue.discard(it.waiters[2])
     assert not it.queue.discard(it.waiters[2])
-    assert len(it.queue) == 3
+    assert it.queue.count == 3
     # Somebody who was cancelled and has not left yet gets nothing.
     it.waiters[0].future.cancel()
     assert it.serve({ANY: 1}) == 1
     assert it.waiters[3].future.done()
     assert not it.queue.discard(it.waiters[0])
-    assert len(it.queue) == 1
+    assert it.queue.count == 1
 
 
 async def test_all_with_one_wish_are_turned_away() -> None:
@@ -107,7 +107,7 @@ async def test_all_with_one_wish_are_turned_away() -> None:
     it.queue.fail(CT, KeyError())
     assert isinstance(it.waiters[0].future.exception(), KeyError)
     assert not it.waiters[1].future.done()
-    assert (len(it.queue), list(it.queue.wishes())) == (1, [MR])
+    assert (it.queue.count, list(it.queue.wishes())) == (1, [MR])
 
 
 async def test_what_is_needed_by_those_who_wait() -> None:
@@ -128,7 +128,7 @@ async def test_whose_time_is_over() -> None:
     assert it.served == [1, 2]
     assert isinstance(it.waiters[1].future.exception(), KeyError)
     assert isinstance(it.waiters[2].future.exception(), KeyError)
-    assert (len(it.queue), list(it.queue.wishes())) == (2, [CT, ANY])
+    assert (it.queue.count, list(it.queue.wishes())) == (2, [CT, ANY])
     it.waiters[0].future.cancel()
     assert it.queue.expire(6.0, KeyError) == math.inf
-    assert len(it.queue) == 1
+    assert it.queue.count == 1

@@ -33,6 +33,7 @@ from aiodicom.net.sources import DataSource
 from aiodicom.router.queue.ahead import Ahead, Unnoted
 from aiodicom.router.queue.by_hand import ByHand
 from aiodicom.router.queue.clock import Clocks, QueueClock, system_clocks
+from aiodicom.router.queue.futures import fail, finish
 from aiodicom.router.queue.maintenance import Maintenance
 from aiodicom.router.queue.noting import Notes, uids_of
 from aiodicom.router.queue.objects import Failure, Incoming, Lease, Receipt, Selection, State, lease_of
@@ -251,12 +252,12 @@ class LocalQueue(ByHand):
         for each in batch:
             if isinstance(each, _Sealing):
                 self._shard.seal()
-                self._tell(_finish, each.done, None)
+                self._tell(finish, each.done, None)
             elif isinstance(each, _Copying):
                 try:
                     copied = self._shard.copy(each.segment, each.positions, _COPIED)
                 except Exception as error:
-                    self._tell(_fail, each.done, error)
+                    self._tell(fail, each.done, error)
                 else:  # right behind what was written before, as its rows may not come after those of later groups
                     self._tell(self._give_rows, functools.partial(self._commit_copy, each, copied))
 
@@ -278,7 +279,7 @@ class LocalQueue(ByHand):
                 later.append((each, stored))
             else:
                 at_once.append(stored)
-                _finish(each.done, Receipt(stored.id, False))
+                finish(each.done, Receipt(stored.id, False))
             if len(others) < len(stored.incoming.deliveries):
                 self._recent.keep(stored.id, each.arrival.data, len(stored.incoming.deliveries), now)
         self._unnoted.decided(len(arriving))
@@ -344,9 +345,9 @@ class LocalQueue(ByHand):
             self._notes.write(now)
             self._shard.commit_copy(copied, now)
         except Exception as error:
-            self._tell(_fail, copying.done, error)
+            self._tell(fail, copying.done, error)
         else:
-            self._tell(_finish, copying.done, copied.done)
+            self._tell(finish, copying.done, copied.done)
 
     def _queued(
         self,
@@ -371,13 +372,13 @@ class LocalQueue(ByHand):
                 if stored.id not in kept:
                     self._recent.keep(stored.id, arrival.data, len(deliveries), now)
                 destinations.update(delivery.destination for delivery in deliveries)
-            _finish(done, Receipt(stored.id, is_duplicate))
+            finish(done, Receipt(stored.id, is_duplicate))
         self._wake(destinations)
 
     def _refused(self, arriving: list[_Arriving], error: Exception) -> None:
         _log.error("%d objects could not be queued: %s", len(arriving), error)
         for _, done in arriving:
-            _fail(done, error)
+            fail(done, error)
 
     # Out.
 
@@ -553,9 +554,9 @@ class LocalQueue(ByHand):
             try:
                 result = function()
             except Exception as error:
-                self._tell(_fail, done, error)
+                self._tell(fail, done, error)
             else:
-                self._tell(_finish, done, result)
+                self._tell(finish, done, result)
 
         self._give_rows(call)
         return done
@@ -592,13 +593,3 @@ def _weight(item: _Arriving | _Copying | _Sealing) -> int:
 def _run_all(calls: Sequence[Callable[[], object]]) -> None:
     for call in calls:
         call()
-
-
-def _finish(done: asyncio.Future[Any], result: object) -> None:
-    if not done.cancelled():
-        done.set_result(result)
-
-
-def _fail(done: asyncio.Future[Any], error: Exception) -> None:
-    if not done.cancelled():
-        done.set_exception(error)

@@ -1,10 +1,10 @@
 """A shard of the queue: its bytes, its rows, and that they agree, whatever happens.
 
 The segments are what lasts: an object is on the disk, with all that its rows say, when `write` returns, by one
-fdatasync for all that were written together. Its rows are then committed without waiting for the disk (`commit`), and
-only then does anybody hear of it. A process that dies leaves the rows in the system's cache; a machine that does may
-lose the last of them, and gets them anew from the segments, whose records know more than `Segment.indexed` says. What
-it loses for good is that something was delivered: it is delivered again.
+fdatasync for all that were written together. Its rows are committed without waiting for the disk (`commit`, or `note`
+together with what has become of it meanwhile). What has no rows when the process or the machine dies gets them from the
+segments, whose records know more than `Segment.indexed` says. What is lost for good is that something was delivered: it
+is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 

@@ -13,6 +13,7 @@ import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
 from aiodicom.errors import LocalError
+from aiodicom.router.queue.futures import fail, finish
 from aiodicom.router.queue.objects import Duplicates, Incoming, QueueUnavailable, Receipt
 from aiodicom.router.queue.postgres import rows
 from aiodicom.router.queue.postgres.batches import BatchTask
@@ -106,7 +107,7 @@ class Arrivals:
             async with self._room:
                 await self._store.put(Bytes(node, put.number), data)
         except Exception as error:
-            _fail(done, error)
+            fail(done, error)
         else:
             self._batches.give(_Arriving(put, node, data, done))
 
@@ -141,13 +142,12 @@ class Arrivals:
         pairs = list(zip(inserted.objects, batch, strict=True))
         self._told([Arrived(id, each.put.incoming, each.data) for id, each in pairs if id not in inserted.dropped])
         for id, each in pairs:
-            if not each.done.cancelled():
-                each.done.set_result(Receipt(id, id in inserted.dropped))
+            finish(each.done, Receipt(id, id in inserted.dropped))
 
     def _refuse(self, batch: list[_Arriving], error: Exception, *, is_deleted: bool) -> None:
         _log.error("%d objects could not be queued: %s", len(batch), error)
         for each in batch:
-            _fail(each.done, error)
+            fail(each.done, error)
         if is_deleted:
             self._begin(self._delete([Bytes(each.node, each.put.number) for each in batch]))
 
@@ -177,8 +177,3 @@ def _storable(incoming: Incoming) -> Incoming:
         for each in incoming.deliveries
     )
     return msgspec.structs.replace(incoming, deliveries=deliveries, **texts)
-
-
-def _fail(done: asyncio.Future[Receipt], error: Exception) -> None:
-    if not done.cancelled():
-        done.set_exception(error)
