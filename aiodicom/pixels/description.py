@@ -80,22 +80,30 @@ class Description:
     kind: Kind = "PixelData"
 
     def __post_init__(self) -> None:
-        _must(0 < self.rows <= 0xFFFF and 0 < self.columns <= 0xFFFF, f"{self.rows} rows of {self.columns} columns")
-        _must(self.samples in (1, 3, 4), f"{self.samples} samples per pixel")
-        allowed = KINDS[self.kind]
-        _must(self.bits_allocated in allowed, f"Bits Allocated {self.bits_allocated}, not one of {allowed}")
-        _must(
-            0 < self.bits_stored <= self.bits_allocated,
-            f"Bits Stored {self.bits_stored} of Bits Allocated {self.bits_allocated}",
-        )
-        _must(
-            self.bits_stored <= self.high_bit + 1 <= self.bits_allocated,
-            f"High Bit {self.high_bit} with Bits Allocated {self.bits_allocated} and Bits Stored {self.bits_stored}",
-        )
-        _must(self.planar_configuration in (0, 1), f"Planar Configuration {self.planar_configuration}")
-        _must(self.number_of_frames > 0, f"{self.number_of_frames} frames")
-        needed = _SAMPLES.get(self.photometric_interpretation, self.samples)
-        _must(needed == self.samples, f"{self.photometric_interpretation} with {self.samples} samples per pixel")
+        wrong = self._wrong()
+        if wrong is not None:
+            raise PixelDataError(f"no pixel data can have {wrong}")
+
+    def _wrong(self) -> str | None:
+        """What cannot be, if anything. Words are made of it only then: this is looked at for each frame."""
+        allocated, stored = self.bits_allocated, self.bits_stored
+        if not (0 < self.rows <= 0xFFFF and 0 < self.columns <= 0xFFFF):
+            return f"{self.rows} rows of {self.columns} columns"
+        if self.samples not in (1, 3, 4):
+            return f"{self.samples} samples per pixel"
+        if allocated not in KINDS[self.kind]:
+            return f"Bits Allocated {allocated}, not one of {KINDS[self.kind]}"
+        if not 0 < stored <= allocated:
+            return f"Bits Stored {stored} of Bits Allocated {allocated}"
+        if not stored <= self.high_bit + 1 <= allocated:
+            return f"High Bit {self.high_bit} with Bits Allocated {allocated} and Bits Stored {stored}"
+        if self.planar_configuration not in (0, 1):
+            return f"Planar Configuration {self.planar_configuration}"
+        if self.number_of_frames <= 0:
+            return f"{self.number_of_frames} frames"
+        if _SAMPLES.get(self.photometric_interpretation, self.samples) != self.samples:
+            return f"{self.photometric_interpretation} with {self.samples} samples per pixel"
+        return None
 
     @classmethod
     def of(cls, data_set: Dataset, *, max_frame: int = MAX_FRAME) -> Self:
@@ -170,11 +178,6 @@ class Description:
     def native_size(self) -> int:
         """Bytes of a native frame that stands alone."""
         return (self.native_bits + 7) // 8
-
-
-def _must(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise PixelDataError(f"no pixel data can have {otherwise}")
 
 
 def _first(data_set: Dataset, keyword: str) -> Any:
