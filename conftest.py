@@ -1,8 +1,9 @@
-"""How tests run: by how many processes, and what the commands that they start need not compile."""
+"""How tests run: by how many processes, and what the commands that they start find."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = folder.name
         sys.dont_write_bytecode = False
+    # A shell that starts something in the background has it ignore SIGINT, and so would all that it starts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Nobody looks at what commands print here; pytest-xdist tells its processes how wide its own terminal is.
     os.environ.pop("COLUMNS", None)
 

@@ -101,6 +101,10 @@ class Status(IntEnum):
         member._value_ = value
         return member
 
+    def __reduce_ex__(self, _protocol: object) -> tuple[type[Status], tuple[int]]:
+        # By its value: some releases of Python 3.11 pickle by name, which what is unknown has only for people.
+        return type(self), (self._value_,)
+
     @property
     def category(self) -> StatusCategory:
         """The status class that PS3.7 annex C puts the value in; what it doesn't mention is a failure."""
