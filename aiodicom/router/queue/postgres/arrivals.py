@@ -78,6 +78,8 @@ class Arrivals:
         self._told = told
         self._numbers = count()
         self._room = asyncio.Semaphore(_SIDE_BY_SIDE)
+        #: What gets its rows, or waits for that, by what makes an object the same as another.
+        self._committing: dict[tuple[str, int, int], asyncio.Future[Receipt]] = {}
         self._batches = BatchTask[_Arriving](self._commit, _TOGETHER, _COMMITS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -106,10 +108,19 @@ class Arrivals:
             put = Put(next(self._numbers), incoming, len(data), digest_of(data))
             async with self._room:
                 await self._store.put(Bytes(node, put.number), data)
+            await self._wait_for_the_same(put, done)
         except Exception as error:
             fail(done, error)
         else:
             self._batches.give(_Arriving(put, node, data, done))
+
+    async def _wait_for_the_same(self, put: Put, done: asyncio.Future[Receipt]) -> None:
+        """Returns when no commit has the same object: of two in commits side by side neither would find the other."""
+        same = put.incoming.sop_instance_uid, put.digest, put.size
+        while (before := self._committing.get(same)) is not None:
+            await asyncio.wait([before])
+        self._committing[same] = done
+        done.add_done_callback(lambda _: self._committing.pop(same))
 
     async def _commit(self, batch: list[_Arriving]) -> None:
         """Gives objects their rows."""
