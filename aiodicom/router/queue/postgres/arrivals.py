@@ -108,7 +108,8 @@ class Arrivals:
             put = Put(next(self._numbers), incoming, len(data), digest_of(data))
             async with self._room:
                 await self._store.put(Bytes(node, put.number), data)
-            await self._wait_for_the_same(put, done)
+            if self._duplicates is not Duplicates.FORWARD:
+                await self._wait_for_the_same(put, done)
         except Exception as error:
             fail(done, error)
         else:
