@@ -40,7 +40,7 @@ cdef enum:
     #: A peer that states no maximum length gets PDUs of this size.
     UNLIMITED_LENGTH = 1 << 18
     #: Copying so many bytes costs less than writing them from a place of their own.
-    JOINED = 1 << 14
+    JOINED = 1 << 13
 
 
 cdef inline uint32_t get_u32(const uint8_t* p) noexcept nogil:

@@ -156,7 +156,7 @@ def test_a_match_and_its_response_in_one_piece(pair: Pair, size: int) -> None:
     expected = encoded + b"".join(encode_data(STORE, data, protocol.fragment_size, True))
     sent = protocol.take_outgoing()
     assert b"".join(sent) == expected
-    assert (len(sent) == 1) == (size <= min(16384, protocol.fragment_size) and size % 2 == 0)
+    assert (len(sent) == 1) == (size <= min(8192, protocol.fragment_size) and size % 2 == 0)
 
 
 SHORT = [
@@ -183,7 +183,7 @@ def test_a_request_and_its_short_data_set_leave_in_one_piece(pair: Pair, data: b
     pieces = scu.take_outgoing()
     said = encode_command_pdus(STORE, encode_command(request), scu.fragment_size)
     assert b"".join(pieces) == said + b"".join(encode_data(STORE, data, scu.fragment_size, True))
-    assert (len(pieces) == 1) == (len(data) <= min(16384, scu.fragment_size) and len(data) % 2 == 0)
+    assert (len(pieces) == 1) == (len(data) <= min(8192, scu.fragment_size) and len(data) % 2 == 0)
     assert scu.take_tokens() == ["token"]
 
 

@@ -18,8 +18,8 @@ from aiodicom.store.spool import SpoolFile
 from tests.net.recording import Recording
 from tests.net.sides import CT_UIDS, LARGE, connect, part10, soon
 
-#: Of one fragment, of several, of several chunks. Up to 16 KiB it costs less to copy a data set than to write it apart.
-SIZES = [17_000, 500_000, len(LARGE)]
+#: Of one fragment, of several, of several chunks. Up to 8 KiB it costs less to copy a data set than to write it apart.
+SIZES = [9_000, 500_000, len(LARGE)]
 #: What goes in front of each P-DATA-TF's bytes (PS3.8 9.3.5), and more than a C-STORE-RQ's command set has.
 HEADER, COMMAND = 12, 300
 
