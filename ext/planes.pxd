@@ -69,27 +69,32 @@ cdef extern from *:
         }
     }
 
-    #ifdef PLANES_SHUFFLE
-    /* 48 bytes at a time: each plane's 16 are picked from all three registers. */
-    PLANES_SHUFFLE static void planes_part_shuffled(const uint8_t* source, uint8_t* r, uint8_t* g, uint8_t* b,
-                                                    size_t count, size_t width) {
-        uint8_t *const planes[3] = {r, g, b};
-        uint8_t picks[3][3][16];
-        const size_t each = 16 / width;
-        size_t i = 0;
+    /* Where each plane's 16 bytes stand in 48 of pixels: in which of three registers, and at which of its bytes. */
+    typedef struct { uint8_t of[3][3][16]; } planes_picks;
+
+    PLANES_INLINE void planes_find_picks(planes_picks* picks, size_t width) {
         for (size_t plane = 0; plane < 3; plane++) {
             for (size_t byte = 0; byte < 16; byte++) {
                 const size_t from = (byte / width * 3 + plane) * width + byte % width;
                 for (size_t word = 0; word < 3; word++)
-                    picks[plane][word][byte] = from / 16 == word ? (uint8_t)(from % 16) : 0x80;
+                    picks->of[plane][word][byte] = from / 16 == word ? (uint8_t)(from % 16) : 0x80;
             }
         }
+    }
+
+    #ifdef PLANES_SHUFFLE
+    /* 48 bytes at a time; returns how many pixels that were. */
+    PLANES_SHUFFLE static size_t planes_part_shuffled(const uint8_t* source, uint8_t* r, uint8_t* g, uint8_t* b,
+                                                      size_t count, size_t width, const planes_picks* picks) {
+        uint8_t *const planes[3] = {r, g, b};
+        const size_t each = 16 / width;
+        size_t i = 0;
         for (; i + each <= count; i += each) {
             const uint8_t *const at = source + 3 * width * i;
             const __m128i x = _mm_loadu_si128((const __m128i *)at), y = _mm_loadu_si128((const __m128i *)(at + 16));
             const __m128i z = _mm_loadu_si128((const __m128i *)(at + 32));
             for (size_t plane = 0; plane < 3; plane++) {
-                const __m128i *const pick = (const __m128i *)picks[plane];
+                const __m128i *const pick = (const __m128i *)picks->of[plane];
                 const __m128i first = _mm_shuffle_epi8(x, _mm_loadu_si128(pick));
                 const __m128i second = _mm_shuffle_epi8(y, _mm_loadu_si128(pick + 1));
                 const __m128i third = _mm_shuffle_epi8(z, _mm_loadu_si128(pick + 2));
@@ -97,22 +102,22 @@ cdef extern from *:
                                  _mm_or_si128(first, _mm_or_si128(second, third)));
             }
         }
-        planes_part_each(source + 3 * width * i, r + width * i, g + width * i, b + width * i, count - i, width);
+        return i;
     }
     #endif
 
     PLANES_INLINE void planes_part_near(const uint8_t* source, uint8_t* r, uint8_t* g, uint8_t* b, size_t count,
-                                        size_t width) {
+                                        size_t width, const planes_picks* picks) {
+        size_t i = 0;
     #ifdef PLANES_SHUFFLE
-        if (__builtin_cpu_supports("ssse3")) {
-            planes_part_shuffled(source, r, g, b, count, width);
-            return;
-        }
+        if (__builtin_cpu_supports("ssse3")) i = planes_part_shuffled(source, r, g, b, count, width, picks);
+    #else
+        (void)picks;
     #endif
         if (width == 1) {
-            planes_part_each(source, r, g, b, count, 1);
+            planes_part_each(source + 3 * i, r + i, g + i, b + i, count - i, 1);
         } else {
-            planes_part_each(source, r, g, b, count, 2);
+            planes_part_each(source + 6 * i, r + 2 * i, g + 2 * i, b + 2 * i, count - i, 2);
         }
     }
 
@@ -124,9 +129,11 @@ cdef extern from *:
         enum { BLOCK = 512, APART = BLOCK + 64 };
         uint8_t near[3 * APART];
         const size_t most = BLOCK / width;
+        planes_picks picks;
+        planes_find_picks(&picks, width);
         for (size_t at = 0; at < count; at += most) {
             const size_t some = count - at < most ? count - at : most;
-            planes_part_near(source + 3 * width * at, near, near + APART, near + 2 * APART, some, width);
+            planes_part_near(source + 3 * width * at, near, near + APART, near + 2 * APART, some, width, &picks);
             memcpy(r + width * at, near, width * some);
             memcpy(g + width * at, near + APART, width * some);
             memcpy(b + width * at, near + 2 * APART, width * some);
