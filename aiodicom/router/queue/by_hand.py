@@ -14,13 +14,54 @@ from aiodicom.router.queue.objects import Selection, State, Way
 if TYPE_CHECKING:
     from aiodicom.router.queue.shard import Shard
 
-__all__ = ["ByHand"]
+__all__ = ["ByHand", "ShardByHand"]
 
 Result = TypeVar("Result")
 
 
 class ByHand(ABC):
-    """Changes are on the disk when people are told so."""
+    """What people do with a queue, whatever keeps its rows. Changes are on the disk when people are told so."""
+
+    async def hold(self, meant: Selection) -> int:
+        """Has deliveries wait until they are released; a destination alone is held with all that will come for it.
+
+        Returns how many have been.
+        """
+        if meant.destination is not None and meant == Selection(meant.destination):
+            await self._hold_destination(meant.destination)
+            return 0
+        return await self._change(meant, State.HELD)
+
+    async def release(self, meant: Selection) -> int:
+        """Ends that."""
+        if meant.destination is not None and meant == Selection(meant.destination):
+            await self._release_destination(meant.destination)
+        return await self._change(meant._replace(state=State.HELD), State.WAITING)
+
+    async def retry(self, meant: Selection) -> int:
+        """Has deliveries that are dead, and that are delayed, tried now; returns how many."""
+        states = [state for state in (State.DEAD, State.DELAYED) if meant.state in (None, state)]
+        return sum([await self._change(meant._replace(state=state), State.WAITING) for state in states])
+
+    async def drop(self, meant: Selection, reason: str = "dropped") -> int:
+        """Gives deliveries up that are pending; returns how many."""
+        return await self._change(meant, State.DROPPED, reason)
+
+    @abstractmethod
+    async def _hold_destination(self, destination: str) -> None:
+        """Nothing more is claimed for it."""
+
+    @abstractmethod
+    async def _release_destination(self, destination: str) -> None:
+        """Ends that; what waited for it is told of by the change that follows."""
+
+    @abstractmethod
+    async def _change(self, meant: Selection, state: State, reason: str | None = None) -> int:
+        """Gives deliveries another state; returns how many."""
+
+
+class ShardByHand(ByHand):
+    """The same, and what people ask, of a shard."""
 
     _shard: Shard
 
@@ -36,31 +77,12 @@ class ByHand(ABC):
     def _all_wait_in_rows(self) -> None:
         """There may be something to claim of the rows for any destination."""
 
-    async def hold(self, meant: Selection) -> int:
-        """Has deliveries wait until they are released; a destination alone is held with all that will come for it.
+    async def _hold_destination(self, destination: str) -> None:
+        await self._call(functools.partial(self._shard.rows.hold_destination, destination, self.now()))
+        await self._sync()
 
-        Returns how many have been.
-        """
-        if meant.destination is not None and meant == Selection(meant.destination):
-            await self._call(functools.partial(self._shard.rows.hold_destination, meant.destination, self.now()))
-            await self._sync()
-            return 0
-        return await self._change(meant, State.HELD)
-
-    async def release(self, meant: Selection) -> int:
-        """Ends that."""
-        if meant.destination is not None and meant == Selection(meant.destination):
-            await self._call(functools.partial(self._shard.rows.release_destination, meant.destination))
-        return await self._change(meant._replace(state=State.HELD), State.WAITING)
-
-    async def retry(self, meant: Selection) -> int:
-        """Has deliveries that are dead, and that are delayed, tried now; returns how many."""
-        states = [state for state in (State.DEAD, State.DELAYED) if meant.state in (None, state)]
-        return sum([await self._change(meant._replace(state=state), State.WAITING) for state in states])
-
-    async def drop(self, meant: Selection, reason: str = "dropped") -> int:
-        """Gives deliveries up that are pending; returns how many."""
-        return await self._change(meant, State.DROPPED, reason)
+    async def _release_destination(self, destination: str) -> None:
+        await self._call(functools.partial(self._shard.rows.release_destination, destination))
 
     async def _change(self, meant: Selection, state: State, reason: str | None = None) -> int:
         change = functools.partial(self._shard.rows.change_selected, meant, state, self.now(), reason)

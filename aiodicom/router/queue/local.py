@@ -31,7 +31,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from aiodicom.errors import LocalError
 from aiodicom.net.sources import DataSource
 from aiodicom.router.queue.ahead import Ahead, Unnoted
-from aiodicom.router.queue.by_hand import ByHand
+from aiodicom.router.queue.by_hand import ShardByHand
 from aiodicom.router.queue.clock import Clocks, QueueClock, system_clocks
 from aiodicom.router.queue.futures import fail, finish
 from aiodicom.router.queue.maintenance import Maintenance
@@ -96,7 +96,7 @@ class _Sealing(NamedTuple):
     done: asyncio.Future[None]
 
 
-class LocalQueue(ByHand):
+class LocalQueue(ShardByHand):
     """A shard, for one event loop. All coroutines may be cancelled: that gives up the wait, what was asked for is
     done.
     """

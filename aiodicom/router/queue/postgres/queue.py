@@ -20,6 +20,7 @@ import asyncpg  # type: ignore[import-untyped]
 
 from aiodicom.errors import LocalError
 from aiodicom.net.sources import DataSource, MemorySource
+from aiodicom.router.queue.by_hand import ByHand
 from aiodicom.router.queue.local import QueueSettings
 from aiodicom.router.queue.objects import (
     Duplicates,
@@ -67,7 +68,7 @@ _TOLD: Final = 1_000
 _HOLDS: Final = ""
 
 
-class PostgresQueue:
+class PostgresQueue(ByHand):
     """A node's queue, for one event loop. All coroutines may be cancelled: that gives up the wait.
 
     What asks the database raises QueueUnavailable while that is away, but for `claim`, which finds nothing then.
@@ -324,38 +325,17 @@ class PostgresQueue:
 
     # What people do.
 
-    async def hold(self, meant: Selection) -> int:
-        """Has deliveries wait until they are released; a destination alone is held with all that will come for it.
+    async def _hold_destination(self, destination: str) -> None:
+        await self._link.run(rows.hold_destination, destination, is_synced=True)
+        await self._holds_changed()
 
-        Returns how many have been.
-        """
-        destination = meant.destination
-        if destination is not None and meant == Selection(destination):
-            await self._link.run(rows.hold_destination, destination, is_synced=True)
-            await self._holds_changed()
-            return 0
-        return await self._change(meant, State.HELD)
-
-    async def release(self, meant: Selection) -> int:
-        """Ends that."""
-        destination = meant.destination
-        if destination is not None and meant == Selection(destination):
-            await self._link.run(rows.release_destination, destination, is_synced=True)
-            await self._holds_changed()
-        return await self._change(meant._replace(state=State.HELD), State.WAITING)
+    async def _release_destination(self, destination: str) -> None:
+        await self._link.run(rows.release_destination, destination, is_synced=True)
+        await self._holds_changed()
 
     async def _holds_changed(self) -> None:
         self._telling.give(_HOLDS)
         self.on_hold = await self._link.run(rows.on_hold)
-
-    async def retry(self, meant: Selection) -> int:
-        """Has deliveries that are dead, and that are delayed, tried now; returns how many."""
-        states = [state for state in (State.DEAD, State.DELAYED) if meant.state in (None, state)]
-        return sum([await self._change(meant._replace(state=state), State.WAITING) for state in states])
-
-    async def drop(self, meant: Selection, reason: str = "dropped") -> int:
-        """Gives deliveries up that are pending; returns how many."""
-        return await self._change(meant, State.DROPPED, reason)
 
     async def _change(self, meant: Selection, state: State, reason: str | None = None) -> int:
         changed = 0
