@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 #: asyncio's debug mode: AIODICOM_ASYNCIO_DEBUG=1
 DEBUG = os.environ.get("AIODICOM_ASYNCIO_DEBUG", "") not in ("", "0")
 
-#: Seconds that a coroutine of a test may take, where others have the processors too.
-TIMEOUT = 200.0
+#: Seconds that a coroutine of a test may take.
+TIMEOUT = 100.0
 
 #: Turns of the loop, then waits of 10 ms, that tasks and transports which are ending get before they count as left.
 SETTLING_TURNS, SETTLING_WAITS = 20, 100

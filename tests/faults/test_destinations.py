@@ -53,7 +53,7 @@ def test_the_others_are_not_affected(tmp_path: Path) -> None:
     async def misbehave() -> None:
         modality = Modality(site.port, 5, lambda _: frozenset(("good", *MISBEHAVIOUR)))
         await through(site, modality)
-        await through(site, modality)
+        alone = await through(site, modality)
         before = len(modality.sent)
         site.configure(TOGETHER)
         site.hang_up()
@@ -61,8 +61,8 @@ def test_the_others_are_not_affected(tmp_path: Path) -> None:
         beside = await through(site, modality)
         assert modality.refused == {}
         assert len(modality.acknowledged) == 3 * COUNT
-        # A destination that held it up would do so for as long as the router has patience: a minute.
-        assert beside < PATIENCE / 2
+        # A destination that held it up would do so for as long as it has patience: a minute. The rest is noise.
+        assert beside < 5 * alone + 5
         # They get what they take, as soon as they take it.
         later = list(modality.sent)[before:]
         ct = [uid for uid in later if modality.sent[uid].sop_class_uid == SOP_CLASSES["CT"]]

@@ -13,7 +13,6 @@ import aiodicom
 from aiodicom.net.memory import default_budget
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.store.files import Durability
-from tests.loops import TIMEOUT
 from tests.net.sides import CT_UIDS, LARGE, PATIENCE, connect, soon, until
 
 MIB = 1 << 20
@@ -30,7 +29,7 @@ async def store_at_once(port: int, count: int, data: bytes) -> None:
             association.c_store(data, **(CT_UIDS | {"sop_instance_uid": f"1.2.{number}"}))
             for number, association in enumerate(associations)
         ]
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(60):
             assert {response.status for response in await asyncio.gather(*stored)} == {0}
 
 

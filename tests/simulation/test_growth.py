@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def grown() -> dict[str, Any]:
     """What the world has come to at each size, and its end."""
     script = [sys.executable, "-W", "error", "-m", "tests.simulation.growth", *map(str, SIZES)]
-    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
