@@ -48,9 +48,9 @@ class Conversion:
         """Returns the exit code. After `stop`, what has begun is finished."""
         begun = perf_counter()
         if sys.stderr.isatty():
-            from aiodicom.cli.progress import Progress
+            from aiodicom.cli.progress import progress_bar
 
-            with Progress(self, self):
+            with progress_bar(self, self):
                 await self._perform(stop)
         else:
             await self._perform(stop)
