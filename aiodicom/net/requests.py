@@ -142,6 +142,15 @@ class _DataRequest(ServiceRequest):
             self._dataset = decoder()(self.data, self.context.transfer_syntax)
         return self._dataset
 
+    def _whole(self) -> Dataset:
+        """The data set, decoded. Raises `DecodeError` also for one that ends too early: what is asked is another thing
+        then.
+        """
+        data_set = self._decoded()
+        if data_set.truncated is not None:
+            raise data_set.truncated
+        return data_set
+
     @property
     def file(self) -> BinaryIO | None:
         """The spooled file of a data set above the size for memory, at its start; closed when the handler ends."""
@@ -251,9 +260,9 @@ class CancellableRequest(_DataRequest):
     @property
     def identifier(self) -> Dataset:
         """The Identifier: what is asked for (PS3.4 C.4). Raises `LocalError` where there is none, `DecodeError` for
-        what is no data set.
+        what is no data set, or ends too early.
         """
-        return self._decoded()
+        return self._whole()
 
     @property
     def level(self) -> str:
@@ -323,9 +332,9 @@ class NormalizedRequest(_DataRequest):
     def dataset(self) -> Dataset | None:
         """The data set that came with the request, decoded when it is first asked for; None where there is none.
 
-        Raises `DecodeError` for what is no data set.
+        Raises `DecodeError` for what is no data set, or ends too early.
         """
-        return self._decoded() if self.message.has_data_set else None
+        return self._whole() if self.message.has_data_set else None
 
 
 class NGetRequest(NormalizedRequest):

@@ -21,6 +21,7 @@ from aiodicom.errors import (
 )
 from aiodicom.net.answers import Answer
 from aiodicom.net.results import RetrieveResult
+from aiodicom.services.decoding import identifier_of
 from aiodicom.services.dispatch import attach
 from aiodicom.standard.models import ModalityWorklist, PatientRoot, StudyRoot
 from aiodicom.standard.status import Status
@@ -86,7 +87,7 @@ class Passing:
         """Answers a C-FIND, for a handler of your own. Raises `OperationRefused`."""
         if self._on_query is not None:
             self._on_query(request)
-        query, model = request.identifier, request.sop_class_uid
+        query, model = identifier_of(request), request.sop_class_uid
         try:
             async with self._pool().c_find(query, model, priority=request.priority) as matches:
                 async for match in matches:
@@ -98,10 +99,11 @@ class Passing:
         """Answers a C-MOVE, for a handler of your own (`Handlers.on_c_move_relayed`). Raises `OperationRefused`."""
         if self._on_query is not None:
             self._on_query(request)
+        query = identifier_of(request)
         progress = _Progress()
         moving = asyncio.ensure_future(
             self._pool().c_move(
-                request.identifier,
+                query,
                 request.move_destination,
                 request.sop_class_uid,
                 priority=request.priority,
