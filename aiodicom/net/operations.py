@@ -202,7 +202,8 @@ class Operations(ABC):
         """Has the peer send what an identifier names to the AE `destination` (C-MOVE, PS3.7 9.1.4).
 
         `on_progress` is called with each pending response. Returns the numbers of the final response, also where some
-        sub-operations have failed (B000H); the `StatusError` for a failure has them as its ``response``.
+        sub-operations have failed (B000H); the `StatusError` for a failure has them as its ``response``. A peer that
+        sends no pending responses has `Timeouts.dimse` for all of it: `Association.note_progress`.
 
         Cancelled, C-CANCEL is sent, and the association stays usable; the peer has `Timeouts.dimse` to end.
         """
