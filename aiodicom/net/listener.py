@@ -16,6 +16,7 @@ from typing import Any
 from aiodicom.net.descriptors import open_file_limit
 from aiodicom.net.limits import Places
 from aiodicom.net.proxy_protocol import HeaderReader, Trusted
+from aiodicom.net.sockets import peer_text
 from aiodicom.net.transport import Transport
 from aiodicom.net.turns import Turns
 
@@ -54,7 +55,7 @@ class _Opening:
     all that it does, and would run it a turn of the loop later.
     """
 
-    __slots__ = ("_connection", "_coroutine", "_listener", "_transport", "_waits_for")
+    __slots__ = ("_connection", "_coroutine", "_listener", "_transport", "_waits_for", "client")
 
     def __init__(
         self,
@@ -62,12 +63,15 @@ class _Opening:
         transport: Transport,
         connection: socket.socket,
         coroutine: Coroutine[Any, Any, object],
+        client: str | None,
     ) -> None:
         self._listener = listener
         self._transport = transport
         self._connection = connection
         self._coroutine = coroutine
         self._waits_for: Any = None
+        #: Whose it is, where it may come to nothing.
+        self.client = client
 
     def step(self, _waited_for: object = None) -> None:
         """Goes on until the coroutine waits again or ends."""
@@ -213,25 +217,29 @@ class Listener:
         if error is None:
             self._open(reader.connection, client)
         else:
-            _log.info("a connection came to nothing: %s", error)
+            _log.info("a connection from %s came to nothing: %s", peer_text(reader.connection), error)
             self._close(reader.connection)
 
     def _open(self, connection: socket.socket, client: str | None = None) -> None:
         transport = self._make_transport(self)
         if client is not None:
             transport.client = client
+        elif self._tls:
+            client = peer_text(connection)  # for the log, as long as it is there
         coroutine = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
-        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine)
+        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine, client)
         self._context.run(opening.step)
 
     def on_failed(self, transport: Transport, connection: socket.socket, error: BaseException) -> None:
         """A connection came to nothing."""
         if transport not in self._opening:
             return  # its handshake ended in the very turn of the loop in which it was given up
+        client = self._opening[transport].client
         self._forget(transport)
         self._close(connection)
         if isinstance(error, OSError):  # no TLS handshake, or not in time
-            _log.info("a connection came to nothing: %s", str(error) or "the peer closed it during the TLS handshake")
+            why = str(error) or "the peer closed it during the TLS handshake"
+            _log.info("a connection from %s came to nothing: %s", client, why)
         elif not isinstance(error, asyncio.CancelledError):
             raise error
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import socket
 import ssl
 import struct
@@ -21,6 +20,7 @@ from aiodicom.errors import AssociationAborted, ConnectionLost, RemoteError
 from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import resources_of
 from aiodicom.net.probe import borrowed, has_closed, unread
+from aiodicom.net.sockets import address_text
 from aiodicom.net.tls import certificate_alert
 
 __all__ = ["Owner", "Transport"]
@@ -165,12 +165,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         if name == "peername" and self.client is not None:
             return self.client
         address = None if self.connection is None else self.connection.get_extra_info(name)
-        if isinstance(address, tuple):
-            host, port = address[:2]
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        if isinstance(address, bytes):
-            address = os.fsdecode(address)
-        return address or ("unix socket" if name == "peername" else "")
+        return address_text(address) or ("unix socket" if name == "peername" else "")
 
     def expect_objects(self) -> None:
         """Objects are to be sent: to a peer that is near, by way of a short send buffer."""
