@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -201,9 +202,10 @@ class Operations(ABC):
     ) -> RetrieveResult:
         """Has the peer send what an identifier names to the AE `destination` (C-MOVE, PS3.7 9.1.4).
 
-        `on_progress` is called with each pending response. Returns the numbers of the final response, also where some
-        sub-operations have failed (B000H); the `StatusError` for a failure has them as its ``response``. A peer that
-        sends no pending responses has `Timeouts.dimse` for all of it: `Association.note_progress`.
+        `on_progress`, plain or ``async``, is called with each pending response. Returns the numbers of the final
+        response, also where some sub-operations have failed (B000H); the `StatusError` for a failure has them as its
+        ``response``. A peer that sends no pending responses has `Timeouts.dimse` for all of it, unless there are other
+        signs of it: `Association.note_progress`.
 
         Cancelled, C-CANCEL is sent, and the association stays usable; the peer has `Timeouts.dimse` to end.
         """
@@ -224,7 +226,9 @@ class Operations(ABC):
                     check(event.message, detail=result)
                     return result
                 if on_progress is not None:
-                    on_progress(result)
+                    told = on_progress(result)
+                    if inspect.isawaitable(told):
+                        await told
         finally:
             stream.leave()
 
