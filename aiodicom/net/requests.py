@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.dimse.messages import (
@@ -23,7 +23,7 @@ from aiodicom.dimse.messages import (
     Request,
 )
 from aiodicom.dimse.responses import sop_class_of, sop_instance_of
-from aiodicom.errors import LocalError
+from aiodicom.errors import DecodeError, LocalError
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import generate_uid
@@ -53,6 +53,10 @@ __all__ = [
     "decoder",
     "request_for",
 ]
+
+
+#: Bytes of an Identifier that are decoded: a hundred thousand UIDs have room.
+_MOST_IDENTIFIER: Final = 16 << 20
 
 
 @cache
@@ -260,8 +264,10 @@ class CancellableRequest(_DataRequest):
     @property
     def identifier(self) -> Dataset:
         """The Identifier: what is asked for (PS3.4 C.4). Raises `LocalError` where there is none, `DecodeError` for
-        what is no data set, or ends too early.
+        what is no data set, ends too early, or is longer than 16 MiB.
         """
+        if isinstance(self.body, Body) and self.body.total > _MOST_IDENTIFIER:
+            raise DecodeError(f"an identifier of {self.body.total:,} bytes is longer than {_MOST_IDENTIFIER:,}")
         return self._whole()
 
     @property

@@ -6,17 +6,21 @@ created, or an archive that has already been told of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiodicom.errors import DecodeError, OperationRefused
 from aiodicom.standard.dictionary import entry_for_tag
 from aiodicom.standard.status import Status
+from aiodicom.ul._pdu import Body
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.requests import CancellableRequest, NormalizedRequest
 
 __all__ = ["attributes_of", "identifier_of", "is_whole"]
+
+#: Bytes of what a service is told: nothing with pixel data is among it.
+_MOST: Final = 64 << 20
 
 
 def identifier_of(request: CancellableRequest) -> Dataset:
@@ -33,9 +37,11 @@ def identifier_of(request: CancellableRequest) -> Dataset:
 def attributes_of(request: NormalizedRequest) -> Dataset:
     """The data set of a request that needs one.
 
-    Raises `OperationRefused` where there is none, where it cannot be decoded, and where an attribute that is a sequence
-    is something else, or the other way round.
+    Raises `OperationRefused` where there is none, where it is longer than 64 MiB, where it cannot be decoded, and where
+    an attribute that is a sequence is something else, or the other way round.
     """
+    if isinstance(request.body, Body) and request.body.total > _MOST:
+        raise OperationRefused(Status.RESOURCE_LIMITATION, f"a data set of more than {_MOST:,} bytes")
     try:
         data_set = request.dataset
         is_broken = data_set is not None and not is_whole(data_set)

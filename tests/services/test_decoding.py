@@ -137,6 +137,16 @@ async def test_attributes(
     assert await server.instances.get("1.2.4") == Dataset(PerformedProcedureStepStatus="IN PROGRESS")
 
 
+async def test_what_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiodicom.net.requests._MOST_IDENTIFIER", 40)
+    monkeypatch.setattr("aiodicom.services.decoding._MOST", 40)
+    query = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="9")
+    assert await ask(Server(), C_FIND_RQ, StudyRoot.find, query.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)) == 0
+    query.StudyDescription = "x" * 40
+    assert await ask(Server(), C_FIND_RQ, StudyRoot.find, query.to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)) == 0xA900
+    assert await ask(Server(), N_CREATE_RQ, MPPS, BEGUN + bytes(40)) == 0x0213
+
+
 @pytest.mark.parametrize(("information", "status"), [(NO_SEQUENCE, 0x0106), (CUT, 0x0110)])
 async def test_action_information(information: bytes, status: int, caplog: pytest.LogCaptureFixture) -> None:
     data = Dataset(TransactionUID="1.2.3").to_bytes(EXPLICIT_VR_LITTLE_ENDIAN) + information
