@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +25,7 @@ from aiodicom.standard.status import Status
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.pool import Pool
-    from aiodicom.net.requests import FindRequest, MoveRequest
+    from aiodicom.net.requests import FindRequest, RetrieveRequest
     from aiodicom.net.server import Server
     from aiodicom.router.config.root import Config
     from aiodicom.services.storage_commitment import CommitmentListener
@@ -46,7 +46,7 @@ class Equipment:
         queue: Findable,
         listener: CommitmentListener,
         *,
-        queried: Callable[[FindRequest | MoveRequest], None],
+        queried: Callable[[FindRequest | RetrieveRequest], None],
         performed: Callable[[str, Dataset], None],
     ) -> None:
         self._queue = queue
@@ -56,6 +56,8 @@ class Equipment:
         #: Services that are passed through, and by the destinations that answer them.
         self._services: tuple[str, ...] = ()
         self._destination_of: Mapping[str, str] = {}
+        #: What makes pools of associations with a destination, and those that everything but C-GET goes by.
+        self._makers: dict[str, Callable[..., Pool]] = {}
         self._pools: dict[str, Pool] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._commitments: QueueCommitments | None = None
@@ -76,10 +78,11 @@ class Equipment:
         }
         passed = msgspec.structs.asdict(config.pass_through)
         wanted = {service: name for service, name in passed.items() if name is not None}
-        pools = await self._pools_for(config, set(wanted.values()))
+        makers = {name: _maker(config, name) for name in wanted.values()}
+        pools = {name: await make(size=16) for name, make in makers.items()}
         self._addresses.clear()
         self._addresses.update(addresses)
-        before, self._pools = self._pools, pools
+        before, self._pools, self._makers = self._pools, pools, makers
         self._destination_of = wanted
         for pool in before.values():
             self._see_out(pool)
@@ -89,14 +92,6 @@ class Equipment:
             folder = os.path.join(directory, "commitments")
             self._commitments = QueueCommitments(self._queue, config.queue.commitment, folder)
         return has_changed
-
-    async def _pools_for(self, config: Config, names: set[str]) -> dict[str, Pool]:
-        pools = {}
-        for name in names:
-            settings = config.destinations[name]
-            assert isinstance(settings, DimseDestination)
-            pools[name] = await pool_of(settings, config.calling_aet, context_of(settings.tls), size=16, window=1)
-        return pools
 
     def _see_out(self, pool: Pool) -> None:
         """What is under way ends beside."""
@@ -112,6 +107,7 @@ class Equipment:
             passing = Passing(
                 functools.partial(self._pool_for, service),
                 **{service: True},
+                retrievals=functools.partial(self._retrieving, service),
                 on_query=self._queried,
                 on_step=self._performed,
             )
@@ -122,10 +118,18 @@ class Equipment:
             self._committing.append(committing)
 
     def _pool_for(self, service: str) -> Pool:
+        return self._pools[self._asked(service)]
+
+    def _retrieving(self, service: str, receives: Sequence[tuple[str, Sequence[str]]]) -> Pool:
+        """A pool for one C-GET, of an association that proposes to receive these, and nothing that takes their room."""
+        return self._makers[self._asked(service)](size=1, contexts=(), check=None, receives=receives)
+
+    def _asked(self, service: str) -> str:
+        """The destination that is asked for a service. Raises OperationRefused."""
         name = self._destination_of.get(service)
         if name is None:
             raise OperationRefused(Status.SOP_CLASS_NOT_SUPPORTED, "not passed on any more")
-        return self._pools[name]
+        return name
 
     async def resume(self) -> None:
         """Takes up the transactions of senders that were not ended before, once somebody listens."""
@@ -154,3 +158,10 @@ class Equipment:
             await asyncio.wait(self._closing)
         if self._commitments is not None:
             self._commitments.close()
+
+
+def _maker(config: Config, name: str) -> Callable[..., Pool]:
+    """Makes pools of associations with a destination. Raises LocalError, OSError."""
+    settings = config.destinations[name]
+    assert isinstance(settings, DimseDestination)
+    return functools.partial(pool_of, settings, config.calling_aet, context_of(settings.tls), window=1)
