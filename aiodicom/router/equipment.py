@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from aiodicom.net.suboperations import Destination as Address
 from aiodicom.router.commitment import Findable, QueueCommitments
 from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.config.queueing import Commitment
+from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.senders.dimse import pool_of
 from aiodicom.router.senders.making import context_of
 from aiodicom.services.passing import Passing
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
     from aiodicom.net.requests import FindRequest, RetrieveRequest
     from aiodicom.net.server import Server
     from aiodicom.router.config.root import Config
-    from aiodicom.services.storage_commitment import CommitmentListener
+    from aiodicom.router.transactions import Transactions
+    from aiodicom.services.storage_commitment import CommitmentListener, Transaction
 
 __all__ = ["Equipment"]
 
 _log = logging.getLogger("aiodicom.router")
+
+#: Seconds between looks for transactions whose processes are gone.
+_LOOK: Final = 10.0
 
 
 class Equipment:
@@ -45,12 +50,14 @@ class Equipment:
         self,
         queue: Findable,
         listener: CommitmentListener,
+        transactions: Callable[[], Transactions],
         *,
         queried: Callable[[FindRequest | RetrieveRequest], None],
         performed: Callable[[str, Dataset], None],
     ) -> None:
         self._queue = queue
         self._listener = listener
+        self._open_transactions = transactions
         self._queried = queried
         self._performed = performed
         #: Services that are passed through, and by the destinations that answer them.
@@ -64,9 +71,9 @@ class Equipment:
         self._committing: list[StorageCommitment] = []
         #: Where senders are told of storage commitment, by AE title. Servers look into it as it is then.
         self._addresses: dict[str, Address] = {}
-        self._has_resumed = False
+        self._resuming: asyncio.Task[None] | None = None
 
-    async def apply(self, config: Config, directory: str) -> bool:
+    async def apply(self, config: Config) -> bool:
         """Makes the services of a configuration; returns whether they are others than before, so that servers have to
         be equipped anew. Those that are the same go by the new destinations at once. Raises LocalError, OSError,
         ValueError.
@@ -89,8 +96,7 @@ class Equipment:
         services = tuple(wanted)
         has_changed, self._services = services != self._services, services
         if config.queue.commitment is not Commitment.NO and self._commitments is None:
-            folder = os.path.join(directory, "commitments")
-            self._commitments = QueueCommitments(self._queue, config.queue.commitment, folder)
+            self._commitments = QueueCommitments(self._queue, config.queue.commitment, self._open_transactions())
         return has_changed
 
     def _see_out(self, pool: Pool) -> None:
@@ -132,12 +138,35 @@ class Equipment:
         return name
 
     async def resume(self) -> None:
-        """Takes up the transactions of senders that were not ended before, once somebody listens."""
-        if self._commitments is None or not self._committing or self._has_resumed:
-            return
-        self._has_resumed = True
+        """Takes up the transactions of senders that were not ended before, once somebody listens; and from time to
+        time those of others that are gone.
+        """
+        await self._take()
+        self._resuming = asyncio.get_running_loop().create_task(self._keep_taking())
+
+    async def _keep_taking(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            try:
+                await self._take()
+            except QueueUnavailable:
+                pass  # which is said elsewhere
+            except Exception:
+                _log.exception("storage commitments that others have begun could not be taken up")
+
+    async def _take(self) -> None:
+        if self._commitments is not None:
+            await self._take_up(await self._commitments.transactions.take())
+
+    async def adopt(self, part: str) -> None:
+        """Takes up the transactions of a part of the queue that nobody else has."""
+        if self._commitments is not None:
+            await self._take_up(await self._commitments.transactions.adopt(part))
+
+    async def _take_up(self, transactions: list[Transaction]) -> None:
+        assert self._commitments is not None
         known = []
-        for transaction in await asyncio.to_thread(self._commitments.unfinished):
+        for transaction in transactions:
             if transaction.ae_title in self._addresses:
                 known.append(transaction)
             else:
@@ -146,10 +175,15 @@ class Equipment:
                     transaction.ae_title,
                 )
                 await self._commitments.end(transaction)
-        await self._committing[0].resume(known)
+        if known:
+            await self._committing[-1].resume(known)
 
     async def close(self) -> None:
         """Ends what is in progress; transactions of senders are taken up after the next start."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._resuming
         for committing in self._committing:
             await committing.close()
         for pool in self._pools.values():
@@ -157,7 +191,7 @@ class Equipment:
         while self._closing:
             await asyncio.wait(self._closing)
         if self._commitments is not None:
-            self._commitments.close()
+            self._commitments.transactions.close()
 
 
 def _maker(config: Config, name: str) -> Callable[..., Pool]:

@@ -77,10 +77,11 @@ Stepped = Callable[[str, Dataset], None]
 class Passing:
     """Passes requests on to the peer of `pool`, or of the pool that it gives when it is called: C-FIND and C-MOVE of
     both query roots (C-GET as well with `retrievals`), C-FIND of worklists, and MPPS's N-CREATE, N-SET and N-GET, as
-    they came; data sets may get another transfer syntax. What a C-MOVE asks for goes from the peer to the destination, whose AE
-    title is for the peer to know. What a C-GET asks for comes by here, an object at a time (up to 8 MiB of it in
-    memory): the peer is offered the SOP classes and transfer syntaxes that the requestor takes, and each object is
-    answered as the requestor has answered it. 16 C-GETs are passed on at once, further ones wait for up to a minute.
+    they came; data sets may get another transfer syntax. What a C-MOVE asks for goes from the peer to the destination,
+    whose AE title is for the peer to know. What a C-GET asks for comes by here, an object at a time (8 MiB of it in
+    memory, the rest in a file): the peer is offered the SOP classes and transfer syntaxes that the requestor takes, and
+    each object is answered as the requestor has answered it. 16 C-GETs are passed on at once, further ones wait for up
+    to a minute.
 
     A failure is answered as the peer has answered it. What it cannot be asked for is answered with 0122H where it does
     not accept the SOP class, else with A700H (C-FIND), A702H (C-GET, C-MOVE) or 0110H (N services); a retrieval in the

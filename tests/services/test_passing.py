@@ -291,8 +291,7 @@ async def test_objects_come_by_as_the_requestor_takes_them() -> None:
     asked = sending(peer, sent)
     told: list[RetrieveResult] = []
     queried: list[Any] = []
-    options = {"receives": TAKES, "queries": True, "on_query": queried.append}
-    async with passed(peer, GET, **options) as (_, association):
+    async with passed(peer, GET, receives=TAKES, queries=True, on_query=queried.append) as (_, association):
         retrieved = association.c_get(RETRIEVED, on_progress=told.append)
         taken = [(instance.dataset, instance.context.transfer_syntax) async for instance in retrieved]
     assert taken == [(image, IMPLICIT_VR_LITTLE_ENDIAN) for image in sent]
