@@ -74,9 +74,13 @@ async def test_a_bucket_that_is_not_there_costs_no_object(bucket: str, tmp_path:
 
 
 def test_what_is_said_of_a_store_without_keys() -> None:
-    error = GenericError("Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 4 ms\n\nmore")
+    error = GenericError(
+        "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 4 ms\n\nmore"
+    )
     assert reason_of(error).startswith("there are no keys for it, such as AWS_ACCESS_KEY_ID")
-    assert reason_of(GenericError("Generic S3 error: no connection\n\nDebug source:")) == "Generic S3 error: no connection"
+    assert (
+        reason_of(GenericError("Generic S3 error: no connection\n\nDebug source:")) == "Generic S3 error: no connection"
+    )
 
 
 async def test_what_nodes_share(bucket: str) -> None:
