@@ -443,6 +443,10 @@ cdef class Core:
         element = self.element_at(tag)
         return default if element is None else (<DataElement>element).value
 
+    def _first_values(self, tuple tags):
+        """The first value of each element with those tags; None for one that is absent, empty or malformed."""
+        return [first_value(self, tag) for tag in tags]
+
     def _element(self, uint32_t tag):
         return self.element_at(tag)
 
