@@ -115,14 +115,18 @@ def refusal(error: OperationRefused) -> Answer:
 
 def encode_identifier(data_set: Any, transfer_syntax: str) -> bytes:
     """Returns a data set, ours or pydicom's, encoded for a message. Raises `LocalError` for what cannot be."""
-    ours, encode = _encoder()
-    return encode(ours(data_set), transfer_syntax)
+    kind, encode = _encoder()
+    if not isinstance(data_set, kind):
+        from aiodicom.dataset.interop import ours
+
+        data_set = ours(data_set)
+    return encode(data_set, transfer_syntax)
 
 
 @cache
-def _encoder() -> tuple[Callable[[Any], Dataset], Callable[[Dataset, str], bytes]]:
+def _encoder() -> tuple[type[Dataset], Callable[[Dataset, str], bytes]]:
     """Imported when it is first needed, and not looked for again with each match."""
-    from aiodicom.dataset.interop import ours
+    from aiodicom.dataset import Dataset
     from aiodicom.net.reencoding import encode_data_set
 
-    return ours, encode_data_set
+    return Dataset, encode_data_set

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodicom.errors import LocalError
@@ -43,12 +45,18 @@ def encode_data_set(data_set: Dataset, transfer_syntax: str) -> bytes:
 
     Raises `DecodeError` for one that was cut off, `LocalError` for what cannot be encoded.
     """
-    if data_set.truncated is not None:
-        raise data_set.truncated
     try:
-        return data_set.to_bytes(transfer_syntax)
+        return _encoder()(data_set, transfer_syntax)
     except (TypeError, ValueError) as error:
         raise LocalError(f"cannot be encoded in {uid_name(transfer_syntax)}: {error}") from error
+
+
+@cache
+def _encoder() -> Callable[[Dataset, str], bytes]:
+    """Imported when it is first needed, and not looked for again with each message."""
+    from aiodicom.dataset.dataset import encoded
+
+    return encoded
 
 
 def encode_object(data_set: Dataset, target: str, own: str) -> Reencoded:
