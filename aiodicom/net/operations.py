@@ -26,7 +26,7 @@ from aiodicom.dimse.messages import (
 )
 from aiodicom.errors import LocalError
 from aiodicom.net.acceptor import check_ae_title
-from aiodicom.net.answers import encode_identifier
+from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
 from aiodicom.net.results import Result, RetrieveResult, retrieve_result
 from aiodicom.net.sinks import BodyChoice, Spooled
@@ -326,7 +326,8 @@ def _result(event: ResponseReceived, context: AcceptedContext) -> Result:
     message = event.message
     check(message)
     # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
-    return tuple.__new__(Result, (message, dataset_of(event, context.transfer_syntax)))
+    dataset = dataset_of(event, context.transfer_syntax) if message.has_data_set else None
+    return tuple.__new__(Result, (message, dataset))
 
 
 def _check_priority(priority: int) -> None:
@@ -351,7 +352,7 @@ def sop_class_of(model: InformationModel | str, operation: str) -> str:
 
 def identifier_source(dataset: Any, context: AcceptedContext) -> EncodedIdentifier:
     """Returns a data set, such as an Identifier, as it is sent in a context. Raises `LocalError` where it can't be."""
-    return EncodedIdentifier(encode_identifier(dataset, context.transfer_syntax))
+    return EncodedIdentifier(encode_data_set(dataset, context.transfer_syntax))
 
 
 def _tag(attribute: Attribute) -> int:
