@@ -53,6 +53,17 @@ SUBCOMMANDS: dict[str, tuple[str, ...]] = {
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."
 
 
+#: What the parser of the arguments calls numbers, and what they are.
+_NUMBERS = {
+    "integer range": "whole number",
+    "int range": "whole number",
+    "integer": "whole number",
+    "int": "whole number",
+    "float range": "number",
+    "float": "number",
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that `arguments` (default: those of the process) name, and exits the process.
 
@@ -93,6 +104,8 @@ def _main(arguments: Sequence[str] | None) -> None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else name
         message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        for kind, name in _NUMBERS.items():
+            message = message.replace(f"is not a valid {kind}", f"is no {name}")
         if not message.endswith(("?", ".")):
             message += "."
         sys.stderr.write(f"{path}: {message} See: {path} --help\n")
