@@ -170,13 +170,15 @@ class Operations(ABC):
         *,
         priority: int = 0,
         body: BodyChoice | None = None,
+        on_progress: Callable[[RetrieveResult], object] | None = None,
     ) -> Retrieved:
         """Retrieves what an identifier names, on this association (C-GET, PS3.7 9.1.3): `Retrieved`, to be iterated
         over.
 
         The association needs a context for each SOP class to be received, with the role of SCP for us: see `receives`
-        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. Nothing is
-        sent before the iteration begins.
+        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. `on_progress`
+        is called with each pending response, once no object waits to be taken. Nothing is sent before the iteration
+        begins.
         """
         from aiodicom.net.retrieval import Retrieved
 
@@ -188,6 +190,7 @@ class Operations(ABC):
             lambda message_id: CGetRQ(message_id, context.abstract_syntax, priority),
             identifier_source(query, context),
             body or Spooled(),
+            on_progress,
         )
 
     async def c_move(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from types import TracebackType
@@ -18,7 +19,7 @@ from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
-from aiodicom.router.opening import Adopted, Adoption, make_completions, open_queue
+from aiodicom.router.opening import Adopted, Adoption, make_completions, make_transactions, open_queue
 from aiodicom.router.queue.clock import Clocks, system_clocks
 from aiodicom.router.queue.objects import Selection
 from aiodicom.router.queue.sharding import AllShards
@@ -99,10 +100,11 @@ class Router:
         self.completions = make_completions(self.queue)
         self.observers.add(self.completions)
         self.destinations = self._destinations_for(self.queue)
-        self._adoption = Adoption(settings, self._take, self._clocks)
+        self._adoption = Adoption(settings, self._take, lambda part: self.equipment.adopt(part), self._clocks)
         self.equipment = Equipment(
             AllShards(self.queue),
             self._commitments,
+            functools.partial(make_transactions, self.queue),
             queried=self.observers.queried,
             performed=self.completions.performed,
         )
@@ -172,7 +174,7 @@ class Router:
             await destinations.apply(config.destinations, config.calling_aet)
         for queue in self.queues:
             await _hold(queue, config, before)
-        anew = await self.equipment.apply(config, self.directory)
+        anew = await self.equipment.apply(config)
         await self.listeners.apply(config.listeners, anew=anew and before is not None)
 
     async def reload(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from aiodicom.router.queue.objects import (
     Way,
 )
 from aiodicom.router.queue.ownership import shard_path
-from aiodicom.router.queue.postgres import groups, rows, search, upkeep
+from aiodicom.router.queue.postgres import groups, rows, search, transactions, upkeep
 from aiodicom.router.queue.postgres.arrivals import Arrivals, Arrived
 from aiodicom.router.queue.postgres.batches import BatchTask
 from aiodicom.router.queue.postgres.groups import DueGroup, Waiting
@@ -314,6 +314,24 @@ class PostgresQueue(ByHand):
     async def performed(self, route: str, group: str, instances: Sequence[str]) -> None:
         """Notes what a performed procedure step has made: see `groups.performed`."""
         await self._link.run(groups.performed, route, group, instances)
+
+    async def keep_transaction(self, uid: str, ae_title: str, content: bytes) -> None:
+        """Notes a transaction of storage commitment: see `transactions.keep`."""
+        try:
+            await self._link.run(transactions.keep, self._membership.node, uid, ae_title, content, is_synced=True)
+        except NodeEnded:
+            raise self._membership.why_not() from None
+
+    async def forget_transaction(self, uid: str, ae_title: str) -> None:
+        """Its end has been told."""
+        await self._link.run(transactions.forget, uid, ae_title)
+
+    async def take_transactions(self) -> Sequence[bytes]:
+        """Takes over those of nodes that are none any more: see `transactions.take`."""
+        try:
+            return await self._link.run(transactions.take, self._membership.node)
+        except NodeEnded:
+            raise self._membership.why_not() from None
 
     def give_back(self, *leases: Lease) -> None:
         """They wait again."""
