@@ -102,7 +102,7 @@ def _main(arguments: Sequence[str] | None) -> None:
         code = app(given, prog_name=name, standalone_mode=False)
     except usage_error as error:
         context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else name
+        path = context.command_path if context is not None else _path(name, given)
         message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
         for kind, name in _NUMBERS.items():
             message = message.replace(f"is not a valid {kind}", f"is no {name}")
@@ -113,6 +113,12 @@ def _main(arguments: Sequence[str] | None) -> None:
     except typer.Abort:
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _path(name: str, given: Sequence[str]) -> str:
+    """The command, where the parser has not said which one it is."""
+    group = name.partition(" ")[2]
+    return f"{name} {given[0]}" if given[0] in (SUBCOMMANDS.get(group) or COMMANDS) else name
 
 
 def make_app(commands: Sequence[str] = COMMANDS, package: str = "aiodicom.cli") -> Typer:

@@ -263,6 +263,15 @@ def test_query_files_that_are_none(invoke: Invoke, tmp_path: Path, content: byte
     assert said in line
 
 
+def test_nothing_on_stdin(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    outcome = invoke("findscu", "127.0.0.1", "104", "--query", "-")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.errors == [
+        "aiodicom findscu: nothing came on stdin: what was to find it has found nothing, or failed"
+    ]
+
+
 # ------------------------------------------------------------------------------------------- warnings and failures
 
 
