@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.responses import response_to
-from aiodicom.net.answers import Reply, encode_identifier
+from aiodicom.net.answers import Reply
+from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import RetrieveRequest
 from aiodicom.net.results import RetrieveResult
 from aiodicom.net.yielding import yielding
@@ -40,7 +41,7 @@ async def relay_retrieval(function: Callable[[Any], Any], request: RetrieveReque
         from aiodicom.dataset import Dataset
 
         failed = Dataset(FailedSOPInstanceUIDList=list(latest.failed_sop_instance_uids))
-        data = encode_identifier(failed, request.context.transfer_syntax)
+        data = encode_data_set(failed, request.context.transfer_syntax)
     fields = _counters(latest)
     if latest.message.error_comment:
         fields["error_comment"] = latest.message.error_comment

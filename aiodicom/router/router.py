@@ -61,6 +61,7 @@ class Router:
         clocks: Clocks = system_clocks,
     ) -> None:
         self.config = config
+        self._is_cutting_through = _cuts_through(config)
         self._clocks = clocks
         self._path = path
         self._sockets = sockets
@@ -86,7 +87,7 @@ class Router:
         self._forwarding = Forwarding(self.queue)
         self.observers.add(self._forwarding)
         self._cut_through = CutThrough(
-            lambda: self._routing, lambda name: self.destinations.cut_through(name), self._is_cutting_through
+            lambda: self._routing, lambda name: self.destinations.cut_through(name), lambda: self._is_cutting_through
         )
         self.intake = Intake(
             self.queue,
@@ -157,10 +158,6 @@ class Router:
         await destinations.apply(self.config.destinations, self.config.calling_aet)
         return Adopted(queue, destinations, completions)
 
-    def _is_cutting_through(self) -> bool:
-        destinations = self.config.destinations.values()
-        return any(isinstance(each, DimseDestination) and each.cut_through for each in destinations)
-
     def pipeline_of(self, route: str) -> Pipeline | None:
         """What a route makes of objects. Raises KeyError where there is no such route any more."""
         return self._routing.pipeline_of(route)
@@ -206,6 +203,7 @@ class Router:
                 _log.exception("the configuration as it was could not be brought back")
             return (str(error) or type(error).__name__,)
         self.config = config
+        self._is_cutting_through = _cuts_through(config)
         self._routing = routing
         for completions in (self.completions, *(each.completions for each in self.adopted)):
             completions.apply(routing.completions)
@@ -233,3 +231,9 @@ async def _hold(queue: Queue, config: Config, before: Config | None) -> None:
             await queue.hold(Selection(name))
         elif was_held and not destination.hold:
             await queue.release(Selection(name))
+
+
+def _cuts_through(config: Config) -> bool:
+    """Whether objects are to be cut through to any destination."""
+    destinations = config.destinations.values()
+    return any(isinstance(each, DimseDestination) and each.cut_through for each in destinations)

@@ -97,6 +97,7 @@ class PostgresQueue(ByHand):
         #: The destinations for which nothing is claimed, whoever has said so.
         self.on_hold: list[str] = []
         self._awake: dict[str, asyncio.Event] = {}
+        self._listening: dict[str, Callable[[], object]] = {}
         self._forgotten = 0
         self._recent = Recent(settings.memory)
         self._membership = Membership(link, lease, lambda: self._settling.held, self._told, self._returned)
@@ -250,6 +251,17 @@ class PostgresQueue(ByHand):
     async def wait(self, destination: str) -> None:
         """Returns when there may be something to claim that was not there when that was last tried."""
         await self._event(destination).wait()
+
+    def listen(self, destination: str, told: Callable[[], object]) -> None:
+        """As `wait`, for who wants to be told: once, from within the callbacks of the event loop."""
+        if self._event(destination).is_set():
+            asyncio.get_running_loop().call_soon(told)
+        else:
+            self._listening[destination] = told
+
+    def offered(self, destination: str, limit: int) -> Sequence[Lease]:
+        """Leases nothing: the database is to be asked, as all nodes have what comes."""
+        return ()
 
     def source(self, lease: Lease) -> DataSource:
         """Opens what a delivery sends; its user closes it."""
@@ -463,3 +475,5 @@ class PostgresQueue(ByHand):
     def _wake(self, destinations: set[str]) -> None:
         for destination in destinations:
             self._event(destination).set()
+            if (told := self._listening.pop(destination, None)) is not None:
+                told()
