@@ -235,8 +235,9 @@ class Deliverer:
 
     def _told(self) -> None:
         """There may be something to claim."""
-        is_ready = self._is_idle and not self._is_stopping and not self._is_held()
-        if is_ready and self._attempts.breaker.state is State.CLOSED and (room := int(self._room())):
+        is_closed = self._attempts.breaker.state is State.CLOSED
+        is_ready = is_closed and self._is_idle and not self._is_stopping and not self._is_held()
+        if is_ready and (room := int(self._room(self._time(), datetime.now()))):
             self._claimed.extend(self._queue.offered(self.name, min(room, _CLAIMED)))
             if self._claimed:
                 self._begin(room)
