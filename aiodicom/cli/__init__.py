@@ -50,10 +50,18 @@ SUBCOMMANDS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: What the parser calls the kinds of its values, and what they are.
-_PLAIN_WORDS = {"a valid int range": "a whole number", "a valid float range": "a number"}
-
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."
+
+
+#: What the parser of the arguments calls numbers, and what they are.
+_NUMBERS = {
+    "integer range": "whole number",
+    "int range": "whole number",
+    "integer": "whole number",
+    "int": "whole number",
+    "float range": "number",
+    "float": "number",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -96,8 +104,8 @@ def _main(arguments: Sequence[str] | None) -> None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else _path(name, given)
         message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
-        for words, plain in _PLAIN_WORDS.items():
-            message = message.replace(words, plain)
+        for kind, name in _NUMBERS.items():
+            message = message.replace(f"is not a valid {kind}", f"is no {name}")
         if not message.endswith(("?", ".")):
             message += "."
         sys.stderr.write(f"{path}: {message} See: {path} --help\n")

@@ -229,6 +229,7 @@ def test_a_query_file(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.Monkey
         (["--model", "composite"], "no information model with C-FIND: patient-root, study-root"),
         (["--model", "HangingProtocolInformationModelFind"], "nothing is known but what keys ask for"),
         (["--max-results", "0"], "0 is not in the range x>=1"),
+        (["--max-results", "many"], "'many' is no whole number"),
     ],
 )
 def test_arguments_that_cannot_be(invoke: Invoke, arguments: list[str], said: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from aiodicom.errors import PixelDataError
+from aiodicom.pixels._markers import Header, read_header
 
 from .codec import (
     Array,
@@ -21,7 +22,6 @@ from .codec import (
     refuse_widths,
     upright,
 )
-from .markers import Header, read_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description

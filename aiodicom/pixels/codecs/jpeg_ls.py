@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodicom.errors import PixelDataError
+from aiodicom.pixels._markers import has_end, read_header
 
 from .codec import (
     Array,
@@ -21,7 +22,6 @@ from .codec import (
     stored_range,
     upright,
 )
-from .markers import read_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -50,7 +50,8 @@ class JPEGLS(Codec):
         if header.process != _JPEG_LS:
             raise PixelDataError("the JPEG-LS stream is one of JPEG")
         check_header("JPEG-LS", description, header.rows, header.columns, len(header.components), header.precision)
-        if not _ends(bytes(data[-64:])) and not _ends(bytes(data)):
+        # CharLS 2.4 may count to 2**32, for seconds, where a scan has no end.
+        if not has_end(data):
             raise PixelDataError("the JPEG-LS stream ends before EOI")
         array = library_decodes("JPEG-LS", library(self.transfer_syntax).jpegls_decode, data)
         return Decoded(conform(array, description), upright(description.photometric_interpretation))
@@ -75,12 +76,6 @@ class JPEGLS(Codec):
     @staticmethod
     def begins(data: Buffer) -> bool:
         return bytes(data[:3]) == b"\xff\xd8\xff"
-
-
-def _ends(stream: bytes) -> bool:
-    """Whether EOI is there, and behind all scans: CharLS 2.4 may count to 2**32, for seconds, where one has no end."""
-    end = stream.rfind(b"\xff\xd9")
-    return end >= 0 and stream.find(b"\xff\xda", end) < 0
 
 
 def _room(cells: Array, description: Description, near: int) -> int:
