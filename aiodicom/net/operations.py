@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +28,7 @@ from aiodicom.errors import LocalError
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
-from aiodicom.net.results import Result, RetrieveResult, retrieve_result
+from aiodicom.net.results import Result, RetrieveResult, retrieve_result, tell_progress
 from aiodicom.net.sinks import BodyChoice, Spooled
 from aiodicom.net.sources import Encoded, EncodedIdentifier, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
@@ -177,9 +176,9 @@ class Operations(ABC):
         over.
 
         The association needs a context for each SOP class to be received, with the role of SCP for us: see `receives`
-        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. `on_progress`
-        is called with each pending response, once no object waits to be taken. Nothing is sent before the iteration
-        begins.
+        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. `on_progress`,
+        plain or ``async``, is called with each pending response, once no object waits to be taken. Nothing is sent
+        before the iteration begins.
         """
         from aiodicom.net.retrieval import Retrieved
 
@@ -228,10 +227,7 @@ class Operations(ABC):
                 if event.is_final:
                     check(event.message, detail=result)
                     return result
-                if on_progress is not None:
-                    told = on_progress(result)
-                    if inspect.isawaitable(told):
-                        await told
+                await tell_progress(on_progress, result)
         finally:
             stream.leave()
 
