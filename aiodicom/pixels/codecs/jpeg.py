@@ -1,4 +1,4 @@
-"""JPEG (PS3.5 8.2.1, A.4.1, A.4.2): baseline, extended with 12 bits, lossless."""
+"""JPEG (PS3.5 8.2.1, A.4.1, A.4.2): baseline, extended with 12 bits, lossless, and progressive, which is retired."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .codec import (
     refuse_widths,
     upright,
 )
-from .markers import Header, read_header
+from .markers import Header, has_end, read_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
     from aiodicom.pixels.encapsulation import Buffer
 
-__all__ = ["JPEG", "Baseline", "Extended", "Lossless"]
+__all__ = ["JPEG", "Baseline", "Extended", "Lossless", "Progressive"]
 
 #: The processes that the library decodes: baseline, extended, progressive, lossless, all with Huffman coding.
 _DECODED: Final = (0, 1, 2, 3)
@@ -45,6 +45,8 @@ class JPEG(Codec):
         check_header("JPEG", description, header.rows, header.columns, len(header.components), header.precision)
         if header.process not in _DECODED:
             raise PixelDataError(f"JPEG: the process of SOF{header.process} is not decoded")
+        if not has_end(data):
+            raise PixelDataError("the JPEG stream ends before EOI")
         decode = library(self.transfer_syntax).jpeg8_decode
         # The same colour space on both sides: samples come as they stand in the stream, and what they mean is for the
         # data set to say.
@@ -89,8 +91,8 @@ class _Lossy(JPEG):
                 f"{bits} bits (PS3.5 8.2.1)"
             )
         level = self.default_quality if quality is None else quality
-        if not 1 <= level <= 100:
-            raise ValueError(f"the quality of JPEG is from 1 to 100, not {level:g}")
+        if level not in range(1, 101):
+            raise ValueError(f"the quality of JPEG is a whole number from 1 to 100, not {level:g}")
         interpretation = description.photometric_interpretation
         options: dict[str, object] = {"bitspersample": bits}
         if description.samples == 3:
@@ -114,6 +116,13 @@ class Extended(_Lossy):
     """Processes 2 and 4: 12 bits, or 8 where no more are allocated. `quality` is libjpeg's, from 1 to 100."""
 
     bits = 12
+
+
+class Progressive(JPEG):
+    """Processes 6 and 8, and 10 and 12, which the standard has retired: decoded only."""
+
+    def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
+        raise ValueError("progressive JPEG is retired, and decoded only")
 
 
 class Lossless(JPEG):

@@ -9,7 +9,7 @@ from aiodicom.errors import PixelDataError
 if TYPE_CHECKING:
     from aiodicom.pixels.encapsulation import Buffer
 
-__all__ = ["Header", "read_header"]
+__all__ = ["Header", "has_end", "read_header"]
 
 #: SOFn (ISO/IEC 10918-1 table B.1), and SOF55 of JPEG-LS.
 _FRAME_HEADERS: Final = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
@@ -71,6 +71,20 @@ def read_header(data: Buffer, name: str) -> Header:
         elif marker == 0xEE and segment.startswith(b"Adobe") and len(segment) >= 12:
             adobe = segment[11]
     raise PixelDataError(f"more than {_MOST} segments before the frame header of the {name} stream")
+
+
+def has_end(data: Buffer) -> bool:
+    """Whether EOI is there, and behind all scans.
+
+    Of a scan that ends too early, libjpeg makes up the rest, and says so to nobody here; CharLS 2.4 may count to 2**32,
+    for seconds.
+    """
+    return _has_end(bytes(data[-64:])) or _has_end(bytes(data))
+
+
+def _has_end(stream: bytes) -> bool:
+    end = stream.rfind(b"\xff\xd9")
+    return end >= 0 and stream.find(b"\xff\xda", end) < 0
 
 
 def _frame_header(marker: int, segment: bytes, jfif: bool, adobe: int | None, name: str) -> Header:
