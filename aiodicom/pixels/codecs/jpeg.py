@@ -31,6 +31,7 @@ __all__ = ["JPEG", "Baseline", "Extended", "Lossless", "Progressive"]
 
 #: The processes that the library decodes: baseline, extended, progressive, lossless, all with Huffman coding.
 _DECODED: Final = (0, 1, 2, 3)
+_PROGRESSIVE: Final = 2
 _LOSSLESS: Final = 3
 
 
@@ -47,6 +48,10 @@ class JPEG(Codec):
             raise PixelDataError(f"JPEG: the process of SOF{header.process} is not decoded")
         if not has_end(data):
             raise PixelDataError("the JPEG stream ends before EOI")
+        if 8 * len(data) < _least_bits(header):
+            raise PixelDataError(
+                f"the {len(data)} bytes of the JPEG stream cannot hold {header.rows} x {header.columns} pixels"
+            )
         decode = library(self.transfer_syntax).jpeg8_decode
         # The same colour space on both sides: samples come as they stand in the stream, and what they mean is for the
         # data set to say.
@@ -57,6 +62,17 @@ class JPEG(Codec):
     @staticmethod
     def begins(data: Buffer) -> bool:
         return bytes(data[:3]) == b"\xff\xd8\xff"
+
+
+def _least_bits(header: Header) -> int:
+    """Bits that a stream has at least, by the shortest of Huffman codes: one for each sample without loss, else one for
+    the DC coefficient of each block and, unless that is in a scan of its own, another one for all AC coefficients.
+    """
+    # Other components than the first may be subsampled.
+    if header.process == _LOSSLESS:
+        return header.rows * header.columns
+    blocks = -(-header.rows // 8) * -(-header.columns // 8)
+    return blocks if header.process == _PROGRESSIVE else 2 * blocks
 
 
 def _colour(header: Header, description: Description) -> str:
