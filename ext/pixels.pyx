@@ -5,6 +5,7 @@ Everything here is told sizes by the buffers that it is given, checks that they 
 interpreter's lock alone while it works. Samples are in the processor's byte order unless it says otherwise.
 """
 
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from planes cimport *
@@ -305,13 +306,22 @@ def pack_bits(const uint8_t[::1] source not None, uint8_t[::1] target not None):
             pixels_pack_bits(&source[0], source.shape[0], &target[0])
 
 
-def keep_stored(uint8_t[::1] samples not None, int width, int shift, int bits, bint signed):
-    """Leaves of each sample, in place, the `bits` from bit `shift` on, moved to the right, with their sign if `signed`."""
-    check_samples(samples.shape[0], samples.shape[0], 1, width)
-    refuse(bits < 1 or shift < 0 or shift + bits > 8 * width, "the bits are not all within the sample")
-    if samples.shape[0] and (shift or bits < 8 * width):
-        with nogil:
-            pixels_stored(&samples[0], samples.shape[0] // width, width, shift, bits, signed)
+def keep_stored(samples not None, int width, int shift, int bits, bint signed):
+    """Leaves of each sample, in place, the `bits` from bit `shift` on, moved to the right, with their sign if `signed`.
+
+    `samples` is an array of any shape and type.
+    """
+    cdef Py_buffer buffer
+    # Each frame comes by here: a view of bytes would take longer to make than most of them take.
+    PyObject_GetBuffer(samples, &buffer, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+    try:
+        check_samples(buffer.len, buffer.len, 1, width)
+        refuse(bits < 1 or shift < 0 or shift + bits > 8 * width, "the bits are not all within the sample")
+        if buffer.len and (shift or bits < 8 * width):
+            with nogil:
+                pixels_stored(<uint8_t*>buffer.buf, buffer.len // width, width, shift, bits, signed)
+    finally:
+        PyBuffer_Release(&buffer)
 
 
 def ybr_to_rgb(uint8_t[::1] samples not None, int width, int bits, bint partial):

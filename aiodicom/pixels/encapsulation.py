@@ -130,13 +130,7 @@ class FragmentTable:
         return found
 
     def _walk(self, at: int, end: int, frame: int | None) -> list[tuple[int, int]]:
-        found = list(self._items(at, end, frame))
-        if not found:
-            raise PixelDataError("no fragments", frame)
-        return found
-
-    def _items(self, at: int, end: int, frame: int | None) -> Iterator[tuple[int, int]]:
-        count = 0
+        found: list[tuple[int, int]] = []
         while at < end:
             header = self._read(at, _HEADER.size)
             if len(header) < _HEADER.size:
@@ -147,11 +141,13 @@ class FragmentTable:
             at += _HEADER.size
             if length > end - at:
                 raise PixelDataError(f"a fragment of {length} bytes, of which there are {end - at}", frame)
-            count += 1
-            if count > MAX_FRAGMENTS:
+            if len(found) == MAX_FRAGMENTS:
                 raise PixelDataError(f"more than {MAX_FRAGMENTS} fragments", frame)
-            yield at, length
+            found.append((at, length))
             at += length
+        if not found:
+            raise PixelDataError("no fragments", frame)
+        return found
 
     def _grouped(self) -> list[list[tuple[int, int]]]:
         """Fragments by frame, where no table says which are whose."""

@@ -10,7 +10,8 @@ import numpy
 import pytest
 
 from aiodicom.errors import PixelDataError
-from aiodicom.pixels.codecs import codec_for, codestream, markers
+from aiodicom.pixels import _markers
+from aiodicom.pixels.codecs import codec_for, codestream
 from aiodicom.pixels.codecs.jpeg_xl_codestream import Codestream
 from aiodicom.pixels.description import Description
 
@@ -116,7 +117,7 @@ def test_segments_and_fill_bytes_without_end() -> None:
 )
 def test_jpeg_headers_that_are_malformed(stream: bytes, why: str) -> None:
     with pytest.raises(PixelDataError, match=why):
-        markers.read_header(stream, "JPEG")
+        _markers.read_header(stream, "JPEG")
 
 
 @pytest.mark.parametrize("number", [90, 201])

@@ -36,6 +36,14 @@ __all__ = [
 Array = numpy.ndarray[Any, numpy.dtype[Any]]
 
 
+#: Types of cells, by whether they are signed and their bytes.
+_TYPES = {
+    (signed, width): numpy.dtype(f"{'i' if signed else 'u'}{width}")
+    for signed in (False, True)
+    for width in (1, 2, 4, 8)
+}
+
+
 class Decoded(NamedTuple):
     """A decoded frame: cells of Bits Allocated, (rows, columns[, samples]), as they were stored, and their colour.
 
@@ -171,8 +179,7 @@ def for_loss(cells: Array, description: Description) -> Array:
         return cells
     values = numpy.array(cells, order="C")
     shift = description.high_bit + 1 - description.bits_stored
-    samples = values.reshape(-1).view("u1")
-    keep_stored(samples, description.width, shift, description.bits_stored, description.signed)
+    keep_stored(values, description.width, shift, description.bits_stored, description.signed)
     return values
 
 
@@ -194,7 +201,9 @@ def conform(array: Array, description: Description) -> Array:
     shape = shape_of(description)
     if array.shape != shape:
         raise PixelDataError(f"the decoder gave an array of {array.shape}, not {shape}")
-    kind = "i" if description.signed else "u"
-    if array.dtype.itemsize == description.width:
-        return numpy.ascontiguousarray(array).view(f"{kind}{description.width}")
-    return array.astype(f"{kind}{description.width}")
+    type_ = _TYPES[description.signed, description.width]
+    if array.dtype is type_ and array.flags.c_contiguous:
+        return array
+    if array.itemsize == description.width:
+        return numpy.ascontiguousarray(array).view(type_)
+    return array.astype(type_)

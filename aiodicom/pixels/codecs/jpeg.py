@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from aiodicom.errors import PixelDataError
+from aiodicom.pixels._markers import Header, has_end, read_header
 
 from .codec import (
     Array,
@@ -21,7 +22,6 @@ from .codec import (
     refuse_widths,
     upright,
 )
-from .markers import Header, has_end, read_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -46,6 +46,7 @@ class JPEG(Codec):
         check_header("JPEG", description, header.rows, header.columns, len(header.components), header.precision)
         if header.process not in _DECODED:
             raise PixelDataError(f"JPEG: the process of SOF{header.process} is not decoded")
+        # libjpeg makes up what is missing, and says so to nobody here.
         if not has_end(data):
             raise PixelDataError("the JPEG stream ends before EOI")
         if 8 * len(data) < _least_bits(header):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodicom.errors import PixelDataError
+from aiodicom.pixels._markers import has_end, read_header
 
 from .codec import (
     Array,
@@ -21,7 +22,6 @@ from .codec import (
     stored_range,
     upright,
 )
-from .markers import has_end, read_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -50,6 +50,7 @@ class JPEGLS(Codec):
         if header.process != _JPEG_LS:
             raise PixelDataError("the JPEG-LS stream is one of JPEG")
         check_header("JPEG-LS", description, header.rows, header.columns, len(header.components), header.precision)
+        # CharLS 2.4 may count to 2**32, for seconds, where a scan has no end.
         if not has_end(data):
             raise PixelDataError("the JPEG-LS stream ends before EOI")
         array = library_decodes("JPEG-LS", library(self.transfer_syntax).jpegls_decode, data)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiodicom.pixels._markers import read_header as read_jpeg_header
+
 from .codec import (
     Array,
     Codec,
@@ -20,7 +22,6 @@ from .codec import (
     upright,
 )
 from .jpeg_xl_codestream import Codestream, begins
-from .markers import read_header as read_jpeg_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
