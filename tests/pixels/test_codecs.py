@@ -214,6 +214,8 @@ def test_jpeg_streams_come_back_bit_by_bit() -> None:
     lossless = codec_for(f"{JPEG}70").encode(image("8"), describe("8")).data
     with pytest.raises(ValueError, match="the process of SOF3 with 8 bits"):
         codec.recompress(lossless)  # type: ignore[attr-defined]
+    with pytest.raises(PixelDataError, match="ends before EOI"):
+        codec.recompress(encoded.data[:-100])  # type: ignore[attr-defined]
     with pytest.raises(PixelDataError, match="the data set 9 x 47"):
         codec.reconstruct(smaller, describe("RGB", rows=9))  # type: ignore[attr-defined]
 
