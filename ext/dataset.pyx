@@ -121,11 +121,13 @@ cdef class Core:
         cursor.pos = self.start
         cursor.end = self.end
         cursor.big = self.big
-        with nogil:
-            outcome = build_index(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
-                                  source.max_depth, self.depth, source.max_elements)
-            if not index.ordered and outcome <= CUT:
-                sort_index(&index)
+        if cursor.end - cursor.pos <= SHORT_INDEXED:  # as data sets of messages are
+            outcome = index_in_order(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
+                                     source.max_depth, self.depth, source.max_elements)
+        else:
+            with nogil:
+                outcome = index_in_order(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
+                                         source.max_depth, self.depth, source.max_elements)
         if outcome > CUT or (outcome == CUT and source.strict):
             free(index.elements)
             if outcome == NO_MEMORY:

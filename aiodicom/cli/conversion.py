@@ -48,9 +48,9 @@ class Conversion:
         """Returns the exit code. After `stop`, what has begun is finished."""
         begun = perf_counter()
         if sys.stderr.isatty():
-            from aiodicom.cli.progress import Progress
+            from aiodicom.cli.progress import progress_bar
 
-            with Progress(self, self):
+            with progress_bar(self, self):
                 await self._perform(stop)
         else:
             await self._perform(stop)
@@ -87,15 +87,20 @@ class Conversion:
         return None
 
     async def _one(self, threads: ThreadPoolExecutor, path: str) -> None:
+        def work() -> tuple[int, int]:
+            # Before: what is written may take its place.
+            size = os.stat(path).st_size
+            return size, self._work(path)
+
         try:
-            size = await asyncio.get_running_loop().run_in_executor(threads, self._work, path)
+            size, written = await asyncio.get_running_loop().run_in_executor(threads, work)
         except (AiodicomError, OSError) as error:
             self.not_stored += 1
             output.note(self._command, f"{path}: {output.explain(error)}")
         else:
             self.stored += 1
-            self.bytes += os.stat(path).st_size
-            self.written += size
+            self.bytes += size
+            self.written += written
 
     def counts(self) -> dict[str, object]:
         """What has become of the files, for `--json`."""

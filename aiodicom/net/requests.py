@@ -56,7 +56,7 @@ __all__ = [
 
 
 @cache
-def decoder() -> Callable[[memoryview, str], Dataset]:
+def decoder() -> Callable[[memoryview | Body, str], Dataset]:
     """Returns what decodes a data set in a transfer syntax; it is imported when it is first needed, and not looked for
     again with each message.
     """
@@ -139,7 +139,9 @@ class _DataRequest(ServiceRequest):
 
     def _decoded(self) -> Dataset:
         if self._dataset is None:
-            self._dataset = decoder()(self.data, self.context.transfer_syntax)
+            body = self.body
+            data = body if type(body) is Body and body.spilled is None else self.data
+            self._dataset = decoder()(data, self.context.transfer_syntax)
         return self._dataset
 
     @property

@@ -46,11 +46,13 @@ class Retrieved:
         build: Callable[[int], Request],
         source: Source,
         body: BodyChoice,
+        on_progress: Callable[[RetrieveResult], object] | None = None,
     ) -> None:
         self._association = association
         self._stream = ResponseStream(association, context, build)
         self._source = source
         self._objects = _Objects(body)
+        self._on_progress = on_progress
         self._has_begun = False
         self._is_left = False
         #: The numbers of the latest response; the final one's once the iteration has ended.
@@ -82,6 +84,8 @@ class Retrieved:
                 self._leave()
                 check(event.message, detail=self.result)
                 raise StopAsyncIteration
+            if self._on_progress is not None:
+                self._on_progress(self.result)
 
     async def cancel(self) -> RetrieveResult:
         """Sends C-CANCEL, waits for the final response and returns its numbers; nothing more is iterated over.

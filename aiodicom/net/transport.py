@@ -124,7 +124,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         ended = self.protocol.connection_lost(now)
         if ended is not None:
             if exc is not None:
-                lost: RemoteError = certificate_alert(exc) or ConnectionLost(f"the connection was lost: {exc}")
+                why = exc.strerror if isinstance(exc, OSError) else None
+                lost: RemoteError = certificate_alert(exc) or ConnectionLost(f"the connection was lost: {why or exc}")
                 lost.__cause__ = exc
                 ended = Ended(lost)
             self.owner.on_event(ended, now)

@@ -16,6 +16,7 @@ from tests.cli.conftest import Invoke, Start
 from tests.cli.objects import put
 from tests.cli.test_storescp import names, port_of
 from tests.net.hostile import Requestor, proposal
+from tests.ports import free_port
 from tests.rawpeer import A_ASSOCIATE_RQ, Connection, RawPeer, accept_pdu, item, items
 
 
@@ -251,6 +252,14 @@ def test_a_local_address(invoke: Invoke) -> None:
         # Which nobody answers: it is seen on the queue afterwards.
         assert invoke("echoscu", "127.0.0.1", port, "--local-address", "127.0.0.9", "--acse-timeout", 0.2).code == 1
     assert sources == ["127.0.0.9"]
+
+
+def test_an_address_of_another_machine(invoke: Invoke) -> None:
+    outcome = invoke("echoscu", "127.0.0.1", free_port(), "--local-address", "192.0.2.1")
+    (line,) = outcome.errors
+    assert outcome.code == 1
+    assert "from 192.0.2.1" in line
+    assert "--local-address" in line
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -52,7 +52,7 @@ async def test_what_cannot_be_queued(
             def fail(*_: Any) -> Any:
                 raise sqlite3.OperationalError("disk I/O error")
 
-            monkeypatch.setattr(running.router.queue._shard, "write", fail)
+            monkeypatch.setattr(running.router.queue._shard, "begin", fail)
             assert await store(running.port, [image(1)]) == [status]
             await running.watch.saw("refused", 0xA700, "disk I/O error")
             assert ("was answered with success and is lost" in caplog.text) == (status == 0)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from aiodicom.errors import LocalError
-from aiodicom.router.config.destinations import Destination, DimseDestination, StowDestination
+from aiodicom.router.config.destinations import Destination, DimseDestination, ObjectsDestination, StowDestination
 from aiodicom.router.config.listening import Listener
 from aiodicom.router.config.operations import Audit, Operations, PassThrough
+from aiodicom.router.config.queueing import Queue
 from aiodicom.router.config.root import name_of
 from aiodicom.router.config.routes import Route
 from aiodicom.router.config.secrets import first_line
@@ -50,6 +51,7 @@ class _Checker:
         yield from self._names()
         yield from self._all_routes()
         yield from self._passed_through()
+        yield from self._object_stores()
         yield from self._secrets()
 
     def _unknown(self, name: str) -> str | None:
@@ -146,6 +148,27 @@ class _Checker:
                 reason = f"{name} is no destination of type dimse, which alone answers this"
             if reason is not None:
                 yield f"pass_through.{key}", reason
+
+    def _object_stores(self) -> Iterator[Problem]:
+        """Settings that a store does not know; whether it is there is not asked."""
+        stores = [
+            (f"destinations.{name}.options", destination.url, destination.options)
+            for name, destination in self._destinations.items()
+            if isinstance(destination, ObjectsDestination)
+        ]
+        queue = self._parts.get("queue")
+        if isinstance(queue, Queue) and queue.objects is not None:
+            stores.append(("queue.object_options", queue.objects, queue.object_options))
+        for path, url, options in stores:
+            if not url.startswith("file:"):
+                try:
+                    from aiodicom.router.object_stores import open_store
+
+                    open_store(url, options)
+                except ModuleNotFoundError:
+                    yield path, "an object store needs more packages: pip install 'aiodicom[s3]'"
+                except ValueError as error:
+                    yield path, str(error)
 
     def _secrets(self) -> Iterator[Problem]:
         operations, audit = self._parts.get("operations"), self._parts.get("audit")
