@@ -196,4 +196,4 @@ def conform(array: Array, description: Description) -> Array:
     type_ = _TYPES[description.signed, description.width]
     if array.itemsize == description.width:
         return (array if array.flags.c_contiguous else numpy.ascontiguousarray(array)).view(type_)
-    return array.astype(type_)
+    return array.astype(type_, order="C")
