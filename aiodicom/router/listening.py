@@ -70,7 +70,7 @@ class Listeners:
         """Opens, closes and changes listeners so that these are there; those that are as they were are left alone, but
         for `anew`. Raises LocalError, OSError.
         """
-        by_place = {(settings.host, settings.port): settings for settings in wanted}
+        by_place: dict[tuple[str, int], Listener] = {(each.host, each.port): each for each in wanted}
         for server in [server for server in self._leaving if not server.associations]:
             self._leaving.remove(server)
             await server.close()

@@ -123,7 +123,7 @@ async def test_what_the_peer_does_not_do() -> None:
     assert failed.value.status == 0x0122
 
 
-async def test_a_peer_that_is_not_there(port: int) -> None:
+async def test_a_peer_that_is_not_there(port: int, caplog: pytest.LogCaptureFixture) -> None:
     async with (
         aiodicom.Pool("127.0.0.1", port) as pool,
         served(Passing(pool, queries=True), contexts=[StudyRoot.find or ""]) as (_, association),
@@ -131,6 +131,8 @@ async def test_a_peer_that_is_not_there(port: int) -> None:
         with pytest.raises(StatusError) as failed:
             [match async for match in association.c_find(QUERY)]
     assert failed.value.status == 0xA700
+    # Who asks is not told where the peer is; whoever looks into the log is.
+    assert f"C-FIND could not be passed on: no connection to 127.0.0.1 port {port}" in caplog.text
 
 
 async def test_a_worklist() -> None:
