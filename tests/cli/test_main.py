@@ -126,7 +126,7 @@ def test_options(command: str, documented: str) -> None:
         (["echoscu", "host", "0"], "PORT"),
         (["echoscu", "host", "65536"], "PORT"),
         (["echoscu", "host", "x"], "PORT': 'x' is no whole number"),
-        (["echoscu", "host", "104", "--dimse-timeout", "x"], "--dimse-timeout': 'x' is not a number"),
+        (["echoscu", "host", "104", "--dimse-timeout", "x"], "--dimse-timeout': 'x' is no number"),
         (["echoscu", "host", "104", "--user"], "aiodicom echoscu: Option '--user' requires an argument"),
         (["load", "target"], "aiodicom load target: Missing argument 'PORT'"),
         (["load", "target", "0", "--seed"], "aiodicom load target: Option '--seed' requires an argument"),
