@@ -56,6 +56,7 @@ extensions = [
     extension("aiodicom.dimse._operations", "operations.pyx"),
     extension("aiodicom.net._steps", "steps.pyx"),
     extension("aiodicom.net._transport", "transport.pyx"),
+    extension("aiodicom.pixels._markers", "markers.pyx"),
     extension("aiodicom.pixels._pixels", "pixels.pyx"),
     extension("aiodicom.pixels._rle", "rle.pyx"),
     extension("aiodicom.standard._valid_uids", "uids.pyx"),

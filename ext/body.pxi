@@ -168,6 +168,7 @@ cdef class Body:
         """The data set is complete."""
         if self.spilled is not None:
             self.spilled.finish()
+        self.spill = None  # it may be kept for long, and needs no room any more
 
     def abandon(self):
         """The data set will not be completed: what has come of it is dropped."""

@@ -121,11 +121,13 @@ cdef class Core:
         cursor.pos = self.start
         cursor.end = self.end
         cursor.big = self.big
-        with nogil:
-            outcome = build_index(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
-                                  source.max_depth, self.depth, source.max_elements)
-            if not index.ordered and outcome <= CUT:
-                sort_index(&index)
+        if cursor.end - cursor.pos <= SHORT_INDEXED:  # as data sets of messages are
+            outcome = index_in_order(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
+                                     source.max_depth, self.depth, source.max_elements)
+        else:
+            with nogil:
+                outcome = index_in_order(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
+                                         source.max_depth, self.depth, source.max_elements)
         if outcome > CUT or (outcome == CUT and source.strict):
             free(index.elements)
             if outcome == NO_MEMORY:
@@ -442,6 +444,10 @@ cdef class Core:
     def _value(self, uint32_t tag, default):
         element = self.element_at(tag)
         return default if element is None else (<DataElement>element).value
+
+    def _first_values(self, tuple tags):
+        """The first value of each element with those tags; None for one that is absent, empty or malformed."""
+        return [first_value(self, tag) for tag in tags]
 
     def _element(self, uint32_t tag):
         return self.element_at(tag)

@@ -4,6 +4,8 @@ cdef enum:
     #: The limits that `Dataset.from_bytes` has by itself: sequences nested, elements of a data set or items of a sequence.
     USUAL_DEPTH = 64
     USUAL_ELEMENTS = 1 << 20
+    #: Bytes up to which others need not have the interpreter meanwhile: to hand it over costs as much as to index them.
+    SHORT_INDEXED = 1024
 
 
 cdef int read_data_set(Core data_set, data, bint implicit, bint big, uint32_t stop_before, bint strict, int max_depth,

@@ -397,6 +397,18 @@ cdef void sort_index(Index* index) noexcept nogil:
     index.count = kept
 
 
+cdef int index_in_order(Index* index, Cursor* cursor, bint implicit, uint32_t stop_before, bint to_the_end, bint strict,
+                        int max_depth, int depth, size_t max_elements) noexcept nogil:
+    """What `build_index` does, with the elements in the order of their tags."""
+    cdef int outcome = build_index(
+        index, cursor, implicit, stop_before, to_the_end, strict, max_depth, depth, max_elements
+    )
+    if not index.ordered and outcome <= CUT:
+        sort_index(index)
+    return outcome
+
+
+
 cdef inline const Element* find_element(const Element* elements, size_t count, uint32_t tag) noexcept nogil:
     cdef size_t low = 0, high = count, middle
     while low < high:

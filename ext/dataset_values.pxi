@@ -336,6 +336,17 @@ cdef object decode_value(Core data_set, uint16_t vr, const uint8_t* p, Py_ssize_
     return ordered_bytes(info, p, n, big)
 
 
+cdef object first_value(Core data_set, uint32_t tag):
+    """The first value of an element; None where it is absent, empty or malformed."""
+    try:
+        value = data_set.decoded_small(tag)
+    except (DecodeError, ValueError):
+        return None
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return None if isinstance(value, str) and not value else value
+
+
 cdef str decode_characters(bytes raw, Core data_set, uint16_t vr):
     global charset
     if charset is None:

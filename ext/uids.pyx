@@ -20,19 +20,26 @@ def is_valid_uid(uid):
     Raises `TypeError` for what is no string.
     """
     cdef const uint8_t* p
-    cdef Py_ssize_t length, k
-    cdef Py_ssize_t start = 0  # of the present component
+    cdef const uint8_t* end
+    cdef const uint8_t* start  # of the present component
+    cdef int components = 0
+    cdef Py_ssize_t length
     if not isinstance(uid, str):
         raise TypeError(f"a UID is a string, not {type(uid).__name__}")
     length = PyUnicode_GET_LENGTH(uid)
     if not SHORTEST <= length <= LONGEST or not PyUnicode_IS_ASCII(uid):
         return False
     p = PyUnicode_1BYTE_DATA(uid)
-    for k in range(length):
-        if p[k] == c".":
-            if k == start:
-                return False
-            start = k + 1
-        elif not c"0" <= p[k] <= c"9" or (k > start and p[start] == c"0"):
+    end = p + length
+    while True:
+        start = p
+        while p < end and c"0" <= p[0] <= c"9":
+            p += 1
+        if p == start or (start[0] == c"0" and p - start > 1):
             return False
-    return 0 < start < length
+        components += 1
+        if p == end:
+            return components > 1
+        if p[0] != c".":
+            return False
+        p += 1

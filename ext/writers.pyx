@@ -1,15 +1,17 @@
 """Threads that have files on the disk, without the interpreter's lock: a thread of Python would wait for it after each system call,
 and the event loop holds it.
 
-A `FileJob` makes a file, writes it, has it on the disk if asked to, and gives it its name. A `FoldersJob` has the names in folders on the disk.
-`Writers` perform jobs; whoever gave one learns of its end by a descriptor that becomes readable.
+A `FileJob` makes a file, writes it, has it on the disk if asked to, and gives it its name. A `FoldersJob` has the names in folders on the disk. An
+`AppendJob` writes what belongs together to a file that is open. `Writers` perform jobs; whoever gave one learns of its end by a descriptor that becomes readable.
 """
 
 import os
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 cdef extern from *:
     """
@@ -19,13 +21,17 @@ cdef extern from *:
     #include <signal.h>
     #include <stdint.h>
     #include <stdio.h>
+    #include <stdlib.h>
     #include <sys/stat.h>
+    #include <sys/uio.h>
     #include <time.h>
     #include <unistd.h>
 
     #define ENTER_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     // What addresses, offsets and lengths must be a multiple of to go past the page cache, on nearly every file system.
     #define PAGE 4096
+    // Pieces of memory that one call of the system takes: IOV_MAX.
+    #define MOST_PIECES 1024
 
     #if defined(__linux__)
     #define sync_data fdatasync
@@ -33,10 +39,16 @@ cdef extern from *:
     #define sync_data fsync
     #endif
 
+    enum { TO_FOLDERS, TO_FILE, TO_END };
+
     typedef struct Work {
         struct Work* next;
         void* owner;
-        int is_file;
+        int kind;
+        // Of what is appended to `file`.
+        struct iovec* pieces;
+        int piece_count;
+        off_t at;
         // Of a file.
         int folder;             // where its temporary name is
         int file;               // the file, or -1: it is to be made
@@ -157,9 +169,37 @@ cdef extern from *:
         return error;
     }
 
+    static int append(Work* work) {
+        struct iovec* next = work->pieces;
+        int left = work->piece_count, direct = 1;
+        off_t at = work->at;
+        while (left) {
+            ssize_t written = pwritev(work->file, next, left < MOST_PIECES ? left : MOST_PIECES, at);
+            if (written < 0 && errno == EINTR) continue;
+            if (written <= 0) {
+                // What the file system wants memory and sizes to be a multiple of is more than a page.
+                if (!written || errno != EINVAL || !direct) return written ? errno : EIO;
+                direct = 0;
+                if (!set_past_cache(work->file, 0)) return errno;
+                continue;
+            }
+            at += written;
+            while (left && (size_t)written >= next->iov_len) {
+                written -= (ssize_t)next->iov_len;
+                next++;
+                left--;
+            }
+            if (left && written) {  // a disk that is nearly full
+                next->iov_base = (char*)next->iov_base + written;
+                next->iov_len -= (size_t)written;
+            }
+        }
+        return work->sync && sync_data(work->file) ? errno : 0;
+    }
+
     static void perform(Work* work) {
-        if (work->is_file) {
-            work->result = keep_file(work);
+        if (work->kind != TO_FOLDERS) {
+            work->result = work->kind == TO_FILE ? keep_file(work) : append(work);
             return;
         }
         for (int index = 0; index < work->count; index++)
@@ -267,10 +307,23 @@ cdef extern from *:
     ctypedef struct pthread_t:
         pass
 
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+
+    int posix_memalign(void** memory, size_t alignment, size_t size)
+    enum:
+        PAGE
+        TO_FILE
+        TO_END
+
     ctypedef struct Work:
         Work* next
         void* owner
-        bint is_file
+        int kind
+        iovec* pieces
+        int piece_count
+        long long at
         int folder
         int file
         bint unnamed
@@ -366,7 +419,7 @@ cdef class FileJob(Job):
             self.work.path[index] = path[index]
         self.work.name = path[len(path) - 1]
         self.work.temporary = temporary
-        self.work.is_file = True
+        self.work.kind = TO_FILE
         self.work.folder = folder
         self.work.unnamed = unnamed
         self.work.past_cache = past_cache
@@ -381,7 +434,7 @@ cdef class FileJob(Job):
     def __dealloc__(self):
         cdef int index
         self.finish()
-        if self.work.is_file and self.work.file >= 0:
+        if self.work.kind == TO_FILE and self.work.file >= 0:
             close(self.work.file)
         for index in range(self.work.opened):
             close(self.work.folders[index])
@@ -425,6 +478,89 @@ cdef class FoldersJob(Job):
     @property
     def results(self):
         return [self.work.folders[index] for index in range(self.work.count)]
+
+
+cdef class AppendJob(Job):
+    """Writes parts one after another to the file with the descriptor `file`, from `at` on, and with `sync` has them on the disk.
+
+    Parts that lie on pages, are whole pages, and come to lie on pages of the file are written from where they are; the others are copied now,
+    to memory on pages, so that all of it can go past the page cache where the descriptor has O_DIRECT. Where the file system refuses that, it is
+    taken off the descriptor.
+
+    When it is done, `result` is 0, or the errno of what went wrong: then some of it may be there.
+    """
+
+    cdef Py_buffer* parts
+    cdef Py_ssize_t held
+    cdef void* copies
+
+    def __cinit__(self, int file, long long at, list parts, *, bint sync=False):
+        cdef Py_ssize_t copied = 0
+        cdef long long offset = at
+        self.work.owner = <void*> self
+        self.work.kind = TO_END
+        self.work.file = file
+        self.work.at = at
+        self.work.sync = sync
+        self.parts = <Py_buffer*> malloc(max(1, len(parts)) * sizeof(Py_buffer))
+        self.work.pieces = <iovec*> malloc(max(1, len(parts)) * sizeof(iovec))
+        if self.parts == NULL or self.work.pieces == NULL:
+            raise MemoryError()
+        for part in parts:
+            PyObject_GetBuffer(part, &self.parts[self.held], PyBUF_SIMPLE)
+            self.held += 1
+            if not self.stays(self.held - 1, offset):
+                copied += self.parts[self.held - 1].len
+            offset += self.parts[self.held - 1].len
+        if copied and posix_memalign(&self.copies, PAGE, copied):
+            raise MemoryError()
+        self.gather()
+
+    def __dealloc__(self):
+        self.finish()
+        free(self.parts)
+        free(self.work.pieces)
+        free(self.copies)
+
+    cdef bint stays(self, Py_ssize_t index, long long offset) noexcept:
+        """Whether a part is written from where it is."""
+        cdef Py_buffer* part = &self.parts[index]
+        return part.len > 0 and not (part.len | offset | <long long> <uintptr_t> part.buf) % PAGE
+
+    cdef void gather(self) noexcept:
+        cdef char* free_from = <char*> self.copies
+        cdef long long offset = self.work.at
+        cdef bint is_copying = False
+        cdef Py_buffer* part
+        cdef Py_ssize_t index
+        for index in range(self.held):
+            part = &self.parts[index]
+            if self.stays(index, offset):
+                self.add(part.buf, part.len)
+                is_copying = False
+            elif part.len:
+                memcpy(free_from, part.buf, part.len)
+                if is_copying:
+                    self.work.pieces[self.work.piece_count - 1].iov_len += part.len
+                else:
+                    self.add(free_from, part.len)
+                    is_copying = True
+                free_from += part.len
+            offset += part.len
+
+    cdef void add(self, void* memory, Py_ssize_t size) noexcept:
+        self.work.pieces[self.work.piece_count].iov_base = memory
+        self.work.pieces[self.work.piece_count].iov_len = size
+        self.work.piece_count += 1
+
+    cdef void finish(self) noexcept:
+        while self.held:
+            self.held -= 1
+            PyBuffer_Release(&self.parts[self.held])
+
+    @property
+    def result(self):
+        return self.work.result
 
 
 cdef class Writers:

@@ -53,6 +53,17 @@ SUBCOMMANDS: dict[str, tuple[str, ...]] = {
 _HELP = "DICOM networking and files: SCUs, SCPs, a demonstration of both, and what is in files."
 
 
+#: What the parser of the arguments calls numbers, and what they are.
+_NUMBERS = {
+    "integer range": "whole number",
+    "int range": "whole number",
+    "integer": "whole number",
+    "int": "whole number",
+    "float range": "number",
+    "float": "number",
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command that `arguments` (default: those of the process) name, and exits the process.
 
@@ -91,8 +102,10 @@ def _main(arguments: Sequence[str] | None) -> None:
         code = app(given, prog_name=name, standalone_mode=False)
     except usage_error as error:
         context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else name
+        path = context.command_path if context is not None else _path(name, given)
         message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+        for kind, name in _NUMBERS.items():
+            message = message.replace(f"is not a valid {kind}", f"is no {name}")
         if not message.endswith(("?", ".")):
             message += "."
         sys.stderr.write(f"{path}: {message} See: {path} --help\n")
@@ -100,6 +113,12 @@ def _main(arguments: Sequence[str] | None) -> None:
     except typer.Abort:
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _path(name: str, given: Sequence[str]) -> str:
+    """The command, where the parser has not said which one it is."""
+    group = name.partition(" ")[2]
+    return f"{name} {given[0]}" if given[0] in (SUBCOMMANDS.get(group) or COMMANDS) else name
 
 
 def make_app(commands: Sequence[str] = COMMANDS, package: str = "aiodicom.cli") -> Typer:

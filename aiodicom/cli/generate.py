@@ -78,9 +78,9 @@ class _Job:
             return 1
         supply, seed = await asyncio.to_thread(self._data.supply, _COMMAND)
         if sys.stderr.isatty():
-            from aiodicom.cli.progress import Progress
+            from aiodicom.cli.progress import progress_bar
 
-            with Progress(self, self):
+            with progress_bar(self, self):
                 await asyncio.to_thread(self._write, supply, stop)
         else:
             await asyncio.to_thread(self._write, supply, stop)

@@ -36,6 +36,8 @@ def read_data_sets(file: str) -> list[Dataset]:
         raise LocalError(f"{file}: {error.strerror}") from error
     if len(content) > _MOST:
         raise LocalError(f"{file}: too large for keys, more than {_MOST >> 20} MiB")
+    if file == "-" and not content.strip():
+        raise LocalError("nothing came on stdin: what was to find it has found nothing, or failed")
     try:
         if content.lstrip()[:1] in (b"{", b"[", b""):
             return _from_json(content.decode())

@@ -70,6 +70,11 @@ _DATE: Final = re.compile(r"\d{8}", re.ASCII)
 _TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d(([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 _MOMENT: Final = re.compile(r"\d{4}(\d{2}){0,5}(\.\d{1,6})?([+-]\d{4})?", re.ASCII)
 _AGE: Final = re.compile(r"\d{3}[DWMY]", re.ASCII)
+#: Dates and times as people write them, and our tables show them.
+_WRITTEN: Final = {
+    "DA": re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b", re.ASCII),
+    "TM": re.compile(r"\b(\d{2}):(\d{2})(?::(\d{2}))?", re.ASCII),
+}
 _CODE: Final = re.compile(r"[A-Z0-9 _*?]*", re.ASCII)
 _DECIMAL: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -197,9 +202,12 @@ def _value(vr: str, text: str, name: str, is_matched: bool) -> Any:
     check = _CHECKS.get(vr)
     if check is not None:
         is_right, right = check
+        given = text
+        if vr in _WRITTEN:
+            text = _WRITTEN[vr].sub(lambda found: "".join(found.groups("")), text)
         if not is_right(text) and not (is_matched and vr in _RANGES and _is_range(text, is_right)):
             ranges = f", or a range of them such as {_RANGES[vr]}" if is_matched and vr in _RANGES else ""
-            raise BadKey(f"{name}: {text!r} is no {right}{ranges}")
+            raise BadKey(f"{name}: {given!r} is no {right}{ranges}")
     longest = _LONGEST.get(vr)
     if longest is not None and len(text) > longest:
         raise BadKey(f"{name}: {text!r} is longer than {longest} characters")

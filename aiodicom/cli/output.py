@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import ssl
 import sys
 from collections.abc import Mapping
 
 from aiodicom.errors import (
     AiodicomError,
     AssociationAborted,
+    AssociationClosed,
     AssociationRejected,
     ConnectFailed,
     ConnectionLost,
     ContextNotAccepted,
     DeadlineExceeded,
     ProtocolViolation,
+    RemoteError,
     StatusError,
     TLSHandshakeFailed,
 )
@@ -41,7 +45,7 @@ _REJECTED = {
     (1, 7): "give the peer's AE title with -aec",
     (2, 2): "the peer wants another version of the protocol: check that it is a DICOM server",
     (3, 1): "try again later",
-    (3, 2): "try again later, or with fewer --associations",
+    (3, 2): "try again later: the peer has as many associations as it takes",
 }
 #: What to do about a TLS alert.
 _TLS_REFUSED = {
@@ -49,6 +53,12 @@ _TLS_REFUSED = {
     "handshake_failure": "check --cert and --tls-profile",
     "protocol_version": "check --tls-profile",
     "unknown_ca": "give a certificate with --cert and --key whose issuer the peer trusts",
+}
+#: What to do about a peer's certificate that is not accepted, by OpenSSL's code.
+_NOT_VERIFIED = {
+    **dict.fromkeys((9, 10), "the peer needs a new certificate, unless a clock is wrong"),
+    **dict.fromkeys((2, 18, 19, 20, 21), "name the authority that has issued it with --ca"),
+    **dict.fromkeys((62, 64), "name whom it is for with --server-name"),
 }
 
 
@@ -91,6 +101,8 @@ def size(number: int) -> str:
 
 def explain(error: BaseException) -> str:
     """What happened and what to do about it, in one line."""
+    if isinstance(error, AssociationClosed) and isinstance(error.__cause__, RemoteError):
+        error = error.__cause__
     what = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, StatusError):
         what = f"the peer answered with status {status_text(error.status, error.error_comment)}"
@@ -106,13 +118,13 @@ def advice(error: BaseException) -> str:
         case AssociationRejected():
             return _REJECTED.get((error.source, error.reason), "the peer's log says why")
         case TLSHandshakeFailed():
-            return _TLS_REFUSED.get(
-                error.alert or "", "check that it is a port for TLS, --ca, --cert, --server-name, --tls-profile"
-            )
+            return _about_tls(error)
         case ConnectFailed():
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRNOTAVAIL:
+                return "check --local-address: it has to be one of this machine"
             return "check host and port, and that the peer is running"
         case DeadlineExceeded():
-            return "check that a DICOM server is running there, or wait longer: --connect-, --acse-, --dimse-timeout"
+            return _about_time(error.what)
         case ProtocolViolation():
             return "check that it is a DICOM server; -d shows what was exchanged"
         case AssociationAborted() | ConnectionLost():
@@ -122,6 +134,22 @@ def advice(error: BaseException) -> str:
         case ContextNotAccepted():
             return "the peer's settings say what it accepts"
     return ""
+
+
+def _about_tls(error: TLSHandshakeFailed) -> str:
+    if error.alert in _TLS_REFUSED:
+        return _TLS_REFUSED[error.alert]
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return _NOT_VERIFIED.get(error.__cause__.verify_code, "check the peer's certificate and --tls-profile")
+    return "check that it is a port for TLS, --cert, --tls-profile"
+
+
+def _about_time(what: str) -> str:
+    if what.startswith("connection to"):
+        return "check host and port, and what is in between, or wait longer: --connect-timeout"
+    if what.startswith("answer to"):
+        return "check that a DICOM server is running there, or wait longer: --acse-timeout"
+    return "the peer's log may say what it is doing, or wait longer: --dimse-timeout"
 
 
 def status_text(status: int, comment: str | None = None) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from types import TracebackType
 from typing import Protocol
 
 from rich import progress
 from rich.console import Console
 
-__all__ = ["Progress"]
+from aiodicom.cli.live import Live
 
-#: Seconds between two looks at the numbers. Drawing takes some milliseconds of the loop that also sends.
+__all__ = ["progress_bar"]
+
+#: Seconds between two looks at the numbers.
 _INTERVAL = 0.25
 
 
@@ -43,44 +43,28 @@ class Tally(Protocol):
         """Bytes of those that were stored."""
 
 
-class Progress:
-    """Draws a bar on stderr for as long as it is entered; lines that are written to stderr meanwhile go above it."""
+def progress_bar(job: Job, tally: Tally) -> Live:
+    """A bar on stderr for as long as it is entered; lines that are written to stderr meanwhile go above it."""
+    console = Console(stderr=True)
+    bar = progress.Progress(
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[megabytes]:,.1f} MB"),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        console=console,
+        auto_refresh=False,
+    )
+    task = bar.add_task("", total=None, megabytes=0.0)
 
-    def __init__(self, job: Job, tally: Tally) -> None:
-        self._job = job
-        self._tally = tally
-        self._bar = progress.Progress(
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TextColumn("{task.fields[megabytes]:,.1f} MB"),
-            progress.TimeElapsedColumn(),
-            progress.TimeRemainingColumn(),
-            console=Console(stderr=True),
-            auto_refresh=False,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None, megabytes=0.0)
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __enter__(self) -> Progress:
-        self._bar.start()
-        self._draw()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._bar.stop()
-
-    def _draw(self) -> None:
-        self._bar.update(
-            self._task,
-            completed=self._tally.stored + self._tally.not_stored,
+    def draw() -> progress.Progress:
+        bar.update(
+            task,
+            completed=tally.stored + tally.not_stored,
             # While folders are still being looked through, nobody knows.
-            total=self._job.found if self._job.is_scanned else None,
-            megabytes=self._tally.bytes / 1e6,
-            refresh=True,
+            total=job.found if job.is_scanned else None,
+            megabytes=tally.bytes / 1e6,
         )
-        self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._draw)
+        return bar
+
+    return Live(draw, interval=_INTERVAL, console=console)

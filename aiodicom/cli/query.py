@@ -275,12 +275,11 @@ def retrieve_query(models: ModelOptions, operation: str, level: str | None, give
     for key in keys:
         name = path_text(key.path)
         if name not in (*wanted, *_NOT_SHOWN) and model in (PatientRoot, StudyRoot, PatientStudyOnly):
-            raise typer.BadParameter(
-                f"{name} names nothing to retrieve at level {level}, but {' and '.join(wanted)} do (findscu tells them)"
-                if len(wanted) > 1
-                else f"{name} names nothing to retrieve at level {level}, but {wanted[0]} does (findscu tells it)",
-                param_hint="'-k'",
-            )
+            others = " and ".join(wanted)
+            others += " do (findscu tells them)" if len(wanted) > 1 else " does (findscu tells it)"
+            patients = "; -P retrieves whole patients" if name == UNIQUE_KEYS["PATIENT"] else ""
+            text = f"{name} names nothing to retrieve at level {level}, but {others}{patients}"
+            raise typer.BadParameter(text, param_hint="'-k'")
     identifiers = []
     for found in files:
         identifier = Dataset(element.__copy__() for element in found if element.keyword in wanted)

@@ -18,7 +18,12 @@ _COMMAND = "render"
 
 
 def render(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A DICOM file with pixel data.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", exists=True, dir_okay=False, show_default=False, help="A DICOM file with pixel data."
+        ),
+    ],
     target: Annotated[
         str | None,
         typer.Option("-o", metavar="PNG", show_default=False, help="Where it goes; - is stdout. Default: FILE.png."),
@@ -29,11 +34,15 @@ def render(
         typer.Option("--window", metavar="CENTER WIDTH", show_default=False, help="In place of those of the file."),
     ] = None,
     voi: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--voi", metavar="N", min=1, help="Which of the file's windows, and then VOI LUTs; the first is 1."
+            "--voi",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Which of the file's windows, and then VOI LUTs; the first is 1, and the default.",
         ),
-    ] = 1,
+    ] = None,
     overlays: Annotated[bool, typer.Option("--overlays/--no-overlays", help="Draw overlays in white.")] = True,
 ) -> None:
     """Make a picture (PNG) of a frame as people see it: rescaled, windowed, in colour, with overlays.
@@ -44,6 +53,9 @@ def render(
     from aiodicom.pixels.rendering import encode_png, views_of
     from aiodicom.pixels.rendering import render as rendered
 
+    if window is not None and voi is not None:
+        raise typer.BadParameter("a window of your own, or --voi for one of the file's", param_hint="'--window'")
+    view = 0 if voi is None else voi - 1
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -51,12 +63,12 @@ def render(
             frames = data_set.frames
             if frame > len(frames):
                 raise typer.BadParameter(f"the file has {output.count(len(frames), 'frame')}", param_hint="'--frame'")
-            if window is None and voi > 1 and voi > (count := len(views_of(data_set, frame - 1))):
+            if view and view >= (count := len(views_of(data_set, frame - 1))):
                 raise typer.BadParameter(
                     f"the file has {output.count(count, 'window or VOI LUT', 'windows and VOI LUTs')} for this frame",
                     param_hint="'--voi'",
                 )
-            picture = rendered(frames[frame - 1], data_set, window=window, voi=voi - 1, overlays=overlays)
+            picture = rendered(frames[frame - 1], data_set, window=window, voi=view, overlays=overlays)
         data = encode_png(picture)
         if target == "-":
             sys.stdout.buffer.write(data)

@@ -152,9 +152,9 @@ class Tally:
         if is_quiet or not sys.stderr.isatty():
             yield
             return
-        from aiodicom.cli.progress import Progress
+        from aiodicom.cli.progress import progress_bar
 
-        with Progress(self, self):
+        with progress_bar(self, self):
             yield
 
     # --- what came of it ---------------------------------------------------------------------------------------------

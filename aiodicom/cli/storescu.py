@@ -87,9 +87,9 @@ def storescu(
             transcode=transcode,
         )
         if sys.stderr.isatty() and not (verbose or debug):
-            from aiodicom.cli.progress import Progress
+            from aiodicom.cli.progress import progress_bar
 
-            with Progress(job, tally):
+            with progress_bar(job, tally):
                 await job.run(stop)
         else:
             await job.run(stop)

@@ -75,6 +75,8 @@ def transcode(
             raise typer.BadParameter(f"{TRANSFER_SYNTAXES[to].name} loses nothing", param_hint="'--quality'")
     threads = jobs or os.cpu_count() or 1
     is_folder = source.is_dir()
+    if is_folder and target.exists() and not target.is_dir():
+        raise typer.BadParameter(f"{target} is a file, and what is in {source} goes into a folder", param_hint="'OUT'")
 
     def work(path: str) -> int:
         from aiodicom.pixels.transcode import transcode_file

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import re
 from typing import Annotated
 
 import typer
 
 from aiodicom.cli import options, output
 from aiodicom.cli.finding import AsList, MaxResults, find
-from aiodicom.cli.keys import Key
+from aiodicom.cli.keys import BadKey, Key, parse_key
 from aiodicom.cli.peer import AssociationOptions, Peer
-from aiodicom.cli.query import KeyOptions, parse_keys, worklist_query
+from aiodicom.cli.query import KeyOptions, worklist_query
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS, Identity
 
@@ -21,7 +20,6 @@ __all__ = ["worklist"]
 
 _COMMAND = "worklist"
 _STEP = "ScheduledProcedureStepSequence[0]"
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 
 
@@ -78,12 +76,17 @@ def worklist(
 
 def _keys(option: str, keyword: str, value: str | None) -> list[Key]:
     """The key that an option stands for. Raises `typer.BadParameter`."""
-    return parse_keys([f"{_STEP}.{keyword}={value}"], f"'{option}'") if value else []
+    if not value:
+        return []
+    try:
+        return [parse_key(f"{_STEP}.{keyword}={value}")]
+    except BadKey as error:
+        what = str(error).removeprefix(f"{_STEP}.{keyword}: ")  # the option has said that
+        days = f"; or {', '.join(_DAYS)}" if option == "--date" else ""
+        raise typer.BadParameter(f"{what}{days}", param_hint=f"'{option}'") from None
 
 
 def _day(text: str) -> str:
-    """The day that it says: today's date for today; dates may have hyphens."""
+    """The day that it says: today's date for today."""
     days = _DAYS.get(text.lower())
-    if days is None:
-        return text.replace("-", "") if _ISO.fullmatch(text) else text
-    return f"{datetime.date.today() + datetime.timedelta(days):%Y%m%d}"
+    return text if days is None else f"{datetime.date.today() + datetime.timedelta(days):%Y%m%d}"

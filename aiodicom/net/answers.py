@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiodicom.dimse.messages import NActionRQ, NCreateRQ, NEventReportRQ, NGetRQ, NSetRQ, Request, Response
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import OperationRefused
+from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import NCreateRequest, ServiceRequest
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.uids import is_valid_uid
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from aiodicom.dataset import Dataset
 
-__all__ = ["Answer", "Reply", "encode_answer", "encode_identifier", "final_status", "refusal"]
+__all__ = ["Answer", "Reply", "encode_answer", "final_status", "refusal"]
 
 #: Requests whose responses may have a data set of their handler's (PS3.7 10.3).
 _WITH_DATA: tuple[type[Request], ...] = (NGetRQ, NSetRQ, NActionRQ, NCreateRQ, NEventReportRQ)
@@ -82,7 +81,7 @@ def encode_answer(request: ServiceRequest, answer: Any) -> Reply:
     if answer.dataset is not None:
         if not isinstance(request.message, _WITH_DATA):
             raise TypeError(f"a response to {request.message.SERVICE} has no data set of its handler's")
-        data = encode_identifier(answer.dataset, request.context.transfer_syntax)
+        data = encode_data_set(answer.dataset, request.context.transfer_syntax)
     fields: dict[str, Any] = {"has_data_set": data is not None}
     uid = answer.sop_instance_uid
     if isinstance(request, NCreateRequest):
@@ -111,18 +110,3 @@ def _in_range(number: int, most: int, what: str) -> int:
 def refusal(error: OperationRefused) -> Answer:
     """Returns the answer that a handler has raised."""
     return Answer(error.status, error_comment=error.error_comment, offending_elements=tuple(error.offending_elements))
-
-
-def encode_identifier(data_set: Any, transfer_syntax: str) -> bytes:
-    """Returns a data set, ours or pydicom's, encoded for a message. Raises `LocalError` for what cannot be."""
-    ours, encode = _encoder()
-    return encode(ours(data_set), transfer_syntax)
-
-
-@cache
-def _encoder() -> tuple[Callable[[Any], Dataset], Callable[[Dataset, str], bytes]]:
-    """Imported when it is first needed, and not looked for again with each match."""
-    from aiodicom.dataset.interop import ours
-    from aiodicom.net.reencoding import encode_data_set
-
-    return ours, encode_data_set

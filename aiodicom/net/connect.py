@@ -307,7 +307,8 @@ class Connecting:
                 raise DeadlineExceeded(f"connection to {where}", timeout) from error
             if isinstance(error, tls.SSLError) or (self._ssl is not None and isinstance(error, ConnectionResetError)):
                 raise handshake_failed(error, where) from error
-            raise ConnectFailed(f"no connection to {where}: {error.strerror or error}") from error
+            source = "" if self._local_addr is None else f" from {self._local_addr[0]}"
+            raise ConnectFailed(f"no connection to {where}{source}: {error.strerror or error}") from error
         except (UnicodeError, OverflowError) as error:
             raise LocalError(f"{where} is no address: {error}") from error
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiodicom.dimse.responses import response_to
-from aiodicom.net.answers import Reply, encode_identifier
+from aiodicom.net.answers import Reply
+from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import FindRequest
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status
@@ -40,7 +41,7 @@ async def send_matches(function: Callable[[FindRequest], Any], request: FindRequ
                 raise ValueError(
                     f"a match has the status FF00H or FF01H, not {status!r}: raise OperationRefused to refuse"
                 )
-            data = encode_identifier(data_set, transfer_syntax)
+            data = encode_data_set(data_set, transfer_syntax)
             if not outbox.is_ready:
                 await outbox.ready()
             outbox.send_pending(context_id, commands[status], data)

@@ -35,6 +35,7 @@ from aiodicom.net.requests import (
     NEventReportRequest,
     NGetRequest,
     NSetRequest,
+    RetrieveRequest,
     StoreRequest,
 )
 from aiodicom.net.sinks import BodyChoice, BodySink, Discarded, Spooled, Streamed
@@ -70,7 +71,8 @@ _Store = TypeVar("_Store", bound=StoreHandler)
 _Find = TypeVar("_Find", bound=_Many[FindRequest, Match])
 _Get = TypeVar("_Get", bound=_Many[GetRequest, "Storable | SubOperation"])
 _Move = TypeVar("_Move", bound=_Many[MoveRequest, "Storable | SubOperation"])
-_Relay = TypeVar("_Relay", bound=_Many[MoveRequest, "RetrieveResult"])
+_RelayGet = TypeVar("_RelayGet", bound=_Many[GetRequest, "RetrieveResult"])
+_RelayMove = TypeVar("_RelayMove", bound=_Many[MoveRequest, "RetrieveResult"])
 _Cancel = TypeVar("_Cancel", bound=CancelHandler)
 _NGet = TypeVar("_NGet", bound=_One[NGetRequest, "Outcome | Dataset"])
 _NSet = TypeVar("_NSet", bound=_One[NSetRequest, "Outcome | Dataset"])
@@ -199,6 +201,12 @@ class Handlers:
         """
         return self._set(CGetRQ, function, driver=self._get)
 
+    def on_c_get_relayed(self, function: _RelayGet) -> _RelayGet:
+        """Registers who has somebody else perform C-GET, in place of `on_c_get`: as `on_c_move_relayed`. The function
+        sends what that one has sent, on the association that asks, between the responses.
+        """
+        return self._set(CGetRQ, function, driver=_relay)
+
     def on_c_move(self, function: _Move) -> _Move:
         """Registers who answers C-MOVE: as `on_c_get`, but the engine sends to the server's destination of that name,
         on several associations at once. A destination that is unknown is answered A801H before the function is called
@@ -206,7 +214,7 @@ class Handlers:
         """
         return self._set(CMoveRQ, function, driver=self._move)
 
-    def on_c_move_relayed(self, function: _Relay) -> _Relay:
+    def on_c_move_relayed(self, function: _RelayMove) -> _RelayMove:
         """Registers who has somebody else perform C-MOVE, in place of `on_c_move`: a generator function, plain or
         ``async``, that yields the responses of that one: those that are pending as they come, and the final one last.
         """
@@ -271,11 +279,11 @@ class Handlers:
         return function
 
 
-async def _relay(function: Callable[[Any], Any], request: MoveRequest, outbox: Outbox) -> Reply:
+async def _relay(function: Callable[[Any], Any], request: RetrieveRequest, outbox: Outbox) -> Reply:
     # Imported when it is first needed: few servers pass anything on.
-    from aiodicom.net.relaying import relay_move
+    from aiodicom.net.relaying import relay_retrieval
 
-    return await relay_move(function, request, outbox)
+    return await relay_retrieval(function, request, outbox)
 
 
 def _check(function: object) -> None:

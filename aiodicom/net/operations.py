@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from aiodicom.dimse.command import make_message
-from aiodicom.dimse.events import AcceptedContext
+from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import (
     CEchoRQ,
     CEchoRSP,
@@ -26,9 +26,9 @@ from aiodicom.dimse.messages import (
 )
 from aiodicom.errors import LocalError
 from aiodicom.net.acceptor import check_ae_title
-from aiodicom.net.answers import encode_identifier
+from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
-from aiodicom.net.results import Result, RetrieveResult, retrieve_result
+from aiodicom.net.results import Result, RetrieveResult, retrieve_result, tell_progress
 from aiodicom.net.sinks import BodyChoice, Spooled
 from aiodicom.net.sources import Encoded, EncodedIdentifier, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
@@ -170,13 +170,15 @@ class Operations(ABC):
         *,
         priority: int = 0,
         body: BodyChoice | None = None,
+        on_progress: Callable[[RetrieveResult], object] | None = None,
     ) -> Retrieved:
         """Retrieves what an identifier names, on this association (C-GET, PS3.7 9.1.3): `Retrieved`, to be iterated
         over.
 
         The association needs a context for each SOP class to be received, with the role of SCP for us: see `receives`
-        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. Nothing is
-        sent before the iteration begins.
+        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. `on_progress`,
+        plain or ``async``, is called with each pending response, once no object waits to be taken. Nothing is sent
+        before the iteration begins.
         """
         from aiodicom.net.retrieval import Retrieved
 
@@ -188,6 +190,7 @@ class Operations(ABC):
             lambda message_id: CGetRQ(message_id, context.abstract_syntax, priority),
             identifier_source(query, context),
             body or Spooled(),
+            on_progress,
         )
 
     async def c_move(
@@ -201,8 +204,10 @@ class Operations(ABC):
     ) -> RetrieveResult:
         """Has the peer send what an identifier names to the AE `destination` (C-MOVE, PS3.7 9.1.4).
 
-        `on_progress` is called with each pending response. Returns the numbers of the final response, also where some
-        sub-operations have failed (B000H); the `StatusError` for a failure has them as its ``response``.
+        `on_progress`, plain or ``async``, is called with each pending response. Returns the numbers of the final
+        response, also where some sub-operations have failed (B000H); the `StatusError` for a failure has them as its
+        ``response``. A peer that sends no pending responses has `Timeouts.dimse` for all of it, unless there are other
+        signs of it: `Association.note_progress`.
 
         Cancelled, C-CANCEL is sent, and the association stays usable; the peer has `Timeouts.dimse` to end.
         """
@@ -222,8 +227,7 @@ class Operations(ABC):
                 if event.is_final:
                     check(event.message, detail=result)
                     return result
-                if on_progress is not None:
-                    on_progress(result)
+                await tell_progress(on_progress, result)
         finally:
             stream.leave()
 
@@ -243,21 +247,17 @@ class Operations(ABC):
         meta SOP class of print management.
         """
         tags = tuple(map(_tag, attributes))
-        return await self._normalized(
-            abstract_syntax or sop_class_uid,
-            None,
-            lambda message_id: NGetRQ(message_id, sop_class_uid, sop_instance_uid, tags),
-        )
+        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        fields = (sop_class_uid, sop_instance_uid, tags, False)
+        return _result(await self._invoke_normalized(NGetRQ, fields, None, context), context)
 
     async def n_set(
         self, sop_class_uid: str, sop_instance_uid: str, dataset: Identifier, *, abstract_syntax: str | None = None
     ) -> Result:
         """Has attributes of a SOP instance modified (N-SET, PS3.7 10.1.3): `dataset` is the modification list."""
-        return await self._normalized(
-            abstract_syntax or sop_class_uid,
-            dataset,
-            lambda message_id: NSetRQ(message_id, sop_class_uid, sop_instance_uid),
-        )
+        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        fields = (sop_class_uid, sop_instance_uid, True)
+        return _result(await self._invoke_normalized(NSetRQ, fields, dataset, context), context)
 
     async def n_action(
         self,
@@ -270,13 +270,9 @@ class Operations(ABC):
     ) -> Result:
         """Has an action performed (N-ACTION, PS3.7 10.1.4): `dataset` is the action information."""
         _check_id(action_type_id, "action type ID")
-        return await self._normalized(
-            abstract_syntax or sop_class_uid,
-            dataset,
-            lambda message_id: NActionRQ(
-                message_id, sop_class_uid, sop_instance_uid, action_type_id, dataset is not None
-            ),
-        )
+        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        fields = (sop_class_uid, sop_instance_uid, action_type_id, dataset is not None)
+        return _result(await self._invoke_normalized(NActionRQ, fields, dataset, context), context)
 
     async def n_create(
         self,
@@ -289,21 +285,17 @@ class Operations(ABC):
         """Has a SOP instance created (N-CREATE, PS3.7 10.1.5): `dataset` is the attribute list. Without an instance
         UID the peer chooses one: `Result.sop_instance_uid`.
         """
-        return await self._normalized(
-            abstract_syntax or sop_class_uid,
-            dataset,
-            lambda message_id: NCreateRQ(message_id, sop_class_uid, sop_instance_uid, dataset is not None),
-        )
+        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        fields = (sop_class_uid, sop_instance_uid, dataset is not None)
+        return _result(await self._invoke_normalized(NCreateRQ, fields, dataset, context), context)
 
     async def n_delete(
         self, sop_class_uid: str, sop_instance_uid: str, *, abstract_syntax: str | None = None
     ) -> Result:
         """Has a SOP instance deleted (N-DELETE, PS3.7 10.1.6)."""
-        return await self._normalized(
-            abstract_syntax or sop_class_uid,
-            None,
-            lambda message_id: NDeleteRQ(message_id, sop_class_uid, sop_instance_uid),
-        )
+        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        fields = (sop_class_uid, sop_instance_uid, False)
+        return _result(await self._invoke_normalized(NDeleteRQ, fields, None, context), context)
 
     async def n_event_report(
         self,
@@ -319,29 +311,27 @@ class Operations(ABC):
         It goes from the SCP of the SOP class to its SCU.
         """
         _check_id(event_type_id, "event type ID")
-        return await self._normalized(
-            abstract_syntax or sop_class_uid,
-            dataset,
-            lambda message_id: NEventReportRQ(
-                message_id, sop_class_uid, sop_instance_uid, event_type_id, dataset is not None
-            ),
-            as_scp=True,
-        )
+        context = self.context_for(abstract_syntax or sop_class_uid, None, as_scp=True)
+        fields = (sop_class_uid, sop_instance_uid, event_type_id, dataset is not None)
+        return _result(await self._invoke_normalized(NEventReportRQ, fields, dataset, context), context)
 
-    async def _normalized(
-        self,
-        abstract_syntax: str,
-        dataset: Identifier | None,
-        build: Callable[[int], Request],
-        *,
-        as_scp: bool = False,
-    ) -> Result:
-        context = self.context_for(abstract_syntax, None, as_scp=as_scp)
+    def _invoke_normalized(
+        self, kind: type[Request], fields: tuple[Any, ...], dataset: Identifier | None, context: AcceptedContext
+    ) -> Awaitable[ResponseReceived]:
+        """Sends a request of the DIMSE-N services, with these fields after its message ID; what is returned, to be
+        awaited at once, gives the response.
+        """
         source = None if dataset is None else identifier_source(dataset, context)
-        event = await self.invoker.invoke(context, build, source)
-        check(event.message)
-        # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
-        return tuple.__new__(Result, (event.message, dataset_of(event, context.transfer_syntax)))
+        return self.invoker.invoke(context, lambda message_id: make_message(kind, (message_id, *fields)), source)
+
+
+def _result(event: ResponseReceived, context: AcceptedContext) -> Result:
+    """What a response of the DIMSE-N services says. Raises `StatusError` for a failure."""
+    message = event.message
+    check(message)
+    # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
+    dataset = dataset_of(event, context.transfer_syntax) if message.has_data_set else None
+    return tuple.__new__(Result, (message, dataset))
 
 
 def _check_priority(priority: int) -> None:
@@ -366,7 +356,7 @@ def sop_class_of(model: InformationModel | str, operation: str) -> str:
 
 def identifier_source(dataset: Any, context: AcceptedContext) -> EncodedIdentifier:
     """Returns a data set, such as an Identifier, as it is sent in a context. Raises `LocalError` where it can't be."""
-    return EncodedIdentifier(encode_identifier(dataset, context.transfer_syntax))
+    return EncodedIdentifier(encode_data_set(dataset, context.transfer_syntax))
 
 
 def _tag(attribute: Attribute) -> int:

@@ -21,6 +21,7 @@ from aiodicom.net.operations import sop_class_of
 from aiodicom.net.pooled import Acquiring, Lent, PooledMatches, PooledRetrieved, Responses
 from aiodicom.net.pooling import AssociationPool, NoTurn
 from aiodicom.net.proposing import Need, Proposals
+from aiodicom.net.results import RetrieveResult
 from aiodicom.net.retry import Retry
 from aiodicom.net.sinks import BodyChoice
 from aiodicom.net.sources import Storable, prepare
@@ -234,6 +235,7 @@ class Pool(AssociationPool):
         *,
         priority: int = 0,
         body: BodyChoice | None = None,
+        on_progress: Callable[[RetrieveResult], object] | None = None,
     ) -> PooledRetrieved:
         """Retrieves what an identifier names (C-GET, PS3.7 9.1.3): to be iterated over, or entered, as the `Retrieved`
         of `Association.c_get`.
@@ -243,7 +245,9 @@ class Pool(AssociationPool):
         """
         need = Need(sop_class_of(model, "get"))
         return PooledRetrieved(
-            self, need, lambda association: association.c_get(query, model, priority=priority, body=body)
+            self,
+            need,
+            lambda association: association.c_get(query, model, priority=priority, body=body, on_progress=on_progress),
         )
 
     c_move = _operation(Association.c_move, _to_move, is_repeatable=False)

@@ -1,8 +1,10 @@
-"""Data sets in the transfer syntax that a peer has accepted. All of this blocks: it runs in the threads for codecs."""
+"""Data sets in the transfer syntax that a peer has accepted. What is large blocks: it is for the threads for codecs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodicom.errors import LocalError
@@ -15,6 +17,8 @@ from aiodicom.standard.uids import (
 from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset as PydicomDataset
+
     from aiodicom.dataset import Dataset
 
 __all__ = ["Reencoded", "encode_data_set", "encode_file", "encode_memory", "encode_object"]
@@ -38,17 +42,28 @@ class Reencoded(NamedTuple):
             self.data.abandon()
 
 
-def encode_data_set(data_set: Dataset, transfer_syntax: str) -> bytes:
-    """The encoded data set, whose pixel data, if it has any, are as the transfer syntax demands.
+def encode_data_set(data_set: Dataset | PydicomDataset, transfer_syntax: str) -> bytes:
+    """The encoded data set, ours or pydicom's, whose pixel data, if it has any, are as the transfer syntax demands.
 
-    Raises `DecodeError` for one that was cut off, `LocalError` for what cannot be encoded.
+    Raises `DecodeError` for one that was cut off, `LocalError` for what cannot be encoded, TypeError for what is none.
     """
-    if data_set.truncated is not None:
-        raise data_set.truncated
+    kind, encode = _encoder()
+    if not isinstance(data_set, kind):
+        from aiodicom.dataset.interop import ours
+
+        data_set = ours(data_set)
     try:
-        return data_set.to_bytes(transfer_syntax)
+        return encode(data_set, transfer_syntax)
     except (TypeError, ValueError) as error:
         raise LocalError(f"cannot be encoded in {uid_name(transfer_syntax)}: {error}") from error
+
+
+@cache
+def _encoder() -> tuple[type[Dataset], Callable[[Dataset, str], bytes]]:
+    """Imported when it is first needed, and not looked for again with each message."""
+    from aiodicom.dataset.dataset import Dataset, encoded
+
+    return Dataset, encoded
 
 
 def encode_object(data_set: Dataset, target: str, own: str) -> Reencoded:

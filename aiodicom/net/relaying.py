@@ -1,4 +1,4 @@
-"""C-MOVE that another SCP performs: its responses are passed on (PS3.4 C.4.2)."""
+"""C-GET and C-MOVE that another SCP performs: its responses are passed on (PS3.4 C.4.2, C.4.3)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.responses import response_to
-from aiodicom.net.answers import Reply, encode_identifier
-from aiodicom.net.requests import MoveRequest
+from aiodicom.net.answers import Reply
+from aiodicom.net.reencoding import encode_data_set
+from aiodicom.net.requests import RetrieveRequest
 from aiodicom.net.results import RetrieveResult
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status, StatusCategory
@@ -15,10 +16,10 @@ from aiodicom.standard.status import Status, StatusCategory
 if TYPE_CHECKING:
     from aiodicom.net.outbox import Outbox
 
-__all__ = ["relay_move"]
+__all__ = ["relay_retrieval"]
 
 
-async def relay_move(function: Callable[[MoveRequest], Any], request: MoveRequest, outbox: Outbox) -> Reply:
+async def relay_retrieval(function: Callable[[Any], Any], request: RetrieveRequest, outbox: Outbox) -> Reply:
     """Sends the pending responses that the handler yields, and returns the final one, which it yields last; FE00H with
     the latest numbers when the peer has cancelled.
 
@@ -34,13 +35,13 @@ async def relay_move(function: Callable[[MoveRequest], Any], request: MoveReques
     if request.is_cancelled:
         return Reply(response_to(request.message, Status.CANCEL, **_counters(latest)))
     if latest is None or latest.status.category is StatusCategory.PENDING:
-        raise ValueError("whoever passes a C-MOVE on yields its final response last")
+        raise ValueError("whoever passes a retrieval on yields its final response last")
     data = None
     if latest.failed_sop_instance_uids:
         from aiodicom.dataset import Dataset
 
         failed = Dataset(FailedSOPInstanceUIDList=list(latest.failed_sop_instance_uids))
-        data = encode_identifier(failed, request.context.transfer_syntax)
+        data = encode_data_set(failed, request.context.transfer_syntax)
     fields = _counters(latest)
     if latest.message.error_comment:
         fields["error_comment"] = latest.message.error_comment

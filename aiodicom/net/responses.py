@@ -75,7 +75,7 @@ def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:
     body = event.body
     if not isinstance(body, Body):
         raise body.error or LocalError("the data set of the response was not kept")
-    data: memoryview = body.spilled.map() if isinstance(body.spilled, SpoolFile) else memoryview(body)
+    data: memoryview | Body = body.spilled.map() if isinstance(body.spilled, SpoolFile) else body
     if isinstance(body.spilled, SpoolFile):
         body.spilled.file.close()  # the map stays
     data_set = decoder()(data, transfer_syntax)

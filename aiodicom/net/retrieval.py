@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from aiodicom.net.answers import Answer
 from aiodicom.net.handlers import Handler
 from aiodicom.net.responses import ResponseStream, check, dataset_of
-from aiodicom.net.results import RetrieveResult, retrieve_result
+from aiodicom.net.results import RetrieveResult, retrieve_result, tell_progress
 from aiodicom.net.sinks import BodyChoice, Discarded
 from aiodicom.standard.status import Status
 
@@ -46,11 +46,13 @@ class Retrieved:
         build: Callable[[int], Request],
         source: Source,
         body: BodyChoice,
+        on_progress: Callable[[RetrieveResult], object] | None = None,
     ) -> None:
         self._association = association
         self._stream = ResponseStream(association, context, build)
         self._source = source
         self._objects = _Objects(body)
+        self._on_progress = on_progress
         self._has_begun = False
         self._is_left = False
         #: The numbers of the latest response; the final one's once the iteration has ended.
@@ -82,6 +84,7 @@ class Retrieved:
                 self._leave()
                 check(event.message, detail=self.result)
                 raise StopAsyncIteration
+            await tell_progress(self._on_progress, self.result)
 
     async def cancel(self) -> RetrieveResult:
         """Sends C-CANCEL, waits for the final response and returns its numbers; nothing more is iterated over.

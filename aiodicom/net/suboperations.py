@@ -13,7 +13,8 @@ from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, StatusError
-from aiodicom.net.answers import Reply, encode_identifier
+from aiodicom.net.answers import Reply
+from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.sources import KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
@@ -328,7 +329,7 @@ class _Retrieval:
             from aiodicom.dataset import Dataset
 
             failed = Dataset(FailedSOPInstanceUIDList=self._failed_uids)
-            data = encode_identifier(failed, self._request.context.transfer_syntax)
+            data = encode_data_set(failed, self._request.context.transfer_syntax)
         counters = self._counters(is_final=True)
         return Reply(response_to(self._request.message, status, has_data_set=data is not None, **counters), data)
 

@@ -28,7 +28,7 @@ def stored_values(decoded: Decoded, description: Description) -> Array:
         values = numpy.array(values, values.dtype.newbyteorder("="), order="C")
     if description.kind == "PixelData":
         shift = description.high_bit + 1 - description.bits_stored
-        keep_stored(_bytes(values), description.width, shift, description.bits_stored, description.signed)
+        keep_stored(values, description.width, shift, description.bits_stored, description.signed)
     return values
 
 

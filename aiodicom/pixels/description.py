@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from aiodicom.errors import DecodeError, PixelDataError
+from aiodicom.errors import PixelDataError
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
 
-__all__ = ["KINDS", "MAX_FRAME", "Description", "Kind"]
+__all__ = ["KINDS", "MAX_FRAME", "Description", "Kind", "kind_of"]
 
 #: Bytes that one decoded frame may have, unless something else is said.
 MAX_FRAME: Final = 1 << 30
@@ -25,19 +26,19 @@ KINDS: Final[dict[Kind, tuple[int, ...]]] = {
     "DoubleFloatPixelData": (64,),
 }
 
-#: Found without a dictionary: each frame that is asked for by itself looks at all of them.
-_TAGS: Final = {
-    "SamplesPerPixel": 0x00280002,
-    "PhotometricInterpretation": 0x00280004,
-    "PlanarConfiguration": 0x00280006,
-    "NumberOfFrames": 0x00280008,
-    "Rows": 0x00280010,
-    "Columns": 0x00280011,
-    "BitsAllocated": 0x00280100,
-    "BitsStored": 0x00280101,
-    "HighBit": 0x00280102,
-    "PixelRepresentation": 0x00280103,
-}
+#: The elements that a description is made of, in the order in which `Description.of` takes them.
+_TAGS: Final = (
+    0x00280002,  # Samples per Pixel
+    0x00280004,  # Photometric Interpretation
+    0x00280006,  # Planar Configuration
+    0x00280008,  # Number of Frames
+    0x00280010,  # Rows
+    0x00280011,  # Columns
+    0x00280100,  # Bits Allocated
+    0x00280101,  # Bits Stored
+    0x00280102,  # High Bit
+    0x00280103,  # Pixel Representation
+)
 
 #: Photometric interpretations by the samples that a pixel has (PS3.3 C.7.6.3.1.2), retired ones too.
 _SAMPLES: Final = {
@@ -65,6 +66,10 @@ class Description:
     ``signed`` is Pixel Representation 1, ``kind`` the keyword of the element that has the frames. Of float pixel data
     all bits are stored. A photometric interpretation that is missing is MONOCHROME2, or RGB where there are three
     samples.
+
+    What follows from that: ``width`` is how many bytes a sample takes in an array, those of Bits Allocated, and one for
+    a single bit. ``decoded_size`` is the bytes of a decoded frame, as an array has it, and ``shape`` that array's:
+    (rows, columns), and the samples where there are several.
     """
 
     rows: int
@@ -78,11 +83,18 @@ class Description:
     planar_configuration: int = 0
     number_of_frames: int = 1
     kind: Kind = "PixelData"
+    width: int = field(init=False, repr=False, compare=False)
+    decoded_size: int = field(init=False, repr=False, compare=False)
+    shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         wrong = self._wrong()
         if wrong is not None:
             raise PixelDataError(f"no pixel data can have {wrong}")
+        shape = (self.rows, self.columns) if self.samples == 1 else (self.rows, self.columns, self.samples)
+        object.__setattr__(self, "width", max(self.bits_allocated // 8, 1))
+        object.__setattr__(self, "decoded_size", self.pixels * self.samples * self.width)
+        object.__setattr__(self, "shape", shape)
 
     def _wrong(self) -> str | None:
         """What cannot be, if anything. Words are made of it only then: this is looked at for each frame."""
@@ -105,36 +117,38 @@ class Description:
             return f"{self.photometric_interpretation} with {self.samples} samples per pixel"
         return None
 
-    @classmethod
-    def of(cls, data_set: Dataset, *, max_frame: int = MAX_FRAME) -> Self:
-        """What `data_set` says of its pixel data; of Pixel Data where it has none at all.
+    @staticmethod
+    def of(data_set: Dataset, kind: Kind | None = None, *, max_frame: int = MAX_FRAME) -> Description:
+        """What `data_set` says of its pixel data, which are in `kind`; of Pixel Data where it has none at all.
 
         Raises `aiodicom.errors.PixelDataError` for what cannot be, what is missing, and frames that need more than
         `max_frame` bytes when they are decoded.
         """
-        kind: Kind = "PixelData"
-        if "PixelData" not in data_set:
-            kind = next((kind for kind in KINDS if kind in data_set), kind)
-        bits_allocated = _number(
-            data_set, "BitsAllocated", {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(kind)
-        )
+        kind = kind or kind_of(data_set) or "PixelData"
         is_float = kind != "PixelData"
-        bits_stored = bits_allocated if is_float else _number(data_set, "BitsStored", bits_allocated)
-        samples = _number(data_set, "SamplesPerPixel", 1)
-        interpretation = _first(data_set, "PhotometricInterpretation")
-        described = cls(
-            rows=_number(data_set, "Rows"),
-            columns=_number(data_set, "Columns"),
-            samples=samples,
-            bits_allocated=bits_allocated,
-            bits_stored=bits_stored,
-            high_bit=bits_allocated - 1 if is_float else _number(data_set, "HighBit", bits_stored - 1),
-            signed=not is_float and _number(data_set, "PixelRepresentation", 0) == 1,
-            photometric_interpretation=str(interpretation or ("RGB" if samples == 3 else "MONOCHROME2")).strip(),
-            planar_configuration=_number(data_set, "PlanarConfiguration", 0) if samples > 1 else 0,
+        # Taken at once: each frame that is asked for by itself has this done.
+        (samples, interpretation, planar, frames, rows, columns, allocated, stored, high_bit, representation) = (
+            data_set._first_values(_TAGS)
+        )
+        samples = _number("SamplesPerPixel", samples, 1)
+        allocated = _number("BitsAllocated", allocated, KINDS[kind][0] if is_float else None)
+        stored = allocated if is_float else _number("BitsStored", stored, allocated)
+        interpretation = str(interpretation or ("RGB" if samples == 3 else "MONOCHROME2")).strip()
+        # What is longer than a CS can be could be of any length, and is not kept.
+        make = _described if len(interpretation) <= 16 else Description
+        described = make(
+            _number("Rows", rows),
+            _number("Columns", columns),
+            samples,
+            allocated,
+            stored,
+            allocated - 1 if is_float else _number("HighBit", high_bit, stored - 1),
+            not is_float and _number("PixelRepresentation", representation, 0) == 1,
+            interpretation,
+            _number("PlanarConfiguration", planar, 0) if samples > 1 else 0,
             # 0 is what some write where there is one.
-            number_of_frames=_number(data_set, "NumberOfFrames", 1) or 1,
-            kind=kind,
+            _number("NumberOfFrames", frames, 1) or 1,
+            kind,
         )
         if described.decoded_size > max_frame:
             raise PixelDataError(
@@ -151,16 +165,6 @@ class Description:
     def pixels(self) -> int:
         """Pixels of a frame."""
         return self.rows * self.columns
-
-    @property
-    def width(self) -> int:
-        """Bytes that a sample takes in an array: those of Bits Allocated, and one for a single bit."""
-        return max(self.bits_allocated // 8, 1)
-
-    @property
-    def decoded_size(self) -> int:
-        """Bytes of a decoded frame, as an array has it."""
-        return self.pixels * self.samples * self.width
 
     @property
     def subsampled(self) -> bool:
@@ -180,19 +184,20 @@ class Description:
         return (self.native_bits + 7) // 8
 
 
-def _first(data_set: Dataset, keyword: str) -> Any:
-    """The first value of an element; None where it is absent, empty or malformed."""
-    try:
-        value = data_set._value(_TAGS[keyword], None)
-    except (DecodeError, ValueError):
-        return None
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return None if value == "" else value
+#: All slices of a series have one description.
+_described = lru_cache(maxsize=64)(Description)
 
 
-def _number(data_set: Dataset, keyword: str, default: int | None = None) -> int:
-    value = _first(data_set, keyword)
+def kind_of(data_set: Dataset) -> Kind | None:
+    """Which element has the frames; None where none has."""
+    for kind in KINDS:
+        if kind in data_set:
+            return kind
+    return None
+
+
+def _number(keyword: str, value: Any, default: int | None = None) -> int:
+    """The number that an element has, or `default` where it has none. Raises PixelDataError."""
     if value is None:
         if default is None:
             raise PixelDataError(f"the data set has no {keyword}")

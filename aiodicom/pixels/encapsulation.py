@@ -72,10 +72,10 @@ class FragmentTable:
         self._size = size
         self._begins = begins
         self._frames = number_of_frames
-        header = bytes(read(0, _HEADER.size))
-        if len(header) < _HEADER.size or _HEADER.unpack(header)[:2] != _ITEM:
+        header = read(0, _HEADER.size)
+        group, element, length = _HEADER.unpack(header) if len(header) == _HEADER.size else (0, 0, 0)
+        if (group, element) != _ITEM:
             raise PixelDataError("encapsulated Pixel Data without a basic offset table (PS3.5 A.4)")
-        length = _HEADER.unpack(header)[2]
         if length > size - _HEADER.size:
             raise PixelDataError(f"the basic offset table has {length} bytes of {size - _HEADER.size}")
         #: Where the first fragment's item is, which offsets count from.
@@ -130,13 +130,7 @@ class FragmentTable:
         return found
 
     def _walk(self, at: int, end: int, frame: int | None) -> list[tuple[int, int]]:
-        found = list(self._items(at, end, frame))
-        if not found:
-            raise PixelDataError("no fragments", frame)
-        return found
-
-    def _items(self, at: int, end: int, frame: int | None) -> Iterator[tuple[int, int]]:
-        count = 0
+        found: list[tuple[int, int]] = []
         while at < end:
             header = self._read(at, _HEADER.size)
             if len(header) < _HEADER.size:
@@ -147,11 +141,13 @@ class FragmentTable:
             at += _HEADER.size
             if length > end - at:
                 raise PixelDataError(f"a fragment of {length} bytes, of which there are {end - at}", frame)
-            count += 1
-            if count > MAX_FRAGMENTS:
+            if len(found) == MAX_FRAGMENTS:
                 raise PixelDataError(f"more than {MAX_FRAGMENTS} fragments", frame)
-            yield at, length
+            found.append((at, length))
             at += length
+        if not found:
+            raise PixelDataError("no fragments", frame)
+        return found
 
     def _grouped(self) -> list[list[tuple[int, int]]]:
         """Fragments by frame, where no table says which are whose."""

@@ -10,15 +10,16 @@ from aiodicom.standard.transfer_syntaxes import GE_PRIVATE
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
+from ._pixels import pack_bits, swap, unpack_bits
 from .codecs import codec_for
-from .description import KINDS, MAX_FRAME, Description
+from .description import MAX_FRAME, Description, kind_of
 from .encapsulation import Buffer, FragmentTable, Read
+from .palette import Palette
 
 if TYPE_CHECKING:
     from aiodicom.dataset import DataElement, Dataset
 
     from .codecs.codec import Array, Decoded
-    from .palette import Palette
 
 __all__ = ["OVERLAY_GROUPS", "Frame", "Frames"]
 
@@ -46,10 +47,11 @@ class Frames(Sequence["Frame"]):
         Raises `aiodicom.errors.PixelDataError` where there is no pixel data, or the data set says of them what cannot
         be.
         """
-        if not any(kind in data_set for kind in KINDS):
+        kind = kind_of(data_set)
+        if kind is None:
             raise PixelDataError("the data set has no pixel data")
-        self.description = Description.of(data_set, max_frame=max_frame)
-        element = data_set[self.description.kind]
+        self.description = Description.of(data_set, kind, max_frame=max_frame)
+        element = data_set[kind]
         meta = data_set.file_meta
         self.transfer_syntax = str(
             transfer_syntax
@@ -62,18 +64,23 @@ class Frames(Sequence["Frame"]):
         self._table: FragmentTable | None = None
         self._swapped = 1
         self._palette: Palette | None = None
+        syntax = transfer_syntax_of(self.transfer_syntax)
+        self._is_video = syntax.video
         if element.undefined_length:
-            self._table = self._fragment_table(data_set)
-        elif transfer_syntax_of(self.transfer_syntax).encapsulated:
+            if not syntax.encapsulated:
+                raise PixelDataError(f"encapsulated pixel data, in {self.transfer_syntax} (PS3.5 A.4)")
+            self._table = self._fragment_table()
+        elif syntax.encapsulated:
             raise PixelDataError(f"pixel data that are not encapsulated, in {self.transfer_syntax} (PS3.5 A.4)")
         elif self.transfer_syntax == GE_PRIVATE or (element.offset is not None and not data_set.is_little_endian):
             # Words of OW have 16 bits, unless the cells have more.
             self._swapped = max(self.description.width, 2 if element.vr != "OB" else 1)
 
-    def _fragment_table(self, data_set: Dataset) -> FragmentTable:
-        syntax = transfer_syntax_of(self.transfer_syntax)
-        if not syntax.encapsulated:
-            raise PixelDataError(f"encapsulated pixel data, in {self.transfer_syntax} (PS3.5 A.4)")
+    def _fragment_table(self) -> FragmentTable:
+        count = self.description.number_of_frames
+        if count == 1 or self._is_video:
+            # All fragments are its own, whatever tables there are.
+            return FragmentTable(self._read, self._size, 1)
         try:
             begins = codec_for(self.transfer_syntax).begins
         except CodecMissing:
@@ -81,9 +88,9 @@ class Frames(Sequence["Frame"]):
         return FragmentTable(
             self._read,
             self._size,
-            1 if syntax.video else self.description.number_of_frames,
-            offsets=data_set._value(_EXTENDED_OFFSET_TABLE, None),
-            lengths=data_set._value(_EXTENDED_OFFSET_TABLE_LENGTHS, None),
+            count,
+            offsets=self._data_set._value(_EXTENDED_OFFSET_TABLE, None),
+            lengths=self._data_set._value(_EXTENDED_OFFSET_TABLE_LENGTHS, None),
             begins=begins,
         )
 
@@ -129,8 +136,6 @@ class Frames(Sequence["Frame"]):
     def palette(self) -> Palette:
         """The colours of PALETTE COLOR. Raises `aiodicom.errors.PixelDataError` where there are none."""
         if self._palette is None:
-            from .palette import Palette
-
             self._palette = Palette.of(self._data_set, self.description.signed)
         return self._palette
 
@@ -178,8 +183,6 @@ class Frames(Sequence["Frame"]):
 
     def _turned(self, start: int, length: int, number: int) -> Buffer:
         """Bytes of words in big endian as they are in little endian; a frame may begin within a word."""
-        from ._pixels import swap
-
         word = self._swapped
         before = start % word
         words = self._whole(start - before, -(-(before + length) // word) * word, number)
@@ -191,8 +194,6 @@ class Frames(Sequence["Frame"]):
 
     def _aligned(self, data: Buffer, first_bit: int) -> Buffer:
         """Single bits that begin within a byte, from the beginning of one on."""
-        from ._pixels import pack_bits, unpack_bits
-
         bits = bytearray(self.description.native_bits)
         unpack_bits(data, first_bit, bits)
         packed = bytearray(self.description.native_size)
@@ -267,7 +268,7 @@ class Frame:
         Raises `aiodicom.errors.PixelDataError` for what is corrupt, and `aiodicom.errors.CodecMissing` where nothing
         decodes the transfer syntax.
         """
-        from .arrays import stored_values, to_rgb
+        from aiodicom.pixels.arrays import stored_values, to_rgb
 
         decoded = self.decode()
         values = stored_values(decoded, self.description)
@@ -288,7 +289,7 @@ class Frame:
         places = self.frames.overlays()
         if not places:
             return {}
-        from .arrays import bit_plane
+        from aiodicom.pixels.arrays import bit_plane
 
         decoded = self.decode()
         try:
@@ -297,8 +298,8 @@ class Frame:
             raise PixelDataError(error.reason, self.number) from error
 
     def _refuse_video(self) -> None:
-        syntax = transfer_syntax_of(self.frames.transfer_syntax)
-        if syntax.video:
+        if self.frames._is_video:
+            syntax = transfer_syntax_of(self.frames.transfer_syntax)
             raise CodecMissing(syntax.uid, f"frames of {syntax.name} cannot be told apart: they are one stream")
 
 

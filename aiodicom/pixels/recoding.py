@@ -15,12 +15,12 @@ from aiodicom.errors import LocalError, PixelDataError
 from aiodicom.standard.transfer_syntaxes import CARRIED
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
 
+from ._markers import read_header
 from ._pixels import pack_bits, swap
 from .arrays import stored_values, to_rgb
 from .codecs import codec_for
 from .codecs.codec import Decoded, Encoded
 from .codecs.jpeg_xl import JPEGRecompression
-from .codecs.markers import read_header
 from .encapsulation import Buffer, fragments_of, offset_tables
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Recoding:
         self._decoder = codec_for(own)
         self._encoder = codec_for(transfer_syntax)
         #: Streams that stay what they are.
-        self.is_recompressed = transfer_syntax == RECOMPRESSION and is_lossy_jpeg(own)
+        self.is_recompressed = transfer_syntax == RECOMPRESSION and own in _PROCESSES
         self.is_reconstructed = own == RECOMPRESSION and transfer_syntax in _PROCESSES and quality is None
         #: Whether the image is no longer the same.
         self.is_lossy = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -31,11 +33,20 @@ class Window(NamedTuple):
     width: float
     function: str = "LINEAR"
 
+    def refusal(self) -> str | None:
+        """What cannot be, if anything: a width that the function does not have, or what is no finite number."""
+        if not math.isfinite(self.center):
+            return f"a window of center {self.center:g}"
+        least = 1 if self.function == "LINEAR" else sys.float_info.min
+        if not least <= self.width < math.inf:
+            return f"a window of width {self.width:g} for {self.function} (PS3.3 C.11.2.1.2)"
+        return None
+
     def apply(self, values: Array) -> Array:
-        """Values from 0 to 1. Raises PixelDataError for a width that the function cannot have."""
+        """Values from 0 to 1. Raises PixelDataError for a window that cannot be."""
+        if (refusal := self.refusal()) is not None:
+            raise PixelDataError(refusal)
         center, width = self.center, self.width
-        if not width >= (1 if self.function == "LINEAR" else 0) or (width == 0 and self.function != "LINEAR"):
-            raise PixelDataError(f"a window of width {width:g} for {self.function} (PS3.3 C.11.2.1.2)")
         if self.function == "SIGMOID":
             with numpy.errstate(over="ignore"):
                 made: Array = 1 / (1 + numpy.exp(-4 * (values - center) / width))
@@ -60,8 +71,8 @@ class _Table(NamedTuple):
         return found
 
     def apply(self, values: Array) -> Array:
-        """Values from 0 to 1."""
-        return self.look_up(values) / ((1 << self.bits) - 1)
+        """Values from 0 to 1. Entries of more bits than the descriptor says are white."""
+        return numpy.minimum(self.look_up(values) / ((1 << self.bits) - 1), 1)
 
 
 def render(
@@ -105,13 +116,17 @@ def encode_png(picture: Array) -> bytes:
 
 
 def views_of(data_set: Dataset, frame: int = 0) -> list[Window | _Table]:
-    """The views that the data set has of a frame (PS3.3 C.11.2): its windows, and behind them its VOI LUTs."""
+    """The views that the data set has of a frame (PS3.3 C.11.2): its windows, and behind them its VOI LUTs.
+
+    Windows that cannot be are passed over: of constant images, some write a width of 0.
+    """
     places = [data_set, *_functional_groups(data_set, "FrameVOILUTSequence", frame)]
     views: list[Window | _Table] = []
     for place in places:
         function = str(_value(place, "VOILUTFunction") or "LINEAR")
         centers, widths = _numbers(place, "WindowCenter"), _numbers(place, "WindowWidth")
-        views += (Window(center, width, function) for center, width in zip(centers, widths, strict=False))
+        windows = (Window(center, width, function) for center, width in zip(centers, widths, strict=False))
+        views += (window for window in windows if window.refusal() is None)
     for place in places:
         views += (_table(item) for item in _items(place, "VOILUTSequence"))
     return views

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-import msgspec
-
+from aiodicom.errors import OperationRefused
 from aiodicom.router.config.queueing import Commitment
+from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.whereabouts import Whereabouts, whereabouts
 from aiodicom.services.storage_commitment import FailureReason, ReferencedInstance, Transaction
-from aiodicom.store.files import Folder
+from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
     from typing import Any
 
     from aiodicom.router.queue.objects import Way
+    from aiodicom.router.transactions import Transactions
 
 __all__ = ["Findable", "QueueCommitments"]
 
@@ -31,7 +30,6 @@ _LOOK: Final = 1.0
 _MOST_LOOK: Final = 60.0
 _LONGER: Final = 1.5
 _PATIENCE: Final = 24 * 3600.0
-_SUFFIX: Final = ".json"
 #: Ways of an instance that are looked at: it may have come several times.
 _WAYS: Final = 20
 
@@ -45,27 +43,22 @@ class Findable(Protocol):
 class QueueCommitments:
     """What `StorageCommitment` asks: whether instances are safe, here or at every destination of their routes.
 
-    Transactions are files in a folder, on the disk before they are answered, and taken up again after a restart.
+    Transactions are kept before they are answered, and taken up again after a restart, or by another when their process
+    is gone for good.
     """
 
-    def __init__(self, queue: Findable, settings: Commitment, directory: str) -> None:
+    def __init__(self, queue: Findable, settings: Commitment, transactions: Transactions) -> None:
         self._queue = queue
         self._settings = settings
-        self._folder = Folder(directory)
+        self.transactions = transactions
 
     async def begin(self, transaction: Transaction) -> None:
-        """Keeps a transaction."""
-        await asyncio.to_thread(self._keep, transaction)
-
-    def _keep(self, transaction: Transaction) -> None:
-        file = self._folder.create(_name(transaction))
-        file.write(msgspec.json.encode(transaction))
-        file.finish()
-        job = file.job(sync=True)
-        job.run()
-        if job.result:
-            raise OSError(job.result, os.strerror(job.result))
-        os.fsync(self._folder.descriptor)
+        """Keeps a transaction. Raises OSError, OperationRefused."""
+        try:
+            await self.transactions.keep(transaction)
+        except QueueUnavailable as error:
+            _log.warning("storage commitment for %s is refused: %s", transaction.ae_title, error)
+            raise OperationRefused(Status.RESOURCE_LIMITATION, "the shared queue is away") from error
 
     async def verify(self, transaction: Transaction) -> Mapping[str, int]:
         """Returns the instances that are not safe, and why; as soon as each is either safe or never will be."""
@@ -77,7 +70,10 @@ class QueueCommitments:
         while waiting:
             undecided = []
             for instance in waiting:
-                verdict = await self._verdict(instance)
+                try:
+                    verdict = await self._verdict(instance)
+                except QueueUnavailable:
+                    verdict = None  # nobody knows, for the moment
                 if verdict is None:
                     undecided.append(instance)
                 elif verdict:
@@ -111,28 +107,4 @@ class QueueCommitments:
 
     async def end(self, transaction: Transaction) -> None:
         """Forgets a transaction."""
-        with suppress(FileNotFoundError):
-            await asyncio.to_thread(os.unlink, os.path.join(self._folder.path, _name(transaction)))
-
-    def unfinished(self) -> list[Transaction]:
-        """The transactions that nobody has been told the end of. Blocks."""
-        found = []
-        for name in sorted(os.listdir(self._folder.path)):
-            if not name.endswith(_SUFFIX):
-                continue
-            try:
-                with open(os.path.join(self._folder.path, name), "rb") as file:
-                    found.append(msgspec.json.decode(file.read(), type=Transaction))
-            except (OSError, msgspec.DecodeError) as error:
-                _log.error("the storage commitment transaction %s cannot be read: %s", name, error)
-        return found
-
-    def close(self) -> None:
-        """Keeps no more."""
-        self._folder.close()
-
-
-def _name(transaction: Transaction) -> str:
-    # A UID, which was checked; two requestors may have chosen the same one.
-    title = transaction.ae_title.encode().hex()
-    return f"{transaction.transaction_uid}-{title}{_SUFFIX}"
+        await self.transactions.forget(transaction)

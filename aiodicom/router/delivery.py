@@ -12,6 +12,7 @@ from random import random
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiodicom.errors import AiodicomError, TransformationFailed
+from aiodicom.net.starting import TaskStarter
 from aiodicom.router.attempts import Attempts
 from aiodicom.router.breaker import State
 from aiodicom.router.config.destinations import is_open, next_change
@@ -51,7 +52,9 @@ class Deliveries(Protocol):
 
     async def claim(self, destination: str, limit: int, *, newest: bool = False) -> list[Lease]: ...
 
-    async def wait(self, destination: str) -> None: ...
+    def listen(self, destination: str, told: Callable[[], object]) -> None: ...
+
+    def offered(self, destination: str, limit: int) -> Sequence[Lease]: ...
 
     def source(self, lease: Lease) -> DataSource: ...
 
@@ -64,6 +67,14 @@ class Deliveries(Protocol):
     def give_back(self, *leases: Lease) -> None: ...
 
     def now(self) -> float: ...
+
+
+class _Running:
+    """A delivery on its way."""
+
+    __slots__ = ("task",)
+
+    task: asyncio.Task[None]
 
 
 class Deliverer:
@@ -98,11 +109,11 @@ class Deliverer:
         self._is_left_alone = False
         self._in_arrears = False
         self._is_newest_next = False
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[_Running] = set()
+        self._starter = TaskStarter()
         self._wake = asyncio.Event()
         self._is_stopping = False
-        #: What ends when there may be something to claim; and whether nothing else is waited for.
-        self._arrival: asyncio.Task[None] | None = None
+        #: Whether nothing is waited for but something to claim.
         self._is_idle = False
 
     @property
@@ -148,22 +159,25 @@ class Deliverer:
         try:
             while not self._is_stopping:
                 self._wake.clear()
-                room = self._room()
+                # One time for both: what there is room for between two looks at the clock would be slept through.
+                now, local = self._time(), datetime.now()
+                room = self._room(now, local)
                 if room < 1:
-                    await self._sleep(self._next_look())
+                    await self._sleep(self._next_look(now, local))
                 elif await self._fill():
                     self._begin(int(room))
                 else:
                     self._spare_trial()
                     await self._until_something_comes()
             while self._running:
-                await asyncio.wait(self._running)
+                await asyncio.wait([running.task for running in self._running])
         finally:
-            ending = [*self._running, *([] if self._arrival is None else [self._arrival])]
+            ending = [running.task for running in self._running]
             for task in ending:
                 task.cancel()
             if ending:
                 await asyncio.wait(ending)
+            await self._starter.close()
             self._give_back()
             with suppress(AiodicomError, OSError):
                 await self.sender.close()
@@ -180,21 +194,18 @@ class Deliverer:
 
     # --- when, and how many -----------------------------------------------------------------------------------------
 
-    def _room(self) -> float:
+    def _room(self, now: float, local: datetime) -> float:
         """How many deliveries may be begun now."""
         free = self.sender.concurrency - len(self._running)
-        if free < 1 or not self.is_scheduled():
+        if free < 1 or not is_open(self.settings.schedule, local):
             return 0
-        now = self._time()
         room = min(free * self.sender.batch, self._pace.room(now))
         return min(room, self._attempts.breaker.allowance(now)) if room >= 1 else 0
 
-    def _next_look(self) -> float:
+    def _next_look(self, now: float, local: datetime) -> float:
         """Seconds until there may be room again without anything having ended."""
-        now = self._time()
         waits = [_LOOK]
-        if not self.is_scheduled():
-            local = datetime.now()
+        if not is_open(self.settings.schedule, local):
             opens = next_change(self.settings.schedule, local) or local + timedelta(seconds=_LOOK)
             waits.append((opens - local).total_seconds())
         reopens = self._attempts.breaker.reopens_at
@@ -214,21 +225,25 @@ class Deliverer:
             timer.cancel()
 
     async def _until_something_comes(self) -> None:
-        """Meanwhile deliveries that end wake nobody."""
-        if self._arrival is None:
-            self._arrival = asyncio.get_running_loop().create_task(self._queue.wait(self.name))
-            self._arrival.add_done_callback(self._arrived)
+        """Meanwhile what comes is sent at once, and deliveries that end wake nobody."""
         self._is_idle = True
+        self._queue.listen(self.name, self._told)
         try:
             await self._sleep(_LOOK)
         finally:
             self._is_idle = False
 
-    def _arrived(self, arrival: asyncio.Task[None]) -> None:
-        self._arrival = None
+    def _told(self) -> None:
+        """There may be something to claim."""
+        is_closed = self._attempts.breaker.state is State.CLOSED
+        is_ready = is_closed and self._is_idle and not self._is_stopping and not self._is_held()
+        if is_ready and (room := int(self._room(self._time(), datetime.now()))):
+            self._claimed.extend(self._queue.offered(self.name, min(room, _CLAIMED)))
+            if self._claimed:
+                self._begin(room)
+                self._queue.listen(self.name, self._told)
+                return
         self._wake.set()
-        if not arrival.cancelled() and (error := arrival.exception()) is not None:
-            _log.error("%s: it is not told what comes: %s", self.name, error)
 
     def _spare_trial(self) -> None:
         if self._attempts.breaker.state is State.TRIAL and not self._running:
@@ -265,16 +280,18 @@ class Deliverer:
             leases = [self._claimed.popleft() for _ in range(min(self.sender.batch, room, len(self._claimed)))]
             room -= len(leases)
             self._pace.sent(len(leases), sum(lease.place.size for lease in leases))
-            task = asyncio.get_running_loop().create_task(self._deliver(leases))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            running = _Running()
+            self._running.add(running)
+            task = self._starter.start(self._deliver(leases), asyncio.get_running_loop(), self._ended, running)
+            if task is not None:
+                running.task = task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _ended(self, running: _Running, _: None, error: BaseException | None) -> None:
+        self._running.discard(running)
         self._spare_trial()
         if not self._is_idle:
             self._wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if isinstance(error, Exception):
             _log.error("%s: a delivery has ended by a fault of ours", self.name, exc_info=error)
 
     async def _deliver(self, leases: list[Lease]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from aiodicom.net.suboperations import Destination as Address
 from aiodicom.router.commitment import Findable, QueueCommitments
 from aiodicom.router.config.destinations import DimseDestination
 from aiodicom.router.config.queueing import Commitment
+from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.senders.dimse import pool_of
 from aiodicom.router.senders.making import context_of
 from aiodicom.services.passing import Passing
@@ -25,14 +26,18 @@ from aiodicom.standard.status import Status
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.pool import Pool
-    from aiodicom.net.requests import FindRequest, MoveRequest
+    from aiodicom.net.requests import FindRequest, RetrieveRequest
     from aiodicom.net.server import Server
     from aiodicom.router.config.root import Config
-    from aiodicom.services.storage_commitment import CommitmentListener
+    from aiodicom.router.transactions import Transactions
+    from aiodicom.services.storage_commitment import CommitmentListener, Transaction
 
 __all__ = ["Equipment"]
 
 _log = logging.getLogger("aiodicom.router")
+
+#: Seconds between looks for transactions whose processes are gone.
+_LOOK: Final = 10.0
 
 
 class Equipment:
@@ -45,26 +50,30 @@ class Equipment:
         self,
         queue: Findable,
         listener: CommitmentListener,
+        transactions: Callable[[], Transactions],
         *,
-        queried: Callable[[FindRequest | MoveRequest], None],
+        queried: Callable[[FindRequest | RetrieveRequest], None],
         performed: Callable[[str, Dataset], None],
     ) -> None:
         self._queue = queue
         self._listener = listener
+        self._open_transactions = transactions
         self._queried = queried
         self._performed = performed
         #: Services that are passed through, and by the destinations that answer them.
         self._services: tuple[str, ...] = ()
         self._destination_of: Mapping[str, str] = {}
+        #: What makes pools of associations with a destination, and those that everything but C-GET goes by.
+        self._makers: dict[str, Callable[..., Pool]] = {}
         self._pools: dict[str, Pool] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._commitments: QueueCommitments | None = None
         self._committing: list[StorageCommitment] = []
         #: Where senders are told of storage commitment, by AE title. Servers look into it as it is then.
         self._addresses: dict[str, Address] = {}
-        self._has_resumed = False
+        self._resuming: asyncio.Task[None] | None = None
 
-    async def apply(self, config: Config, directory: str) -> bool:
+    async def apply(self, config: Config) -> bool:
         """Makes the services of a configuration; returns whether they are others than before, so that servers have to
         be equipped anew. Those that are the same go by the new destinations at once. Raises LocalError, OSError,
         ValueError.
@@ -76,27 +85,19 @@ class Equipment:
         }
         passed = msgspec.structs.asdict(config.pass_through)
         wanted = {service: name for service, name in passed.items() if name is not None}
-        pools = await self._pools_for(config, set(wanted.values()))
+        makers = {name: _maker(config, name) for name in wanted.values()}
+        pools = {name: await make(size=16) for name, make in makers.items()}
         self._addresses.clear()
         self._addresses.update(addresses)
-        before, self._pools = self._pools, pools
+        before, self._pools, self._makers = self._pools, pools, makers
         self._destination_of = wanted
         for pool in before.values():
             self._see_out(pool)
         services = tuple(wanted)
         has_changed, self._services = services != self._services, services
         if config.queue.commitment is not Commitment.NO and self._commitments is None:
-            folder = os.path.join(directory, "commitments")
-            self._commitments = QueueCommitments(self._queue, config.queue.commitment, folder)
+            self._commitments = QueueCommitments(self._queue, config.queue.commitment, self._open_transactions())
         return has_changed
-
-    async def _pools_for(self, config: Config, names: set[str]) -> dict[str, Pool]:
-        pools = {}
-        for name in names:
-            settings = config.destinations[name]
-            assert isinstance(settings, DimseDestination)
-            pools[name] = await pool_of(settings, config.calling_aet, context_of(settings.tls), size=16, window=1)
-        return pools
 
     def _see_out(self, pool: Pool) -> None:
         """What is under way ends beside."""
@@ -112,6 +113,7 @@ class Equipment:
             passing = Passing(
                 functools.partial(self._pool_for, service),
                 **{service: True},
+                retrievals=functools.partial(self._retrieving, service),
                 on_query=self._queried,
                 on_step=self._performed,
             )
@@ -122,18 +124,49 @@ class Equipment:
             self._committing.append(committing)
 
     def _pool_for(self, service: str) -> Pool:
+        return self._pools[self._asked(service)]
+
+    def _retrieving(self, service: str, receives: Sequence[tuple[str, Sequence[str]]]) -> Pool:
+        """A pool for one C-GET, of an association that proposes to receive these, and nothing that takes their room."""
+        return self._makers[self._asked(service)](size=1, contexts=(), check=None, receives=receives)
+
+    def _asked(self, service: str) -> str:
+        """The destination that is asked for a service. Raises OperationRefused."""
         name = self._destination_of.get(service)
         if name is None:
             raise OperationRefused(Status.SOP_CLASS_NOT_SUPPORTED, "not passed on any more")
-        return self._pools[name]
+        return name
 
     async def resume(self) -> None:
-        """Takes up the transactions of senders that were not ended before, once somebody listens."""
-        if self._commitments is None or not self._committing or self._has_resumed:
-            return
-        self._has_resumed = True
+        """Takes up the transactions of senders that were not ended before, once somebody listens; and from time to
+        time those of others that are gone.
+        """
+        await self._take()
+        self._resuming = asyncio.get_running_loop().create_task(self._keep_taking())
+
+    async def _keep_taking(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            try:
+                await self._take()
+            except QueueUnavailable:
+                pass  # which is said elsewhere
+            except Exception:
+                _log.exception("storage commitments that others have begun could not be taken up")
+
+    async def _take(self) -> None:
+        if self._commitments is not None:
+            await self._take_up(await self._commitments.transactions.take())
+
+    async def adopt(self, part: str) -> None:
+        """Takes up the transactions of a part of the queue that nobody else has."""
+        if self._commitments is not None:
+            await self._take_up(await self._commitments.transactions.adopt(part))
+
+    async def _take_up(self, transactions: list[Transaction]) -> None:
+        assert self._commitments is not None
         known = []
-        for transaction in await asyncio.to_thread(self._commitments.unfinished):
+        for transaction in transactions:
             if transaction.ae_title in self._addresses:
                 known.append(transaction)
             else:
@@ -142,10 +175,15 @@ class Equipment:
                     transaction.ae_title,
                 )
                 await self._commitments.end(transaction)
-        await self._committing[0].resume(known)
+        if known:
+            await self._committing[-1].resume(known)
 
     async def close(self) -> None:
         """Ends what is in progress; transactions of senders are taken up after the next start."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._resuming
         for committing in self._committing:
             await committing.close()
         for pool in self._pools.values():
@@ -153,4 +191,11 @@ class Equipment:
         while self._closing:
             await asyncio.wait(self._closing)
         if self._commitments is not None:
-            self._commitments.close()
+            self._commitments.transactions.close()
+
+
+def _maker(config: Config, name: str) -> Callable[..., Pool]:
+    """Makes pools of associations with a destination. Raises LocalError, OSError."""
+    settings = config.destinations[name]
+    assert isinstance(settings, DimseDestination)
+    return functools.partial(pool_of, settings, config.calling_aet, context_of(settings.tls), window=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
-    from aiodicom.net.requests import FindRequest, MoveRequest
+    from aiodicom.net.requests import FindRequest, RetrieveRequest
     from aiodicom.router.outcomes import Outcome
     from aiodicom.router.queue.objects import Incoming, Lease
 
@@ -38,7 +38,7 @@ class Observer:
     def breaker_changed(self, destination: str, is_open: bool, reason: str) -> None:
         """A destination is left alone, or is sent to again."""
 
-    def queried(self, request: FindRequest | MoveRequest) -> None:
+    def queried(self, request: FindRequest | RetrieveRequest) -> None:
         """Somebody asks, and is passed on."""
 
     def admitted(self, association: Association) -> None:
@@ -82,7 +82,7 @@ class Observers(Observer):
         for each in self._observers:
             each.breaker_changed(destination, is_open, reason)
 
-    def queried(self, request: FindRequest | MoveRequest) -> None:
+    def queried(self, request: FindRequest | RetrieveRequest) -> None:
         for each in self._observers:
             each.queried(request)
 

@@ -20,14 +20,16 @@ from aiodicom.router.queue.objects import Duplicates as QueueDuplicates
 from aiodicom.router.queue.ownership import Ownership, first_free, shard_path
 from aiodicom.router.queue.sharding import adopt, open_first_free
 from aiodicom.router.queue.space import Watermarks, space_of
+from aiodicom.router.transactions import FolderTransactions, SharedTransactions
 
 if TYPE_CHECKING:
     from aiodicom.router.config.queueing import Queue as Settings
     from aiodicom.router.destinations import Destinations
     from aiodicom.router.queue.protocol import Queue
     from aiodicom.router.shared_completing import SharedCompletions
+    from aiodicom.router.transactions import Transactions
 
-__all__ = ["Adopted", "Adoption", "open_queue"]
+__all__ = ["Adopted", "Adoption", "make_completions", "make_transactions", "open_queue"]
 
 _log = logging.getLogger("aiodicom.router")
 
@@ -91,6 +93,16 @@ def make_completions(queue: Queue) -> Completions | SharedCompletions:
     return SharedCompletions(queue)
 
 
+def make_transactions(queue: Queue) -> Transactions:
+    """Returns where storage commitments that senders have asked for are kept. Raises OSError."""
+    if isinstance(queue, LocalQueue):
+        return FolderTransactions(queue.path)
+    from aiodicom.router.queue.postgres.queue import PostgresQueue
+
+    assert isinstance(queue, PostgresQueue)
+    return SharedTransactions(queue)
+
+
 def _options(settings: Settings) -> dict[str, Any]:
     return {
         "settings": QueueSettings(history=settings.remember),
@@ -116,15 +128,21 @@ class Adopted(NamedTuple):
 class Adoption:
     """Delivers what nobody else will: parts of the queue whose processes have died and have no successor.
 
-    `take` makes what is to be had for one of them, by the configuration as it is.
+    `take` makes what is to be had for one of them, by the configuration as it is; `left` is called with the path of
+    each that nobody has, whether anything is to be delivered from it or not.
     """
 
     def __init__(
-        self, settings: Settings, take: Callable[[LocalQueue], Awaitable[Adopted]], clocks: Clocks = system_clocks
+        self,
+        settings: Settings,
+        take: Callable[[LocalQueue], Awaitable[Adopted]],
+        left: Callable[[str], Awaitable[None]],
+        clocks: Clocks = system_clocks,
     ) -> None:
         self._settings = settings
         self._clocks = clocks
         self._take = take
+        self._left = left
         #: What was taken over.
         self.adopted: list[Adopted] = []
         self._task: asyncio.Task[None] | None = None
@@ -149,6 +167,7 @@ class Adoption:
         while found:
             queue = found.pop()
             try:
+                await self._left(queue.path)
                 if await _is_empty(queue):
                     await queue.close()
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from types import TracebackType
@@ -18,7 +19,7 @@ from aiodicom.router.forwarded import Forwarding
 from aiodicom.router.intake import Intake
 from aiodicom.router.listening import Listeners
 from aiodicom.router.observing import Observers
-from aiodicom.router.opening import Adopted, Adoption, make_completions, open_queue
+from aiodicom.router.opening import Adopted, Adoption, make_completions, make_transactions, open_queue
 from aiodicom.router.queue.clock import Clocks, system_clocks
 from aiodicom.router.queue.objects import Selection
 from aiodicom.router.queue.sharding import AllShards
@@ -60,6 +61,7 @@ class Router:
         clocks: Clocks = system_clocks,
     ) -> None:
         self.config = config
+        self._is_cutting_through = _cuts_through(config)
         self._clocks = clocks
         self._path = path
         self._sockets = sockets
@@ -85,7 +87,7 @@ class Router:
         self._forwarding = Forwarding(self.queue)
         self.observers.add(self._forwarding)
         self._cut_through = CutThrough(
-            lambda: self._routing, lambda name: self.destinations.cut_through(name), self._is_cutting_through
+            lambda: self._routing, lambda name: self.destinations.cut_through(name), lambda: self._is_cutting_through
         )
         self.intake = Intake(
             self.queue,
@@ -99,10 +101,11 @@ class Router:
         self.completions = make_completions(self.queue)
         self.observers.add(self.completions)
         self.destinations = self._destinations_for(self.queue)
-        self._adoption = Adoption(settings, self._take, self._clocks)
+        self._adoption = Adoption(settings, self._take, lambda part: self.equipment.adopt(part), self._clocks)
         self.equipment = Equipment(
             AllShards(self.queue),
             self._commitments,
+            functools.partial(make_transactions, self.queue),
             queried=self.observers.queried,
             performed=self.completions.performed,
         )
@@ -155,10 +158,6 @@ class Router:
         await destinations.apply(self.config.destinations, self.config.calling_aet)
         return Adopted(queue, destinations, completions)
 
-    def _is_cutting_through(self) -> bool:
-        destinations = self.config.destinations.values()
-        return any(isinstance(each, DimseDestination) and each.cut_through for each in destinations)
-
     def pipeline_of(self, route: str) -> Pipeline | None:
         """What a route makes of objects. Raises KeyError where there is no such route any more."""
         return self._routing.pipeline_of(route)
@@ -172,7 +171,7 @@ class Router:
             await destinations.apply(config.destinations, config.calling_aet)
         for queue in self.queues:
             await _hold(queue, config, before)
-        anew = await self.equipment.apply(config, self.directory)
+        anew = await self.equipment.apply(config)
         await self.listeners.apply(config.listeners, anew=anew and before is not None)
 
     async def reload(self) -> tuple[str, ...]:
@@ -204,6 +203,7 @@ class Router:
                 _log.exception("the configuration as it was could not be brought back")
             return (str(error) or type(error).__name__,)
         self.config = config
+        self._is_cutting_through = _cuts_through(config)
         self._routing = routing
         for completions in (self.completions, *(each.completions for each in self.adopted)):
             completions.apply(routing.completions)
@@ -231,3 +231,9 @@ async def _hold(queue: Queue, config: Config, before: Config | None) -> None:
             await queue.hold(Selection(name))
         elif was_held and not destination.hold:
             await queue.release(Selection(name))
+
+
+def _cuts_through(config: Config) -> bool:
+    """Whether objects are to be cut through to any destination."""
+    destinations = config.destinations.values()
+    return any(isinstance(each, DimseDestination) and each.cut_through for each in destinations)

@@ -29,6 +29,7 @@ Function = Callable[[Any], Any]
 _KINDS: dict[str, type[Request]] = {
     "on_c_find": CFindRQ,
     "on_c_get": CGetRQ,
+    "on_c_get_relayed": CGetRQ,
     "on_c_move": CMoveRQ,
     "on_c_move_relayed": CMoveRQ,
     "on_n_get": NGetRQ,
@@ -38,7 +39,7 @@ _KINDS: dict[str, type[Request]] = {
     "on_n_delete": NDeleteRQ,
     "on_n_event_report": NEventReportRQ,
 }
-_YIELDING = ("on_c_find", "on_c_get", "on_c_move", "on_c_move_relayed")
+_YIELDING = ("on_c_find", "on_c_get", "on_c_get_relayed", "on_c_move", "on_c_move_relayed")
 
 #: By handlers and name of the handler: functions by abstract syntax.
 _attached: WeakKeyDictionary[Handlers, dict[str, dict[str, Function]]] = WeakKeyDictionary()

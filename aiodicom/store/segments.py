@@ -8,13 +8,13 @@ What is given together costs one fdatasync. Data that lies on pages goes to the 
 cache; the rest is copied together first. The log alone says what there is: after a crash, `records` finds all that was
 on the disk, and what was not whole.
 
-Nothing here knows an event loop: all calls block. `append` is for one thread; reading is for any.
+Nothing here knows an event loop. Calls block, but for `begin` and `finish`. Appending is for one thread; reading is for
+any.
 """
 
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import re
 import secrets
@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from aiodicom.store._writers import AppendJob
 from aiodicom.store.files import make_folder, sync_folder
 from aiodicom.store.records import (
     ALIGNMENT,
@@ -38,21 +39,14 @@ from aiodicom.store.records import (
     scan,
 )
 
-__all__ = ["Entry", "Place", "SegmentLog"]
+__all__ = ["Append", "Entry", "Place", "SegmentLog"]
 
-#: Bytes of what is copied together before it is written.
-_STAGING: Final = 4 << 20
 #: From this size on, data that lies on pages is written from there.
 _LARGE: Final = 64 << 10
-#: How many pieces of memory one call of the system takes: IOV_MAX is 1024.
-_MOST_PIECES: Final = 512
+_ZEROS: Final = bytes(PAGE)
 
 _NAME: Final = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.segment")
 _APPEND: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-# Replaced by tests that have a disk fail.
-_write_pieces = os.pwritev
-_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class Entry(NamedTuple):
@@ -75,6 +69,46 @@ class Place(NamedTuple):
     digest: int
 
 
+class Append(NamedTuple):
+    """What is appended together, on its way to the disk."""
+
+    #: To be run, or given to `Writers`.
+    job: AppendJob
+    #: Where the data is when that is done.
+    places: list[Place]
+    #: Where it begins and ends, in bytes from the beginning of the segment.
+    begin: int
+    end: int
+    target: _Target
+
+
+class _Target:
+    """A segment that is appended to, or was and still is on its way to the disk."""
+
+    __slots__ = ("at", "descriptor", "end", "has_failed", "is_sealed", "key", "number", "running")
+
+    def __init__(self, number: int, key: int, descriptor: int) -> None:
+        self.number = number
+        self.key = key
+        self.descriptor = descriptor
+        #: Where the next append begins; and bytes that are on the disk.
+        self.at = self.end = 0
+        #: Appends on their way.
+        self.running = 0
+        self.is_sealed = descriptor < 0
+        self.has_failed = False
+
+    def let_go(self) -> None:
+        """Closes the file when nothing more happens to it; what may have reached it of what failed is cut off."""
+        if not self.is_sealed or self.running or self.descriptor < 0:
+            return
+        if self.has_failed:
+            with suppress(OSError):
+                os.ftruncate(self.descriptor, self.end)
+        os.close(self.descriptor)
+        self.descriptor = -1
+
+
 class SegmentLog:
     """Segments in a folder, which it creates when it is missing. Each number is used once, by one process.
 
@@ -84,8 +118,12 @@ class SegmentLog:
 
     Without `is_synced`, what is appended survives the process, but perhaps not the machine.
 
-    Invariants: `_descriptor` is the segment that is appended to, or -1; up to `_end` of it is on the disk. The segments
-    in `_keys` have a file each.
+    `begin` and `finish` are for who does not want to wait: what `begin` returns has its job run by others, several at a
+    time, and is given to `finish` in the order of the beginning. `make_next` has the file of the next segment ready, so
+    that `begin` does not wait for the disk.
+
+    Invariants: `_target` is the segment that is appended to, or the last one that was. The segments in `_keys` have a
+    file each, and so has `_next`.
     """
 
     def __init__(
@@ -100,25 +138,42 @@ class SegmentLog:
         self._keys = {
             int(match[1], 16): int(match[2], 16) for name in os.listdir(self.path) if (match := _NAME.fullmatch(name))
         }
-        self._current = max(self._keys, default=0)
-        self._descriptor = -1
-        self._end = 0
-        self._staging = memoryview(mmap.mmap(-1, _STAGING))
+        self._target = _Target(max(self._keys, default=0), 0, -1)
+        self._next: _Target | None = None
 
     @property
     def current(self) -> int:
         """The segment that is appended to, or the last one that was; 0 when there has been none."""
-        return self._current
+        return self._target.number
 
     @property
     def end(self) -> int:
         """Bytes of the current segment that are on the disk."""
-        return self._end
+        return self._target.end
+
+    @property
+    def begun(self) -> int:
+        """Bytes of the current segment that are on the disk, or on their way there."""
+        return self._target.at
 
     @property
     def is_open(self) -> bool:
         """Whether the current segment will be appended to."""
-        return self._descriptor >= 0
+        return not self._target.is_sealed
+
+    @property
+    def wants_next(self) -> bool:
+        """Whether it is time for `make_next`."""
+        return self._next is None and self.is_open and self._target.at >= self.segment_size // 2
+
+    @property
+    def must_have_next(self) -> bool:
+        """Whether `begin` would have to make the file of a segment."""
+        return self._next is None and not self._has_room
+
+    @property
+    def _has_room(self) -> bool:
+        return self.is_open and self._target.at < self.segment_size
 
     @property
     def segments(self) -> list[int]:
@@ -126,39 +181,59 @@ class SegmentLog:
         return sorted(self._keys)
 
     def begin_after(self, number: int) -> None:
-        """Makes the next segments have numbers above `number`, which others have known."""
-        self._current = max(self._current, number)
+        """Makes the next segments have numbers above `number`, which others have known. For the beginning."""
+        if number > self._target.number:
+            self._target = _Target(number, 0, -1)
 
     def append(self, entries: Sequence[Entry]) -> list[Place]:
         """Appends data, and returns where it is when all is on the disk. Raises OSError, ValueError for too much
         meta.
         """
+        append = self.begin(entries)
+        append.job.run()
+        self.finish(append)
+        return append.places
+
+    def begin(self, entries: Sequence[Entry]) -> Append:
+        """Begins to append data. Raises OSError where a segment is to be made and cannot be, ValueError for too much
+        meta.
+        """
         for entry in entries:
             if len(entry.meta) > MOST_META:
                 raise ValueError(f"{len(entry.meta)} bytes are too many to say what the data is")
-        if self._descriptor < 0 or self._end >= self.segment_size:
+        if not self._has_room:
             self._begin_segment()
-        key = self._keys[self._current]
-        writing = _Writing(self._descriptor, self._end, self._staging)
+        target = self._target
+        layout = _Layout(target.at)
         places = []
-        try:
-            for entry in entries:
-                offset, digest = writing.add(key, entry)
-                places.append(Place(self._current, offset, len(entry.data), digest))
-            end = writing.finish()
-            if self._is_synced:
-                _sync_data(self._descriptor)
-        except BaseException:
-            self._give_up()
-            raise
-        self._end = end
-        return places
+        for entry in entries:
+            offset, digest = layout.add(target.key, entry)
+            places.append(Place(target.number, offset, len(entry.data), digest))
+        begin, end = target.at, layout.end()
+        job = AppendJob(target.descriptor, begin, layout.parts, sync=self._is_synced)
+        target.at = end
+        target.running += 1
+        return Append(job, places, begin, end, target)
+
+    def finish(self, append: Append) -> None:
+        """Ends an append whose job is done. Raises OSError; then nothing of it is there, nor of what was begun after
+        it in the same segment.
+        """
+        target, error = append.target, append.job.result
+        target.running -= 1
+        if error or target.has_failed:
+            target.has_failed = target.is_sealed = True
+        else:
+            target.end = append.end
+        target.let_go()
+        if target.has_failed:
+            number = error or errno.EIO
+            raise OSError(number, os.strerror(number))
 
     def seal(self) -> None:
         """Has the next append begin a segment."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._target.is_sealed = True
+        self._target.let_go()
 
     def open(self, segment: int) -> int:
         """Returns a descriptor to read a segment by, the caller's own. Raises OSError, FileNotFoundError if it is
@@ -217,18 +292,14 @@ class SegmentLog:
 
     def remove(self, segment: int) -> None:
         """Deletes a segment; who has it open can read on. Raises OSError."""
-        if segment == self._current:
+        if segment == self._target.number:
             self.seal()
         os.unlink(self._path(segment, self._keys[segment]))
         del self._keys[segment]
 
-    def close(self) -> None:
-        """Nothing more is appended."""
-        self.seal()
-
-    def _begin_segment(self) -> None:
-        self.seal()
-        number, key = self._current + 1, secrets.randbits(64)
+    def make_next(self) -> None:
+        """Makes the file of the next segment, for any thread, but not while `begin` is called. Raises OSError."""
+        number, key = self._target.number + 1, secrets.randbits(64)
         path = self._path(number, key)
         descriptor = os.open(path, _APPEND, 0o600)
         try:
@@ -238,107 +309,69 @@ class SegmentLog:
             with suppress(OSError):
                 os.unlink(path)
             raise
-        self._keys[number] = key
-        self._current, self._descriptor, self._end = number, descriptor, 0
         _pass_cache(descriptor)
+        self._next = _Target(number, key, descriptor)
 
-    def _give_up(self) -> None:
-        with suppress(OSError):
-            os.ftruncate(self._descriptor, self._end)
+    def close(self) -> None:
+        """Nothing more is appended."""
         self.seal()
+        if self._next is not None:
+            os.close(self._next.descriptor)
+            with suppress(OSError):
+                os.unlink(self._path(self._next.number, self._next.key))
+            self._next = None
+
+    def _begin_segment(self) -> None:
+        self.seal()
+        if self._next is None:
+            self.make_next()
+        assert self._next is not None
+        self._target, self._next = self._next, None
+        self._keys[self._target.number] = self._target.key
 
     def _path(self, segment: int, key: int) -> str:
         return f"{self.path}/{segment:016x}-{key:016x}.segment"
 
 
-class _Writing:
-    """What is appended together, from `at` on, a multiple of a page.
+class _Layout:
+    """What is appended together, part after part, from `at` on, a multiple of a page."""
 
-    Invariants: `_pieces` are whole pages, to be written at `_written`, but for what was copied last: that is in
-    `_staging` from `_begun` to `_used`. `_at` is where the next byte goes.
-    """
+    __slots__ = ("at", "parts")
 
-    def __init__(self, descriptor: int, at: int, staging: memoryview) -> None:
-        self._descriptor = descriptor
-        self._staging = staging
-        self._pieces: list[memoryview] = []
-        self._begun = self._used = 0
-        self._written = self._at = at
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.parts: list[bytes | memoryview] = []
 
     def add(self, key: int, entry: Entry) -> tuple[int, int]:
         """Takes a record; returns where its data begins, and its digest."""
         view = memoryview(entry.data).cast("B")
+        size = len(view)
         digest = digest_of(view)
         self._pad(ALIGNMENT)
-        at, offset = self._at, self._at + HEADER_SIZE + len(entry.meta)
-        whole = 0
-        if len(view) >= _LARGE and not _address(view) % PAGE:
-            whole = len(view) & -PAGE
+        begin, offset = self.at, self.at + HEADER_SIZE + len(entry.meta)
+        is_large = size >= _LARGE and not _address(view) % PAGE
+        if is_large:
             offset = round_up(offset, PAGE)
-        self._copy(encode_header(key, entry.id, entry.meta, offset - at, len(view), digest))
-        self._copy(entry.meta)
-        if whole:
+        self.parts += encode_header(key, entry.id, entry.meta, offset - begin, size, digest), entry.meta
+        self.at += HEADER_SIZE + len(entry.meta)
+        if is_large:
             self._pad(PAGE)
-            self._take(view[:whole])
-        self._copy(view[whole:])
+            whole = size & -PAGE
+            self.parts += view[:whole], view[whole:]
+        else:
+            self.parts.append(view)
+        self.at += size
         return offset, digest
 
-    def finish(self) -> int:
-        """Writes what has not been written, and returns where that ends, on a page."""
+    def end(self) -> int:
+        """Returns where it ends, on a page."""
         self._pad(PAGE)
-        self._flush()
-        return self._at
-
-    def _copy(self, data: bytes | memoryview) -> None:
-        done = 0
-        while done < len(data):
-            if self._used == len(self._staging):
-                self._flush()
-            size = min(len(data) - done, len(self._staging) - self._used)
-            self._staging[self._used : self._used + size] = data[done : done + size]
-            self._used += size
-            self._at += size
-            done += size
+        return self.at
 
     def _pad(self, multiple: int) -> None:
-        self._copy(bytes(-self._at % multiple))
-
-    def _take(self, view: memoryview) -> None:
-        self._end_copied()
-        self._pieces.append(view)
-        self._at += len(view)
-        if len(self._pieces) >= _MOST_PIECES:
-            self._flush()
-
-    def _end_copied(self) -> None:
-        if self._begun < self._used:
-            self._pieces.append(self._staging[self._begun : self._used])
-            self._begun = self._used
-
-    def _flush(self) -> None:
-        self._end_copied()
-        pieces, self._pieces = self._pieces, []
-        self._begun = self._used = 0
-        at, self._written = self._written, self._at
-        while pieces:
-            done = self._write(pieces, at)
-            at += done
-            while pieces and done >= len(pieces[0]):
-                done -= len(pieces.pop(0))
-            if pieces and done:
-                pieces[0] = pieces[0][done:]
-                if done % PAGE:
-                    _use_cache(self._descriptor)
-
-    def _write(self, pieces: list[memoryview], at: int) -> int:
-        try:
-            return _write_pieces(self._descriptor, pieces, at)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-        # What the file system wants the memory and the sizes to be a multiple of is more than a page.
-        _use_cache(self._descriptor)
-        return _write_pieces(self._descriptor, pieces, at)
+        if short := -self.at % multiple:
+            self.parts.append(_ZEROS[:short])
+            self.at += short
 
 
 def _address(view: memoryview) -> int:
@@ -354,9 +387,3 @@ def _pass_cache(descriptor: int) -> None:
     if hasattr(os, "O_DIRECT"):
         with suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_DIRECT)
-
-
-def _use_cache(descriptor: int) -> None:
-    import fcntl
-
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)

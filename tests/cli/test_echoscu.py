@@ -216,7 +216,7 @@ def no_context(peer: Connection) -> None:
         (abort_at_echo, "aborted", "log"),
         (close_at_once, "closed", ""),
         (close_at_echo, "closed", ""),
-        (reset_at_echo, "", ""),
+        (reset_at_echo, "the connection was lost: Connection reset by peer", "log"),
         (silent, "no answer to the A-ASSOCIATE-RQ within 0.2 s", "--acse-"),
         (silent_at_echo, "no C-ECHO response within 0.2 s", "--dimse-"),
         (silent_at_release, "no answer to the A-RELEASE-RQ within 0.2 s", ""),

@@ -229,6 +229,7 @@ def test_a_query_file(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.Monkey
         (["--model", "composite"], "no information model with C-FIND: patient-root, study-root"),
         (["--model", "HangingProtocolInformationModelFind"], "nothing is known but what keys ask for"),
         (["--max-results", "0"], "0 is not in the range x>=1"),
+        (["--max-results", "many"], "'many' is no whole number"),
     ],
 )
 def test_arguments_that_cannot_be(invoke: Invoke, arguments: list[str], said: str) -> None:
@@ -260,6 +261,15 @@ def test_query_files_that_are_none(invoke: Invoke, tmp_path: Path, content: byte
     (line,) = outcome.errors
     assert line.startswith(f"aiodicom findscu: {path}: ")
     assert said in line
+
+
+def test_nothing_on_stdin(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    outcome = invoke("findscu", "127.0.0.1", "104", "--query", "-")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.errors == [
+        "aiodicom findscu: nothing came on stdin: what was to find it has found nothing, or failed"
+    ]
 
 
 # ------------------------------------------------------------------------------------------- warnings and failures

@@ -294,6 +294,7 @@ def test_a_signal_cancels(start: Start, tmp_path: Path) -> None:
         ([], "what is to be retrieved at level STUDY is said by StudyInstanceUID=... (findscu tells it)"),
         (["-k", "StudyInstanceUID"], "is said by StudyInstanceUID=..."),
         (["-k", "PatientName=x"], "PatientName names nothing to retrieve at level STUDY, but StudyInstanceUID does"),
+        (["-k", "PatientID=1"], "but StudyInstanceUID does (findscu tells it); -P retrieves whole patients"),
         (["-P", "-k", "PatientID=1*"], "PatientID has wild cards: those are for queries"),
         (["-k", "StudyInstanceUID=1.2", "--sop-class", "CT"], "'CT' is neither a UID nor a keyword"),
         (["-k", "StudyInstanceUID=1.2", "--level", "FRAME"], "FRAME is no level of Study Root"),

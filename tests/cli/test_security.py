@@ -16,6 +16,7 @@ from tests.cli.conftest import Invoke, Start
 from tests.cli.objects import put
 from tests.cli.test_storescp import names, port_of
 from tests.net.hostile import Requestor, proposal
+from tests.ports import free_port
 from tests.rawpeer import A_ASSOCIATE_RQ, Connection, RawPeer, accept_pdu, item, items
 
 
@@ -132,6 +133,8 @@ def test_without_tls_hanging_up_is_the_end(start: Start) -> None:
         ("echoscu", ["--password-file", "x"], "whose password?"),
         ("echoscu", ["--positive-response"], "there is no user to accept"),
         ("echoscu", ["--user", "x", "--jwt", "y"], "an association has one user identity"),
+        ("echoscu", ["--user", ""], "'--user': the name is empty"),
+        ("echoscu", ["--user", "\udcff"], "'--user': '\\udcff' is no text"),
     ],
 )
 def test_options_that_do_not_go_together(
@@ -150,6 +153,8 @@ def test_options_that_do_not_go_together(
         (["--tls", "--cert", "x", "--key-password-file", "missing"], "missing: No such file or directory"),
         (["--jwt", "missing"], "missing: No such file or directory"),
         (["--saml", "long"], "a user identity of 65,536 bytes is longer than 65,535"),
+        (["--kerberos", "nothing"], "nothing: the file is empty, and names no user"),
+        (["--jwt", "blank"], "blank: the file is empty, and names no user"),
     ],
 )
 def test_files_that_are_none(
@@ -157,6 +162,8 @@ def test_files_that_are_none(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "long").write_bytes(bytes(65536))
+    (tmp_path / "nothing").touch()
+    (tmp_path / "blank").write_text("\n")
     outcome = invoke("echoscu", "127.0.0.1", 104, *options)
     assert (outcome.code, len(outcome.errors)) == (1, 1)
     assert text in outcome.err
@@ -251,6 +258,14 @@ def test_a_local_address(invoke: Invoke) -> None:
         # Which nobody answers: it is seen on the queue afterwards.
         assert invoke("echoscu", "127.0.0.1", port, "--local-address", "127.0.0.9", "--acse-timeout", 0.2).code == 1
     assert sources == ["127.0.0.9"]
+
+
+def test_an_address_of_another_machine(invoke: Invoke) -> None:
+    outcome = invoke("echoscu", "127.0.0.1", free_port(), "--local-address", "192.0.2.1")
+    (line,) = outcome.errors
+    assert outcome.code == 1
+    assert "from 192.0.2.1" in line
+    assert "--local-address" in line
 
 
 @pytest.mark.parametrize("workers", [1, 2])

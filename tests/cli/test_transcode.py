@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import imagecodecs
@@ -10,8 +12,10 @@ import numpy
 import pytest
 
 import aiodicom
+from aiodicom.cli.conversion import Conversion
 from aiodicom.standard.transfer_syntaxes import SHORT_NAMES
 from tests.cli.conftest import Invoke
+from tests.net.sides import until
 from tests.pixels.images import data_set, describe, image
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -49,7 +53,9 @@ def test_a_file(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert invoke("transcode", source, tmp_path / "folder", "--to", "1.2.840.10008.1.2.5").code == 0
     assert syntax_of(tmp_path / "folder" / "in.dcm") == SHORT_NAMES["rle-lossless"]
-    assert invoke("transcode", source, source, "--to", "jpeg-extended", "--quality", 50).code == 0
+    outcome = invoke("transcode", source, source, "--to", "jpeg-extended", "--quality", 50)
+    assert outcome.code == 0
+    assert f"{sizes[0]:.1f} kB to {source.stat().st_size / 1000:.1f} kB in " in outcome.out
     assert aiodicom.dcmread(source).LossyImageCompression == "01"
 
 
@@ -70,11 +76,34 @@ def test_a_folder(invoke: Invoke, tmp_path: Path) -> None:
     assert files == ["a", "b/c", "b/d/e"]
 
 
+async def test_how_many_there_are_is_known_before_their_turn(tmp_path: Path) -> None:
+    """For the bar; and what a signal leaves undone is no success."""
+    for name in "abcdef":
+        put(tmp_path / name)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    may_go = threading.Event()
+
+    def work(path: str) -> int:
+        assert may_go.wait(60)
+        loop.call_soon_threadsafe(stop.set)
+        return 1
+
+    job = Conversion("transcode", "transcoded", [str(tmp_path)], work, jobs=1)
+    running = asyncio.create_task(job.run(stop))
+    await until(lambda: job.is_scanned)
+    assert (job.found, job.stored) == (6, 0)
+    may_go.set()
+    assert await running == 1
+    assert 1 <= job.stored < 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["IN", "OUT", "--to", "png"], "'png' is no transfer syntax"),
         (["FOLDER", "OUT", "--to", "rle"], "is a folder: say --recursive"),
+        (["FOLDER", "IN", "--to", "rle", "-r"], "is a file, and what is in"),
         (["IN", "OUT"], "Missing option '--to'"),
         (
             ["IN", "OUT", "--to", "htj2k", "--quality", "5"],
@@ -118,7 +147,10 @@ def test_a_picture(invoke: Invoke, tmp_path: Path) -> None:
     [
         (["--frame", 3], 2, "the file has 2 frames"),
         (["--voi", 2], 2, "the file has 0 windows and VOI LUTs for this frame"),
+        (["--voi", 1, "--window", 5, 1], 2, "a window of your own, or --voi for one of the file's"),
         (["--window", 5, 0], 1, "a window of width 0"),
+        (["--window", "nan", 5], 1, "a window of center nan"),
+        (["--window", 5, "inf"], 1, "a window of width inf"),
     ],
 )
 def test_no_picture(arguments: list[object], code: int, reason: str, invoke: Invoke, tmp_path: Path) -> None:
@@ -133,4 +165,7 @@ def test_a_picture_of_nothing(invoke: Invoke, tmp_path: Path) -> None:
     outcome = invoke("render", tmp_path / "report")
     assert outcome.code == 1
     assert outcome.errors == [f"aiodicom render: {tmp_path / 'report'}: the data set has no pixel data"]
-    assert invoke("render", tmp_path / "missing").code == 1
+    for path, reason in ((tmp_path / "missing", "does not exist"), (tmp_path, "is a directory")):
+        outcome = invoke("render", path)
+        assert outcome.code == 2
+        assert reason in outcome.err

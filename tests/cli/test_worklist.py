@@ -74,6 +74,7 @@ def test_a_table(invoke: Invoke, served: Served) -> None:
         (["--date", "today"], [3]),
         (["--date", "tomorrow"], []),
         (["--date", "20240101-20240201"], [1, 2]),
+        (["--date", "2024-01-01-2024-02-01"], [1, 2]),
         (["--modality", "CT"], [1, 3]),
         (["--station", "MR1"], [2]),
         (["--modality", "CT", "--station", "MR1"], []),
@@ -107,7 +108,8 @@ def test_what_else_is_returned_is_shown(invoke: Invoke, served: Served) -> None:
     [
         (
             ["--date", "soon"],
-            "'--date': ScheduledProcedureStepSequence[0].ScheduledProcedureStepStartDate: 'soon' is",
+            "'--date': 'soon' is no date, such as 20240131, or a range of them such as 20240101-20240131; "
+            "or yesterday, today, tomorrow.",
         ),
         (["--modality", "ct"], "'--modality': "),
         (["--modality", "CT", "-k", "0040,0100[0].Modality=MR"], "is given by an option already"),

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from aiodicom.dataset import Dataset
 from aiodicom.errors import PixelDataError
-from aiodicom.pixels import _rle
-from aiodicom.pixels.codecs import codestream, markers
+from aiodicom.pixels import _markers, _rle
+from aiodicom.pixels.codecs import codestream
 from aiodicom.pixels.codecs.jpeg_xl_codestream import Codestream
 from aiodicom.pixels.encapsulation import Buffer, Encapsulated, FragmentTable, encapsulate
 from aiodicom.pixels.palette import Palette
@@ -95,7 +95,7 @@ def _comes_back(made: Encapsulated, contents: list[bytes]) -> None:
 def stream_head(data: bytes) -> None:
     """The head of a JPEG, JPEG-LS, JPEG 2000 or JPEG XL stream."""
     for read in (
-        lambda: markers.read_header(data, "JPEG"),
+        lambda: _markers.read_header(data, "JPEG"),
         lambda: codestream.read_header(codestream.codestream(data)),
         lambda: Codestream(data).check_frames(),
     ):

@@ -113,6 +113,12 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[peers.Orthanc]
 
 
 @pytest.fixture
+def moto(tmp_path: Path, start: Callable[[AbstractContextManager[Running]], Running]) -> str:
+    """The URL of a server that speaks S3."""
+    return f"http://127.0.0.1:{start(peers.moto(tmp_path / 'moto')).port}"
+
+
+@pytest.fixture
 def empty_orthanc(orthanc: peers.Orthanc) -> peers.Orthanc:
     orthanc.clear()
     return orthanc

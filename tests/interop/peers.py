@@ -1,4 +1,5 @@
-"""The DICOM software of others that aiodicom is tested and measured against: DCMTK, Orthanc, pynetdicom.
+"""The DICOM software of others that aiodicom is tested and measured against: DCMTK, Orthanc, pynetdicom,
+moto.
 
 Nothing here imports aiodicom. What is not installed raises `PeerMissing`.
 """
@@ -274,6 +275,21 @@ def orthanc(folder: Path, *, nodelay: bool = True, **settings: object) -> Iterat
         end=signal.SIGKILL,  # it takes seconds to put its house in order, which nobody will see
     ) as server:
         yield Orthanc(server, http_port)
+
+
+# ---- S3
+
+
+@contextlib.contextmanager
+def moto(folder: Path) -> Iterator[Running]:
+    """A server that speaks S3, from the package moto; without buckets."""
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
+        raise PeerMissing("moto is not installed (pip install moto flask)")
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    arguments = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(arguments, port, log=folder / "moto.log", environment=environment(nodelay=True)) as server:
+        yield server
 
 
 # ---- pynetdicom

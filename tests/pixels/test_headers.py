@@ -10,7 +10,8 @@ import numpy
 import pytest
 
 from aiodicom.errors import PixelDataError
-from aiodicom.pixels.codecs import codec_for, codestream, markers
+from aiodicom.pixels import _markers
+from aiodicom.pixels.codecs import codec_for, codestream
 from aiodicom.pixels.codecs.jpeg_xl_codestream import Codestream
 from aiodicom.pixels.description import Description
 
@@ -43,6 +44,29 @@ def test_jpeg_of_other_dimensions() -> None:
     refused(50, stream, "has 65500 x 65500 pixels, the data set 33 x 47")
     stream[at + 5 : at + 9] = struct.pack(">HH", 0, 47)
     refused(50, stream, "has 0 x 47 pixels")
+
+
+@pytest.mark.parametrize(("number", "marker"), [(50, 0xC0), (51, 0xC1), (70, 0xC3), (53, 0xC2)])
+def test_jpeg_of_more_pixels_than_its_bytes_can_hold(number: int, marker: int) -> None:
+    """libjpeg makes up what is missing: a gigabyte, for ten seconds, of a few bytes that have said so."""
+    kind = "12 of 16" if number == 51 else "8"
+    stream = encoded(50 if number == 53 else number, kind)
+    start = stream.index(b"\xff\xc0" if number == 53 else bytes((0xFF, marker)))
+    stream[start + 1] = marker
+    stream[start + 5 : start + 9] = struct.pack(">HH", 65000, 8000)
+    refused(number, stream, "cannot hold 65000 x 8000 pixels", describe(kind, rows=65000, columns=8000))
+
+
+@pytest.mark.parametrize("number", [50, 51, 57, 70])
+@pytest.mark.parametrize("kind", ["8", "RGB"])
+def test_jpeg_of_nothing_but_black_is_held_by_few_bytes(number: int, kind: str) -> None:
+    described = describe(kind, 512, 512)
+    cells = numpy.zeros((512, 512, 3) if kind == "RGB" else (512, 512), "u1")
+    codec = codec_for(f"{JPEG}{number}")
+    made = codec.encode(cells, described)
+    assert len(made.data) < 110_000
+    described = described.changed(photometric_interpretation=made.photometric_interpretation)
+    assert codec.decode(made.data, described).cells.shape == cells.shape
 
 
 def test_jpeg_of_another_process() -> None:
@@ -93,7 +117,7 @@ def test_segments_and_fill_bytes_without_end() -> None:
 )
 def test_jpeg_headers_that_are_malformed(stream: bytes, why: str) -> None:
     with pytest.raises(PixelDataError, match=why):
-        markers.read_header(stream, "JPEG")
+        _markers.read_header(stream, "JPEG")
 
 
 @pytest.mark.parametrize("number", [90, 201])

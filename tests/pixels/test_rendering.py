@@ -58,9 +58,16 @@ def test_windows(window: Window, expected: list[int]) -> None:
 
 
 def test_windows_that_cannot_be() -> None:
-    for window in (Window(1, 0), Window(1, -5), Window(1, 0, "SIGMOID"), Window(1, float("nan"))):
+    nan, infinity = float("nan"), float("inf")
+    for window in (Window(1, 0), Window(1, -5), Window(1, 0, "SIGMOID"), Window(1, nan), Window(1, infinity)):
         with pytest.raises(PixelDataError, match="window of width"):
             picture(made([[0, 1]]), window=window)
+    for center in (nan, infinity):
+        with pytest.raises(PixelDataError, match=f"window of center {center}"):
+            picture(made([[0, 1]]), window=(center, 5))
+    # Such ones of a data set are passed over: of constant images some write a width of 0.
+    assert picture(made([[0, 1]], WindowCenter=[5, 0.5, 7], WindowWidth=[0, 1, -1])) == [[0, 255]]
+    assert picture(made([[7, 7]], WindowCenter=7, WindowWidth=0)) == [[128, 128]]
 
 
 def test_the_formula_of_the_standard() -> None:
@@ -90,6 +97,13 @@ def test_several_views() -> None:
     assert picture(image, voi=2) == [[255, 100, 0, 0]]
     with pytest.raises(IndexError):
         picture(image, voi=3)
+
+
+def test_entries_beyond_the_bits_of_a_voi_lut_are_white() -> None:
+    table = aiodicom.Dataset()
+    table.add_new("LUTDescriptor", "US", [3, 0, 12])
+    table.add_new("LUTData", "US", [0, 4095, 65535])
+    assert picture(made([[0, 1, 2]], VOILUTSequence=[table])) == [[0, 255, 255]]
 
 
 def test_rescale_and_modality_lut() -> None:

@@ -283,6 +283,14 @@ NO_FUNCTION = "none"
         ('"PACS"', '"PACS"\ntranscode = "lossles"', "destinations.pacs.transcode: there is no 'lossles' (did you mean loss"),
         ('"PACS"', '"PACS"\ntransfer_syntaxes = ["jpg"]', "destinations.pacs.transfer_syntaxes[0]: 'jpg' is no transfer"),
         ('"PACS"', '"PACS"\nretry = { permanent = [42752] }', "retry.permanent[0]: a status of four hexadecimal digits"),
+        ('"PACS"', '"PACS"\nretry = { permanent = ["B000"] }', "destinations.pacs.retry.permanent[0]: B000 is no failure"),
+        ('"PACS"', '"PACS"\nretry = { first = "1h" }', "destinations.pacs.retry: most is at least first"),
+        ('"PACS"', '"PACS"\nretry = { first = 0 }', "destinations.pacs.retry: first is more than 0 seconds"),
+        ('"PACS"', '"PACS"\nbreaker = { pause = 0 }', "destinations.pacs.breaker: pause is more than 0 seconds"),
+        ('"PACS"', '"PACS"\ncommitment = { timeout = 0 }', "destinations.pacs.commitment: timeout is more than 0 seconds"),
+        ('"127.0.0.1"', '"dicom://pacs"', 'destinations.pacs.host: a host, such as "pacs.example.org"'),
+        ('"127.0.0.1"', '""', 'destinations.pacs.host: a host, such as "pacs.example.org"'),
+        ('port = 11112', 'port = 11112\nhost = "every one"', 'listen.host: a host, such as "pacs.example.org"'),
         ('"PACS"', '"P"\nschedule = [{ from = "25:00", to = "6" }]', "schedule[0].from: a time of day, such as \"22:00\","),
         ('"PACS"', '"P"\nschedule = [{ from = "06:00", to = "06:00" }]', "schedule[0]: from and to are the same"),
         ('"PACS"', '"P"\nschedule = [{ from = "06:00", to = "07:00", days = ["monday"] }]', "days[0]: there is no 'monday'"),
@@ -387,6 +395,11 @@ def test_transformations_that_are_wrong(step: tuple[str, str], problem: str, tmp
         ("[destinations.files2]\ntype = 'folder'\npath = 'out/x.dcm'", "destinations.files2.path: no placeholder such as"),
         ("[destinations.s]\ntype = 'stow'\nurl = 'ftp://x'", "destinations.s.url: a URL that begins with https:// or"),
         ("[destinations.s]\ntype = 'stow'\nurl = 'http://x'\nheaders = { 'a b' = 'c' }", "destinations.s: 'a b' is no name"),
+        ("[destinations.s]\ntype = 'stow'\nurl = 'http://x'\nheaders = { a = \"b\\nc\" }", "destinations.s: the header a has"),
+        (
+            "[destinations.s]\ntype = 'objects'\nurl = 's3://x'\noptions = { aws_nonsense = 'x' }",
+            "destinations.s.options: s3://x is no object store that can be used: Configuration key: 'aws_nonsense' is not",
+        ),
         ("[destinations.s]\ntype = 'stow'\nurl = 'http://x'\ntoken_file = 'empty'", "destinations.s.token_file: the first"),
         ("[destinations.s]\ntype = 'stow'\nurl = 'http://x'\ntoken_hook = 'tests.none:f'", "token_hook: tests.none:f cannot"),
         ("[destinations.s]\ntype = 'stow'\nurl = 'http://x'\ntoken_hook = 'f'", "token_hook: a function, such as hospital."),
@@ -409,6 +422,30 @@ def test_sections_that_are_wrong(section: str, problem: str, tmp_path: Path) -> 
     files = "[destinations.files]\ntype = 'folder'\npath = '{SOPInstanceUID}'\n"
     found = problems(f"{MINIMAL}{files}{section}\n", tmp_path)
     assert any(problem in line for line in found), found
+
+
+def test_what_is_wrong_in_a_route_does_not_hide_the_rest_of_it(tmp_path: Path) -> None:
+    text = MINIMAL.replace(
+        'to = ["pacs"]',
+        """to = ["pacs"]
+        unless = 'Rows == "x"'
+        priority = 1000
+        transformations = [
+            { type = "explode" },
+            { type = "set", values = { PatientBirthDate = "yesterday" } },
+            { type = "map", tag = "PatientSex", table = "none" },
+            { type = "drop", when = "Modality == 3" },
+        ]""",
+    )
+    assert list(problems(text, tmp_path)) == [
+        "routes[0].priority: a whole number from -100 to 100 is wanted, not 1000",
+        "routes[0].transformations[0].type: there is no 'explode': one of set, remove, hash, map, prefix, deidentify, "
+        "transcode, split, drop, plugin",
+        'routes[0].unless: column 9: Rows is a number, and "x" is text: write numbers without quotation marks',
+        "routes[0].transformations[1]: PatientBirthDate: 'yesterday' is no DA (PS3.5 6.2)",
+        "routes[0].transformations[2]: there is no table 'none': none at all",
+        'routes[0].transformations[3].when: column 13: Modality is text, and 3 is a number: write "3" for text',
+    ]
 
 
 def test_one_mistake_does_not_hide_another(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from aiodicom.errors import StatusError
 from aiodicom.router.control import Meant
 from aiodicom.router.queue.local import LocalQueue
 from aiodicom.router.queue.objects import Delivery
+from aiodicom.router.transactions import FolderTransactions
 from aiodicom.services.storage_commitment import (
     CommitmentListener,
     FailureReason,
@@ -184,3 +185,25 @@ async def test_a_part_of_the_queue_that_nobody_has_is_delivered_from(tmp_path: P
             assert await running.control.drop(Meant(state="dead")) == 1
             await running.router._adoption.look()
             assert running.router.adopted == []
+
+
+async def test_commitments_that_a_dead_process_has_left_are_answered_by_another(tmp_path: Path) -> None:
+    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def hear(commitment: Any) -> None:
+        told.set_result(commitment)
+
+    # Nothing else is in that part of the queue: all has been delivered.
+    await (await LocalQueue.open(tmp_path / "queue" / "shard-005")).close()
+    left = FolderTransactions(str(tmp_path / "queue" / "shard-005"))
+    await left.keep(Transaction("1.2.3.4.5", "PACS", (ReferencedInstance(CT, "1.2.3"),)))
+    left.close()
+    async with Archive() as pacs:
+        CommitmentListener(unexpected=hear).attach(pacs.server)
+        async with routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE)) as running:
+            await running.router._adoption.look()
+            async with asyncio.timeout(10):
+                commitment = await told
+    assert commitment.transaction_uid == "1.2.3.4.5"
+    assert [each.reason for each in commitment.failed] == [FailureReason.NO_SUCH_OBJECT_INSTANCE]
+    assert await asyncio.to_thread(lambda: list(tmp_path.rglob("1.2.3.4.5*"))) == []

@@ -52,7 +52,7 @@ async def test_what_cannot_be_queued(
             def fail(*_: Any) -> Any:
                 raise sqlite3.OperationalError("disk I/O error")
 
-            monkeypatch.setattr(running.router.queue._shard, "write", fail)
+            monkeypatch.setattr(running.router.queue._shard, "begin", fail)
             assert await store(running.port, [image(1)]) == [status]
             await running.watch.saw("refused", 0xA700, "disk I/O error")
             assert ("was answered with success and is lost" in caplog.text) == (status == 0)
@@ -155,6 +155,16 @@ async def test_who_may_send(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
             assert rejected.value.reason == 7
             assert running.watch.count("not admitted") == 2
     assert "MR1" in caplog.text
+
+
+async def test_who_calls_another_is_told_of_where_there_is_one_title_too(tmp_path: Path) -> None:
+    async with Archive() as pacs, routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE)) as running:
+        with pytest.raises(AssociationRejected) as rejected:
+            await store(running.port, [image(1)], called_aet="OTHER")
+        assert rejected.value.reason == 7
+        await running.watch.saw("not admitted", "CT1", "OTHER is not called here")
+        (opened,) = running.router.listeners._open.values()
+        assert opened.server.ae_title == "ROUTER"  # what reports of storage commitment are sent as
 
 
 async def test_senders_show_certificates(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import pytest
 
 import aiodicom
 from aiodicom import Dataset
+from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CMoveRSP
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import OperationRefused, StatusError
@@ -22,12 +23,16 @@ from aiodicom.services.passing import Passing
 from aiodicom.services.worklist import Worklist
 from aiodicom.standard.models import ModalityWorklist, StudyRoot
 from aiodicom.standard.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
     MODALITY_PERFORMED_PROCEDURE_STEP,
     MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE,
     VERIFICATION,
 )
 from tests.services.sides import served
 
+CT = "1.2.840.10008.5.1.4.1.1.2"
 QUERY = Dataset(QueryRetrieveLevel="STUDY", PatientID="", PatientName="")
 RETRIEVED = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2")
 #: Of sub-operations.
@@ -40,15 +45,21 @@ MATCHES = [
 
 @asynccontextmanager
 async def passed(
-    peer: aiodicom.Server, *contexts: str, **options: Any
+    peer: aiodicom.Server, *contexts: str, receives: Sequence[Any] = (), **options: Any
 ) -> AsyncIterator[tuple[Passing, aiodicom.Association]]:
     """An association with a server that passes on to another."""
     async with (
         peer.listen("127.0.0.1", 0) as listening,
         aiodicom.Pool("127.0.0.1", listening.port, size=2) as pool,
     ):
-        passing = Passing(pool, **options)
-        async with served(passing, contexts=contexts) as (_, association):
+
+        def retrieving(receives: Any) -> aiodicom.Pool:
+            return aiodicom.Pool(
+                "127.0.0.1", listening.port, size=1, contexts=(), receives=receives, timeouts=Timeouts(dimse=5)
+            )
+
+        passing = Passing(pool, retrievals=retrieving, **options)
+        async with served(passing, contexts=contexts, receives=receives) as (_, association):
             yield passing, association
 
 
@@ -113,7 +124,7 @@ async def test_what_the_peer_does_not_do() -> None:
     assert failed.value.status == 0x0122
 
 
-async def test_a_peer_that_is_not_there(port: int) -> None:
+async def test_a_peer_that_is_not_there(port: int, caplog: pytest.LogCaptureFixture) -> None:
     async with (
         aiodicom.Pool("127.0.0.1", port) as pool,
         served(Passing(pool, queries=True), contexts=[StudyRoot.find or ""]) as (_, association),
@@ -121,6 +132,8 @@ async def test_a_peer_that_is_not_there(port: int) -> None:
         with pytest.raises(StatusError) as failed:
             [match async for match in association.c_find(QUERY)]
     assert failed.value.status == 0xA700
+    # Who asks is not told where the peer is; whoever looks into the log is.
+    assert f"C-FIND could not be passed on: no connection to 127.0.0.1 port {port}" in caplog.text
 
 
 async def test_a_worklist() -> None:
@@ -241,3 +254,154 @@ async def test_a_move_to_be_passed_to_a_peer_that_is_not_there(port: int) -> Non
         with pytest.raises(StatusError) as failed:
             await association.c_move(RETRIEVED, "WORKSTATION")
     assert failed.value.status == 0xA702
+
+
+# --- C-GET -----------------------------------------------------------------------------------------------------------
+
+GET = StudyRoot.get or ""
+TAKES = [(CT, (IMPLICIT_VR_LITTLE_ENDIAN,)), (CT, (DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,))]
+
+
+def images(count: int) -> list[Dataset]:
+    return [
+        Dataset(SOPClassUID=CT, SOPInstanceUID=f"1.2.3.{number}", PatientComments="x" * 20_000)
+        for number in range(count)
+    ]
+
+
+def sending(peer: aiodicom.Server, things: Sequence[Any]) -> list[aiodicom.GetRequest]:
+    """Has a peer send these to who asks by C-GET; returns what it was asked. A future among them is waited for."""
+    asked: list[aiodicom.GetRequest] = []
+    peer.pending_interval = 0
+
+    @peer.on_c_get
+    async def get(request: aiodicom.GetRequest) -> AsyncIterator[Any]:
+        asked.append(request)
+        assert request.identifier == RETRIEVED
+        request.total = sum(not isinstance(thing, asyncio.Future) for thing in things)
+        for thing in things:
+            if isinstance(thing, asyncio.Future):
+                await thing
+            else:
+                yield thing
+
+    return asked
+
+
+async def test_objects_come_by_as_the_requestor_takes_them() -> None:
+    peer = aiodicom.Server()
+    sent = images(3)
+    asked = sending(peer, sent)
+    told: list[RetrieveResult] = []
+    queried: list[Any] = []
+    async with passed(peer, GET, receives=TAKES, queries=True, on_query=queried.append) as (_, association):
+        retrieved = association.c_get(RETRIEVED, on_progress=told.append)
+        taken = [(instance.dataset, instance.context.transfer_syntax) async for instance in retrieved]
+    assert taken == [(image, IMPLICIT_VR_LITTLE_ENDIAN) for image in sent]
+    assert retrieved.result is not None
+    assert (retrieved.result.status, retrieved.result.completed, retrieved.result.failed) == (0, 3, 0)
+    assert [(result.remaining, result.completed) for result in told][-1] == (0, 3)
+    assert len(queried) == 1
+    # What the peer was offered is what the requestor takes.
+    contexts = [(each.abstract_syntax, each.transfer_syntax) for each in asked[0].association.contexts.values()]
+    assert contexts == [
+        (GET, EXPLICIT_VR_LITTLE_ENDIAN),
+        (CT, IMPLICIT_VR_LITTLE_ENDIAN),
+        (CT, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN),
+    ]
+
+
+async def test_the_peer_hears_what_the_requestor_has_answered() -> None:
+    peer = aiodicom.Server()
+    sending(peer, images(3))
+    async with passed(peer, GET, receives=TAKES, queries=True) as (_, association):
+        retrieved = association.c_get(RETRIEVED)
+        statuses = iter([0x0000, 0xB006, 0xA700])
+        async for instance in retrieved:
+            instance.status = aiodicom.Status(next(statuses))
+    result = retrieved.result
+    assert result is not None
+    assert (result.status, result.completed, result.failed, result.warning) == (0xB000, 1, 1, 1)
+    assert result.failed_sop_instance_uids == ("1.2.3.2",)
+
+
+async def test_what_the_requestor_takes_nothing_of_fails_at_the_peer() -> None:
+    peer = aiodicom.Server()
+    sending(peer, images(2))
+    async with passed(peer, GET, queries=True) as (_, association):
+        with pytest.raises(StatusError) as failed:
+            [instance async for instance in association.c_get(RETRIEVED)]
+    result = cast(RetrieveResult, failed.value.response)
+    assert (failed.value.status, result.failed, len(result.failed_sop_instance_uids)) == (0xA702, 2, 2)
+
+
+@pytest.mark.parametrize("is_in_hand", [True, False], ids=["in the middle of an object", "between objects"])
+async def test_a_get_that_is_cancelled_is_cancelled_at_the_peer(is_in_hand: bool) -> None:
+    peer = aiodicom.Server()
+    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    one, two = images(2)
+    asked = sending(peer, [one, two, never] if is_in_hand else [one, never])
+    async with passed(peer, GET, VERIFICATION, receives=TAKES, queries=True) as (_, association):
+        began = asyncio.Event()
+        retrieved = association.c_get(RETRIEVED, on_progress=lambda _: began.set())
+        async with retrieved:
+            await anext(retrieved)
+            if is_in_hand:
+                await anext(retrieved)
+            else:
+                waiting = asyncio.ensure_future(anext(retrieved))
+                await began.wait()
+                waiting.cancel()
+                await asyncio.wait([waiting])
+            result = await retrieved.cancel()
+        assert result.status == 0xFE00
+        assert (result.completed, result.failed) == (2 if is_in_hand else 1, 0)
+        assert asked[0].is_cancelled
+        await association.c_echo()
+
+
+async def test_a_peer_that_goes_in_the_middle_of_a_get() -> None:
+    peer = aiodicom.Server()
+    going: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    asked = sending(peer, [*images(2), going])
+    async with passed(peer, GET, VERIFICATION, receives=TAKES, queries=True) as (_, association):
+
+        def leave(result: RetrieveResult) -> None:
+            if result.completed == 2:
+                asked[0].association.abort()
+
+        with pytest.raises(StatusError, match="its association has ended") as failed:
+            [instance async for instance in association.c_get(RETRIEVED, on_progress=leave)]
+        result = cast(RetrieveResult, failed.value.response)
+        assert (failed.value.status, result.completed, result.failed) == (0xA702, 2, 0)
+        await association.c_echo()
+
+
+async def test_a_requestor_that_goes_in_the_middle_of_a_get() -> None:
+    peer = aiodicom.Server()
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @peer.on_c_get
+    async def get(request: aiodicom.GetRequest) -> AsyncIterator[Any]:
+        try:
+            yield images(1)[0]
+            await asyncio.Event().wait()
+        finally:
+            gone.set_result(None)
+
+    async with passed(peer, GET, receives=TAKES, queries=True) as (_, association):
+        await anext(association.c_get(RETRIEVED))
+        association.abort()
+        await gone
+
+
+async def test_a_get_that_the_peer_does_not_do_or_that_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with passed(aiodicom.Server(), GET, receives=TAKES, queries=True) as (passing, association):
+        with pytest.raises(StatusError) as failed:
+            [instance async for instance in association.c_get(RETRIEVED)]
+        assert failed.value.status == 0x0122
+        monkeypatch.setattr("aiodicom.services.passing._PATIENCE", 0)
+        passing._turns = asyncio.Semaphore(0)
+        with pytest.raises(StatusError, match="too many C-GETs are passed on") as failed:
+            [instance async for instance in association.c_get(RETRIEVED)]
+        assert failed.value.status == 0xA702

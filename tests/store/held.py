@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 from collections import deque
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from aiodicom.store import committer, files
-from aiodicom.store._writers import FileJob, Job
+from aiodicom.store import committer, files, segments
+from aiodicom.store._writers import AppendJob, FileJob, Job
 
 
 class HeldWriters:
@@ -21,12 +23,20 @@ class HeldWriters:
         self._heard, self._bell = socket.socketpair()
         self._done: list[Job] = []
         self.given: deque[Job] = deque()
+        self._more = asyncio.Event()
 
     def fileno(self) -> int:
         return self._heard.fileno()
 
     def give(self, job: Job) -> None:
         self.given.append(job)
+        self._more.set()
+
+    async def has(self, count: int) -> None:
+        """Returns when so many jobs are given and not done."""
+        while len(self.given) < count:
+            self._more.clear()
+            await self._more.wait()
 
     def let(self) -> None:
         """Has all jobs done that were given."""
@@ -47,15 +57,15 @@ class HeldWriters:
         self._bell.close()
 
 
-def holding(monkeypatch: pytest.MonkeyPatch) -> list[HeldWriters]:
-    """Has committers hold their jobs; returns those that come to be."""
+def holding(monkeypatch: pytest.MonkeyPatch, module: ModuleType = committer) -> list[HeldWriters]:
+    """Has what a module makes of `Writers` hold its jobs; returns those that come to be."""
     made: list[HeldWriters] = []
 
     def make(most: int) -> HeldWriters:
         made.append(HeldWriters(most))
         return made[-1]
 
-    monkeypatch.setattr(committer, "Writers", make)
+    monkeypatch.setattr(module, "Writers", make)
     return made
 
 
@@ -76,3 +86,14 @@ def failing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
     monkeypatch.setattr(files, "FileJob", FailingJob)
     monkeypatch.setattr(os, "write", write)
+
+
+def failing_appends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has everything that is appended to a segment fail once it is written: as when the disk cannot sync."""
+
+    class FailingJob(AppendJob):
+        @property
+        def result(self) -> int:
+            return super().result or errno.EIO
+
+    monkeypatch.setattr(segments, "AppendJob", FailingJob)

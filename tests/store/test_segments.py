@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiodicom.store import segments
+from aiodicom.store._writers import AppendJob
 from aiodicom.store.records import DamagedRecord, Gap, Record, encode_header
 from aiodicom.store.segments import Entry, Place, SegmentLog
+from tests.store.held import failing_appends
 
 PAGE = 4096
 
@@ -64,45 +66,27 @@ def test_what_was_appended_is_read(
     assert found == [(entry.id, entry.meta, True) for entry in given]
 
 
-def test_a_group_costs_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    syncs: list[int] = []
-    monkeypatch.setattr(segments, "_sync_data", syncs.append)
-    log = SegmentLog(tmp_path)
-    log.append(entries(50, 1))
-    assert len(syncs) == 1
-    log.close()
+def test_a_group_is_one_job_that_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bool] = []
+
+    def make(*given: Any, sync: bool) -> AppendJob:
+        made.append(sync)
+        return AppendJob(*given, sync=sync)
+
+    monkeypatch.setattr(segments, "AppendJob", make)
+    for is_synced in (True, False):
+        log = SegmentLog(tmp_path, is_synced=is_synced)
+        log.append(entries(50, 1))
+        log.close()
+    assert made == [True, False]
 
 
-def test_a_write_that_ends_early_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As a disk that is nearly full does; and a file system that wants more than pages for O_DIRECT.
-    write = os.pwritev
-    refusals = [OSError(errno.EINVAL, "Invalid argument")]
-
-    def reluctant(descriptor: int, pieces: list[memoryview], at: int) -> int:
-        if refusals:
-            raise refusals.pop()
-        return write(descriptor, [pieces[0][: max(1, len(pieces[0]) // 2)]], at)
-
-    monkeypatch.setattr(segments, "_write_pieces", reluctant)
-    log = SegmentLog(tmp_path)
-    given = entries(5, 3)
-    assert [log.read(place) for place in log.append(given)] == [bytes(entry.data) for entry in given]
-    log.close()
-
-
-@pytest.mark.parametrize("call", ["_write_pieces", "_sync_data"])
-def test_what_failed_is_not_there_and_its_segment_is_left(
-    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_failed_is_not_there_and_its_segment_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = SegmentLog(tmp_path)
     log.append([Entry(1, b"first", b"x" * 100)])
     first, end = log.current, log.end
     with monkeypatch.context() as patched:
-
-        def fail(*_: object) -> None:
-            raise OSError(errno.EIO, "Input/output error")
-
-        patched.setattr(segments, call, fail)
+        failing_appends(patched)
         with pytest.raises(OSError, match="Input/output error"):
             log.append([Entry(2, b"lost", b"y" * 100_000)])
     assert log.size(first) == end
@@ -110,6 +94,56 @@ def test_what_failed_is_not_there_and_its_segment_is_left(
     assert place.segment == first + 1
     assert [records_of(log, segment) for segment in log.segments] == [[(1, b"first", True)], [(3, b"third", True)]]
     log.close()
+
+
+def test_what_was_begun_behind_what_failed_is_not_there_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = SegmentLog(tmp_path)
+    log.append([Entry(1, b"first", b"x" * 100)])
+    end = log.end
+    with monkeypatch.context() as patched:
+        failing_appends(patched)
+        lost = log.begin([Entry(2, b"lost", b"y" * 100_000)])
+    behind = log.begin([Entry(3, b"behind", b"z" * 100)])
+    for append in (behind, lost):  # in whatever order the disk has them
+        append.job.run()
+    with pytest.raises(OSError, match="Input/output error"):
+        log.finish(lost)
+    (place,) = log.append([Entry(4, b"fourth", b"z" * 100)])
+    with pytest.raises(OSError, match="Input/output error"):
+        log.finish(behind)
+    assert log.size(1) == end
+    assert place.segment == 2
+    assert [records_of(log, segment) for segment in log.segments] == [[(1, b"first", True)], [(4, b"fourth", True)]]
+    log.close()
+
+
+def test_appends_go_on_side_by_side(tmp_path: Path) -> None:
+    log = SegmentLog(tmp_path, segment_size=50_000)
+    given = [Entry(number, b"", bytes([number]) * 20_000) for number in range(1, 8)]
+    begun = [log.begin([entry]) for entry in given]
+    for append in reversed(begun):
+        append.job.run()
+    for append in begun:
+        log.finish(append)
+    assert [log.read(append.places[0]) for append in begun] == [entry.data for entry in given]
+    assert [[id for id, _, _ in records_of(log, segment)] for segment in log.segments] == [[1, 2, 3], [4, 5, 6], [7]]
+    log.close()
+
+
+def test_the_next_segment_is_made_before_it_is_needed(tmp_path: Path) -> None:
+    log = SegmentLog(tmp_path, segment_size=50_000)
+    assert log.must_have_next
+    log.make_next()
+    assert not log.must_have_next
+    log.append([Entry(1, b"", b"x" * 20_000)])
+    assert not log.wants_next
+    log.append([Entry(2, b"", b"x" * 20_000)])
+    assert log.wants_next
+    log.make_next()
+    assert not log.wants_next
+    assert log.segments == [1]
+    log.close()
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("seed", range(6))

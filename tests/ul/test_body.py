@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import random
+import weakref
 
 import numpy
 import pytest
@@ -172,6 +173,20 @@ def test_a_limit_without_a_spill_is_none() -> None:
     body = Body(10)
     body.write(bytes(100))
     assert len(body) == 100
+
+
+def test_once_complete_it_lets_go_of_what_would_have_made_a_spill() -> None:
+    def spill() -> Gathering:
+        return Gathering()
+
+    kept = weakref.ref(spill)
+    body = Body(10, spill)
+    del spill
+    body.write(b"12")
+    assert kept() is not None
+    body.finish()
+    assert kept() is None
+    assert memoryview(body) == b"12"
 
 
 def test_abandoning_it_abandons_the_spill() -> None:

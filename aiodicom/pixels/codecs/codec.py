@@ -28,12 +28,19 @@ __all__ = [
     "library_encodes",
     "needed_bits",
     "refuse_widths",
-    "shape_of",
     "stored_range",
     "upright",
 ]
 
 Array = numpy.ndarray[Any, numpy.dtype[Any]]
+
+
+#: Types of cells, by whether they are signed and their bytes.
+_TYPES = {
+    (signed, width): numpy.dtype(f"{'i' if signed else 'u'}{width}")
+    for signed in (False, True)
+    for width in (1, 2, 4, 8)
+}
 
 
 class Decoded(NamedTuple):
@@ -146,12 +153,6 @@ def upright(interpretation: str) -> str:
     return "YBR_FULL" if interpretation == "YBR_FULL_422" else interpretation
 
 
-def shape_of(description: Description) -> tuple[int, ...]:
-    """(rows, columns), and the samples where there are several."""
-    shape = (description.rows, description.columns)
-    return shape if description.samples == 1 else (*shape, description.samples)
-
-
 def needed_bits(cells: Array, description: Description) -> int:
     """Bits that a sample must be encoded with for nothing to be lost: those stored, or all where others are in use."""
     least, most = stored_range(description)
@@ -171,8 +172,7 @@ def for_loss(cells: Array, description: Description) -> Array:
         return cells
     values = numpy.array(cells, order="C")
     shift = description.high_bit + 1 - description.bits_stored
-    samples = values.reshape(-1).view("u1")
-    keep_stored(samples, description.width, shift, description.bits_stored, description.signed)
+    keep_stored(values, description.width, shift, description.bits_stored, description.signed)
     return values
 
 
@@ -191,10 +191,9 @@ def refuse_widths(name: str, description: Description, *widths: int) -> None:
 
 def conform(array: Array, description: Description) -> Array:
     """What a codec gave, as cells of the type that the data set's are, of the same bits where it is as wide."""
-    shape = shape_of(description)
-    if array.shape != shape:
-        raise PixelDataError(f"the decoder gave an array of {array.shape}, not {shape}")
-    kind = "i" if description.signed else "u"
-    if array.dtype.itemsize == description.width:
-        return numpy.ascontiguousarray(array).view(f"{kind}{description.width}")
-    return array.astype(f"{kind}{description.width}")
+    if array.shape != description.shape:
+        raise PixelDataError(f"the decoder gave an array of {array.shape}, not {description.shape}")
+    type_ = _TYPES[description.signed, description.width]
+    if array.itemsize == description.width:
+        return (array if array.flags.c_contiguous else numpy.ascontiguousarray(array)).view(type_)
+    return array.astype(type_, order="C")

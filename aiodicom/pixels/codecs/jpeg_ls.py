@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aiodicom.errors import PixelDataError
+from aiodicom.pixels._markers import has_end, read_header
 
 from .codec import (
     Array,
@@ -21,7 +22,6 @@ from .codec import (
     stored_range,
     upright,
 )
-from .markers import read_header
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -50,7 +50,8 @@ class JPEGLS(Codec):
         if header.process != _JPEG_LS:
             raise PixelDataError("the JPEG-LS stream is one of JPEG")
         check_header("JPEG-LS", description, header.rows, header.columns, len(header.components), header.precision)
-        if not _ends(bytes(data[-64:])) and not _ends(bytes(data)):
+        # CharLS 2.4 may count to 2**32, for seconds, where a scan has no end.
+        if not has_end(data):
             raise PixelDataError("the JPEG-LS stream ends before EOI")
         array = library_decodes("JPEG-LS", library(self.transfer_syntax).jpegls_decode, data)
         return Decoded(conform(array, description), upright(description.photometric_interpretation))
@@ -59,11 +60,11 @@ class JPEGLS(Codec):
         refuse_widths("JPEG-LS", description, 8, 16)
         near = 0
         if not self.lossless:
-            near = int(self.default_quality if quality is None else quality)
-            if not 0 <= near <= (127 if description.width == 1 else 255):
-                raise ValueError(f"NEAR of JPEG-LS is from 0 to 255, or 127 of 8 bits, not {near}")
+            asked = self.default_quality if quality is None else quality
+            if asked not in range(128 if description.width == 1 else 256):
+                raise ValueError(f"NEAR of JPEG-LS is a whole number from 0 to 255, or 127 of 8 bits, not {asked:g}")
             cells = for_loss(cells, description)
-            near = _room(cells, description, near)
+            near = _room(cells, description, int(asked))
         encode = library(self.transfer_syntax).jpegls_encode
         # No sample takes more than four times its bits (ISO/IEC 14495-1 A.2.1, LIMIT); the library has room for less.
         room = 4 * cells.nbytes + 4096
@@ -75,12 +76,6 @@ class JPEGLS(Codec):
     @staticmethod
     def begins(data: Buffer) -> bool:
         return bytes(data[:3]) == b"\xff\xd8\xff"
-
-
-def _ends(stream: bytes) -> bool:
-    """Whether EOI is there, and behind all scans: CharLS 2.4 may count to 2**32, for seconds, where one has no end."""
-    end = stream.rfind(b"\xff\xd9")
-    return end >= 0 and stream.find(b"\xff\xda", end) < 0
 
 
 def _room(cells: Array, description: Description, near: int) -> int:

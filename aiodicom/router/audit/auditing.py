@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
-    from aiodicom.net.requests import FindRequest, MoveRequest
+    from aiodicom.net.requests import FindRequest, RetrieveRequest
     from aiodicom.router.audit.syslog import Transport
     from aiodicom.router.config.operations import Audit
     from aiodicom.router.outcomes import Outcome as DeliveryOutcome
@@ -137,7 +137,7 @@ class Auditor(Observer):
         node = Participant(calling_aet, is_requestor=True, address=address)
         self.tell(lambda when: self._trail.node_refused(when, node, reason))
 
-    def queried(self, request: FindRequest | MoveRequest) -> None:
+    def queried(self, request: FindRequest | RetrieveRequest) -> None:
         """Somebody has asked."""
         association = request.association
         source = Participant(association.calling_aet, is_requestor=True, address=address_of(association))

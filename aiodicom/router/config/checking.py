@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from aiodicom.errors import LocalError
-from aiodicom.router.config.destinations import Destination, DimseDestination, StowDestination
+from aiodicom.router.config.destinations import Destination, DimseDestination, ObjectsDestination, StowDestination
 from aiodicom.router.config.listening import Listener
 from aiodicom.router.config.operations import Audit, Operations, PassThrough
+from aiodicom.router.config.queueing import Queue
 from aiodicom.router.config.root import name_of
 from aiodicom.router.config.routes import Route
 from aiodicom.router.config.secrets import first_line
 from aiodicom.router.config.tls import ClientTLS, ServerTLS
+from aiodicom.router.config.transformations import Drop
 from aiodicom.router.config.values import key_path
 from aiodicom.router.routing import compile_route
 from aiodicom.router.transformations.making import Maker, unknown
@@ -26,12 +28,13 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 Parts = Mapping[str, Any]
 
 
-def check(values: Mapping[str, Any], parts: Parts) -> list[str]:
-    """What is wrong with sections that are each right: `parts` by field of `Config`, without sections that are not.
+def check(values: Mapping[str, Any], parts: Parts, partly: Mapping[str, Parts]) -> list[str]:
+    """What is wrong with sections that are each right: `parts` by field of `Config`, without sections that are not; of
+    these `partly` has what is right in them, by their path.
 
     `values` is what stands in the file, which says what names there are.
     """
-    checker = _Checker(values, parts)
+    checker = _Checker(values, parts, partly)
     return [f"{path}: {reason}" for path, reason in checker.problems()]
 
 
@@ -39,9 +42,10 @@ Problem = tuple[str, str]
 
 
 class _Checker:
-    def __init__(self, values: Mapping[str, Any], parts: Parts) -> None:
+    def __init__(self, values: Mapping[str, Any], parts: Parts, partly: Mapping[str, Parts]) -> None:
         self._values = values
         self._parts = parts
+        self._partly = partly
         self._destinations: Mapping[str, Destination | None] = parts.get("destinations") or {}
         self._routes: tuple[Route | None, ...] = parts.get("routes") or ()
 
@@ -50,6 +54,7 @@ class _Checker:
         yield from self._names()
         yield from self._all_routes()
         yield from self._passed_through()
+        yield from self._object_stores()
         yield from self._secrets()
 
     def _unknown(self, name: str) -> str | None:
@@ -107,6 +112,8 @@ class _Checker:
             path = f"routes[{number}]"
             problems += self._targets(number, path)
             if route is None:
+                route = _rest_of(self._partly.get(path, {}))
+                compile_route(route, number, maker, _noting(problems, path))
                 continue
             name = name_of(route, number)
             if name in names:
@@ -147,6 +154,27 @@ class _Checker:
             if reason is not None:
                 yield f"pass_through.{key}", reason
 
+    def _object_stores(self) -> Iterator[Problem]:
+        """Settings that a store does not know; whether it is there is not asked."""
+        stores = [
+            (f"destinations.{name}.options", destination.url, destination.options)
+            for name, destination in self._destinations.items()
+            if isinstance(destination, ObjectsDestination)
+        ]
+        queue = self._parts.get("queue")
+        if isinstance(queue, Queue) and queue.objects is not None:
+            stores.append(("queue.object_options", queue.objects, queue.object_options))
+        for path, url, options in stores:
+            if not url.startswith("file:"):
+                try:
+                    from aiodicom.router.object_stores import open_store
+
+                    open_store(url, options)
+                except ModuleNotFoundError:
+                    yield path, "an object store needs more packages: pip install 'aiodicom[s3]'"
+                except ValueError as error:
+                    yield path, str(error)
+
     def _secrets(self) -> Iterator[Problem]:
         operations, audit = self._parts.get("operations"), self._parts.get("audit")
         files = [
@@ -165,6 +193,12 @@ class _Checker:
                     first_line(file)
                 except (OSError, ValueError) as error:
                     yield path, str(error)
+
+
+def _rest_of(fields: Parts) -> Route:
+    """A route of what is right in one: the rest of it is looked at all the same. What is wrong does nothing."""
+    steps = tuple(Drop() if step is None else step for step in fields.get("transformations", ()))
+    return Route(to=("",), when=fields.get("when"), unless=fields.get("unless"), transformations=steps)
 
 
 def _noting(problems: list[Problem], path: str) -> Callable[[str, str], None]:

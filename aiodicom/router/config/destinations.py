@@ -15,6 +15,7 @@ from aiodicom.router.config.values import (
     Bytes,
     FolderTemplate,
     Hook,
+    HostName,
     InputFile,
     PathTemplate,
     Seconds,
@@ -118,6 +119,12 @@ class RetryPolicy(Section, frozen=True, kw_only=True):
     #: Statuses after which an object is given up at once: SOP class not supported, and data set that does not match it.
     permanent: tuple[StatusCode, ...] = (StatusCode(0x0122), StatusCode(0xA900))
 
+    def __post_init__(self) -> None:
+        if self.first <= 0:
+            raise ValueError("first is more than 0 seconds")
+        if self.most < self.first:
+            raise ValueError("most is at least first")
+
 
 class Breaker(Section, frozen=True, kw_only=True):
     """When a destination that fails is left alone for a while."""
@@ -127,6 +134,10 @@ class Breaker(Section, frozen=True, kw_only=True):
     #: Then one object is tried after each such pause.
     pause: Seconds = Seconds(30)
 
+    def __post_init__(self) -> None:
+        if self.pause <= 0:
+            raise ValueError("pause is more than 0 seconds")
+
 
 class RequiredCommitment(Section, frozen=True, kw_only=True):
     """Storage commitment of the destination, without which an object does not leave the queue."""
@@ -135,8 +146,12 @@ class RequiredCommitment(Section, frozen=True, kw_only=True):
     timeout: Seconds = Seconds(3600)
     #: AE title and address of who commits, where that is another than the destination.
     called_aet: AETitle | None = None
-    host: str | None = None
+    host: HostName | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeout <= 0:
+            raise ValueError("timeout is more than 0 seconds: objects would be sent again and again")
 
 
 class _Destination(Section, frozen=True, kw_only=True, tag_field="type"):
@@ -158,7 +173,7 @@ class _Destination(Section, frozen=True, kw_only=True, tag_field="type"):
 class DimseDestination(_Destination, frozen=True, kw_only=True, tag="dimse"):
     """An AE that objects are sent to by C-STORE."""
 
-    host: str
+    host: HostName
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
     called_aet: AETitle
     #: By default our own: the first of the first listener, AIODICOM where that has none.
@@ -204,9 +219,11 @@ class StowDestination(_Destination, frozen=True, kw_only=True, tag="stow"):
         super().__post_init__()
         if self.token_file is not None and self.token_hook is not None:
             raise ValueError("a token is had from token_file or from token_hook, not both")
-        for name in self.headers:
+        for name, value in self.headers.items():
             if not name or not name.isascii() or not all(c.isalnum() or c in "-_" for c in name):
                 raise ValueError(f"{name!r} is no name of a header")
+            if not value.isprintable():
+                raise ValueError(f"the header {name} has a value of more than one line, or with control characters")
 
 
 class FolderDestination(_Destination, frozen=True, kw_only=True, tag="folder"):

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from aiodicom.router.config.tls import ServerTLS
-from aiodicom.router.config.values import Address, AETitle, Seconds, Section
+from aiodicom.router.config.values import Address, AETitle, HostName, Seconds, Section
 from aiodicom.services.matching import wild_cards
 
 __all__ = ["Listener", "Sender"]
@@ -49,7 +49,7 @@ class Listener(Section, frozen=True, kw_only=True):
 
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
     #: Address to listen on: 0.0.0.0 or :: for every one.
-    host: str = "127.0.0.1"
+    host: HostName = HostName("127.0.0.1")
     #: Our AE title, or several; associations that call another are rejected. Without it, any is accepted.
     ae_title: AETitle | tuple[AETitle, ...] = ()
     tls: ServerTLS | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from aiodicom.router.config.tls import ClientTLS, ServerTLS
-from aiodicom.router.config.values import InputFile, Section, WebUrl
+from aiodicom.router.config.values import HostName, InputFile, Section, WebUrl
 
 __all__ = ["Audit", "Metrics", "Operations", "PassThrough", "Tracing"]
 
@@ -19,7 +19,7 @@ class Operations(Section, frozen=True, kw_only=True):
 
     #: The first line is the token that everybody has to have.
     token_file: InputFile
-    host: str = "127.0.0.1"
+    host: HostName = HostName("127.0.0.1")
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8042
     tls: ServerTLS | None = None
 
@@ -27,7 +27,7 @@ class Operations(Section, frozen=True, kw_only=True):
 class Metrics(Section, frozen=True, kw_only=True):
     """``/metrics``, ``/livez`` and ``/readyz``, without a token."""
 
-    host: str = "127.0.0.1"
+    host: HostName = HostName("127.0.0.1")
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 9042
 
 
@@ -44,7 +44,7 @@ class Tracing(Section, frozen=True, kw_only=True):
 class Audit(Section, frozen=True, kw_only=True):
     """Audit messages (PS3.15 A.5) to a repository."""
 
-    host: str
+    host: HostName
     #: Syslog over TLS (PS3.15 A.6), or UDP (A.7).
     transport: Literal["tls", "udp"] = "tls"
     #: By default 6514 over TLS, 514 over UDP.
@@ -61,7 +61,7 @@ class Audit(Section, frozen=True, kw_only=True):
 class PassThrough(Section, frozen=True, kw_only=True):
     """Destinations that answer what is not stored: requests are passed to them, and their responses back."""
 
-    #: C-FIND and C-MOVE of Query/Retrieve.
+    #: C-FIND, C-MOVE and C-GET of Query/Retrieve.
     queries: str | None = None
     #: C-FIND of Modality Worklist.
     worklist: str | None = None

@@ -17,6 +17,7 @@ from aiodicom.errors import ConditionError
 from aiodicom.router.conditions.parser import parse, parse_path
 from aiodicom.services.naming import FileTemplate
 from aiodicom.standard.ae_titles import ae_title
+from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.transfer_syntaxes import named_transfer_syntax
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "FilePath",
     "FolderTemplate",
     "Hook",
+    "HostName",
     "InputFile",
     "PathTemplate",
     "PostgresUrl",
@@ -159,6 +161,19 @@ class Address(str, Value):
         return cls(text)
 
 
+class HostName(str, Value):
+    """The name of a machine, or its address."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, value: Any, base: Path) -> Self:
+        # What names there are is for the resolver to say; these are mistakes in any case, such as a URL.
+        if not isinstance(value, str) or not re.fullmatch(r"[\w.:%-]{1,255}", value) or value.isdecimal():
+            raise _not('a host, such as "pacs.example.org", "10.1.2.3" or "::1",', value)
+        return cls(value)
+
+
 class FilePath(str, Value):
     """A path; a relative one is of the folder that the configuration is in."""
 
@@ -252,7 +267,7 @@ class SyntaxName(str, Value):
 
 
 class StatusCode(int, Value):
-    """A status of C-STORE (PS3.4 table B.2-1), four hexadecimal digits: ``"A700"``."""
+    """A failure of C-STORE (PS3.4 table B.2-1), four hexadecimal digits: ``"A700"``."""
 
     __slots__ = ()
 
@@ -260,7 +275,10 @@ class StatusCode(int, Value):
     def read(cls, value: Any, base: Path) -> Self:
         if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Fa-f]{4}[hH]?", value):
             raise _not('a status of four hexadecimal digits, such as "A700",', value)
-        return cls(int(value[:4], 16))
+        status = cls(int(value[:4], 16))
+        if Status(status).category is not StatusCategory.FAILURE:
+            raise ValueError(f"{value} is no failure")
+        return status
 
 
 class TimeOfDay(str, Value):

@@ -98,6 +98,10 @@ class Ahead:
         """Whether nothing can be claimed of the rows."""
         return destination in self._clear
 
+    def is_all(self, destination: str) -> bool:
+        """Whether nothing can be claimed at all, neither of the rows nor of the leases."""
+        return destination in self._clear and not self._leases.get(destination)
+
     def found_none(self, destination: str, given: int) -> None:
         """Nothing is left to be claimed after what was given to the thread as number `given`."""
         if given >= max(self._told.get(destination, 0), self._all_told):

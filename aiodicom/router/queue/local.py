@@ -18,7 +18,6 @@ Whatever looks at the rows has them complete. What might have come before needs 
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import logging
 import os
@@ -42,7 +41,8 @@ from aiodicom.router.queue.rows import Stored
 from aiodicom.router.queue.shard import Arrival, Copied, Group, Shard, encode_meta
 from aiodicom.router.queue.source import source_of
 from aiodicom.router.queue.space import Watermarks, space_of
-from aiodicom.router.queue.threads import BatchThread
+from aiodicom.router.queue.threads import CallThread
+from aiodicom.router.queue.writing import Arriving, QueueFull, SegmentWriter
 from aiodicom.store.records import MOST_META
 
 __all__ = ["LocalQueue", "QueueFull", "QueueSettings"]
@@ -51,20 +51,12 @@ _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-#: Bytes that are written together: more would only have those wait that come first.
-_GROUP: Final = 16 << 20
-#: What an object costs beside its bytes, as if it were so many.
-_OBJECT: Final = 32 << 10
 #: Seconds in which what becomes of deliveries is gathered: after a crash so much more of it may be made again.
 _SETTLED: Final = 0.02
 #: What is leased as its rows are committed, for a destination that somebody waits for.
 _AHEAD: Final = 32
 #: Bytes that are copied out of sparse segments in one round of maintenance.
 _COPIED: Final = 16 << 20
-
-
-class QueueFull(OSError):
-    """The disk is nearly full (ENOSPC): the engine answers A700H."""
 
 
 class QueueSettings(NamedTuple):
@@ -79,21 +71,6 @@ class QueueSettings(NamedTuple):
 
 
 _DEFAULT: Final = QueueSettings()
-
-
-class _Arriving(NamedTuple):
-    arrival: Arrival
-    done: asyncio.Future[Receipt]
-
-
-class _Copying(NamedTuple):
-    segment: int
-    positions: list[int]
-    done: asyncio.Future[int]
-
-
-class _Sealing(NamedTuple):
-    done: asyncio.Future[None]
 
 
 class LocalQueue(ShardByHand):
@@ -118,6 +95,7 @@ class LocalQueue(ShardByHand):
         self._loop = asyncio.get_running_loop()
         self._recent = Recent(settings.memory)
         self._awake: dict[str, asyncio.Event] = {}
+        self._listening: dict[str, Callable[[], object]] = {}
         #: Destinations that somebody waits for; and what was leased for them as it came, for the next claim.
         self._waited_for: set[str] = set()
         self._ahead = Ahead()
@@ -127,13 +105,11 @@ class LocalQueue(ShardByHand):
             written=lambda uids: self._tell(self._unnoted.noted, uids),
             again=lambda destinations: self._tell(self._wait_in_rows, destinations),
         )
-        #: What has arrived in this turn of the loop, to be given to the thread together.
-        self._arrived: list[_Arriving] = []
         self._settling: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy, self._seal)
-        self._writer = BatchThread[_Arriving | _Copying | _Sealing]("aiodicom-segments", self._write, _weight, _GROUP)
-        self._rows = BatchThread[Callable[[], object]]("aiodicom-rows", _run_all, lambda _: 1, 1)
+        self._maintenance = Maintenance(shard, settings.history, self._call, self._copy)
+        self._writer = SegmentWriter(shard, self.watermarks, written=self._written, refused=self._not_written)
+        self._rows = CallThread("aiodicom-rows")
         self._maintaining = asyncio.create_task(self._keep_maintained()) if settings.interval else None
 
     @classmethod
@@ -179,10 +155,8 @@ class LocalQueue(ShardByHand):
             self._maintaining.cancel()
             with suppress(asyncio.CancelledError):
                 await self._maintaining
-        self._give_arrived()
         self._is_closed = True
-        await self._loop.run_in_executor(None, self._writer.close)
-        # What it has told the loop was heard before that has returned.
+        await self._writer.close()
         self._give_settled()
         await self._loop.run_in_executor(None, self._end)
 
@@ -226,51 +200,20 @@ class LocalQueue(ShardByHand):
         if self._is_closed:
             raise LocalError("the queue is closed")
         done: asyncio.Future[Receipt] = self._loop.create_future()
-        if not self._arrived:
-            self._loop.call_soon(self._give_arrived)
-        self._arrived.append(_Arriving(Arrival(incoming, meta, data), done))
+        self._writer.write(Arriving(Arrival(incoming, meta, data), done))
         self._unnoted.arrived()
         return done
 
-    def _give_arrived(self) -> None:
-        arrived, self._arrived = self._arrived, []
-        for each in arrived:
-            self._writer.give(each)
-
-    def _write(self, batch: list[_Arriving | _Copying | _Sealing]) -> None:
-        """In the thread that writes."""
-        arriving = [each for each in batch if isinstance(each, _Arriving)]
-        if arriving:
-            try:
-                if not self.watermarks.check(sum(len(each.arrival.data) for each in arriving)):
-                    raise QueueFull(errno.ENOSPC, "the queue's disk is nearly full")
-                group = self._shard.write([each.arrival for each in arriving])
-            except Exception as error:
-                self._tell(self._not_written, arriving, error)
-            else:
-                self._tell(self._written, arriving, group)
-        for each in batch:
-            if isinstance(each, _Sealing):
-                self._shard.seal()
-                self._tell(finish, each.done, None)
-            elif isinstance(each, _Copying):
-                try:
-                    copied = self._shard.copy(each.segment, each.positions, _COPIED)
-                except Exception as error:
-                    self._tell(fail, each.done, error)
-                else:  # right behind what was written before, as its rows may not come after those of later groups
-                    self._tell(self._give_rows, functools.partial(self._commit_copy, each, copied))
-
-    def _not_written(self, arriving: list[_Arriving], error: Exception) -> None:
+    def _not_written(self, arriving: list[Arriving], error: Exception) -> None:
         self._unnoted.decided(len(arriving))
         self._refused(arriving, error)
 
-    def _written(self, arriving: list[_Arriving], group: Group) -> None:
+    def _written(self, arriving: list[Arriving], group: Group) -> None:
         """Objects are on the disk: those that need not wait for their rows go on."""
         now = self._loop.time()
         leases: dict[tuple[int, int], Lease] = {}
         at_once: list[Stored] = []
-        later: list[tuple[_Arriving, Stored]] = []
+        later: list[tuple[Arriving, Stored]] = []
         told: set[str] = set()
         for each, stored in zip(arriving, group.stored, strict=True):
             others = self._lease_ahead(stored, group.known, leases, now)
@@ -316,7 +259,7 @@ class LocalQueue(ShardByHand):
                 self._ahead.add(lease, now)
         return others
 
-    def _commit(self, arriving: list[_Arriving], group: Group, given: int) -> None:
+    def _commit(self, arriving: list[Arriving], group: Group, given: int) -> None:
         """In the thread of the rows."""
         try:
             dropped = self._notes.write(self.now(), [group])
@@ -326,7 +269,7 @@ class LocalQueue(ShardByHand):
         else:
             self._tell(self._queued, arriving, group, dropped, self._claim_ahead(arriving), given)
 
-    def _claim_ahead(self, arriving: list[_Arriving]) -> dict[str, list[Lease]]:
+    def _claim_ahead(self, arriving: list[Arriving]) -> dict[str, list[Lease]]:
         """In the thread of the rows: leases what was just queued for those who wait, who need not ask then."""
         leases: dict[str, list[Lease]] = {}
         came_for = {delivery.destination for each in arriving for delivery in each.arrival.incoming.deliveries}
@@ -338,20 +281,9 @@ class LocalQueue(ShardByHand):
                 _log.error("nothing could be leased for %s: %s", destination, error)
         return leases
 
-    def _commit_copy(self, copying: _Copying, copied: Copied) -> None:
-        """In the thread of the rows."""
-        try:
-            now = self.now()
-            self._notes.write(now)
-            self._shard.commit_copy(copied, now)
-        except Exception as error:
-            self._tell(fail, copying.done, error)
-        else:
-            self._tell(finish, copying.done, copied.done)
-
     def _queued(
         self,
-        arriving: list[_Arriving],
+        arriving: list[Arriving],
         group: Group,
         dropped: set[int],
         ahead: dict[str, list[Lease]],
@@ -375,7 +307,7 @@ class LocalQueue(ShardByHand):
             finish(done, Receipt(stored.id, is_duplicate))
         self._wake(destinations)
 
-    def _refused(self, arriving: list[_Arriving], error: Exception) -> None:
+    def _refused(self, arriving: list[Arriving], error: Exception) -> None:
         _log.error("%d objects could not be queued: %s", len(arriving), error)
         for _, done in arriving:
             fail(done, error)
@@ -425,6 +357,26 @@ class LocalQueue(ShardByHand):
             await self._event(destination).wait()
         finally:
             self._waited_for.discard(destination)
+
+    def listen(self, destination: str, told: Callable[[], object]) -> None:
+        """As `wait`, for who wants to be told: once, from within the callbacks of the event loop."""
+        self._ahead.served(destination)
+        if self._event(destination).is_set():
+            self._loop.call_soon(told)
+        else:
+            self._waited_for.add(destination)
+            self._listening[destination] = told
+
+    def offered(self, destination: str, limit: int) -> list[Lease]:
+        """Leases up to `limit` deliveries that have just come, if that need not be waited for; `claim` gives the
+        rest.
+        """
+        if destination in self._shard.rows.on_hold:
+            return []
+        leases = self._ahead.take(destination, limit, self._loop.time())
+        if self._ahead.is_all(destination):
+            self._event(destination).clear()
+        return leases
 
     def source(self, lease: Lease) -> DataSource:
         """Opens what a delivery sends; its user closes it. Raises OSError, FileNotFoundError when the bytes are
@@ -518,15 +470,27 @@ class LocalQueue(ShardByHand):
         self._give_up_ahead(self._ahead.left(self._loop.time()))
         self._wait_in_rows(await self._maintenance.round(self.now(), is_full=self.watermarks.is_full))
 
-    def _copy(self, segment: int, positions: list[int]) -> asyncio.Future[int]:
+    async def _copy(self, segment: int, positions: list[int]) -> int:
+        read = await self._loop.run_in_executor(None, self._shard.read, segment, positions, _COPIED)
         done: asyncio.Future[int] = self._loop.create_future()
-        self._writer.give(_Copying(segment, positions, done))
-        return done
 
-    def _seal(self) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._writer.give(_Sealing(done))
-        return done
+        def copied(copied: Copied) -> None:
+            # Right behind what was written before: its rows may not come after those of later groups.
+            self._give_rows(functools.partial(self._commit_copy, copied, done))
+
+        self._writer.copy(read, copied, functools.partial(fail, done))
+        return await done
+
+    def _commit_copy(self, copied: Copied, done: asyncio.Future[int]) -> None:
+        """In the thread of the rows."""
+        try:
+            now = self.now()
+            self._notes.write(now)
+            self._shard.commit_copy(copied, now)
+        except Exception as error:
+            self._tell(fail, done, error)
+        else:
+            self._tell(finish, done, copied.done)
 
     async def _keep_maintained(self) -> None:
         while True:
@@ -578,18 +542,13 @@ class LocalQueue(ShardByHand):
 
     def _all_wait_in_rows(self) -> None:
         self._ahead.all_may_wait()
-        self._wake(self._awake)
+        self._wake([*self._awake])
 
     def _wake(self, destinations: Iterable[str]) -> None:
         """There is something to claim."""
         for destination in destinations:
             self._event(destination).set()
-
-
-def _weight(item: _Arriving | _Copying | _Sealing) -> int:
-    return len(item.arrival.data) + _OBJECT if isinstance(item, _Arriving) else _GROUP
-
-
-def _run_all(calls: Sequence[Callable[[], object]]) -> None:
-    for call in calls:
-        call()
+            told = self._listening.pop(destination, None)
+            if told is not None:
+                self._waited_for.discard(destination)
+                told()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from aiodicom.router.queue import upkeep
@@ -44,7 +44,7 @@ class Maintenance:
     """Rounds of maintenance of a shard whose rows have a thread of their own.
 
     `call` runs something in that thread. `copy` copies records of a segment, by their positions, and says how many it
-    has done; `seal` has what comes next begin a segment.
+    has done.
     """
 
     def __init__(
@@ -52,14 +52,12 @@ class Maintenance:
         shard: Shard,
         history: float,
         call: _Call,
-        copy: Callable[[int, list[int]], asyncio.Future[int]],
-        seal: Callable[[], asyncio.Future[None]],
+        copy: Callable[[int, list[int]], Awaitable[int]],
     ) -> None:
         self._shard = shard
         self._history = history
         self._call = call
         self._copy = copy
-        self._seal = seal
         #: Up to which object all was looked at that is old, and when to begin again.
         self._forgotten = 0
         self._look_again = 0.0
@@ -80,7 +78,7 @@ class Maintenance:
         await self._call(functools.partial(upkeep.expire, rows, now))
         await self._forget(now)
         if is_full and await self._call(self._shard.holds_little):
-            await self._seal()
+            self._shard.seal()
         await self._remove()
         await self._empty()
         if now >= self._clock_noted + _CLOCK_NOTED:

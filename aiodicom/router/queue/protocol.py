@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from aiodicom.net.sources import DataSource
@@ -63,6 +63,14 @@ class Queue(Protocol):
 
     async def wait(self, destination: str) -> None:
         """Returns when there may be something to claim."""
+        ...
+
+    def listen(self, destination: str, told: Callable[[], object]) -> None:
+        """Has `told` called, once, when there may be something to claim that was not there when that was last tried."""
+        ...
+
+    def offered(self, destination: str, limit: int) -> Sequence[Lease]:
+        """Leases what has just come, as far as that need not be waited for; `claim` gives the rest."""
         ...
 
     def source(self, lease: Lease) -> DataSource:

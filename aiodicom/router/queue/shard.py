@@ -8,7 +8,8 @@ is delivered again.
 
 A segment is deleted when no object in it is needed, and when that is on the disk.
 
-For two threads: `write`, `copy` and `seal` are for one, everything else for the other, but `remove` and `positions`.
+For two threads: what writes to segments (`write`, `copy`, their beginnings and ends, `known`, `seal`) is for one,
+everything else for the other, but `make_next`, `remove`, `positions` and `read`.
 Nothing here asks what time it is.
 """
 
@@ -38,9 +39,9 @@ from aiodicom.router.queue.upkeep import (
     segments_of,
 )
 from aiodicom.store.records import DamagedRecord, Gap, Record
-from aiodicom.store.segments import Entry, Place, SegmentLog
+from aiodicom.store.segments import Append, Entry, Place, SegmentLog
 
-__all__ = ["Arrival", "Copied", "Group", "Shard", "encode_meta"]
+__all__ = ["Arrival", "Copied", "Group", "Read", "Shard", "Writing", "encode_meta"]
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +70,13 @@ class Arrival(NamedTuple):
     data: bytes | memoryview
 
 
+class Writing(NamedTuple):
+    """Objects on their way to the disk."""
+
+    append: Append
+    stored: list[Stored]
+
+
 class Group(NamedTuple):
     """Objects that were written together."""
 
@@ -80,6 +88,17 @@ class Group(NamedTuple):
     known: Set[str] | None = frozenset()
     #: What was leased of them before they have rows, by object and number.
     leases: Mapping[tuple[int, int], Lease] = MappingProxyType({})
+
+
+class Read(NamedTuple):
+    """Records of a segment, to be copied."""
+
+    source: int
+    #: How many of the positions have been done.
+    done: int
+    entries: list[Entry]
+    #: Objects whose bytes cannot be read there.
+    unreadable: list[int]
 
 
 class Copied(NamedTuple):
@@ -154,22 +173,40 @@ class Shard:
 
     def write(self, arrivals: Sequence[Arrival]) -> Group:
         """Has objects on the disk, and looks whether they have come before. Raises OSError; then none of them is."""
-        known = self._known([arrival.incoming.sop_instance_uid for arrival in arrivals])
+        writing = self.begin(arrivals)
+        writing.append.job.run()
+        return self.end(writing, self.known(writing))
+
+    def begin(self, arrivals: Sequence[Arrival]) -> Writing:
+        """Begins that: its job is to be run, and then it is to be given to `end`, in the order of the beginning, with
+        what was `known` meanwhile. Raises OSError.
+        """
         first = (self.generation << _COUNTED) + self._counted
         self._counted += len(arrivals)
         entries = [Entry(id, arrival.meta, arrival.data) for id, arrival in enumerate(arrivals, first)]
-        places = self.log.append(entries)
+        append = self.log.begin(entries)
         stored = [
             Stored(entry.id, arrival.incoming, place)
-            for entry, arrival, place in zip(entries, arrivals, places, strict=True)
+            for entry, arrival, place in zip(entries, arrivals, append.places, strict=True)
         ]
-        return Group(stored, self.log.current, self.log.end, known)
+        return Writing(append, stored)
 
-    def _known(self, uids: Sequence[str]) -> Set[str] | None:
+    def end(self, writing: Writing, known: Set[str] | None) -> Group:
+        """Returns what is on the disk then. Raises OSError."""
+        append, stored = writing
+        self.log.finish(append)
+        return Group(stored, append.target.number, append.end, known)
+
+    def make_next(self) -> None:
+        """Has a segment ready for what comes after the current one. Raises OSError."""
+        self.log.make_next()
+
+    def known(self, writing: Writing) -> Set[str] | None:
+        """Returns the SOP Instance UIDs among theirs that objects with rows have; None where that is not known."""
         if self.rows.duplicates is Duplicates.FORWARD:
             return frozenset()
         try:
-            return known_uids(self._seen, uids)
+            return known_uids(self._seen, [stored.incoming.sop_instance_uid for stored in writing.stored])
         except sqlite3.Error:  # as whoever writes rows will hear
             return None
 
@@ -271,7 +308,7 @@ class Shard:
     def seal(self) -> None:
         """Has what comes next begin a segment."""
         self.log.seal()
-        self._sealed = self.log.current, self.log.end
+        self._sealed = self.log.current, self.log.begun
 
     def _is_whole(self, segment: Segment) -> bool:
         """Whether a segment gets nothing more, and no rows of it are still on their way."""
@@ -295,10 +332,8 @@ class Shard:
         """Returns the objects in a segment and where their records are. For any thread. Raises OSError."""
         return [(found.id, found.at) for found in self.log.headers(segment) if isinstance(found, Record)]
 
-    def copy(self, segment: int, positions: Sequence[int], most: int) -> Copied:
-        """Copies records of a segment to the end of the log, about `most` bytes. Raises OSError; then nothing has
-        been.
-        """
+    def read(self, segment: int, positions: Sequence[int], most: int) -> Read:
+        """Reads records of a segment that are to be copied, about `most` bytes. For any thread. Raises OSError."""
         entries: list[Entry] = []
         unreadable: list[int] = []
         done = size = 0
@@ -316,9 +351,26 @@ class Shard:
                 continue
             entries.append(Entry(record.id, record.meta, data))
             size += len(data)
-        places = self.log.append(entries) if entries else []
-        moved = [(entry.id, place) for entry, place in zip(entries, places, strict=True)]
-        return Copied(segment, done, moved, unreadable, self.log.current, self.log.end)
+        return Read(segment, done, entries, unreadable)
+
+    def begin_copy(self, read: Read) -> Append:
+        """Begins to copy them to the end of the log, as `begin` does. Raises OSError."""
+        return self.log.begin(read.entries)
+
+    def end_copy(self, read: Read, append: Append) -> Copied:
+        """Returns where they are when that is done. Raises OSError; then none is."""
+        self.log.finish(append)
+        moved = [(entry.id, place) for entry, place in zip(read.entries, append.places, strict=True)]
+        return Copied(read.source, read.done, moved, read.unreadable, append.target.number, append.end)
+
+    def copy(self, segment: int, positions: Sequence[int], most: int) -> Copied:
+        """Copies records of a segment to the end of the log, about `most` bytes. Raises OSError; then nothing has
+        been.
+        """
+        read = self.read(segment, positions, most)
+        append = self.begin_copy(read)
+        append.job.run()
+        return self.end_copy(read, append)
 
     def commit_copy(self, copied: Copied, now: float) -> None:
         """Has the rows say where the copies are. Raises sqlite3.Error."""

@@ -1,68 +1,37 @@
-"""A thread that does what it is given, in its order, and what has come meanwhile together."""
+"""A thread that does what it is given, in its order."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from queue import SimpleQueue
 
 from aiodicom.errors import LocalError
 
-__all__ = ["BatchThread"]
-
-Item = TypeVar("Item")
+__all__ = ["CallThread"]
 
 
-class BatchThread(Generic[Item]):
-    """Gives `work` lists of what was given to it: everything that waits, up to `most` by the sum of `weight`, but one
-    at least.
+class CallThread:
+    """Makes calls, which must not raise."""
 
-    `work` must not raise.
-    """
-
-    def __init__(
-        self, name: str, work: Callable[[list[Item]], object], weight: Callable[[Item], int], most: int
-    ) -> None:
-        self._work = work
-        self._weight = weight
-        self._most = most
+    def __init__(self, name: str) -> None:
         self._is_closed = False
-        self._given: SimpleQueue[Item | None] = SimpleQueue()
+        self._given: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def give(self, item: Item) -> None:
-        """Has something done. Raises LocalError after `close`."""
+    def give(self, call: Callable[[], object]) -> None:
+        """Has a call made. Raises LocalError after `close`."""
         if self._is_closed:
             raise LocalError("the queue is closed")
-        self._given.put(item)
+        self._given.put(call)
 
     def close(self) -> None:
-        """Returns when all that was given is done; nothing more may be given. Blocks."""
+        """Returns when all calls that were given have been made; no more may be given. Blocks."""
         self._is_closed = True
         self._given.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        is_ending = False
-        while not is_ending:
-            batch, is_ending = self._next()
-            if batch:
-                self._work(batch)
-
-    def _next(self) -> tuple[list[Item], bool]:
-        """What is to be done together, and whether nothing follows."""
-        batch: list[Item] = []
-        weight = 0
-        item = self._given.get()
-        while item is not None:
-            batch.append(item)
-            weight += self._weight(item)
-            if weight >= self._most:
-                return batch, False
-            try:
-                item = self._given.get_nowait()
-            except Empty:
-                return batch, False
-        return batch, True
+        while (call := self._given.get()) is not None:
+            call()

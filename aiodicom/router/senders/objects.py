@@ -26,14 +26,17 @@ class ObjectsSender:
     def __init__(self, destination: ObjectsDestination) -> None:
         import obstore
         from obstore.exceptions import BaseError
-        from obstore.store import from_url
+
+        from aiodicom.router.object_stores import open_store, reason_of
 
         self._put = obstore.put_async
-        self._refusals = BaseError
+        # What is not there, such as a bucket, or may not be written to, is an OSError.
+        self._refusals = (BaseError, OSError)
+        self._reason_of = reason_of
         self._template = FileTemplate(destination.path)
         #: What stands before the first placeholder, as names there.
         self._prefix = tuple(name for name in self._template.root.split("/") if name not in ("", "."))
-        self._store = from_url(destination.url, **destination.options)  # type: ignore[call-overload]
+        self._store = open_store(destination.url, destination.options)
         self.concurrency = destination.requests
         #: Objects that are on their way.
         self.open = 0
@@ -60,7 +63,7 @@ class ObjectsSender:
             if content.error is not None:
                 raise content.error from None
             # A store takes any object, or none now: no bucket, no rights, no connection.
-            raise ConnectFailed(f"the object store: {str(error).strip().splitlines()[0]}") from error
+            raise ConnectFailed(f"the object store: {self._reason_of(error)}") from error
 
     async def close(self) -> None:
         """Nothing is open between requests."""

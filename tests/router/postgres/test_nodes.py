@@ -16,6 +16,8 @@ from aiodicom.router.queue.postgres import nodes, rows
 from aiodicom.router.queue.postgres.clock import DatabaseClock
 from aiodicom.router.queue.postgres.nodes import NodeEnded
 from aiodicom.router.queue.postgres.queue import PostgresQueue
+from aiodicom.router.transactions import SharedTransactions
+from aiodicom.services.storage_commitment import ReferencedInstance, Transaction
 from aiodicom.standard.status import Status
 from tests.router.postgres.conftest import BARE, Shared
 from tests.router.postgres.server import PostgresServer
@@ -122,6 +124,31 @@ async def test_a_node_that_dies_gives_its_leases_back(shared: Shared) -> None:
         assert [await whole(survivor, lease) for lease in leases] == [b"data set"] * 2
         assert [path.name for path in shared.objects()] == ["0", "1"]
         assert await shared.query("SELECT * FROM retired") == []
+
+
+async def test_storage_commitments_of_a_node_that_dies_are_seen_to_by_another(shared: Shared) -> None:
+    first, second = [Transaction(uid, "CT1", (ReferencedInstance("1.2", "1.2.3"),)) for uid in ("1.1", "1.2")]
+    async with shared.node() as survivor:
+        queue = await shared.open()
+        transactions, others = SharedTransactions(queue), SharedTransactions(survivor)
+        await transactions.keep(first)
+        await transactions.keep(second)
+        await transactions.keep(second)  # who asks twice with one UID means the same
+        await transactions.forget(first)
+        # One that was away for a moment, and has another number, keeps its own.
+        queue._membership.doubt(queue._membership.node, OSError("by a test"))
+        await queue._membership.up()
+        assert await others.take() == []
+        await die(queue)
+        await shared.query(f"UPDATE nodes SET seen = seen - 1000 WHERE id <> {survivor._membership.node}")
+        await survivor._link.run(nodes.bury, survivor._membership.node)
+        assert await others.take() == [second]
+        assert await others.take() == []
+        await others.forget(second)
+        assert await shared.query("SELECT * FROM transactions") == []
+        await shared.query("DELETE FROM nodes")
+        with pytest.raises(QueueUnavailable):
+            await others.keep(first)
 
 
 async def test_a_node_that_is_taken_for_dead_begins_anew(shared: Shared, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import Any
 import pytest
 
 from aiodicom.errors import LocalError
+from aiodicom.router.queue import writing
 from aiodicom.router.queue.local import LocalQueue, QueueFull, QueueSettings
 from aiodicom.router.queue.objects import Delivery, Selection, State
 from aiodicom.router.queue.ownership import ShardInUse, shard_path
 from aiodicom.router.queue.sharding import adopt, open_first_free
 from aiodicom.router.queue.space import Space, Watermarks
-from aiodicom.store import segments
 from aiodicom.store.records import DamagedRecord
 from tests.router.queue.objects import incoming
+from tests.store.held import HeldWriters, failing_appends, holding
 
 #: No maintenance but when it is asked for; nothing kept in memory.
 BARE = QueueSettings(memory=0, history=1e18, interval=0)
@@ -55,46 +55,60 @@ async def test_in_and_out(tmp_path: Path) -> None:
         assert await queue.counts() == {"pacs": {State.DELIVERED: 50}}
 
 
-class Held:
-    """A disk that syncs when it is let."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.syncs = 0
-        self.began = threading.Semaphore(0)
-        self._let = threading.Semaphore(0)
-        monkeypatch.setattr(segments, "_sync_data", self._sync)
-
-    def _sync(self, _: int) -> None:
-        self.syncs += 1
-        self.began.release()
-        assert self._let.acquire(timeout=30)
-
-    def let(self, count: int) -> None:
-        for _ in range(count):
-            self._let.release()
+def held(monkeypatch: pytest.MonkeyPatch) -> list[HeldWriters]:
+    """Has queues that are opened from now on wait for the test to write."""
+    return holding(monkeypatch, writing)
 
 
 async def test_nobody_hears_of_success_before_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = held(monkeypatch)
     async with opened(tmp_path) as queue:
-        disk = Held(monkeypatch)
+        (disk,) = made
         first = queue.enqueue(incoming(0), b"x")
-        await asyncio.to_thread(disk.began.acquire)
-        # What comes meanwhile is synced together.
-        others = [queue.enqueue(incoming(n), b"x") for n in range(1, 20)]
+        await disk.has(1)
+        second = queue.enqueue(incoming(1), b"x")
+        await disk.has(2)
+        # What comes while two groups are on their way is written together.
+        others = [queue.enqueue(incoming(n), b"x") for n in range(2, 20)]
         assert await queue.claim("pacs", 10) == []
         assert not first.done()
-        disk.let(2)
-        await asyncio.gather(first, *others)
-        assert disk.syncs == 2
+        disk.let()
+        await asyncio.gather(first, second)
+        await disk.has(1)
+        assert not any(other.done() for other in others)
+        disk.let()
+        await asyncio.gather(*others)
         assert len(await queue.claim("pacs", 100)) == 20
 
 
-async def test_what_is_cancelled_is_queued_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_on_the_disk_first_is_told_of_in_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = held(monkeypatch)
     async with opened(tmp_path) as queue:
-        disk = Held(monkeypatch)
+        (disk,) = made
+        first = queue.enqueue(incoming(0), b"x")
+        await disk.has(1)
+        second = queue.enqueue(incoming(1), b"x")
+        await disk.has(2)
+        late = disk.given.popleft()
+        disk.let()
+        assert await queue.claim("pacs", 10) == []
+        assert not second.done()
+        disk.given.append(late)
+        disk.let()
+        receipts = await asyncio.gather(first, second)
+        assert receipts[0].object < receipts[1].object
+
+
+async def test_what_is_cancelled_is_queued_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = held(monkeypatch)
+    async with opened(tmp_path) as queue:
+        (disk,) = made
         first = queue.enqueue(incoming(0), b"x")
         first.cancel()
-        disk.let(1)
+        await disk.has(1)
+        disk.let()
         await queue.wait("pacs")
         assert len(await queue.claim("pacs", 10)) == 1
 
@@ -173,11 +187,7 @@ async def test_a_group_that_fails_is_refused_and_the_next_is_not(
 ) -> None:
     async with opened(tmp_path) as queue:
         with monkeypatch.context() as patched:
-
-            def fail(_: int) -> None:
-                raise OSError(errno.EIO, "Input/output error")
-
-            patched.setattr(segments, "_sync_data", fail)
+            failing_appends(patched)
             with pytest.raises(OSError, match="Input/output error"):
                 await queue.enqueue(incoming(0), b"x")
         await queue.enqueue(incoming(1), b"y")
@@ -432,7 +442,7 @@ async def test_a_segment_that_cannot_be_emptied_is_left_alone(
             tries.append(segment)
             raise OSError(errno.EIO, "Input/output error")
 
-        monkeypatch.setattr(queue._shard, "copy", fail)
+        monkeypatch.setattr(queue._shard, "read", fail)
         for _ in range(3):
             await queue.maintain()
         assert len(tries) == 1

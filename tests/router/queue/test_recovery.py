@@ -18,10 +18,10 @@ import pytest
 from aiodicom.router.queue import search, upkeep
 from aiodicom.router.queue.objects import Failure, Selection, State
 from aiodicom.router.queue.shard import Shard
-from aiodicom.store import segments
 from aiodicom.store.records import DamagedRecord
 from tests.router.queue.objects import arrival, incoming, numbers, put, reclaim, sparse
 from tests.router.queue.victim import content
+from tests.store.held import failing_appends
 
 INDEX = ("index.db", "index.db-wal", "index.db-shm")
 
@@ -331,16 +331,11 @@ def test_what_cannot_be_read_any_more_is_not_copied_and_dead(tmp_path: Path) -> 
     shard.close()
 
 
-@pytest.mark.parametrize("call", ["_write_pieces", "_sync_data"])
-def test_a_disk_that_fails_once(tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shard = Shard(tmp_path)
     put(shard, incoming(0))
     with monkeypatch.context() as patched:
-
-        def fail(*_: object) -> None:
-            raise OSError(5, "Input/output error")
-
-        patched.setattr(segments, call, fail)
+        failing_appends(patched)
         with pytest.raises(OSError, match="Input/output error"):
             shard.write([arrival(incoming(1))])
     put(shard, incoming(2))

@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 class BatchTask(Generic[Item]):
     """Gives `work` lists of what was given to it: everything that waits, up to `most`. `work` must not raise.
 
-    As `BatchThread` does in a thread; but with `side_by_side`, so many lists are worked on at a time.
+    `side_by_side`: so many lists are worked on at a time.
     """
 
     def __init__(self, work: Callable[[list[Item]], Awaitable[object]], most: int, side_by_side: int = 1) -> None:

@@ -54,6 +54,7 @@ async def renew(connection: Connection, node: int, name: str, lease: float, held
         [object for object, _ in held],
         [number for _, number in held],
     )
+    await connection.execute("UPDATE transactions SET node = $2 WHERE node = $1", node, successor)
     await _release(connection, [node])
     return successor
 

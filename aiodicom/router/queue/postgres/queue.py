@@ -34,7 +34,7 @@ from aiodicom.router.queue.objects import (
     Way,
 )
 from aiodicom.router.queue.ownership import shard_path
-from aiodicom.router.queue.postgres import groups, rows, search, upkeep
+from aiodicom.router.queue.postgres import groups, rows, search, transactions, upkeep
 from aiodicom.router.queue.postgres.arrivals import Arrivals, Arrived
 from aiodicom.router.queue.postgres.batches import BatchTask
 from aiodicom.router.queue.postgres.groups import DueGroup, Waiting
@@ -97,6 +97,7 @@ class PostgresQueue(ByHand):
         #: The destinations for which nothing is claimed, whoever has said so.
         self.on_hold: list[str] = []
         self._awake: dict[str, asyncio.Event] = {}
+        self._listening: dict[str, Callable[[], object]] = {}
         self._forgotten = 0
         self._recent = Recent(settings.memory)
         self._membership = Membership(link, lease, lambda: self._settling.held, self._told, self._returned)
@@ -251,6 +252,17 @@ class PostgresQueue(ByHand):
         """Returns when there may be something to claim that was not there when that was last tried."""
         await self._event(destination).wait()
 
+    def listen(self, destination: str, told: Callable[[], object]) -> None:
+        """As `wait`, for who wants to be told: once, from within the callbacks of the event loop."""
+        if self._event(destination).is_set():
+            asyncio.get_running_loop().call_soon(told)
+        else:
+            self._listening[destination] = told
+
+    def offered(self, destination: str, limit: int) -> Sequence[Lease]:
+        """Leases nothing: the database is to be asked, as all nodes have what comes."""
+        return ()
+
     def source(self, lease: Lease) -> DataSource:
         """Opens what a delivery sends; its user closes it."""
         data = self._recent.get(lease.object)
@@ -314,6 +326,24 @@ class PostgresQueue(ByHand):
     async def performed(self, route: str, group: str, instances: Sequence[str]) -> None:
         """Notes what a performed procedure step has made: see `groups.performed`."""
         await self._link.run(groups.performed, route, group, instances)
+
+    async def keep_transaction(self, uid: str, ae_title: str, content: bytes) -> None:
+        """Notes a transaction of storage commitment: see `transactions.keep`."""
+        try:
+            await self._link.run(transactions.keep, self._membership.node, uid, ae_title, content, is_synced=True)
+        except NodeEnded:
+            raise self._membership.why_not() from None
+
+    async def forget_transaction(self, uid: str, ae_title: str) -> None:
+        """Its end has been told."""
+        await self._link.run(transactions.forget, uid, ae_title)
+
+    async def take_transactions(self) -> Sequence[bytes]:
+        """Takes over those of nodes that are none any more: see `transactions.take`."""
+        try:
+            return await self._link.run(transactions.take, self._membership.node)
+        except NodeEnded:
+            raise self._membership.why_not() from None
 
     def give_back(self, *leases: Lease) -> None:
         """They wait again."""
@@ -445,3 +475,5 @@ class PostgresQueue(ByHand):
     def _wake(self, destinations: set[str]) -> None:
         for destination in destinations:
             self._event(destination).set()
+            if (told := self._listening.pop(destination, None)) is not None:
+                told()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "WrongVersion", "ensure_schema"]
 
 SCHEMA: Final = "aiodicom_router"
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 #: Of the advisory lock under which tables are made: nodes that start together do so one after the other.
 _LOCK: Final = 0x61694449434F4D
@@ -99,6 +99,10 @@ CREATE TABLE groups (
     expected int NOT NULL DEFAULT 0,
     performed text[],
     PRIMARY KEY (route, name)
+);
+-- What senders have asked to be committed to, and not been told yet; `node` sees to it as long as it is one.
+CREATE TABLE transactions (
+    uid text NOT NULL, ae_title text NOT NULL, content bytea NOT NULL, node bigint NOT NULL, PRIMARY KEY (uid, ae_title)
 );
 CREATE TABLE on_hold (destination text PRIMARY KEY, since float8 NOT NULL);
 

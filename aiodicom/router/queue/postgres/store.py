@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import from_url
 
-from aiodicom.router.queue.postgres.link import unavailable
+from aiodicom.router.object_stores import open_store, reason_of
+from aiodicom.router.queue.objects import QueueUnavailable
 from aiodicom.router.queue.postgres.upkeep import Bytes
 from aiodicom.store.committer import Committer
 from aiodicom.store.files import Folder
 
 __all__ = ["ObjectStore"]
 
-#: Seconds for a request, and for all its attempts.
-_TIMEOUT: Final = "30s"
-_PATIENCE: Final = timedelta(seconds=60)
-_ATTEMPTS: Final = 3
 #: Sub-folders of a node, and objects that go into one before the next: folders of many thousand names are not fast, and
 #: those that come together have their folder synced once.
 _FOLDERS: Final = 256
@@ -38,22 +33,11 @@ class ObjectStore:
     def __init__(self, url: str, options: Mapping[str, str], *, is_synced: bool) -> None:
         """Raises OSError, ValueError."""
         self._folder: Folder | None = None
-        try:
-            make: Any = from_url
-            if url.startswith("file:"):
-                # Files are written by us, since the store does not have them on the disk when it says that they are.
-                self._folder = Folder(unquote(urlsplit(url).path))
-                self._committer = Committer(self._folder)
-                self._store: Any = make(url)
-            else:
-                self._store = make(
-                    url,
-                    client_options={"timeout": _TIMEOUT, "allow_http": True},  # where the endpoint says so
-                    retry_config={"max_retries": _ATTEMPTS, "retry_timeout": _PATIENCE},
-                    **options,
-                )
-        except BaseError as error:
-            raise ValueError(f"{url} is no object store that can be used: {' '.join(str(error).split())}") from error
+        if url.startswith("file:"):
+            # Files are written by us, since the store does not have them on the disk when it says that they are.
+            self._folder = Folder(unquote(urlsplit(url).path))
+            self._committer = Committer(self._folder)
+        self._store = open_store(url, options)
         self._is_synced = is_synced
 
     @property
@@ -77,7 +61,7 @@ class ObjectStore:
                 raise
             await self._committer.commit(file, (*folders, name), sync=self._is_synced)
         except (BaseError, OSError) as error:
-            raise unavailable("the object store", error) from error
+            raise _unavailable(error) from error
 
     async def read(self, place: Bytes, start: int, end: int) -> memoryview:
         """Returns a part of an object. Raises FileNotFoundError where there is none."""
@@ -86,7 +70,7 @@ class ObjectStore:
         except FileNotFoundError:
             raise
         except (BaseError, OSError) as error:
-            raise unavailable("the object store", error) from error
+            raise _unavailable(error) from error
 
     def read_now(self, place: Bytes, start: int, end: int) -> memoryview:
         """The same, in a thread."""
@@ -95,7 +79,7 @@ class ObjectStore:
         except FileNotFoundError:
             raise
         except (BaseError, OSError) as error:
-            raise unavailable("the object store", error) from error
+            raise _unavailable(error) from error
 
     async def delete(self, places: Iterable[Bytes]) -> None:
         """Deletes objects; those that are gone already are none the less."""
@@ -106,7 +90,7 @@ class ObjectStore:
             except FileNotFoundError:  # which ends it, for stores that say so: the others one by one
                 await asyncio.gather(*map(self._delete, paths))
         except (BaseError, OSError) as error:
-            raise unavailable("the object store", error) from error
+            raise _unavailable(error) from error
 
     async def _delete(self, path: str) -> None:
         try:
@@ -121,13 +105,17 @@ class ObjectStore:
                 names = [each["path"].rpartition("/")[2] for each in found]
                 yield [int(name) for name in names if name.isdigit()]
         except (BaseError, OSError) as error:
-            raise unavailable("the object store", error) from error
+            raise _unavailable(error) from error
 
     async def close(self) -> None:
         """Returns when what was given has been written."""
         if self._folder is not None:
             await self._committer.close()
             self._folder.close()
+
+
+def _unavailable(error: Exception) -> QueueUnavailable:
+    return QueueUnavailable(f"the object store cannot be used: {reason_of(error)}")
 
 
 def _path(place: Bytes) -> str:
