@@ -159,9 +159,11 @@ class Deliverer:
         try:
             while not self._is_stopping:
                 self._wake.clear()
-                room = self._room()
+                # One time for both: what there is room for between two looks at the clock would be slept through.
+                now, local = self._time(), datetime.now()
+                room = self._room(now, local)
                 if room < 1:
-                    await self._sleep(self._next_look())
+                    await self._sleep(self._next_look(now, local))
                 elif await self._fill():
                     self._begin(int(room))
                 else:
@@ -192,21 +194,18 @@ class Deliverer:
 
     # --- when, and how many -----------------------------------------------------------------------------------------
 
-    def _room(self) -> float:
+    def _room(self, now: float, local: datetime) -> float:
         """How many deliveries may be begun now."""
         free = self.sender.concurrency - len(self._running)
-        if free < 1 or not self.is_scheduled():
+        if free < 1 or not is_open(self.settings.schedule, local):
             return 0
-        now = self._time()
         room = min(free * self.sender.batch, self._pace.room(now))
         return min(room, self._attempts.breaker.allowance(now)) if room >= 1 else 0
 
-    def _next_look(self) -> float:
+    def _next_look(self, now: float, local: datetime) -> float:
         """Seconds until there may be room again without anything having ended."""
-        now = self._time()
         waits = [_LOOK]
-        if not self.is_scheduled():
-            local = datetime.now()
+        if not is_open(self.settings.schedule, local):
             opens = next_change(self.settings.schedule, local) or local + timedelta(seconds=_LOOK)
             waits.append((opens - local).total_seconds())
         reopens = self._attempts.breaker.reopens_at
@@ -236,8 +235,9 @@ class Deliverer:
 
     def _told(self) -> None:
         """There may be something to claim."""
-        is_ready = self._is_idle and not self._is_stopping and not self._is_held()
-        if is_ready and self._attempts.breaker.state is State.CLOSED and (room := int(self._room())):
+        is_closed = self._attempts.breaker.state is State.CLOSED
+        is_ready = is_closed and self._is_idle and not self._is_stopping and not self._is_held()
+        if is_ready and (room := int(self._room(self._time(), datetime.now()))):
             self._claimed.extend(self._queue.offered(self.name, min(room, _CLAIMED)))
             if self._claimed:
                 self._begin(room)

@@ -17,6 +17,8 @@ _TIMEOUT: Final = "30s"
 _PATIENCE: Final = timedelta(seconds=60)
 _ATTEMPTS: Final = 3
 _MOST_REASON: Final = 200
+#: Where machines of clouds are told their keys.
+_METADATA: Final = "169.254.169.254"
 
 
 def open_store(url: str, options: Mapping[str, str]) -> Any:
@@ -41,6 +43,8 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
 def reason_of(error: BaseException) -> str:
     """What a store's error says, in one line of up to 200 characters: the store's own answer where it speaks S3."""
     text = str(error)
+    if _METADATA in text:  # the last that is tried
+        return "there are no keys for it, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
     answer = re.search(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL)
     said = ": ".join(answer.groups()) if answer else next(iter(text.strip().splitlines()), "")
     return " ".join(said.split())[:_MOST_REASON] or type(error).__name__

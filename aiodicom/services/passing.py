@@ -12,6 +12,7 @@ C-GET needs associations of its own, which offer the peer to take what the reque
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -27,6 +28,7 @@ from aiodicom.errors import (
 )
 from aiodicom.net.answers import Answer
 from aiodicom.net.results import RetrieveResult
+from aiodicom.services.decoding import identifier_of
 from aiodicom.services.dispatch import attach
 from aiodicom.standard.models import ModalityWorklist, PatientRoot, StudyRoot
 from aiodicom.standard.status import Status
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         NGetRequest,
         NSetRequest,
         RetrieveRequest,
+        ServiceRequest,
         StoreRequest,
     )
     from aiodicom.net.results import Result
@@ -126,20 +129,20 @@ class Passing:
         """Answers a C-FIND, for a handler of your own. Raises `OperationRefused`."""
         if self._on_query is not None:
             self._on_query(request)
-        query, model = request.identifier, request.sop_class_uid
+        query, model = identifier_of(request), request.sop_class_uid
         try:
             async with self._pool().c_find(query, model, priority=request.priority) as matches:
                 async for match in matches:
                     yield (Status.PENDING_WARNING, match) if matches.keys_unsupported else match
         except AiodicomError as error:
-            raise _refusal(error, Status.OUT_OF_RESOURCES) from error
+            raise _refusal(request, error, Status.OUT_OF_RESOURCES) from error
 
     def move(self, request: MoveRequest) -> AsyncIterator[RetrieveResult]:
         """Answers a C-MOVE, for a handler of your own (`Handlers.on_c_move_relayed`). Raises `OperationRefused`."""
         return self._followed(
             request,
             lambda tell: self._pool().c_move(
-                request.identifier,
+                identifier_of(request),
                 request.move_destination,
                 request.sop_class_uid,
                 priority=request.priority,
@@ -173,8 +176,8 @@ class Passing:
             yield cast(RetrieveResult, error.response)  # as the peer has ended it
         except AiodicomError as error:
             if progress.latest is None:
-                raise _refusal(error, Status.UNABLE_TO_PERFORM_SUB_OPERATIONS) from error
-            refusal = _refusal(error, Status.UNABLE_TO_PERFORM_SUB_OPERATIONS, "its association has ended")
+                raise _refusal(request, error, Status.UNABLE_TO_PERFORM_SUB_OPERATIONS) from error
+            refusal = _refusal(request, error, Status.UNABLE_TO_PERFORM_SUB_OPERATIONS, "its association has ended")
             yield _broken_off(request, refusal, progress.latest)
         finally:
             task.cancel()
@@ -193,8 +196,8 @@ class Passing:
         ]
         request.association.transport.expect_objects()
         async with self._turn(), self._retrievals(receives) as pool:
-            model = request.sop_class_uid
-            async with pool.c_get(request.identifier, model, priority=request.priority, on_progress=tell) as retrieved:
+            query, model = identifier_of(request), request.sop_class_uid
+            async with pool.c_get(query, model, priority=request.priority, on_progress=tell) as retrieved:
                 try:
                     async for instance in retrieved:
                         await _to_its_end(_sent_on(instance, request))
@@ -220,7 +223,7 @@ class Passing:
     async def create(self, request: NCreateRequest) -> Answer:
         """Answers an N-CREATE, for a handler of your own. Raises `OperationRefused`."""
         step = request.dataset or Dataset()
-        result = await _asked(self._pool().n_create(request.sop_class_uid, step, request.sop_instance_uid))
+        result = await _asked(request, self._pool().n_create(request.sop_class_uid, step, request.sop_instance_uid))
         uid = result.sop_instance_uid or request.sop_instance_uid
         if self._on_step is not None:
             self._on_step(uid, step)
@@ -229,7 +232,7 @@ class Passing:
     async def set(self, request: NSetRequest) -> Answer:
         """Answers an N-SET, for a handler of your own. Raises `OperationRefused`."""
         step = request.dataset or Dataset()
-        result = await _asked(self._pool().n_set(request.sop_class_uid, request.sop_instance_uid, step))
+        result = await _asked(request, self._pool().n_set(request.sop_class_uid, request.sop_instance_uid, step))
         if self._on_step is not None:
             self._on_step(request.sop_instance_uid, step)
         return Answer(result.status, result.dataset)
@@ -237,12 +240,13 @@ class Passing:
     async def get(self, request: NGetRequest) -> Answer:
         """Answers an N-GET, for a handler of your own. Raises `OperationRefused`."""
         result = await _asked(
+            request,
             self._pool().n_get(
                 request.sop_class_uid,
                 request.sop_instance_uid,
                 request.attributes,
                 abstract_syntax=request.context.abstract_syntax,
-            )
+            ),
         )
         return Answer(result.status, result.dataset)
 
@@ -313,20 +317,24 @@ def _broken_off(request: RetrieveRequest, refusal: OperationRefused, latest: Ret
     return RetrieveResult(cast("CGetRSP | CMoveRSP", response))
 
 
-async def _asked(operation: Awaitable[Result]) -> Result:
+async def _asked(request: ServiceRequest, operation: Awaitable[Result]) -> Result:
     try:
         return await operation
     except AiodicomError as error:
-        raise _refusal(error, Status.PROCESSING_FAILURE) from error
+        raise _refusal(request, error, Status.PROCESSING_FAILURE) from error
 
 
-def _refusal(error: AiodicomError, otherwise: Status, why: str = "cannot be asked") -> OperationRefused:
+def _refusal(
+    request: ServiceRequest, error: AiodicomError, otherwise: Status, why: str = "cannot be asked"
+) -> OperationRefused:
+    """What is answered when the peer has failed. Where the answer does not say why, the log does."""
     if isinstance(error, OperationRefused):
         return error
     if isinstance(error, StatusError):
         return OperationRefused(error.status, error.error_comment)
     if isinstance(error, ContextNotAccepted):
         return OperationRefused(Status.SOP_CLASS_NOT_SUPPORTED)
+    request.association.log(logging.WARNING, "%s could not be passed on: %s", request.message.SERVICE, error)
     if isinstance(error, DeadlineExceeded):
         why = "no answer in time"
     return OperationRefused(otherwise, f"who this is passed on to: {why}"[:_MOST_COMMENT])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Invoke, Start
 from tests.router.running import HEAD, destination, image, store, write
@@ -14,7 +17,9 @@ ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
 AWAY = 'breaker = { pause = "1h", failures = 1 }'
 
 
-def test_a_day_of_an_operator(invoke: Invoke, start: Start, tmp_path: Path, port: int) -> None:
+def test_a_day_of_an_operator(
+    invoke: Invoke, start: Start, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = destination("pacs", port).replace('breaker = { pause = "1ms" }', AWAY)
     file = write(tmp_path, line + ROUTE)
     router = start("route", file)
@@ -39,6 +44,10 @@ def test_a_day_of_an_operator(invoke: Invoke, start: Start, tmp_path: Path, port
     assert outcome.out == "pacs is released: what waits for it goes\n"
     # What fails as before is no news.
     assert invoke("route", "retry", file, "--destination", "pacs").out.startswith("retry: ")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    outcome = invoke("route", "drop", file, "--all")
+    assert (outcome.code, outcome.out.strip()) == (1, "")
+    assert "aiodicom route drop: nothing was dropped (--yes does it without being asked)\n" in outcome.err
     assert invoke("route", "drop", file, "--all", "--yes").out == "drop: 2 deliveries\n"
     assert invoke("route", "queue", file).out == "nothing waits\n"
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import obstore
 import pytest
+from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
 
 from aiodicom import dcmread
+from aiodicom.router.object_stores import reason_of
 from aiodicom.router.queue.postgres.store import ObjectStore
 from aiodicom.router.queue.postgres.upkeep import Bytes
 from tests.router.running import image, routing, store, uid_of, write
@@ -69,6 +71,16 @@ async def test_a_bucket_that_is_not_there_costs_no_object(bucket: str, tmp_path:
         reason = "the object store: NoSuchBucket: The specified bucket does not exist"
         assert ("failed", uid_of(1), "cloud", reason) in running.watch.events
         assert await running.steps(uid_of(1)) == {"cloud": ("delayed", reason)}
+
+
+def test_what_is_said_of_a_store_without_keys() -> None:
+    error = GenericError(
+        "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 4 ms\n\nmore"
+    )
+    assert reason_of(error).startswith("there are no keys for it, such as AWS_ACCESS_KEY_ID")
+    assert (
+        reason_of(GenericError("Generic S3 error: no connection\n\nDebug source:")) == "Generic S3 error: no connection"
+    )
 
 
 async def test_what_nodes_share(bucket: str) -> None:

@@ -424,6 +424,30 @@ def test_sections_that_are_wrong(section: str, problem: str, tmp_path: Path) -> 
     assert any(problem in line for line in found), found
 
 
+def test_what_is_wrong_in_a_route_does_not_hide_the_rest_of_it(tmp_path: Path) -> None:
+    text = MINIMAL.replace(
+        'to = ["pacs"]',
+        """to = ["pacs"]
+        unless = 'Rows == "x"'
+        priority = 1000
+        transformations = [
+            { type = "explode" },
+            { type = "set", values = { PatientBirthDate = "yesterday" } },
+            { type = "map", tag = "PatientSex", table = "none" },
+            { type = "drop", when = "Modality == 3" },
+        ]""",
+    )
+    assert list(problems(text, tmp_path)) == [
+        "routes[0].priority: a whole number from -100 to 100 is wanted, not 1000",
+        "routes[0].transformations[0].type: there is no 'explode': one of set, remove, hash, map, prefix, deidentify, "
+        "transcode, split, drop, plugin",
+        'routes[0].unless: column 9: Rows is a number, and "x" is text: write numbers without quotation marks',
+        "routes[0].transformations[1]: PatientBirthDate: 'yesterday' is no DA (PS3.5 6.2)",
+        "routes[0].transformations[2]: there is no table 'none': none at all",
+        'routes[0].transformations[3].when: column 13: Modality is text, and 3 is a number: write "3" for text',
+    ]
+
+
 def test_one_mistake_does_not_hide_another(tmp_path: Path) -> None:
     text = """
         wrkers = 2

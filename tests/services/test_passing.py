@@ -23,6 +23,7 @@ from aiodicom.services.passing import Passing
 from aiodicom.services.worklist import Worklist
 from aiodicom.standard.models import ModalityWorklist, StudyRoot
 from aiodicom.standard.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     MODALITY_PERFORMED_PROCEDURE_STEP,
@@ -123,7 +124,7 @@ async def test_what_the_peer_does_not_do() -> None:
     assert failed.value.status == 0x0122
 
 
-async def test_a_peer_that_is_not_there(port: int) -> None:
+async def test_a_peer_that_is_not_there(port: int, caplog: pytest.LogCaptureFixture) -> None:
     async with (
         aiodicom.Pool("127.0.0.1", port) as pool,
         served(Passing(pool, queries=True), contexts=[StudyRoot.find or ""]) as (_, association),
@@ -131,6 +132,8 @@ async def test_a_peer_that_is_not_there(port: int) -> None:
         with pytest.raises(StatusError) as failed:
             [match async for match in association.c_find(QUERY)]
     assert failed.value.status == 0xA700
+    # Who asks is not told where the peer is; whoever looks into the log is.
+    assert f"C-FIND could not be passed on: no connection to 127.0.0.1 port {port}" in caplog.text
 
 
 async def test_a_worklist() -> None:
@@ -256,7 +259,7 @@ async def test_a_move_to_be_passed_to_a_peer_that_is_not_there(port: int) -> Non
 # --- C-GET -----------------------------------------------------------------------------------------------------------
 
 GET = StudyRoot.get or ""
-TAKES = [(CT, (IMPLICIT_VR_LITTLE_ENDIAN,))]
+TAKES = [(CT, (IMPLICIT_VR_LITTLE_ENDIAN,)), (CT, (DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,))]
 
 
 def images(count: int) -> list[Dataset]:
@@ -301,7 +304,11 @@ async def test_objects_come_by_as_the_requestor_takes_them() -> None:
     assert len(queried) == 1
     # What the peer was offered is what the requestor takes.
     contexts = [(each.abstract_syntax, each.transfer_syntax) for each in asked[0].association.contexts.values()]
-    assert contexts == [(GET, EXPLICIT_VR_LITTLE_ENDIAN), (CT, IMPLICIT_VR_LITTLE_ENDIAN)]
+    assert contexts == [
+        (GET, EXPLICIT_VR_LITTLE_ENDIAN),
+        (CT, IMPLICIT_VR_LITTLE_ENDIAN),
+        (CT, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN),
+    ]
 
 
 async def test_the_peer_hears_what_the_requestor_has_answered() -> None:

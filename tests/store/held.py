@@ -23,17 +23,20 @@ class HeldWriters:
         self._heard, self._bell = socket.socketpair()
         self._done: list[Job] = []
         self.given: deque[Job] = deque()
+        self._more = asyncio.Event()
 
     def fileno(self) -> int:
         return self._heard.fileno()
 
     def give(self, job: Job) -> None:
         self.given.append(job)
+        self._more.set()
 
     async def has(self, count: int) -> None:
         """Returns when so many jobs are given and not done."""
         while len(self.given) < count:
-            await asyncio.sleep(0)
+            self._more.clear()
+            await self._more.wait()
 
     def let(self) -> None:
         """Has all jobs done that were given."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from aiodicom.store._writers import FileJob, FoldersJob, Job, Writers, links_unnamed
+from aiodicom.store._writers import AppendJob, FileJob, FoldersJob, Job, Writers, links_unnamed
 from aiodicom.ul._pdu import Body
 
 PAGE = 4096
@@ -80,6 +80,52 @@ def test_a_file_that_the_system_refuses_leaves_nothing(
     assert job.result == errno.EFBIG
     assert os.listdir(tmp_path) == ["name"]
     assert (tmp_path / "name").read_bytes() == b"old"
+
+
+def appended(path: Path, at: int, parts: list[bytes | memoryview], flags: int = 0, **options: bool) -> int:
+    """Has parts appended to a file; returns the errno."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags)
+    try:
+        job = AppendJob(descriptor, at, parts, **options)
+        job.run()
+        return job.result
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("flags", [0, os.O_DIRECT])
+@pytest.mark.parametrize("at", [0, PAGE, 3 * PAGE])
+def test_what_is_appended_is_there(tmp_path: Path, at: int, flags: int, sync: bool) -> None:
+    where_it_is, elsewhere = on_pages(5 * PAGE), on_pages(2 * PAGE, 8)
+    parts = [b"x" * 100, b"", bytes(PAGE - 100), where_it_is, elsewhere, on_pages(PAGE)[:10], bytes(PAGE - 10)]
+    assert appended(tmp_path / "log", at, parts, flags, sync=sync) == 0
+    assert (tmp_path / "log").read_bytes() == bytes(at) + b"".join(parts)
+
+
+@pytest.mark.parametrize("at", [0, 8])
+def test_what_is_no_page_goes_through_the_cache(tmp_path: Path, at: int) -> None:
+    assert appended(tmp_path / "log", at, [b"some", b"bytes"], os.O_DIRECT) == 0
+    assert (tmp_path / "log").read_bytes() == bytes(at) + b"somebytes"
+
+
+def test_more_pieces_than_a_call_of_the_system_takes(tmp_path: Path) -> None:
+    parts: list[bytes | memoryview] = [part for _ in range(1100) for part in (on_pages(PAGE), b"y" * PAGE)]
+    assert appended(tmp_path / "log", 0, parts, os.O_DIRECT) == 0
+    assert (tmp_path / "log").read_bytes() == b"".join(parts)
+
+
+@pytest.mark.parametrize("limit", [0, 10, 3 * PAGE, 3 * PAGE + 10])
+def test_an_append_that_ends_early_goes_on_until_it_is_refused(tmp_path: Path, limit: int) -> None:
+    parts = [on_pages(2 * PAGE), b"x" * 2 * PAGE]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        result = appended(tmp_path / "log", 0, parts)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert result == errno.EFBIG
+    assert (tmp_path / "log").read_bytes() == b"".join(parts)[:limit]
 
 
 def test_a_file_that_cannot_be_made(tmp_path: Path, folder: int) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from aiodicom.cli import output
 from aiodicom.cli.options import grouped
 from aiodicom.cli.route.asking import ConfigFile, MeantOptions, change
 
@@ -26,5 +27,9 @@ def drop(
     Example: aiodicom route drop router.toml --object shard-000/1099511627776
     """
     if not yes and meant.says_something():
-        typer.confirm("What is dropped will not be delivered. Is that meant?", abort=True, err=True)
+        try:
+            typer.confirm("What is dropped will not be delivered. Is that meant?", abort=True, err=True)
+        except typer.Abort:
+            output.note("route drop", "nothing was dropped (--yes does it without being asked)")
+            raise
     change("drop", file, meant, reason=reason)

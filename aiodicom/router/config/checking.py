@@ -15,6 +15,7 @@ from aiodicom.router.config.root import name_of
 from aiodicom.router.config.routes import Route
 from aiodicom.router.config.secrets import first_line
 from aiodicom.router.config.tls import ClientTLS, ServerTLS
+from aiodicom.router.config.transformations import Drop
 from aiodicom.router.config.values import key_path
 from aiodicom.router.routing import compile_route
 from aiodicom.router.transformations.making import Maker, unknown
@@ -27,12 +28,13 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 Parts = Mapping[str, Any]
 
 
-def check(values: Mapping[str, Any], parts: Parts) -> list[str]:
-    """What is wrong with sections that are each right: `parts` by field of `Config`, without sections that are not.
+def check(values: Mapping[str, Any], parts: Parts, partly: Mapping[str, Parts]) -> list[str]:
+    """What is wrong with sections that are each right: `parts` by field of `Config`, without sections that are not; of
+    these `partly` has what is right in them, by their path.
 
     `values` is what stands in the file, which says what names there are.
     """
-    checker = _Checker(values, parts)
+    checker = _Checker(values, parts, partly)
     return [f"{path}: {reason}" for path, reason in checker.problems()]
 
 
@@ -40,9 +42,10 @@ Problem = tuple[str, str]
 
 
 class _Checker:
-    def __init__(self, values: Mapping[str, Any], parts: Parts) -> None:
+    def __init__(self, values: Mapping[str, Any], parts: Parts, partly: Mapping[str, Parts]) -> None:
         self._values = values
         self._parts = parts
+        self._partly = partly
         self._destinations: Mapping[str, Destination | None] = parts.get("destinations") or {}
         self._routes: tuple[Route | None, ...] = parts.get("routes") or ()
 
@@ -109,6 +112,8 @@ class _Checker:
             path = f"routes[{number}]"
             problems += self._targets(number, path)
             if route is None:
+                route = _rest_of(self._partly.get(path, {}))
+                compile_route(route, number, maker, _noting(problems, path))
                 continue
             name = name_of(route, number)
             if name in names:
@@ -188,6 +193,12 @@ class _Checker:
                     first_line(file)
                 except (OSError, ValueError) as error:
                     yield path, str(error)
+
+
+def _rest_of(fields: Parts) -> Route:
+    """A route of what is right in one: the rest of it is looked at all the same. What is wrong does nothing."""
+    steps = tuple(Drop() if step is None else step for step in fields.get("transformations", ()))
+    return Route(to=("",), when=fields.get("when"), unless=fields.get("unless"), transformations=steps)
 
 
 def _noting(problems: list[Problem], path: str) -> Callable[[str, str], None]:

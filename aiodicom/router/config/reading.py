@@ -74,7 +74,7 @@ def from_values(values: Mapping[str, Any], base: Path) -> Config:
     reader = _Reader(base)
     parts = reader.fields(Config, values, "")
     problems = reader.problems
-    problems += check(values, parts)
+    problems += check(values, parts, reader.partly)
     if problems:
         raise ConfigurationError(tuple(problems))
     return Config(**parts)
@@ -113,6 +113,8 @@ class _Reader:
     def __init__(self, base: Path) -> None:
         self._base = base
         self.problems: list[str] = []
+        #: What is right in sections in which something is wrong, by their path.
+        self.partly: dict[str, dict[str, Any]] = {}
 
     def _wrong(self, path: str, reason: str) -> Any:
         self.problems.append(f"{path}: {reason}" if path else reason)
@@ -175,6 +177,7 @@ class _Reader:
         before = len(self.problems)
         found = self.fields(kind, table, path)
         if len(self.problems) > before:
+            self.partly[path] = found
             return _WRONG
         try:
             return kind(**found)

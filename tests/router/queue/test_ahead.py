@@ -127,6 +127,46 @@ async def test_it_is_leased_before_it_has_rows_and_gets_them_as_delivered(tmp_pa
         assert await queue.claim("pacs", 10) == []
 
 
+async def test_who_listens_is_told_once_and_has_what_came_without_a_wait(tmp_path: Path) -> None:
+    async with opened(tmp_path) as queue:
+        await waiting(queue)
+        told = asyncio.Event()
+        queue.listen("pacs", told.set)
+        await asyncio.gather(*[queue.enqueue(incoming(number), b"data") for number in range(3)])
+        assert told.is_set()
+        assert [lease.sop_instance_uid for lease in queue.offered("pacs", 2)] == [
+            incoming(number).sop_instance_uid for number in range(2)
+        ]
+        # There is one more, which who listens again hears of.
+        told.clear()
+        queue.listen("pacs", told.set)
+        await told.wait()
+        assert len(queue.offered("pacs", 2)) == 1
+        assert queue.offered("pacs", 2) == []
+        told.clear()
+        queue.listen("pacs", told.set)
+        await asyncio.sleep(0)
+        assert not told.is_set()
+        await queue.enqueue(incoming(4, "other"), b"data")
+        assert not told.is_set()
+
+
+async def test_nothing_is_offered_of_what_is_held_or_waits_in_the_rows(tmp_path: Path) -> None:
+    async with opened(tmp_path) as queue:
+        await queue.enqueue(incoming(0), b"data")  # nobody has waited for it
+        told = asyncio.Event()
+        queue.listen("pacs", told.set)
+        await told.wait()
+        assert queue.offered("pacs", 10) == []
+        (lease,) = await queue.claim("pacs", 10)
+        await waiting(queue)
+        await queue.enqueue(incoming(1), b"data")
+        await queue.hold(Selection("pacs"))
+        assert queue.offered("pacs", 10) == []
+        assert await queue.claim("pacs", 10) == []
+        queue.delivered(lease)
+
+
 async def test_one_that_is_given_back_or_has_failed_waits_in_the_rows(tmp_path: Path) -> None:
     async with opened(tmp_path) as queue:
         await waiting(queue)
