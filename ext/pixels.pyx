@@ -51,12 +51,28 @@ cdef extern from *:
             } \
         }
 
+    #define PIXELS_STORED_IN(name) \\
+        static void name(uint8_t* target, size_t count, int width, int shift, int bits, int is_signed) { \\
+            const uint8_t* source = target; \\
+            if (width == 1) PIXELS_STORED(uint8_t) \\
+            else if (width == 2) PIXELS_STORED(uint16_t) \\
+            else if (width == 4) PIXELS_STORED(uint32_t) \\
+            else PIXELS_STORED(uint64_t) \\
+        }
+
+    PIXELS_STORED_IN(pixels_stored_narrow)
+
+    /* Twice as fast, of a frame that a codec has just left in the cache. */
+    #ifdef PLANES_SHUFFLE
+    __attribute__((target("avx2"))) PIXELS_STORED_IN(pixels_stored_wide)
+    #define PIXELS_WIDE __builtin_cpu_supports("avx2")
+    #else
+    #define pixels_stored_wide pixels_stored_narrow
+    #define PIXELS_WIDE 0
+    #endif
+
     static void pixels_stored(uint8_t* target, size_t count, int width, int shift, int bits, int is_signed) {
-        const uint8_t* source = target;
-        if (width == 1) PIXELS_STORED(uint8_t)
-        else if (width == 2) PIXELS_STORED(uint16_t)
-        else if (width == 4) PIXELS_STORED(uint32_t)
-        else PIXELS_STORED(uint64_t)
+        (PIXELS_WIDE ? pixels_stored_wide : pixels_stored_narrow)(target, count, width, shift, bits, is_signed);
     }
 
     static void pixels_unpack_bits(const uint8_t* PLANES_RESTRICT source, size_t first,

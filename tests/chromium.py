@@ -80,6 +80,12 @@ class Tab:
         async with asyncio.timeout(_PATIENCE):
             await self.run(script)
 
+    async def resize(self, width: int, height: int) -> None:
+        """Has the page seen on a screen of so many pixels, as telephones have it where it is narrow."""
+        await self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+        )
+
     async def screenshot(self) -> bytes:
         """What is to be seen, as PNG."""
         return base64.b64decode((await self._call("Page.captureScreenshot"))["data"])

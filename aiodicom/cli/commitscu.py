@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
@@ -85,21 +85,18 @@ def commitscu(
         try:
             try:
                 while some := {file.meta.sop_instance_uid: file for file in islice(files, _AT_ONCE)}:
-                    commitment = await unless_stopped(
-                        stop, request_commitment(asking, some.values(), listener, timeout=timeout)
-                    )
+                    commitment = await unless_stopped(stop, asking.ask(some.values(), timeout))
                     tally.add(some, commitment)
             finally:
                 await asking.close()
         except (AiodicomError, OSError, Interrupted) as error:
             text = output.explain(error)
-            if isinstance(error, DeadlineExceeded) and error.what == "storage commitment report":
-                todo = (
-                    "the peer may report on an association of its own: listen for it with --port"
-                    if server is None
-                    else f"check that the peer knows this host and port for the AE title {peer.calling_aet}"
-                )
-                text = f"{error} ({todo}; or wait longer: --timeout)"
+            elsewhere = "the peer may report on an association of its own: listen for it with --port"
+            if isinstance(error, _Unreported):
+                text = f"{error} ({elsewhere})"
+            elif isinstance(error, DeadlineExceeded) and error.what == "storage commitment report":
+                there = f"check that the peer knows this host and port for the AE title {peer.calling_aet}"
+                text = f"{error} ({elsewhere if server is None else there}; or wait longer: --timeout)"
             output.note(_COMMAND, text)
             return tally.report(1)
         return tally.report(0)
@@ -114,6 +111,10 @@ def _files(paths: list[Path], tally: _Tally) -> Iterator[KnownFile]:
             yield found
         else:
             tally.skip(found.path, found.reason, is_broken=found.broken)
+
+
+class _Unreported(AiodicomError):
+    """The association is over on which the report was to come."""
 
 
 class _Asking:
@@ -139,6 +140,31 @@ class _Asking:
         self._port = port
         self._is_listening = False
         self._association: aiodicom.Association | None = None
+        self._has_asked = asyncio.Event()
+
+    async def ask(self, files: Iterable[KnownFile], timeout: float) -> Commitment:
+        """Asks for these files, and waits for the report, `timeout` seconds at most.
+
+        Raises what `request_commitment` does, and `_Unreported`.
+        """
+        self._has_asked.clear()
+        asking = asyncio.ensure_future(request_commitment(self, files, self._listener, timeout=timeout))
+        over = asyncio.ensure_future(self._over())
+        try:
+            await asyncio.wait((asking, over), return_when=asyncio.FIRST_COMPLETED)
+            return asking.result() if asking.done() else over.result()
+        finally:
+            asking.cancel()
+            over.cancel()
+            await asyncio.gather(asking, over, return_exceptions=True)
+
+    async def _over(self) -> Never:
+        """Waits for the end of an association that nothing can come on any more, and raises it."""
+        await self._has_asked.wait()
+        assert self._association is not None
+        await self._association.wait_closed()
+        why = self._association.why_closed()
+        raise _Unreported(f"no storage commitment report: {why.__cause__ or 'the peer has released the association'}")
 
     async def n_action(
         self, sop_class_uid: str, sop_instance_uid: str, action_type_id: int, dataset: aiodicom.Dataset | None = None
@@ -156,7 +182,9 @@ class _Asking:
             await listen_beside(association, self._server, self._port, **self._listening_options)
             self._is_listening = True
         result = await association.n_action(sop_class_uid, sop_instance_uid, action_type_id, dataset)
-        if self._server is not None:
+        if self._server is None:
+            self._has_asked.set()
+        else:
             with suppress(RemoteError):  # the report comes on another one, however this one ends
                 await association.release()
         return result

@@ -16,6 +16,9 @@ from aiodicom.services.scan import scan
 
 __all__ = ["Conversion"]
 
+#: Files that are found before their turn, so that the bar knows how many there are.
+_AHEAD = 10_000
+
 
 class Conversion:
     """Works on the files that `sources` are or hold, `jobs` of them at a time, each in a thread.
@@ -55,26 +58,33 @@ class Conversion:
         else:
             await self._perform(stop)
         self.seconds = perf_counter() - begun
-        return 1 if self.not_stored or not self.stored or not self.is_scanned else 0
+        is_done = self.is_scanned and self.stored + self.not_stored == self.found
+        return 1 if self.not_stored or not self.stored or not is_done else 0
 
     async def _perform(self, stop: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
         running: set[asyncio.Future[None]] = set()
+        paths: asyncio.Queue[str | None] = asyncio.Queue(_AHEAD)
         with ThreadPoolExecutor(self._jobs, f"aiodicom-{self._command}") as threads:
-            try:
-                while not stop.is_set():
-                    path = await loop.run_in_executor(None, self._next)
-                    if path is None:
-                        self.is_scanned = True
-                        break
-                    self.found += 1
-                    running.add(asyncio.ensure_future(self._one(threads, path)))
-                    # One more than there are threads: it is there when one is free.
-                    if len(running) > self._jobs:
-                        _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                while running:
-                    _, running = await asyncio.wait(running)
+            async with asyncio.TaskGroup() as tasks:
+                scanning = tasks.create_task(self._scan(paths))
+                try:
+                    while not stop.is_set() and (path := await paths.get()) is not None:
+                        running.add(asyncio.ensure_future(self._one(threads, path)))
+                        # One more than there are threads: it is there when one is free.
+                        if len(running) > self._jobs:
+                            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    scanning.cancel()
+                    while running:
+                        _, running = await asyncio.wait(running)
+
+    async def _scan(self, paths: asyncio.Queue[str | None]) -> None:
+        loop = asyncio.get_running_loop()
+        while (path := await loop.run_in_executor(None, self._next)) is not None:
+            self.found += 1
+            await paths.put(path)
+        self.is_scanned = True
+        await paths.put(None)
 
     def _next(self) -> str | None:
         for entry in self._files:

@@ -91,43 +91,49 @@ def movescu(
         retrieval = retrieve_query(models, "move", level, keys)
         peer = Peer(_COMMAND, host, port, associating, security, identity)
         tally = Tally(_COMMAND, folder=folder or ".", as_json=as_json)
-        server = None if listening_port is None else _make_server(folder or ".", durability, tally)
+        receiving = None if listening_port is None else _Receiving(folder or ".", durability, tally)
         assert retrieval.model.move is not None
         try:
             moving = await unless_stopped(stop, peer.connect(contexts=[retrieval.model.move]))
             with tally.failing():
                 async with moving:
-                    if server is not None and listening_port is not None:
+                    if receiving is not None and listening_port is not None:
+                        receiving.moving = moving
                         await listen_beside(
-                            moving, server, listening_port, bind=bind, security=security, is_tls=tls_listener
+                            moving, receiving.server, listening_port, bind=bind, security=security, is_tls=tls_listener
                         )
                     with tally.shown(is_quiet=verbose or debug):
                         await _move(moving, retrieval, target, tally, stop)
         finally:
-            if server is not None:
-                await server.drain()
-        return tally.report(is_received=server is not None, destination=target)
+            if receiving is not None:
+                await receiving.server.drain()
+        return tally.report(is_received=receiving is not None, destination=target)
 
     run(_COMMAND, work)
 
 
-def _make_server(folder: str, durability: Durability, tally: Tally) -> aiodicom.Server:
-    """The server that receives what is moved here. Raises `LocalError` or OSError for the folder."""
-    check_folder(folder)
-    store = FolderStorage(folder, durability=durability)
-    server = StorageServer(store, contexts=storage_support())
+class _Receiving:
+    """Receives what is moved here. Raises `LocalError` or OSError for the folder."""
 
-    async def keep(request: aiodicom.StoreRequest) -> aiodicom.Status:
+    def __init__(self, folder: str, durability: Durability, tally: Tally) -> None:
+        check_folder(folder)
+        self._store = FolderStorage(folder, durability=durability)
+        self._tally = tally
+        self.server = StorageServer(self._store, contexts=storage_support())
+        self.server.on_c_store(body=self._store.body)(self._keep)
+        #: Where the peer was asked: it may say nothing there before the last object has come.
+        self.moving: aiodicom.Association | None = None
+
+    async def _keep(self, request: aiodicom.StoreRequest) -> aiodicom.Status:
+        if self.moving is not None:
+            self.moving.note_progress()
         try:
-            status = await store.keep(request)
+            status = await self._store.keep(request)
         except OSError as error:
-            tally.not_kept(error)
+            self._tally.not_kept(error)
             raise
-        tally.keep(request)
+        self._tally.keep(request)
         return status
-
-    server.on_c_store(body=store.body)(keep)
-    return server
 
 
 async def _move(

@@ -218,16 +218,16 @@ class Identity:
         if self.password_file is not None and self.user is None:
             raise typer.BadParameter("whose password?", param_hint="'--password-file' without '--user'")
         if self.user is not None:
-            name = self.user.encode()
+            name = _name(self.user)
             if self.password_file is None:
                 return self._identity(UserIdentityType.USERNAME, name)
             return self._identity(UserIdentityType.USERNAME_AND_PASSCODE, name, _secret(self.password_file) or b"")
         if self.kerberos is not None:
-            return self._identity(UserIdentityType.KERBEROS_SERVICE_TICKET, self.kerberos.read_bytes())
+            return self._identity(UserIdentityType.KERBEROS_SERVICE_TICKET, _token(self.kerberos))
         if self.saml is not None:
-            return self._identity(UserIdentityType.SAML_ASSERTION, self.saml.read_bytes())
+            return self._identity(UserIdentityType.SAML_ASSERTION, _token(self.saml))
         if self.jwt is not None:
-            return self._identity(UserIdentityType.JSON_WEB_TOKEN, self.jwt.read_bytes().strip())
+            return self._identity(UserIdentityType.JSON_WEB_TOKEN, _token(self.jwt).strip())
         if self.positive_response:
             raise typer.BadParameter("there is no user to accept", param_hint="'--positive-response'")
         return None
@@ -236,6 +236,24 @@ class Identity:
         if max(len(primary), len(secondary)) > _MOST:
             raise LocalError(f"a user identity of {max(len(primary), len(secondary)):,} bytes is longer than {_MOST:,}")
         return aiodicom.UserIdentity(kind, self.positive_response, primary, secondary)
+
+
+def _name(user: str) -> bytes:
+    """The name of a user as it is sent (PS3.7 D.3.3.7.1)."""
+    if not user:
+        raise typer.BadParameter("the name is empty", param_hint="'--user'")
+    try:
+        return user.encode()
+    except UnicodeEncodeError:  # bytes of a command line that are no UTF-8
+        raise typer.BadParameter(f"{user!r} is no text", param_hint="'--user'") from None
+
+
+def _token(path: Path) -> bytes:
+    """What a file identifies a user by. Raises `OSError`, and `LocalError` where there is nothing."""
+    token = path.read_bytes()
+    if not token.strip():
+        raise LocalError(f"{path}: the file is empty, and names no user")
+    return token
 
 
 def _secret(path: Path | None) -> bytes | None:

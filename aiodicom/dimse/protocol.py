@@ -193,6 +193,14 @@ class Protocol(Exchange):
             self.paused_since = None
         self.last_activity = now
 
+    def note_progress(self, now: float) -> None:
+        """There was a sign that the peer is at work which it has not given on this association: each response that is
+        waited for has its timeout from now.
+        """
+        oldest = self.invoked.oldest()
+        if oldest is not None:
+            self.invoked.postpone(now - oldest.started)
+
     def next_deadline(self) -> float | None:
         """Returns the earliest time at which `handle_timer()` has to be called, None for never."""
         due = [deadline for deadline, _, _ in self._deadlines()]

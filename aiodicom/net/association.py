@@ -234,6 +234,14 @@ class Association(Operations):
             self._invoker = Invoker(self, self._performer, self._outbox, self._window)
         return self._invoker
 
+    def note_progress(self) -> None:
+        """Says that the peer is at work, as is known from elsewhere: `Timeouts.dimse` begins anew.
+
+        Such as when an object of a C-MOVE has arrived that the peer sends on an association of its own: some peers send
+        no pending responses, and are silent on this one until the last object has gone.
+        """
+        self._protocol.note_progress(self._loop.time())
+
     # --- its end ----------------------------------------------------------------------------------------------------
 
     async def release(self) -> None:

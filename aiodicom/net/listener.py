@@ -16,6 +16,7 @@ from typing import Any
 from aiodicom.net.descriptors import open_file_limit
 from aiodicom.net.limits import Places
 from aiodicom.net.proxy_protocol import HeaderReader, Trusted
+from aiodicom.net.sockets import peer_text
 from aiodicom.net.transport import Transport
 from aiodicom.net.turns import Turns
 
@@ -30,7 +31,7 @@ _AT_ONCE = 64
 _AHEAD = 4096
 #: Seconds until a process that is out of descriptors tries again, unless one of its connections has ended before.
 _RETRY = 1.0
-#: Seconds for which it is silent after a line that says what keeps connections out.
+#: Seconds for which it is silent after a line that says what keeps connections, or one of them, out.
 _QUIET = 60.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -54,7 +55,7 @@ class _Opening:
     all that it does, and would run it a turn of the loop later.
     """
 
-    __slots__ = ("_connection", "_coroutine", "_listener", "_transport", "_waits_for")
+    __slots__ = ("_connection", "_coroutine", "_listener", "_peer", "_transport", "_waits_for")
 
     def __init__(
         self,
@@ -62,11 +63,13 @@ class _Opening:
         transport: Transport,
         connection: socket.socket,
         coroutine: Coroutine[Any, Any, object],
+        peer: str | None,
     ) -> None:
         self._listener = listener
         self._transport = transport
         self._connection = connection
         self._coroutine = coroutine
+        self._peer = peer
         self._waits_for: Any = None
 
     def step(self, _waited_for: object = None) -> None:
@@ -76,7 +79,7 @@ class _Opening:
         except StopIteration:
             return  # the transport has told already that it is connected
         except (Exception, asyncio.CancelledError) as error:
-            self._listener.on_failed(self._transport, self._connection, error)
+            self._listener.on_failed(self._transport, self._connection, error, self._peer)
             return
         waits_for._asyncio_future_blocking = False
         waits_for.add_done_callback(self.step)
@@ -213,25 +216,35 @@ class Listener:
         if error is None:
             self._open(reader.connection, client)
         else:
-            _log.info("a connection came to nothing: %s", error)
+            _log.info("a connection from %s came to nothing: %s", peer_text(reader.connection), error)
             self._close(reader.connection)
 
     def _open(self, connection: socket.socket, client: str | None = None) -> None:
         transport = self._make_transport(self)
         if client is not None:
             transport.client = client
+        elif self._tls:
+            client = peer_text(connection)  # for the log, as long as it is there
         coroutine = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
-        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine)
+        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine, client)
         self._context.run(opening.step)
 
-    def on_failed(self, transport: Transport, connection: socket.socket, error: BaseException) -> None:
-        """A connection came to nothing."""
+    def on_failed(
+        self, transport: Transport, connection: socket.socket, error: BaseException, peer: str | None
+    ) -> None:
+        """A connection came to nothing; `peer` is its other end, as far as that is known."""
         if transport not in self._opening:
             return  # its handshake ended in the very turn of the loop in which it was given up
         self._forget(transport)
         self._close(connection)
-        if isinstance(error, OSError):  # no TLS handshake, or not in time
-            _log.info("a connection came to nothing: %s", str(error) or "the peer closed it during the TLS handshake")
+        peer = peer or "somebody"
+        if isinstance(error, tls.SSLError):  # not somebody who only looks whether we are there
+            from aiodicom.net.tls import why_no_tls
+
+            self._warn(f"no connection from {peer}: {why_no_tls(error)}")
+        elif isinstance(error, OSError):  # no TLS handshake, or not in time
+            why = str(error) or "the peer closed it during the TLS handshake"
+            _log.info("a connection from %s came to nothing: %s", peer, why)
         elif not isinstance(error, asyncio.CancelledError):
             raise error
 

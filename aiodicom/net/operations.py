@@ -28,7 +28,7 @@ from aiodicom.errors import LocalError
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
-from aiodicom.net.results import Result, RetrieveResult, retrieve_result
+from aiodicom.net.results import Result, RetrieveResult, retrieve_result, tell_progress
 from aiodicom.net.sinks import BodyChoice, Spooled
 from aiodicom.net.sources import Encoded, EncodedIdentifier, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
@@ -176,9 +176,9 @@ class Operations(ABC):
         over.
 
         The association needs a context for each SOP class to be received, with the role of SCP for us: see `receives`
-        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. `on_progress`
-        is called with each pending response, once no object waits to be taken. Nothing is sent before the iteration
-        begins.
+        of `connect()`. `body` chooses where an object goes while it arrives, as for `Server.on_c_store`. `on_progress`,
+        plain or ``async``, is called with each pending response, once no object waits to be taken. Nothing is sent
+        before the iteration begins.
         """
         from aiodicom.net.retrieval import Retrieved
 
@@ -204,8 +204,10 @@ class Operations(ABC):
     ) -> RetrieveResult:
         """Has the peer send what an identifier names to the AE `destination` (C-MOVE, PS3.7 9.1.4).
 
-        `on_progress` is called with each pending response. Returns the numbers of the final response, also where some
-        sub-operations have failed (B000H); the `StatusError` for a failure has them as its ``response``.
+        `on_progress`, plain or ``async``, is called with each pending response. Returns the numbers of the final
+        response, also where some sub-operations have failed (B000H); the `StatusError` for a failure has them as its
+        ``response``. A peer that sends no pending responses has `Timeouts.dimse` for all of it, unless there are other
+        signs of it: `Association.note_progress`.
 
         Cancelled, C-CANCEL is sent, and the association stays usable; the peer has `Timeouts.dimse` to end.
         """
@@ -225,8 +227,7 @@ class Operations(ABC):
                 if event.is_final:
                     check(event.message, detail=result)
                     return result
-                if on_progress is not None:
-                    on_progress(result)
+                await tell_progress(on_progress, result)
         finally:
             stream.leave()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from aiodicom.dimse.events import AcceptedContext
 from aiodicom.dimse.messages import (
@@ -23,7 +23,7 @@ from aiodicom.dimse.messages import (
     Request,
 )
 from aiodicom.dimse.responses import sop_class_of, sop_instance_of
-from aiodicom.errors import LocalError
+from aiodicom.errors import DecodeError, LocalError
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import generate_uid
@@ -53,6 +53,10 @@ __all__ = [
     "decoder",
     "request_for",
 ]
+
+
+#: Bytes of an Identifier that are decoded: a hundred thousand UIDs have room.
+_MOST_IDENTIFIER: Final = 16 << 20
 
 
 @cache
@@ -143,6 +147,15 @@ class _DataRequest(ServiceRequest):
             data = body if type(body) is Body and body.spilled is None else self.data
             self._dataset = decoder()(data, self.context.transfer_syntax)
         return self._dataset
+
+    def _whole(self) -> Dataset:
+        """The data set, decoded. Raises `DecodeError` also for one that ends too early: what is asked is another thing
+        then.
+        """
+        data_set = self._decoded()
+        if data_set.truncated is not None:
+            raise data_set.truncated
+        return data_set
 
     @property
     def file(self) -> BinaryIO | None:
@@ -253,9 +266,11 @@ class CancellableRequest(_DataRequest):
     @property
     def identifier(self) -> Dataset:
         """The Identifier: what is asked for (PS3.4 C.4). Raises `LocalError` where there is none, `DecodeError` for
-        what is no data set.
+        what is no data set, ends too early, or is longer than 16 MiB.
         """
-        return self._decoded()
+        if isinstance(self.body, Body) and self.body.total > _MOST_IDENTIFIER:
+            raise DecodeError(f"an identifier of {self.body.total:,} bytes is longer than {_MOST_IDENTIFIER:,}")
+        return self._whole()
 
     @property
     def level(self) -> str:
@@ -325,9 +340,9 @@ class NormalizedRequest(_DataRequest):
     def dataset(self) -> Dataset | None:
         """The data set that came with the request, decoded when it is first asked for; None where there is none.
 
-        Raises `DecodeError` for what is no data set.
+        Raises `DecodeError` for what is no data set, or ends too early.
         """
-        return self._decoded() if self.message.has_data_set else None
+        return self._whole() if self.message.has_data_set else None
 
 
 class NGetRequest(NormalizedRequest):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +13,7 @@ from aiodicom.standard.status import Status
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
 
-__all__ = ["Result", "RetrieveResult"]
+__all__ = ["Result", "RetrieveResult", "tell_progress"]
 
 
 class Result(NamedTuple):
@@ -77,3 +79,11 @@ def retrieve_result(message: Any, dataset: Dataset | None) -> RetrieveResult:
     """Returns what a response to C-GET or C-MOVE says."""
     failed = () if dataset is None else dataset.get("FailedSOPInstanceUIDList") or ()
     return RetrieveResult(message, (failed,) if isinstance(failed, str) else tuple(map(str, failed)))
+
+
+async def tell_progress(on_progress: Callable[[RetrieveResult], object] | None, result: RetrieveResult) -> None:
+    """Tells the caller's function, plain or ``async``, how far a retrieval has come."""
+    if on_progress is not None:
+        told = on_progress(result)
+        if inspect.isawaitable(told):
+            await told

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from aiodicom.net.answers import Answer
 from aiodicom.net.handlers import Handler
 from aiodicom.net.responses import ResponseStream, check, dataset_of
-from aiodicom.net.results import RetrieveResult, retrieve_result
+from aiodicom.net.results import RetrieveResult, retrieve_result, tell_progress
 from aiodicom.net.sinks import BodyChoice, Discarded
 from aiodicom.standard.status import Status
 
@@ -84,8 +84,7 @@ class Retrieved:
                 self._leave()
                 check(event.message, detail=self.result)
                 raise StopAsyncIteration
-            if self._on_progress is not None:
-                self._on_progress(self.result)
+            await tell_progress(self._on_progress, self.result)
 
     async def cancel(self) -> RetrieveResult:
         """Sends C-CANCEL, waits for the final response and returns its numbers; nothing more is iterated over.

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiodicom.errors import LocalError
 
-__all__ = ["BACKLOG", "addresses_of", "bind", "bind_path", "port_of"]
+__all__ = ["BACKLOG", "address_text", "addresses_of", "bind", "bind_path", "peer_text", "port_of"]
 
 #: Bytes that the system may receive ahead of us on each connection.
 _ROOM = 4 << 20
@@ -110,6 +110,22 @@ def bind_path(path: str | os.PathLike[str], backlog: int = BACKLOG) -> socket.so
         sock.close()
         raise
     return sock
+
+
+def address_text(address: Any) -> str:
+    """Returns a socket's address as people write it; nothing for a unix socket without a path."""
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return os.fsdecode(address) if address else ""
+
+
+def peer_text(sock: socket.socket) -> str:
+    """Returns the address of who has connected as people write it, also where that has gone already."""
+    try:
+        return address_text(sock.getpeername()) or "unix socket"
+    except OSError:
+        return "unknown"
 
 
 def addresses_of(sockets: Iterable[socket.socket]) -> list[Any]:

@@ -33,6 +33,7 @@ __all__ = [
     "handshake_failed",
     "tls_client_context",
     "tls_server_context",
+    "why_no_tls",
 ]
 
 _log = logging.getLogger("aiodicom.tls")
@@ -453,6 +454,11 @@ def handshake_failed(error: OSError, where: str) -> TLSHandshakeFailed:
     """Returns what to raise for a TLS handshake with the peer at `where` that has failed."""
     alert = _alert(error) if isinstance(error, ssl.SSLError) else None
     return TLSHandshakeFailed(f"no connection to {where}: {_explained(error, alert)}", alert)
+
+
+def why_no_tls(error: ssl.SSLError) -> str:
+    """Returns words for why a TLS handshake has failed that a peer has begun."""
+    return _explained(error, _alert(error))
 
 
 def _explained(error: OSError, alert: str | None) -> str:

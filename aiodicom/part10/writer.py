@@ -56,8 +56,9 @@ def dcmwrite(
     implementation otherwise. Everything else is kept.
 
     A path gets the file whole or not at all: it is written under a temporary name in the same folder and renamed; with
-    `fsync`, bytes and name are on the disk on return. Without `overwrite`, a file that exists raises FileExistsError.
-    `strict` raises ValueError where the data set lacks what PS3.10 7.1 wants in every file.
+    `fsync`, bytes and name are on the disk on return. A pipe or a device is written to. Without `overwrite`, what
+    exists raises FileExistsError. `strict` raises ValueError where the data set lacks what PS3.10 7.1 wants in every
+    file.
 
     Raises OSError; ValueError for what cannot be encoded, or not in the transfer syntax.
     """
@@ -168,8 +169,13 @@ def replacing(
     """A file to be written in the place of `target`, which it takes when the block is left, and not if by an exception.
 
     It is written under a temporary name in the same folder; with `fsync`, bytes and name are on the disk then. Without
-    `overwrite`, a file that exists raises FileExistsError.
+    `overwrite`, a file that exists raises FileExistsError. What is there and no regular file, as a pipe or a device, is
+    written to instead: it is not ours to take away.
     """
+    if overwrite and os.path.exists(target) and not os.path.isfile(target):
+        with open(target, "wb") as file:
+            yield file
+        return
     path = os.path.realpath(target)
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, f".aiodicom-{os.urandom(8).hex()}.part")

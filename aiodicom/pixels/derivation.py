@@ -92,4 +92,5 @@ def _code(value: str, meaning: str) -> Dataset:
 
 
 def _with(header: Dataset, keyword: str, item: Dataset) -> Sequence:
-    return Sequence([*(header.get(keyword) or ()), item])
+    before = header.get(keyword)
+    return Sequence([*(before if isinstance(before, Sequence) else ()), item])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -66,6 +66,10 @@ class Description:
     ``signed`` is Pixel Representation 1, ``kind`` the keyword of the element that has the frames. Of float pixel data
     all bits are stored. A photometric interpretation that is missing is MONOCHROME2, or RGB where there are three
     samples.
+
+    What follows from that: ``width`` is how many bytes a sample takes in an array, those of Bits Allocated, and one for
+    a single bit. ``decoded_size`` is the bytes of a decoded frame, as an array has it, and ``shape`` that array's:
+    (rows, columns), and the samples where there are several.
     """
 
     rows: int
@@ -79,11 +83,18 @@ class Description:
     planar_configuration: int = 0
     number_of_frames: int = 1
     kind: Kind = "PixelData"
+    width: int = field(init=False, repr=False, compare=False)
+    decoded_size: int = field(init=False, repr=False, compare=False)
+    shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         wrong = self._wrong()
         if wrong is not None:
             raise PixelDataError(f"no pixel data can have {wrong}")
+        shape = (self.rows, self.columns) if self.samples == 1 else (self.rows, self.columns, self.samples)
+        object.__setattr__(self, "width", max(self.bits_allocated // 8, 1))
+        object.__setattr__(self, "decoded_size", self.pixels * self.samples * self.width)
+        object.__setattr__(self, "shape", shape)
 
     def _wrong(self) -> str | None:
         """What cannot be, if anything. Words are made of it only then: this is looked at for each frame."""
@@ -107,13 +118,13 @@ class Description:
         return None
 
     @staticmethod
-    def of(data_set: Dataset, *, max_frame: int = MAX_FRAME) -> Description:
-        """What `data_set` says of its pixel data; of Pixel Data where it has none at all.
+    def of(data_set: Dataset, kind: Kind | None = None, *, max_frame: int = MAX_FRAME) -> Description:
+        """What `data_set` says of its pixel data, which are in `kind`; of Pixel Data where it has none at all.
 
         Raises `aiodicom.errors.PixelDataError` for what cannot be, what is missing, and frames that need more than
         `max_frame` bytes when they are decoded.
         """
-        kind = kind_of(data_set) or "PixelData"
+        kind = kind or kind_of(data_set) or "PixelData"
         is_float = kind != "PixelData"
         # Taken at once: each frame that is asked for by itself has this done.
         (samples, interpretation, planar, frames, rows, columns, allocated, stored, high_bit, representation) = (
@@ -154,16 +165,6 @@ class Description:
     def pixels(self) -> int:
         """Pixels of a frame."""
         return self.rows * self.columns
-
-    @property
-    def width(self) -> int:
-        """Bytes that a sample takes in an array: those of Bits Allocated, and one for a single bit."""
-        return max(self.bits_allocated // 8, 1)
-
-    @property
-    def decoded_size(self) -> int:
-        """Bytes of a decoded frame, as an array has it."""
-        return self.pixels * self.samples * self.width
 
     @property
     def subsampled(self) -> bool:

@@ -72,10 +72,10 @@ class FragmentTable:
         self._size = size
         self._begins = begins
         self._frames = number_of_frames
-        header = bytes(read(0, _HEADER.size))
-        if len(header) < _HEADER.size or _HEADER.unpack(header)[:2] != _ITEM:
+        header = read(0, _HEADER.size)
+        group, element, length = _HEADER.unpack(header) if len(header) == _HEADER.size else (0, 0, 0)
+        if (group, element) != _ITEM:
             raise PixelDataError("encapsulated Pixel Data without a basic offset table (PS3.5 A.4)")
-        length = _HEADER.unpack(header)[2]
         if length > size - _HEADER.size:
             raise PixelDataError(f"the basic offset table has {length} bytes of {size - _HEADER.size}")
         #: Where the first fragment's item is, which offsets count from.

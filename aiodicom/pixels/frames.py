@@ -50,7 +50,7 @@ class Frames(Sequence["Frame"]):
         kind = kind_of(data_set)
         if kind is None:
             raise PixelDataError("the data set has no pixel data")
-        self.description = Description.of(data_set, max_frame=max_frame)
+        self.description = Description.of(data_set, kind, max_frame=max_frame)
         element = data_set[kind]
         meta = data_set.file_meta
         self.transfer_syntax = str(

@@ -113,7 +113,7 @@ class Recoding:
         self._decoder = codec_for(own)
         self._encoder = codec_for(transfer_syntax)
         #: Streams that stay what they are.
-        self.is_recompressed = transfer_syntax == RECOMPRESSION and is_lossy_jpeg(own)
+        self.is_recompressed = transfer_syntax == RECOMPRESSION and own in _PROCESSES
         self.is_reconstructed = own == RECOMPRESSION and transfer_syntax in _PROCESSES and quality is None
         #: Whether the image is no longer the same.
         self.is_lossy = (

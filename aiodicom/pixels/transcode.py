@@ -8,7 +8,7 @@ from copy import deepcopy
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from aiodicom.dataset import Dataset
+from aiodicom.dataset import Dataset, Sequence
 from aiodicom.dataset.interop import ours
 from aiodicom.errors import LocalError
 from aiodicom.part10.pieces import LongValue, deflated, encode_pieces, long_values
@@ -221,7 +221,8 @@ def describe(header: Dataset, before: Any, now: Any) -> None:
 
 def _decode_icons(header: Dataset, own: str) -> None:
     """Makes compressed icons native (PS3.3 F.7): no other transfer syntax than their own has their codec."""
-    if not any(_is_compressed(icon) for icon in header.get("IconImageSequence") or ()):
+    icons = header.get("IconImageSequence")
+    if not isinstance(icons, Sequence) or not any(map(_is_compressed, icons)):
         return
     icons = deepcopy(header["IconImageSequence"].value)
     for icon in icons:

@@ -85,14 +85,14 @@ class Listeners:
                 self._open[place] = await self._listen(settings)
 
     async def _listen(self, settings: Listener) -> _Open:
-        titles = settings.ae_titles
         server = Server(
-            titles[0] if len(titles) == 1 else None,
             max_associations=settings.max_associations,
             max_pdu=settings.max_pdu,
             window=settings.window,
             timeouts=Timeouts(artim=settings.artim or None, idle=settings.idle or None),
         )
+        # What its reports are sent as. Who calls another is rejected by `_decide`, which is told of.
+        server.ae_title = next(iter(settings.ae_titles), None)
         self._equip(server)
         server.on_association(lambda association: self._decide(settings, association))
         context, proxies = None if settings.tls is None else settings.tls.context(), settings.proxies or False

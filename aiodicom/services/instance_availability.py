@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
+from aiodicom.services.decoding import attributes_of
 from aiodicom.services.dispatch import attach
-from aiodicom.services.instances import attributes_of
 from aiodicom.standard.dictionary import tag_for_keyword
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import INSTANCE_AVAILABILITY_NOTIFICATION

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from aiodicom.dataset import Dataset
 from aiodicom.errors import OperationRefused
 from aiodicom.standard.status import Status
 
-if TYPE_CHECKING:
-    from aiodicom.net.requests import NormalizedRequest
-
-__all__ = ["Instances", "Locks", "MemoryInstances", "attributes_of", "changed_by", "selected"]
+__all__ = ["Instances", "Locks", "MemoryInstances", "changed_by", "selected"]
 
 
 class Instances(Protocol):
@@ -97,11 +94,3 @@ def changed_by(instance: Dataset, changes: Dataset) -> Dataset:
     if "SpecificCharacterSet" in instance and instance.SpecificCharacterSet != changed.SpecificCharacterSet:
         changed.SpecificCharacterSet = "ISO_IR 192"  # which has the characters of both
     return changed
-
-
-def attributes_of(request: NormalizedRequest) -> Dataset:
-    """The data set of a request that needs one. Raises `OperationRefused` where there is none."""
-    data_set = request.dataset
-    if data_set is None:
-        raise OperationRefused(Status.MISSING_ATTRIBUTE, "there is no data set")
-    return data_set

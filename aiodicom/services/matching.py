@@ -169,13 +169,16 @@ class Keys:
     def match(self, entity: Dataset) -> bool:
         """Whether an entity has what every key asks for."""
         value_of = entity._value
-        for tag, test in self._tests:
-            value = value_of(tag, None)
-            if type(value) is list:
-                if not any(map(test, value)):
+        try:
+            for tag, test in self._tests:
+                value = value_of(tag, None)
+                if type(value) is list:
+                    if not any(map(test, value)):
+                        return False
+                elif value is None or value == "" or not test(value):
                     return False
-            elif value is None or value == "" or not test(value):
-                return False
+        except TypeError:  # a sequence in the place of a value
+            return False
         for date, time, first, last in self._pairs:
             days, times = value_of(date, None), value_of(time, None)
             if not days or not first <= one_date(str(days)) + one_time(str(times or "")) <= last:

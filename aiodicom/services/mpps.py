@@ -23,8 +23,9 @@ from aiodicom.dataset import Dataset
 from aiodicom.dataset.interop import ours
 from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
+from aiodicom.services.decoding import attributes_of
 from aiodicom.services.dispatch import attach
-from aiodicom.services.instances import Instances, Locks, attributes_of, changed_by, selected
+from aiodicom.services.instances import Instances, Locks, changed_by, selected
 from aiodicom.services.reporting import Report, Reporter, Target
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import (
@@ -102,7 +103,7 @@ class PerformedProcedureSteps:
             if step.get("PerformedProcedureStepStatus") in _FINAL:
                 comment = "Performed Procedure Step Object may no longer be updated"
                 return Answer(Status.PROCESSING_FAILURE, error_comment=comment, error_id=_NO_LONGER_UPDATED)
-            if _STATUS in changes and changes.get("PerformedProcedureStepStatus") not in _EVENTS:
+            if _STATUS in changes and str(changes.get("PerformedProcedureStepStatus")) not in _EVENTS:
                 raise OperationRefused(Status.INVALID_ATTRIBUTE_VALUE, None, (_STATUS,))
             step = changed_by(step, changes)
             status = str(step.PerformedProcedureStepStatus)

@@ -28,6 +28,7 @@ from aiodicom.errors import (
 )
 from aiodicom.net.answers import Answer
 from aiodicom.net.results import RetrieveResult
+from aiodicom.services.decoding import identifier_of
 from aiodicom.services.dispatch import attach
 from aiodicom.standard.models import ModalityWorklist, PatientRoot, StudyRoot
 from aiodicom.standard.status import Status
@@ -128,7 +129,7 @@ class Passing:
         """Answers a C-FIND, for a handler of your own. Raises `OperationRefused`."""
         if self._on_query is not None:
             self._on_query(request)
-        query, model = request.identifier, request.sop_class_uid
+        query, model = identifier_of(request), request.sop_class_uid
         try:
             async with self._pool().c_find(query, model, priority=request.priority) as matches:
                 async for match in matches:
@@ -141,7 +142,7 @@ class Passing:
         return self._followed(
             request,
             lambda tell: self._pool().c_move(
-                request.identifier,
+                identifier_of(request),
                 request.move_destination,
                 request.sop_class_uid,
                 priority=request.priority,
@@ -195,8 +196,8 @@ class Passing:
         ]
         request.association.transport.expect_objects()
         async with self._turn(), self._retrievals(receives) as pool:
-            model = request.sop_class_uid
-            async with pool.c_get(request.identifier, model, priority=request.priority, on_progress=tell) as retrieved:
+            query, model = identifier_of(request), request.sop_class_uid
+            async with pool.c_get(query, model, priority=request.priority, on_progress=tell) as retrieved:
                 try:
                     async for instance in retrieved:
                         await _to_its_end(_sent_on(instance, request))

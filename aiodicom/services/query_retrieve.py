@@ -20,6 +20,7 @@ from aiodicom.dataset.interop import is_pydicom, ours
 from aiodicom.net.sources import KnownFile, Storable
 from aiodicom.net.suboperations import SubOperation
 from aiodicom.part10.reader import dcmread
+from aiodicom.services.decoding import identifier_of
 from aiodicom.services.dispatch import attach
 from aiodicom.services.levels import LEVELS, find_query, retrieve_query
 from aiodicom.standard.models import CompositeInstanceRetrieveWithoutBulkData, InformationModel
@@ -103,7 +104,7 @@ class QueryRetrieve:
         """
         model = self._find[request.context.abstract_syntax]
         extended = QueryRetrieveExtended.decode(_negotiated(request))
-        identifier = request.identifier.copy()
+        identifier = identifier_of(request).copy()
         for tag in _ADDED:
             if tag in identifier:
                 del identifier[tag]
@@ -140,7 +141,7 @@ class QueryRetrieve:
     async def _instances(self, model: InformationModel, request: RetrieveRequest) -> Any:
         extended = RetrieveExtended.decode(_negotiated(request))
         query = retrieve_query(
-            model, request.identifier, is_relational=self._is_relational(extended.relational_retrieval)
+            model, identifier_of(request), is_relational=self._is_relational(extended.relational_retrieval)
         )
         instances = await self.index.instances(query)
         request.total = len(instances)

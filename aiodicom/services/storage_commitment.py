@@ -27,8 +27,8 @@ from aiodicom.errors import AiodicomError, DeadlineExceeded, LocalError, Operati
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.sources import KnownFile
 from aiodicom.net.suboperations import find_destination
+from aiodicom.services.decoding import attributes_of
 from aiodicom.services.dispatch import attach
-from aiodicom.services.instances import attributes_of
 from aiodicom.services.reporting import Report, Reporter, Target
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import (

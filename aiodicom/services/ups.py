@@ -18,8 +18,10 @@ from aiodicom.dataset import Dataset
 from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
 from aiodicom.net.suboperations import find_destination
+from aiodicom.services.decoding import attributes_of, identifier_of
 from aiodicom.services.dispatch import attach
-from aiodicom.services.instances import Instances, Locks, attributes_of, changed_by, selected
+from aiodicom.services.instances import Instances, Locks, changed_by, selected
+from aiodicom.services.matching import Keys
 from aiodicom.services.reporting import Report, Reporter, Target
 from aiodicom.services.ups_states import (
     CANCELED,
@@ -32,7 +34,6 @@ from aiodicom.services.ups_states import (
     outcome,
 )
 from aiodicom.services.ups_subscriptions import Subscriptions
-from aiodicom.services.worklist import keys_for
 from aiodicom.standard.dictionary import tag_for_keyword
 from aiodicom.standard.models import UPSPull, UPSQuery, UPSWatch
 from aiodicom.standard.status import Status, StatusCategory
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.handlers import Handlers
     from aiodicom.net.requests import FindRequest, NActionRequest, NCreateRequest, NGetRequest, NSetRequest
-    from aiodicom.services.matching import Keys
 
 __all__ = ["UnifiedProcedureSteps"]
 
@@ -228,7 +228,7 @@ class UnifiedProcedureSteps:
 
     async def find(self, request: FindRequest) -> AsyncIterator[Dataset]:
         """Yields the answers to a C-FIND (PS3.4 CC.2.8), for a handler of your own. Raises `OperationRefused`."""
-        keys = _keys(request.identifier)
+        keys = _keys(identifier_of(request))
         async for _, step in self.instances.all():
             if keys.match(step):
                 yield keys.answer(step)
@@ -242,7 +242,8 @@ class UnifiedProcedureSteps:
             raise OperationRefused(Status.NO_SUCH_ACTION_TYPE)
         uid, association = request.sop_instance_uid, request.association
         if kind == _REQUEST_CANCEL:
-            return await self._request_cancel(uid, request.dataset or Dataset(), association.calling_aet)
+            reasons = attributes_of(request) if request.message.has_data_set else Dataset()
+            return await self._request_cancel(uid, reasons, association.calling_aet)
         information = attributes_of(request)
         if kind == _CHANGE_STATE:
             return await self._change_state(uid, information)
@@ -399,7 +400,7 @@ def _keys(identifier: Dataset, others: tuple[str, ...] = ()) -> Keys:
     for keyword in ("TransactionUID", *others):
         if keyword in asked:
             del asked[keyword]
-    return keys_for(asked)
+    return Keys(asked)
 
 
 def _now() -> str:

@@ -12,17 +12,16 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aiodicom.dataset import Dataset
-from aiodicom.errors import DecodeError, OperationRefused
+from aiodicom.services.decoding import identifier_of
 from aiodicom.services.dispatch import attach
 from aiodicom.services.matching import Keys
 from aiodicom.standard.models import ModalityWorklist
-from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
     from aiodicom.net.handlers import Handlers
     from aiodicom.net.requests import FindRequest
 
-__all__ = ["Worklist", "each", "keys_for"]
+__all__ = ["Worklist", "each"]
 
 Items: TypeAlias = AsyncIterable[Dataset] | Iterable[Dataset]
 
@@ -50,7 +49,7 @@ class Worklist:
 
     async def find(self, request: FindRequest) -> AsyncIterator[Dataset]:
         """Yields the answers to a C-FIND, for a handler of your own. Raises `OperationRefused`."""
-        keys = keys_for(request.identifier, _COMBINED)
+        keys = Keys(identifier_of(request), combined=_COMBINED)
         source = self._source
         items = source(request) if callable(source) else source
         if inspect.isawaitable(items):
@@ -58,14 +57,6 @@ class Worklist:
         async for item in each(items):
             if keys.match(item):
                 yield keys.answer(item)
-
-
-def keys_for(identifier: Dataset, combined: frozenset[int] = frozenset()) -> Keys:
-    """The keys of an identifier. Raises `OperationRefused` also for one that cannot be decoded."""
-    try:
-        return Keys(identifier, combined=combined)
-    except DecodeError:
-        raise OperationRefused(Status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, "the identifier cannot be decoded") from None
 
 
 async def each(items: Items) -> AsyncIterator[Dataset]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,19 @@ from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMIT
 from tests.cli.conftest import Invoke, Start
 from tests.cli.objects import CT, put, put_many
 from tests.cli.serving import serving
-from tests.rawpeer import A_ABORT, A_RELEASE_RQ, Connection, Message, RawPeer, p_data, pdu, response, ui, us
+from tests.rawpeer import (
+    A_ABORT,
+    A_RELEASE_RP,
+    A_RELEASE_RQ,
+    Connection,
+    Message,
+    RawPeer,
+    p_data,
+    pdu,
+    response,
+    ui,
+    us,
+)
 
 
 class Archive:
@@ -165,6 +177,34 @@ def test_a_peer_that_aborts_instead_of_releasing(invoke: Invoke, tmp_path: Path)
     (line,) = outcome.errors
     assert "aborted" in line
     assert "1 object committed, 0 failed" in outcome.out
+
+
+def abort(peer: Connection) -> None:
+    peer.send(pdu(A_ABORT, bytes(4)))
+
+
+def release(peer: Connection) -> None:
+    peer.send(pdu(A_RELEASE_RQ, bytes(4)))
+    peer.expect(A_RELEASE_RP)
+
+
+@pytest.mark.parametrize(("end", "said"), [(abort, "aborted"), (release, "released")])
+def test_a_peer_that_leaves_without_a_report(
+    invoke: Invoke, tmp_path: Path, end: Callable[[Connection], None], said: str
+) -> None:
+    put_many(tmp_path, 1)
+
+    def script(peer: Connection) -> None:
+        answered(peer)
+        end(peer)
+
+    with RawPeer(script) as peer:
+        outcome = invoke("commitscu", "127.0.0.1", peer.port, tmp_path, "--timeout", 60)  # which nobody waits for
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert "no storage commitment report" in line
+    assert said in line
+    assert "--port" in line
 
 
 def test_a_peer_that_aborts_before_it_reports_to_a_port(invoke: Invoke, tmp_path: Path, port: int) -> None:

@@ -80,6 +80,18 @@ def test_to_here(invoke: Invoke, tmp_path: Path, port: int) -> None:
     assert len(got) == 5
 
 
+def test_objects_that_arrive_are_signs_of_the_peer(
+    invoke: Invoke, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many(tmp_path / "sent", 5)
+    signs: list[aiodicom.Association] = []
+    monkeypatch.setattr(aiodicom.Association, "note_progress", lambda association: signs.append(association))
+    with serving(Archive(*sorted((tmp_path / "sent").iterdir()), ME=port)) as served:
+        arguments = ("-aet", "ME", "--port", port, "-k", "StudyInstanceUID=1.2", "-od", tmp_path / "got")
+        assert invoke("movescu", "127.0.0.1", served.port, *arguments).code == 0
+    assert len(signs) == 5
+
+
 def test_json_is_all_there_is_on_stdout(start: Start, tmp_path: Path, port: int) -> None:
     put_many(tmp_path / "sent", 2)
     with serving(Archive(*sorted((tmp_path / "sent").iterdir()), HERE=port)) as served:

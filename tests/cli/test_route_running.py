@@ -46,7 +46,7 @@ def test_a_day_of_an_operator(
     assert invoke("route", "retry", file, "--destination", "pacs").out.startswith("retry: ")
     monkeypatch.setattr("sys.stdin", io.StringIO())
     outcome = invoke("route", "drop", file, "--all")
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out.strip()) == (1, "")
     assert "aiodicom route drop: nothing was dropped (--yes does it without being asked)\n" in outcome.err
     assert invoke("route", "drop", file, "--all", "--yes").out == "drop: 2 deliveries\n"
     assert invoke("route", "queue", file).out == "nothing waits\n"

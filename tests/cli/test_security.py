@@ -133,6 +133,8 @@ def test_without_tls_hanging_up_is_the_end(start: Start) -> None:
         ("echoscu", ["--password-file", "x"], "whose password?"),
         ("echoscu", ["--positive-response"], "there is no user to accept"),
         ("echoscu", ["--user", "x", "--jwt", "y"], "an association has one user identity"),
+        ("echoscu", ["--user", ""], "'--user': the name is empty"),
+        ("echoscu", ["--user", "\udcff"], "'--user': '\\udcff' is no text"),
     ],
 )
 def test_options_that_do_not_go_together(
@@ -151,6 +153,8 @@ def test_options_that_do_not_go_together(
         (["--tls", "--cert", "x", "--key-password-file", "missing"], "missing: No such file or directory"),
         (["--jwt", "missing"], "missing: No such file or directory"),
         (["--saml", "long"], "a user identity of 65,536 bytes is longer than 65,535"),
+        (["--kerberos", "nothing"], "nothing: the file is empty, and names no user"),
+        (["--jwt", "blank"], "blank: the file is empty, and names no user"),
     ],
 )
 def test_files_that_are_none(
@@ -158,6 +162,8 @@ def test_files_that_are_none(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "long").write_bytes(bytes(65536))
+    (tmp_path / "nothing").touch()
+    (tmp_path / "blank").write_text("\n")
     outcome = invoke("echoscu", "127.0.0.1", 104, *options)
     assert (outcome.code, len(outcome.errors)) == (1, 1)
     assert text in outcome.err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import imagecodecs
@@ -10,8 +12,10 @@ import numpy
 import pytest
 
 import aiodicom
+from aiodicom.cli.conversion import Conversion
 from aiodicom.standard.transfer_syntaxes import SHORT_NAMES
 from tests.cli.conftest import Invoke
+from tests.net.sides import until
 from tests.pixels.images import data_set, describe, image
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -70,6 +74,28 @@ def test_a_folder(invoke: Invoke, tmp_path: Path) -> None:
     assert "32 bits allocated" in failed
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert files == ["a", "b/c", "b/d/e"]
+
+
+async def test_how_many_there_are_is_known_before_their_turn(tmp_path: Path) -> None:
+    """For the bar; and what a signal leaves undone is no success."""
+    for name in "abcdef":
+        put(tmp_path / name)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    may_go = threading.Event()
+
+    def work(path: str) -> int:
+        assert may_go.wait(60)
+        loop.call_soon_threadsafe(stop.set)
+        return 1
+
+    job = Conversion("transcode", "transcoded", [str(tmp_path)], work, jobs=1)
+    running = asyncio.create_task(job.run(stop))
+    await until(lambda: job.is_scanned)
+    assert (job.found, job.stored) == (6, 0)
+    may_go.set()
+    assert await running == 1
+    assert 1 <= job.stored < 6
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,16 @@ def test_an_answer_ends_it() -> None:
     assert scu.protocol.next_deadline() is None
 
 
+def test_a_sign_from_elsewhere_begins_the_time_of_each_response_anew() -> None:
+    scu = open_requestor(timeouts=Timeouts(dimse=7))
+    scu.protocol.note_progress(scu.clock.now)  # nobody waits
+    invoke(scu)
+    scu.clock.now += 5
+    invoke(scu)
+    scu.protocol.note_progress(scu.clock.now)
+    expires(scu, 7, "C-ECHO response")
+
+
 def test_an_early_answer_while_its_data_set_is_being_sent() -> None:
     scu = open_requestor(timeouts=Timeouts(dimse=7))
     number = scu.protocol.next_message_id()

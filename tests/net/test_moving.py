@@ -120,6 +120,20 @@ async def test_objects_of_every_kind(tmp_path: Path) -> None:
     assert not receiver.associations
 
 
+async def test_who_is_told_of_the_progress_may_wait() -> None:
+    receiver, told = Receiver(), []
+
+    async def tell(result: RetrieveResult) -> None:
+        await asyncio.sleep(0)
+        told.append(result.status)
+
+    async with receiver.listen("127.0.0.1", 0) as listening:
+        archive = Archive(encoded(1), pending_interval=0, destinations=at(listening.port))
+        async with moving(archive) as association:
+            await soon(association.c_move(QUERY, "RECEIVER", on_progress=tell))
+    assert set(told) == {Status.PENDING}
+
+
 @pytest.mark.parametrize("kind", ["mapping", "function", "coroutine function"])
 async def test_an_unknown_destination(kind: str) -> None:
     asked = []

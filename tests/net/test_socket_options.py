@@ -21,6 +21,12 @@ KEEPALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="TCP_QUICKACK is Linux's")
 
 
+def congestion_control_of(connected: Any) -> bytes:
+    """What Linux calls it."""
+    name: bytes = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    return name.rstrip(b"\0")
+
+
 def socket_of(association: aiodicom.Association) -> Any:
     """The socket as the loop shows it."""
     return association.transport.connection.get_extra_info("socket")
@@ -73,7 +79,7 @@ def acknowledged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     original = transport.set_option
 
-    def note(connected: Any, level: int, option: int, value: int = 1) -> None:
+    def note(connected: Any, level: int, option: int, value: int | bytes = 1) -> None:
         if (level, option) == (socket.IPPROTO_TCP, socket.TCP_QUICKACK):
             calls.append(option)
         original(connected, level, option, value)
@@ -84,14 +90,18 @@ def acknowledged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @on_linux
 @pytest.mark.parametrize(("seconds", "is_near"), [(0.00003, True), (0.0003, False), (0.025, False), (None, False)])
-async def test_little_waits_in_the_system_for_a_near_peer(
+async def test_little_waits_in_the_system_for_a_near_peer_and_nothing_is_paced(
     seconds: float | None, is_near: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "round_trip", lambda _connected: seconds)
+    with socket.socket() as untouched:
+        usual = congestion_control_of(untouched)
     async with (
         aiodicom.Server().listen("127.0.0.1", 0) as listening,
         aiodicom.connect("127.0.0.1", listening.port) as association,
     ):
+        used = congestion_control_of(socket_of(association))
+        assert used == (transport.NEAR_CONGESTION_CONTROL if is_near else usual)
         size = socket_of(association).getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert (size == 2 * transport.NEAR_SEND_BUFFER) == is_near
 

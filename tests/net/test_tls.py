@@ -97,13 +97,17 @@ async def test_an_unknown_authority_is_no_connection(contexts: Contexts) -> None
         await until(lambda: not server.associations)
 
 
-async def test_a_server_closes_while_a_handshake_goes_on_or_has_failed(contexts: Contexts) -> None:
+async def test_a_server_closes_while_a_handshake_goes_on_or_has_failed(
+    contexts: Contexts, caplog: pytest.LogCaptureFixture
+) -> None:
     server = aiodicom.Server()
     async with server.listen("127.0.0.1", 0, ssl=contexts.server) as listening:
         silent, plain = [await asyncio.open_connection("127.0.0.1", listening.port) for _ in range(2)]
         plain[1].write(b"GET / HTTP/1.1\r\n\r\n")
         while await soon(plain[0].read(100)):
             pass  # an alert, then the end
+        host, port = plain[1].get_extra_info("sockname")
+        assert caplog.messages == [f"no connection from {host}:{port}: no TLS with the peer: http request"]
         async with asyncio.timeout(5):
             await server.close()
         for _, writer in (silent, plain):

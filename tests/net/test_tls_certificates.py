@@ -377,12 +377,16 @@ async def test_who_is_refused_and_stays_has_a_deadline_too(server_files: Files, 
         await until(lambda: server.places.connections == 0)
 
 
-async def test_a_handshake_has_a_deadline(server_files: Files) -> None:
+async def test_a_handshake_has_a_deadline(server_files: Files, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "aiodicom.server")
     server = aiodicom.Server(timeouts=aiodicom.Timeouts(artim=0.1))
     context = aiodicom.tls_server_context(**server_files._asdict())
     async with server.listen("127.0.0.1", 0, ssl=context) as listening, requestor(listening.port) as silent:
+        host, port = silent.writer.get_extra_info("sockname")
         await soon(silent.ended())
         await until(lambda: server.places.connections == 0)
+    (message,) = [message for message in caplog.messages if "came to nothing" in message]
+    assert message.startswith(f"a connection from {host}:{port} came to nothing: ")
 
 
 # --- who a certificate is for ----------------------------------------------------------------------------------------

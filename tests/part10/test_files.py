@@ -368,6 +368,24 @@ def test_replacing_keeps_mode_and_link(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file.dcm", "link", "new.dcm"]
 
 
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    """A FIFO, or /dev/null, which root could take away from everybody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    try:
+        dcmwrite(pipe, Dataset(SOPClassUID="1.2", SOPInstanceUID="1.3"), fsync=True)
+        assert os.read(reader, 1 << 16)[128:132] == b"DICM"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    with pytest.raises(FileExistsError):
+        dcmwrite(pipe, dcmread(CT), overwrite=False)
+    with pytest.raises(IsADirectoryError):
+        dcmwrite(tmp_path, dcmread(CT))
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_pydicom_data_sets_are_written_too(tmp_path: Path) -> None:
     dcmwrite(tmp_path / "file.dcm", pydicom.dcmread(CT))
     assert (tmp_path / "file.dcm").read_bytes() == CT.read_bytes()

@@ -95,7 +95,13 @@ def test_real_files() -> None:
 
 
 #: pydicom has no decoder for these, or not one that its plugins bring.
-UNKNOWN = ("1.2.840.10008.1.2.4.92", "1.2.840.10008.1.2.4.93", "1.2.840.10008.1.2.8.1")
+UNKNOWN = (
+    "1.2.840.10008.1.2.4.53",
+    "1.2.840.10008.1.2.4.55",
+    "1.2.840.10008.1.2.4.92",
+    "1.2.840.10008.1.2.4.93",
+    "1.2.840.10008.1.2.8.1",
+)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from .images import KINDS, data_set, describe, image
 
 JPEG = "1.2.840.10008.1.2.4."
 RECOMPRESSION = f"{JPEG}111"
-DECODED_ONLY = {f"{JPEG}92", f"{JPEG}93", RECOMPRESSION}
+DECODED_ONLY = {f"{JPEG}{number}" for number in ("53", "55", "92", "93", "111")}
 LOSSLESS = [uid for uid in transfer_syntaxes() if transfer_syntax(uid).lossless and uid not in DECODED_ONLY]
 LOSSY = [uid for uid in transfer_syntaxes() if not transfer_syntax(uid).lossless and uid not in DECODED_ONLY]
 
@@ -162,6 +162,40 @@ def test_near(near: int) -> None:
     assert numpy.abs(found.astype("i8") - image("signed 12 of 16")).max() == near
 
 
+@pytest.mark.parametrize("uid", [f"{JPEG}{number}" for number in ("50", "51", "81")])
+def test_qualities_that_are_whole_numbers(uid: str) -> None:
+    """What stands in Derivation Description and makes the SOP Instance UID is what was encoded."""
+    for wrong in (2.7, float("nan"), float("inf"), -1):
+        with pytest.raises(ValueError, match=f"is a whole number from . to ..., .*not {wrong:g}"):
+            codec_for(uid).encode(image("8"), describe("8"), wrong)
+
+
+#: 8 x 8 pixels, 4 more each; by DCMTK.
+PROGRESSIVE = {
+    f"{JPEG}53": (
+        "ffc40014000100000000000000000000000000000005ffda00080101000000003fffc4001610000300000000000000000000"
+        "0000000000070affda00080101000105005b4dc1ffc4001a100000070000000000000000000000000000042645526371ffda"
+        "0008010100063f002e828b6e543fffd9"
+    ),
+    f"{JPEG}55": (
+        "ffc40014000100000000000000000000000000000004ffda00080101000000013fffc4001610000300000000000000000000"
+        "00000000000508ffda00080101000105025b371fffc400181000020300000000000000000000000000000224a3e1ffda0008"
+        "010100063f025815e1ffc40015100101000000000000000000000000000000a1ffda0008010100013f2188bfffda00080101"
+        "000000107fffc4001610000300000000000000000000000000000051f0ffda0008010100013f10b447ffffd9"
+    ),
+}
+
+
+@pytest.mark.parametrize("uid", PROGRESSIVE)
+def test_retired_processes_are_decoded_only(uid: str) -> None:
+    """Spectral selection, and full progression."""
+    head = "ffd8ffdb004300" + "01" * 64 + "ffc2000b080008000801011100"
+    found = codec_for(uid).decode(bytes.fromhex(head + PROGRESSIVE[uid]), describe("8", 8, 8)).cells
+    assert numpy.array_equal(found, numpy.arange(0, 256, 4).reshape(8, 8))
+    with pytest.raises(ValueError, match="decoded only"):
+        codec_for(uid).encode(image("8"), describe("8"))
+
+
 def test_jpeg_streams_come_back_bit_by_bit() -> None:
     codec = codec_for(RECOMPRESSION)
     for kind in ("8", "RGB"):
@@ -178,8 +212,10 @@ def test_jpeg_streams_come_back_bit_by_bit() -> None:
     with pytest.raises(ValueError, match="made of JPEG frames"):
         codec.encode(image("8"), describe("8"))
     lossless = codec_for(f"{JPEG}70").encode(image("8"), describe("8")).data
-    with pytest.raises(ValueError, match="does not encode this"):
+    with pytest.raises(ValueError, match="the process of SOF3 with 8 bits"):
         codec.recompress(lossless)  # type: ignore[attr-defined]
+    with pytest.raises(PixelDataError, match="ends before EOI"):
+        codec.recompress(encoded.data[:-100])  # type: ignore[attr-defined]
     with pytest.raises(PixelDataError, match="the data set 9 x 47"):
         codec.reconstruct(smaller, describe("RGB", rows=9))  # type: ignore[attr-defined]
 
@@ -214,7 +250,7 @@ def test_a_stream_of_another_image(uid: str) -> None:
 def test_a_stream_that_ends_too_early_or_is_none(uid: str) -> None:
     described, cells = describe("8"), numpy.random.default_rng(1).integers(0, 255, (33, 47), "u1")
     stream = codec_for(uid).encode(cells, described).data
-    for cut in (0, 1, 2, 3, 11, 20, 60):
+    for cut in (0, 1, 2, 3, 11, 20, 60, len(stream) // 2, len(stream) * 9 // 10):
         with pytest.raises(PixelDataError):
             codec_for(uid).decode(stream[:cut], described)
     for wrong in (bytes(1000), b"\xff" * 1000, b"\xff\xd8" * 500, b"\xff\x4f\xff\x51" * 200, b"\xff\x0a" * 300):

@@ -195,6 +195,17 @@ def test_an_icon_is_left_alone_unless_nobody_could_decode_it() -> None:
     assert both.to_bytes() == before
 
 
+def test_sequences_that_are_none() -> None:
+    """A peer may give them any VR: an icon stays what it is, and what loss says of itself takes their place."""
+    made = native("8", SOPClassUID="1.2")
+    for keyword in ("IconImageSequence", "DerivationCodeSequence", "SourceImageSequence"):
+        made.add_new(keyword, "LO", "none")
+    lossy = aiodicom.transcode(made, "jpeg-baseline")
+    assert lossy.IconImageSequence == "none"
+    assert lossy.SourceImageSequence[0].ReferencedSOPInstanceUID == made.SOPInstanceUID
+    assert lossy.DerivationCodeSequence[0].CodeValue == "113040"
+
+
 def test_a_data_set_without_pixel_data_is_encoded_anew() -> None:
     report = aiodicom.Dataset(SOPInstanceUID="1.2", PatientName="A")
     for to in ("implicit-le", "deflated-le", "explicit-be", "jpeg-ls"):

@@ -46,6 +46,29 @@ def test_jpeg_of_other_dimensions() -> None:
     refused(50, stream, "has 0 x 47 pixels")
 
 
+@pytest.mark.parametrize(("number", "marker"), [(50, 0xC0), (51, 0xC1), (70, 0xC3), (53, 0xC2)])
+def test_jpeg_of_more_pixels_than_its_bytes_can_hold(number: int, marker: int) -> None:
+    """libjpeg makes up what is missing: a gigabyte, for ten seconds, of a few bytes that have said so."""
+    kind = "12 of 16" if number == 51 else "8"
+    stream = encoded(50 if number == 53 else number, kind)
+    start = stream.index(b"\xff\xc0" if number == 53 else bytes((0xFF, marker)))
+    stream[start + 1] = marker
+    stream[start + 5 : start + 9] = struct.pack(">HH", 65000, 8000)
+    refused(number, stream, "cannot hold 65000 x 8000 pixels", describe(kind, rows=65000, columns=8000))
+
+
+@pytest.mark.parametrize("number", [50, 51, 57, 70])
+@pytest.mark.parametrize("kind", ["8", "RGB"])
+def test_jpeg_of_nothing_but_black_is_held_by_few_bytes(number: int, kind: str) -> None:
+    described = describe(kind, 512, 512)
+    cells = numpy.zeros((512, 512, 3) if kind == "RGB" else (512, 512), "u1")
+    codec = codec_for(f"{JPEG}{number}")
+    made = codec.encode(cells, described)
+    assert len(made.data) < 110_000
+    described = described.changed(photometric_interpretation=made.photometric_interpretation)
+    assert codec.decode(made.data, described).cells.shape == cells.shape
+
+
 def test_jpeg_of_another_process() -> None:
     stream = encoded(50)
     stream[stream.index(b"\xff\xc0") + 1] = 0xC9

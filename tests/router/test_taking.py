@@ -157,6 +157,16 @@ async def test_who_may_send(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert "MR1" in caplog.text
 
 
+async def test_who_calls_another_is_told_of_where_there_is_one_title_too(tmp_path: Path) -> None:
+    async with Archive() as pacs, routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE)) as running:
+        with pytest.raises(AssociationRejected) as rejected:
+            await store(running.port, [image(1)], called_aet="OTHER")
+        assert rejected.value.reason == 7
+        await running.watch.saw("not admitted", "CT1", "OTHER is not called here")
+        (opened,) = running.router.listeners._open.values()
+        assert opened.server.ae_title == "ROUTER"  # what reports of storage commitment are sent as
+
+
 async def test_senders_show_certificates(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     ours, ct1 = authority.issue("router", "127.0.0.1"), authority.issue("ct1", "ct1.example", common_name="CT1")

@@ -23,6 +23,7 @@ from aiodicom.services.passing import Passing
 from aiodicom.services.worklist import Worklist
 from aiodicom.standard.models import ModalityWorklist, StudyRoot
 from aiodicom.standard.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     MODALITY_PERFORMED_PROCEDURE_STEP,
@@ -258,7 +259,7 @@ async def test_a_move_to_be_passed_to_a_peer_that_is_not_there(port: int) -> Non
 # --- C-GET -----------------------------------------------------------------------------------------------------------
 
 GET = StudyRoot.get or ""
-TAKES = [(CT, (IMPLICIT_VR_LITTLE_ENDIAN,))]
+TAKES = [(CT, (IMPLICIT_VR_LITTLE_ENDIAN,)), (CT, (DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,))]
 
 
 def images(count: int) -> list[Dataset]:
@@ -303,7 +304,11 @@ async def test_objects_come_by_as_the_requestor_takes_them() -> None:
     assert len(queried) == 1
     # What the peer was offered is what the requestor takes.
     contexts = [(each.abstract_syntax, each.transfer_syntax) for each in asked[0].association.contexts.values()]
-    assert contexts == [(GET, EXPLICIT_VR_LITTLE_ENDIAN), (CT, IMPLICIT_VR_LITTLE_ENDIAN)]
+    assert contexts == [
+        (GET, EXPLICIT_VR_LITTLE_ENDIAN),
+        (CT, IMPLICIT_VR_LITTLE_ENDIAN),
+        (CT, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN),
+    ]
 
 
 async def test_the_peer_hears_what_the_requestor_has_answered() -> None:

@@ -24,6 +24,8 @@ _CODECS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
     "1.2.840.10008.1.2.8.1": ("native", "Deflated", {}),
     f"{_JPEG}50": ("jpeg", "Baseline", {}),
     f"{_JPEG}51": ("jpeg", "Extended", {}),
+    f"{_JPEG}53": ("jpeg", "Progressive", {}),
+    f"{_JPEG}55": ("jpeg", "Progressive", {}),
     f"{_JPEG}57": ("jpeg", "Lossless", {"predictor": 6}),
     f"{_JPEG}70": ("jpeg", "Lossless", {"predictor": 1}),
     f"{_JPEG}80": ("jpeg_ls", "JPEGLS", {"lossless": True}),

@@ -28,7 +28,6 @@ __all__ = [
     "library_encodes",
     "needed_bits",
     "refuse_widths",
-    "shape_of",
     "stored_range",
     "upright",
 ]
@@ -154,12 +153,6 @@ def upright(interpretation: str) -> str:
     return "YBR_FULL" if interpretation == "YBR_FULL_422" else interpretation
 
 
-def shape_of(description: Description) -> tuple[int, ...]:
-    """(rows, columns), and the samples where there are several."""
-    shape = (description.rows, description.columns)
-    return shape if description.samples == 1 else (*shape, description.samples)
-
-
 def needed_bits(cells: Array, description: Description) -> int:
     """Bits that a sample must be encoded with for nothing to be lost: those stored, or all where others are in use."""
     least, most = stored_range(description)
@@ -198,12 +191,9 @@ def refuse_widths(name: str, description: Description, *widths: int) -> None:
 
 def conform(array: Array, description: Description) -> Array:
     """What a codec gave, as cells of the type that the data set's are, of the same bits where it is as wide."""
-    shape = shape_of(description)
-    if array.shape != shape:
-        raise PixelDataError(f"the decoder gave an array of {array.shape}, not {shape}")
+    if array.shape != description.shape:
+        raise PixelDataError(f"the decoder gave an array of {array.shape}, not {description.shape}")
     type_ = _TYPES[description.signed, description.width]
-    if array.dtype is type_ and array.flags.c_contiguous:
-        return array
     if array.itemsize == description.width:
-        return numpy.ascontiguousarray(array).view(type_)
-    return array.astype(type_)
+        return (array if array.flags.c_contiguous else numpy.ascontiguousarray(array)).view(type_)
+    return array.astype(type_, order="C")

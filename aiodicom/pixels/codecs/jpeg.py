@@ -1,11 +1,11 @@
-"""JPEG (PS3.5 8.2.1, A.4.1, A.4.2): baseline, extended with 12 bits, lossless."""
+"""JPEG (PS3.5 8.2.1, A.4.1, A.4.2): baseline, extended with 12 bits, lossless, and progressive, which is retired."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from aiodicom.errors import PixelDataError
-from aiodicom.pixels._markers import Header, read_header
+from aiodicom.pixels._markers import Header, has_end, read_header
 
 from .codec import (
     Array,
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
     from aiodicom.pixels.encapsulation import Buffer
 
-__all__ = ["JPEG", "Baseline", "Extended", "Lossless"]
+__all__ = ["JPEG", "Baseline", "Extended", "Lossless", "Progressive"]
 
 #: The processes that the library decodes: baseline, extended, progressive, lossless, all with Huffman coding.
 _DECODED: Final = (0, 1, 2, 3)
+_PROGRESSIVE: Final = 2
 _LOSSLESS: Final = 3
 
 
@@ -45,6 +46,13 @@ class JPEG(Codec):
         check_header("JPEG", description, header.rows, header.columns, len(header.components), header.precision)
         if header.process not in _DECODED:
             raise PixelDataError(f"JPEG: the process of SOF{header.process} is not decoded")
+        # libjpeg makes up what is missing, and says so to nobody here.
+        if not has_end(data):
+            raise PixelDataError("the JPEG stream ends before EOI")
+        if 8 * len(data) < _least_bits(header):
+            raise PixelDataError(
+                f"the {len(data)} bytes of the JPEG stream cannot hold {header.rows} x {header.columns} pixels"
+            )
         decode = library(self.transfer_syntax).jpeg8_decode
         # The same colour space on both sides: samples come as they stand in the stream, and what they mean is for the
         # data set to say.
@@ -55,6 +63,17 @@ class JPEG(Codec):
     @staticmethod
     def begins(data: Buffer) -> bool:
         return bytes(data[:3]) == b"\xff\xd8\xff"
+
+
+def _least_bits(header: Header) -> int:
+    """Bits that a stream has at least, by the shortest of Huffman codes: one for each sample without loss, else one for
+    the DC coefficient of each block and, unless that is in a scan of its own, another one for all AC coefficients.
+    """
+    # Other components than the first may be subsampled.
+    if header.process == _LOSSLESS:
+        return header.rows * header.columns
+    blocks = -(-header.rows // 8) * -(-header.columns // 8)
+    return blocks if header.process == _PROGRESSIVE else 2 * blocks
 
 
 def _colour(header: Header, description: Description) -> str:
@@ -89,8 +108,8 @@ class _Lossy(JPEG):
                 f"{bits} bits (PS3.5 8.2.1)"
             )
         level = self.default_quality if quality is None else quality
-        if not 1 <= level <= 100:
-            raise ValueError(f"the quality of JPEG is from 1 to 100, not {level:g}")
+        if level not in range(1, 101):
+            raise ValueError(f"the quality of JPEG is a whole number from 1 to 100, not {level:g}")
         interpretation = description.photometric_interpretation
         options: dict[str, object] = {"bitspersample": bits}
         if description.samples == 3:
@@ -114,6 +133,13 @@ class Extended(_Lossy):
     """Processes 2 and 4: 12 bits, or 8 where no more are allocated. `quality` is libjpeg's, from 1 to 100."""
 
     bits = 12
+
+
+class Progressive(JPEG):
+    """Processes 6 and 8, and 10 and 12, which the standard has retired: decoded only."""
+
+    def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
+        raise ValueError("progressive JPEG is retired, and decoded only")
 
 
 class Lossless(JPEG):

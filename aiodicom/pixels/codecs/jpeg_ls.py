@@ -60,11 +60,11 @@ class JPEGLS(Codec):
         refuse_widths("JPEG-LS", description, 8, 16)
         near = 0
         if not self.lossless:
-            near = int(self.default_quality if quality is None else quality)
-            if not 0 <= near <= (127 if description.width == 1 else 255):
-                raise ValueError(f"NEAR of JPEG-LS is from 0 to 255, or 127 of 8 bits, not {near}")
+            asked = self.default_quality if quality is None else quality
+            if asked not in range(128 if description.width == 1 else 256):
+                raise ValueError(f"NEAR of JPEG-LS is a whole number from 0 to 255, or 127 of 8 bits, not {asked:g}")
             cells = for_loss(cells, description)
-            near = _room(cells, description, near)
+            near = _room(cells, description, int(asked))
         encode = library(self.transfer_syntax).jpegls_encode
         # No sample takes more than four times its bits (ISO/IEC 14495-1 A.2.1, LIMIT); the library has room for less.
         room = 4 * cells.nbytes + 4096

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiodicom.errors import PixelDataError
+from aiodicom.pixels._markers import has_end
 from aiodicom.pixels._markers import read_header as read_jpeg_header
 
 from .codec import (
@@ -92,10 +94,18 @@ class JPEGRecompression(JPEGXL):
     def recompress(self, data: Buffer) -> bytes:
         """A JPEG frame as JPEG XL, losing nothing: not even the JPEG stream.
 
-        Raises ValueError for a JPEG that libjxl does not recompress, as lossless or 12-bit ones.
+        Raises ValueError for a JPEG that libjxl does not recompress, as lossless or 12-bit ones, and
+        `aiodicom.errors.PixelDataError` for what is none.
         """
-        # An odd stream has a byte of padding, which must not become part of it.
         stream = bytes(data)
+        header = read_jpeg_header(stream, "JPEG")
+        if header.process > 2 or header.precision != 8:
+            raise ValueError(
+                f"JPEG XL does not recompress the process of SOF{header.process} with {header.precision} bits"
+            )
+        if not has_end(stream):
+            raise PixelDataError("the JPEG stream ends before EOI")
+        # An odd stream has a byte of padding, which must not become part of it.
         if stream[-1:] == b"\0" and stream[-3:-1] == b"\xff\xd9":
             stream = stream[:-1]
         return library_encodes("JPEG XL", library(self.transfer_syntax).jpegxl_encode_jpeg, stream)

@@ -10,7 +10,7 @@ import numpy
 from aiodicom.errors import PixelDataError
 from aiodicom.pixels._pixels import deinterleave, expand_422, interleave, pack_bits, unpack_bits
 
-from .codec import Array, Codec, Decoded, Encoded, shape_of, upright
+from .codec import Array, Codec, Decoded, Encoded, upright
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -48,7 +48,7 @@ class Native(Codec):
             target = numpy.empty(description.decoded_size, "u1")
             interleave(source, target, description.samples, description.width)
         letter = _TYPES.get(description.kind, "i" if description.signed else "u")
-        return Decoded(target.view(f"<{letter}{description.width}").reshape(shape_of(description)), interpretation)
+        return Decoded(target.view(f"<{letter}{description.width}").reshape(description.shape), interpretation)
 
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:
         """The cells as they are, one sample behind the other as Planar Configuration has it.

@@ -9,7 +9,7 @@ import numpy
 
 from aiodicom.pixels import _rle
 
-from .codec import Array, Codec, Decoded, Encoded, shape_of, upright
+from .codec import Array, Codec, Decoded, Encoded, upright
 
 if TYPE_CHECKING:
     from aiodicom.pixels.description import Description
@@ -25,7 +25,7 @@ class RLE(Codec):
         target = numpy.empty(description.decoded_size, "u1")
         _rle.decode(data, target, description.rows, description.columns, description.samples, description.width)
         letter = "i" if description.signed else "u"
-        cells = target.view(f"<{letter}{description.width}").reshape(shape_of(description))
+        cells = target.view(f"<{letter}{description.width}").reshape(description.shape)
         return Decoded(cells, upright(description.photometric_interpretation))
 
     def encode(self, cells: Array, description: Description, quality: float | None = None) -> Encoded:

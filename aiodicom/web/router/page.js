@@ -1,6 +1,7 @@
 "use strict";
 // What the router says is text: nothing of it is ever made into markup.
 const REFRESH = 2000;
+const MOST = 50; // objects of the failures that are shown, of each state
 const at = (id) => document.getElementById(id);
 const number = (value) => value.toLocaleString("en");
 let token = sessionStorage.getItem("token") || "";
@@ -11,6 +12,13 @@ function make(name, text = "", kind = "") {
   element.textContent = text;
   if (kind) element.className = kind;
   return element;
+}
+
+// Rows of a table, whose cells say what column they are of: narrow screens have no room for columns.
+function fill(body, rows) {
+  const names = [...body.parentElement.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of rows) [...row.cells].forEach((cell, place) => { cell.dataset.column = names[place]; });
+  body.replaceChildren(...rows);
 }
 
 function button(text, action) {
@@ -126,11 +134,12 @@ function showDestinations(now, seconds) {
     row.append(buttons);
     return row;
   });
-  at("destinations").replaceChildren(...rows);
+  fill(at("destinations"), rows);
 }
 
 async function showFailures() {
-  const found = [...(await ask("queue?state=dead&limit=50")), ...(await ask("queue?state=delayed&limit=50"))];
+  const lists = [await ask(`queue?state=dead&limit=${MOST}`), await ask(`queue?state=delayed&limit=${MOST}`)];
+  const found = lists.flat();
   const rows = [];
   const seen = new Set();
   for (const way of found) {
@@ -152,8 +161,9 @@ async function showFailures() {
       rows.push(row);
     }
   }
-  at("failures").replaceChildren(...rows);
+  fill(at("failures"), rows);
   at("no-failures").hidden = rows.length > 0;
+  at("more-failures").hidden = lists.every((list) => list.length < MOST);
 }
 
 function showWay(way) {
@@ -163,14 +173,15 @@ function showWay(way) {
   const table = make("table");
   const head = make("tr");
   for (const name of ["Route", "Destination", "State", "Attempts", "When", "Last failure, or warning"]) head.append(make("th", name));
-  table.append(head);
-  for (const step of way.steps) {
+  table.createTHead().append(head);
+  const rows = way.steps.map((step) => {
     const row = make("tr");
     const kind = step.state === "delivered" ? "good" : step.state === "dead" ? "bad" : "soon";
     row.append(make("td", step.route), make("td", step.destination), make("td", step.state, kind), make("td", number(step.attempts)));
     row.append(make("td", time(step.changed)), make("td", step.reason, "reason"));
-    table.append(row);
-  }
+    return row;
+  });
+  fill(table.createTBody(), rows);
   box.append(table);
   return box;
 }

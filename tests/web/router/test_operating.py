@@ -161,3 +161,5 @@ async def test_the_page_in_a_browser(tmp_path: Path) -> None:
             await tab.run(f"at('text').value = '{uid_of(1)}'; document.querySelector('#search button').click()")
             await tab.until("at('found').textContent.includes('delivered')")
             (tmp_path / "page.png").write_bytes(await tab.screenshot())
+            await tab.resize(360, 700)
+            assert await tab.run("document.documentElement.scrollWidth") == 360
