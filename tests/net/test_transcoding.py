@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -312,13 +310,6 @@ async def test_codecs_run_beside_the_event_loop_some_at_a_time() -> None:
     assert {name.rpartition("_")[0] for name in names} == {"aiodicom-codec"}
     assert (most, begun) == (2, 10)
     assert all(task.cancelled() for task in tasks[10:])
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no scheduling policy of their own")
-async def test_codecs_give_way_to_the_event_loop() -> None:
-    threads = CodecThreads(1)
-    assert await threads.run(lambda: os.sched_getscheduler(threading.get_native_id())) == os.SCHED_IDLE
-    assert os.sched_getscheduler(threading.get_native_id()) == os.SCHED_OTHER
 
 
 async def test_what_comes_of_work_that_nobody_waits_for_is_dropped() -> None:
