@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
 from copy import deepcopy
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias
 
 from aiodicom.dataset._dataset import (
@@ -13,9 +12,7 @@ from aiodicom.dataset._dataset import (
     DataElement,
     Sequence,
     decode,
-    decode_whole,
     encode,
-    encode_whole,
     found_encoding,
     outline,
     set_item_type,
@@ -23,31 +20,19 @@ from aiodicom.dataset._dataset import (
 )
 from aiodicom.dataset.provided import provided
 from aiodicom.dataset.stored import StoredFile
-from aiodicom.dataset.transfer import BEGINNING, TransferSyntax, deflate, encoding_of, inflate
-from aiodicom.dataset.values import UID, Tag
-from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES
+from aiodicom.dataset.transfer import BEGINNING, TransferSyntax, deflate, encoding_of, inflate, named_encoding
+from aiodicom.dataset.values import Tag
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
     from aiodicom.pixels.frames import Frames
 
-__all__ = ["Dataset", "Key", "PrivateBlock", "decoded", "encoded"]
+__all__ = ["Dataset", "Key", "PrivateBlock"]
 
 #: What names an element: a keyword, ``"gggg,eeee"``, ``0xGGGGEEEE`` or ``(group, element)``.
 Key: TypeAlias = str | int | tuple[int | str, int | str]
 
 _EVERYTHING = 0xFFFFFFFF
 _WINDOW = 1 << 16
-
-
-@lru_cache(maxsize=64)
-def _named(transfer_syntax: str) -> tuple[TransferSyntax, bool, bool]:
-    """The encoding, implicit VR, and big endian."""
-    if transfer_syntax not in TRANSFER_SYNTAXES and not UID(transfer_syntax).is_valid:
-        raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {transfer_syntax!r}")
-    encoding = encoding_of(transfer_syntax)
-    return encoding, not encoding.explicit, not encoding.little_endian
 
 
 class Dataset(Core):
@@ -551,29 +536,11 @@ def _vr_for(key: Key) -> str:
     return "UN" if entry is None or entry.vr == "NONE" else entry.vr
 
 
-def decoded(data: ReadableBuffer, transfer_syntax: str) -> Dataset:
-    """What `Dataset.from_bytes` without options gives, in less time: for messages."""
-    encoding = encoding_of(transfer_syntax)
-    if encoding.deflated:
-        return Dataset.from_bytes(memoryview(data), transfer_syntax)
-    return decode_whole(data, transfer_syntax, not encoding.explicit, not encoding.little_endian)
-
-
-def encoded(data_set: Dataset, transfer_syntax: str) -> bytes:
-    """What `Dataset.to_bytes` gives, in less time: for messages. Raises `DecodeError` for one that was cut off."""
-    encoding, implicit, big = _named(transfer_syntax)
-    if not encoding.deflated:
-        return encode_whole(data_set, transfer_syntax, implicit, big, encoding.encapsulated)
-    if data_set.truncated is not None:
-        raise data_set.truncated
-    return data_set.to_bytes(transfer_syntax)
-
-
 def _target(data_set: Dataset, transfer_syntax: str | None) -> tuple[TransferSyntax, bool, bool, bool]:
     """The encoding, implicit VR, big endian, and whether Pixel Data must be of the kind that the encoding has."""
     own = data_set.transfer_syntax
     if transfer_syntax is not None:
-        encoding, implicit, big = _named(transfer_syntax)
+        encoding, implicit, big = named_encoding(transfer_syntax)
         return encoding, implicit, big, transfer_syntax != own
     encoding = encoding_of(own or "1.2.840.10008.1.2.1")
     if data_set._decoded:

@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from aiodicom.dataset._dataset import is_native
+from aiodicom.dataset.values import UID
 from aiodicom.errors import DecodeError
-from aiodicom.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
+from aiodicom.standard.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax, transfer_syntax
 
-__all__ = ["BEGINNING", "TransferSyntax", "deflate", "encoding_of", "inflate"]
+__all__ = ["BEGINNING", "TransferSyntax", "deflate", "encoding_of", "inflate", "named_encoding"]
 
 #: Bytes of a data set by which it is told whether it is what its label says.
 BEGINNING: Final = 512
@@ -25,6 +26,15 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 def encoding_of(uid: str) -> TransferSyntax:
     """The properties of a transfer syntax; one that nobody knows is explicit VR little endian, as all new ones are."""
     return transfer_syntax(uid)
+
+
+@lru_cache(maxsize=64)
+def named_encoding(transfer_syntax: str) -> tuple[TransferSyntax, bool, bool]:
+    """The encoding, implicit VR, and big endian, of what must be a UID. Raises ValueError for what is none."""
+    if transfer_syntax not in TRANSFER_SYNTAXES and not UID(transfer_syntax).is_valid:
+        raise ValueError(f"a transfer syntax is a UID (PS3.5 9.1), not {transfer_syntax!r}")
+    encoding = encoding_of(transfer_syntax)
+    return encoding, not encoding.explicit, not encoding.little_endian
 
 
 def inflate(data: Buffer, limit: int, strict: bool) -> tuple[Buffer, DecodeError | None]:

@@ -61,7 +61,8 @@ def encode_data_set(data_set: Dataset | PydicomDataset, transfer_syntax: str) ->
 @cache
 def _encoder() -> tuple[type[Dataset], Callable[[Dataset, str], bytes]]:
     """Imported when it is first needed, and not looked for again with each message."""
-    from aiodicom.dataset.dataset import Dataset, encoded
+    from aiodicom.dataset import Dataset
+    from aiodicom.dataset.of_messages import encoded
 
     return Dataset, encoded
 

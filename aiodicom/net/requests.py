@@ -64,7 +64,7 @@ def decoder() -> Callable[[memoryview | Body, str], Dataset]:
     """Returns what decodes a data set in a transfer syntax; it is imported when it is first needed, and not looked for
     again with each message.
     """
-    from aiodicom.dataset.dataset import decoded
+    from aiodicom.dataset.of_messages import decoded
 
     return decoded
 

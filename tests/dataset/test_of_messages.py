@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiodicom.dataset import Dataset
-from aiodicom.dataset.dataset import decoded, encoded
+from aiodicom.dataset.of_messages import decoded, encoded
 from aiodicom.errors import DecodeError
 from aiodicom.standard.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
