@@ -68,7 +68,9 @@ class Through:
         while True:
             leases = await self._queue.claim("pacs", 32)
             if not leases:
-                await self._queue.wait("pacs")
+                told = asyncio.Event()
+                self._queue.listen("pacs", told.set)
+                await told.wait()
             for lease in leases:
                 source = self._queue.source(lease)
                 if source.at_once() is None:

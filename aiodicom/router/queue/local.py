@@ -94,9 +94,10 @@ class LocalQueue(ShardByHand):
         self._clock_lock = threading.Lock()
         self._loop = asyncio.get_running_loop()
         self._recent = Recent(settings.memory)
-        self._awake: dict[str, asyncio.Event] = {}
+        #: Destinations, each with whether there may be something to claim.
+        self._awake: dict[str, bool] = {}
         self._listening: dict[str, Callable[[], object]] = {}
-        #: Destinations that somebody waits for; and what was leased for them as it came, for the next claim.
+        #: Destinations that somebody listens for; and what was leased for them as it came, for the next claim.
         self._waited_for: set[str] = set()
         self._ahead = Ahead()
         self._unnoted = Unnoted()
@@ -320,7 +321,7 @@ class LocalQueue(ShardByHand):
 
         With `newest`, those of the study that came last. Each is to be settled by `delivered`, `failed` or `give_back`.
         """
-        self._event(destination).clear()
+        self._awake[destination] = False
         if destination in self._shard.rows.on_hold:
             self._give_up_ahead(self._ahead.give_up(destination))
             return []
@@ -349,19 +350,12 @@ class LocalQueue(ShardByHand):
         if not claiming.cancelled() and claiming.exception() is None and not self._is_closed:
             self.give_back(*claiming.result())
 
-    async def wait(self, destination: str) -> None:
-        """Returns when there may be something to claim that was not there when that was last tried."""
-        self._waited_for.add(destination)
-        self._ahead.served(destination)
-        try:
-            await self._event(destination).wait()
-        finally:
-            self._waited_for.discard(destination)
-
     def listen(self, destination: str, told: Callable[[], object]) -> None:
-        """As `wait`, for who wants to be told: once, from within the callbacks of the event loop."""
+        """Has `told` called, once, by the event loop: when there may be something to claim that was not there when that
+        was last tried.
+        """
         self._ahead.served(destination)
-        if self._event(destination).is_set():
+        if self._awake.setdefault(destination, False):
             self._loop.call_soon(told)
         else:
             self._waited_for.add(destination)
@@ -375,7 +369,7 @@ class LocalQueue(ShardByHand):
             return []
         leases = self._ahead.take(destination, limit, self._loop.time())
         if self._ahead.is_all(destination):
-            self._event(destination).clear()
+            self._awake[destination] = False
         return leases
 
     def source(self, lease: Lease) -> DataSource:
@@ -529,12 +523,6 @@ class LocalQueue(ShardByHand):
         with suppress(RuntimeError):  # the loop was closed before the queue
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _event(self, destination: str) -> asyncio.Event:
-        event = self._awake.get(destination)
-        if event is None:
-            event = self._awake[destination] = asyncio.Event()
-        return event
-
     def _wait_in_rows(self, destinations: set[str]) -> None:
         """There is something to claim of the rows."""
         self._ahead.may_wait(destinations)
@@ -547,7 +535,7 @@ class LocalQueue(ShardByHand):
     def _wake(self, destinations: Iterable[str]) -> None:
         """There is something to claim."""
         for destination in destinations:
-            self._event(destination).set()
+            self._awake[destination] = True
             told = self._listening.pop(destination, None)
             if told is not None:
                 self._waited_for.discard(destination)

@@ -61,10 +61,6 @@ class Queue(Protocol):
         """Leases deliveries."""
         ...
 
-    async def wait(self, destination: str) -> None:
-        """Returns when there may be something to claim."""
-        ...
-
     def listen(self, destination: str, told: Callable[[], object]) -> None:
         """Has `told` called, once, when there may be something to claim that was not there when that was last tried."""
         ...

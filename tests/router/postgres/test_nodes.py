@@ -22,7 +22,7 @@ from aiodicom.standard.status import Status
 from tests.router.postgres.conftest import BARE, Shared
 from tests.router.postgres.server import PostgresServer
 from tests.router.postgres.test_queue import numbers, put, whole
-from tests.router.queue.objects import incoming
+from tests.router.queue.objects import incoming, something
 
 
 def test_the_clock_of_the_database() -> None:
@@ -55,7 +55,7 @@ async def test_all_that_comes_is_leased_once(shared: Shared) -> None:
 async def test_nodes_tell_each_other(shared: Shared) -> None:
     async with shared.node() as first, shared.node() as second:
         assert await numbers(second) == []
-        waiting = asyncio.ensure_future(second.wait("pacs"))
+        waiting = asyncio.ensure_future(something(second, "pacs"))
         await put(first, incoming(0))
         await waiting
         (lease,) = await second.claim("pacs", 1)
@@ -67,7 +67,7 @@ async def test_nodes_tell_each_other(shared: Shared) -> None:
         await second.maintain()
         assert second.on_hold == ["pacs"]
         assert await numbers(second) == []
-        waiting = asyncio.ensure_future(second.wait("pacs"))
+        waiting = asyncio.ensure_future(something(second, "pacs"))
         await first.release(Selection("pacs"))
         await waiting
         assert await numbers(second) == [0]
@@ -112,7 +112,7 @@ async def test_a_node_that_dies_gives_its_leases_back(shared: Shared) -> None:
         # It was killed between the store and the database.
         (shared.folder / "2" / "00" / "255").write_bytes(b"of nobody")
         assert await numbers(survivor) == []
-        waiting = asyncio.ensure_future(survivor.wait("pacs"))
+        waiting = asyncio.ensure_future(something(survivor, "pacs"))
         await asyncio.sleep(0)
         survivor._event("pacs").clear()
         await die(queue)
@@ -207,7 +207,7 @@ async def test_a_commit_of_which_nobody_knows(shared: Shared, monkeypatch: pytes
         assert await numbers(queue) == []
         monkeypatch.setattr(rows, "claim", claim)
         await queue._membership.up()
-        await queue.wait("pacs")
+        await something(queue, "pacs")
         (lease,) = await queue.claim("pacs", 1)
         await queue.maintain()
         assert await whole(queue, lease) == b"data set"
@@ -246,7 +246,7 @@ async def test_the_database_goes_away_and_comes_back(shared: Shared, postgres: P
         await put(queue, incoming(8))
         # As who delivers does: what was told while nobody listened is found by looking.
         while not (found := await numbers(other)):
-            await other.wait("pacs")
+            await something(other, "pacs")
         assert found == [8]  # the third is still with the first node
 
 

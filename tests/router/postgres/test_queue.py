@@ -15,7 +15,7 @@ from aiodicom.router.queue.postgres.schema import WrongVersion
 from aiodicom.router.queue.space import Space, Watermarks
 from aiodicom.store.records import DamagedRecord
 from tests.router.postgres.conftest import BARE, Shared
-from tests.router.queue.objects import incoming
+from tests.router.queue.objects import incoming, something
 
 
 async def numbers(queue: PostgresQueue, destination: str = "pacs", limit: int = 1000, *, newest: bool = False) -> Any:
@@ -228,7 +228,7 @@ async def test_a_claim_that_is_cancelled_leases_nothing(shared: Shared) -> None:
         claiming.cancel()
         with pytest.raises(asyncio.CancelledError):
             await claiming
-        await queue.wait("pacs")
+        await something(queue, "pacs")
         await queue.flush()
         assert await numbers(queue) == [0]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiodicom.router.queue.objects import Delivery, Incoming
+from aiodicom.router.queue.protocol import Queue
 from aiodicom.router.queue.shard import Arrival, Group, Shard, encode_meta
 from aiodicom.router.queue.upkeep import live_in
 
@@ -53,3 +56,10 @@ def sparse(shard: Shard) -> tuple[int, list[int]] | None:
     records = shard.positions(segment)
     live = live_in(shard.rows, segment, [id for id, _ in records])
     return segment, [at for id, at in records if id in live]
+
+
+async def something(queue: Queue, destination: str) -> None:
+    """Returns when there may be something to claim."""
+    told = asyncio.Event()
+    queue.listen(destination, told.set)
+    await told.wait()

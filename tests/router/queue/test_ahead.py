@@ -13,7 +13,7 @@ from aiodicom.router.queue.ahead import Ahead, Unnoted
 from aiodicom.router.queue.local import LocalQueue
 from aiodicom.router.queue.objects import Delivery, Duplicates, Incoming, Lease, Selection, State, lease_of
 from aiodicom.store.segments import Place
-from tests.router.queue.objects import incoming
+from tests.router.queue.objects import incoming, something
 from tests.router.queue.test_local import opened, whole
 
 
@@ -103,7 +103,7 @@ def test_a_uid_is_remembered_until_who_was_looked_up_before_its_rows_is_decided_
 async def waiting(queue: LocalQueue) -> None:
     """Has somebody wait for `pacs`, of which nothing waits."""
     assert await queue.claim("pacs", 10) == []
-    waits = asyncio.ensure_future(queue.wait("pacs"))
+    waits = asyncio.ensure_future(something(queue, "pacs"))
     await asyncio.sleep(0)
     waits.cancel()
 
@@ -216,7 +216,7 @@ async def test_what_is_delivered_before_the_rows_of_its_other_deliveries_are_wri
         queue._rows.give(go.wait)
         queue._give_rows(queue._settle_all)  # before the rows come
         enqueued = queue.enqueue(incoming(0, "pacs", "other"), b"data")
-        await queue.wait("pacs")
+        await something(queue, "pacs")
         queue.delivered(*await queue.claim("pacs", 10))
         go.set()
         await enqueued

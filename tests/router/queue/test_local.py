@@ -19,7 +19,7 @@ from aiodicom.router.queue.ownership import ShardInUse, shard_path
 from aiodicom.router.queue.sharding import adopt, open_first_free
 from aiodicom.router.queue.space import Space, Watermarks
 from aiodicom.store.records import DamagedRecord
-from tests.router.queue.objects import incoming
+from tests.router.queue.objects import incoming, something
 from tests.store.held import HeldWriters, failing_appends, holding
 
 #: No maintenance but when it is asked for; nothing kept in memory.
@@ -109,7 +109,7 @@ async def test_what_is_cancelled_is_queued_all_the_same(tmp_path: Path, monkeypa
         first.cancel()
         await disk.has(1)
         disk.let()
-        await queue.wait("pacs")
+        await something(queue, "pacs")
         assert len(await queue.claim("pacs", 10)) == 1
 
 
@@ -123,7 +123,7 @@ async def test_a_claim_that_is_cancelled_leases_nothing(tmp_path: Path) -> None:
             await claiming
         leases: list[Any] = []
         while not leases:
-            await queue.wait("pacs")
+            await something(queue, "pacs")
             leases = await queue.claim("pacs", 10)
         assert len(leases) == 1
 
@@ -131,8 +131,8 @@ async def test_a_claim_that_is_cancelled_leases_nothing(tmp_path: Path) -> None:
 async def test_waiting_ends_with_what_comes(tmp_path: Path) -> None:
     async with opened(tmp_path) as queue:
         assert await queue.claim("pacs", 1) == []
-        waiting = asyncio.ensure_future(queue.wait("pacs"))
-        elsewhere = asyncio.ensure_future(queue.wait("cloud"))
+        waiting = asyncio.ensure_future(something(queue, "pacs"))
+        elsewhere = asyncio.ensure_future(something(queue, "cloud"))
         await queue.enqueue(incoming(0), b"x")
         await waiting
         assert not elsewhere.done()
@@ -144,7 +144,7 @@ async def test_what_comes_for_those_who_wait_is_leased_as_it_comes(
 ) -> None:
     async with opened(tmp_path) as queue:
         assert await queue.claim("pacs", 5) == []
-        waiting = asyncio.ensure_future(queue.wait("pacs"))
+        waiting = asyncio.ensure_future(something(queue, "pacs"))
         await asyncio.sleep(0)
         await asyncio.gather(*[queue.enqueue(incoming(n, "pacs", "other"), b"data") for n in range(3)])
         await waiting
@@ -158,14 +158,10 @@ async def test_what_comes_for_those_who_wait_is_leased_as_it_comes(
         assert len(await queue.claim("other", 5)) == 3
 
 
-async def test_nothing_is_leased_for_those_who_wait_no_more_or_are_held(tmp_path: Path) -> None:
+async def test_nothing_is_leased_for_those_who_are_held(tmp_path: Path) -> None:
     async with opened(tmp_path) as queue:
-        waiting = asyncio.ensure_future(queue.wait("pacs"))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
         await queue.hold(Selection("held"))
-        held = asyncio.ensure_future(queue.wait("held"))
+        held = asyncio.ensure_future(something(queue, "held"))
         await asyncio.sleep(0)
         await queue.enqueue(incoming(1, "pacs", "held"), b"data")
         await held
@@ -214,7 +210,7 @@ async def test_a_settlement_that_fails_is_a_delivery_made_again(tmp_path: Path) 
         connection = queue._shard.rows.connection
         connection.execute("CREATE TEMP TRIGGER no BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END")
         queue.delivered(*leases)
-        await queue.wait("pacs")
+        await something(queue, "pacs")
         connection.execute("DROP TRIGGER no")
         assert [lease.object for lease in await queue.claim("pacs", 10)] == [leases[0].object]
 
@@ -344,7 +340,7 @@ async def test_maintenance(tmp_path: Path) -> None:
     queue.give_back(*leases[1:])
     await queue.flush()
     wall, monotonic = wall + 30, monotonic + 30
-    waiting = asyncio.ensure_future(queue.wait("pacs"))
+    waiting = asyncio.ensure_future(something(queue, "pacs"))
     await queue.maintain()
     await waiting
     leases = await queue.claim("pacs", 3)

@@ -96,7 +96,8 @@ class PostgresQueue(ByHand):
         self.findings: list[str] = []
         #: The destinations for which nothing is claimed, whoever has said so.
         self.on_hold: list[str] = []
-        self._awake: dict[str, asyncio.Event] = {}
+        #: Destinations, each with whether there may be something to claim.
+        self._awake: dict[str, bool] = {}
         self._listening: dict[str, Callable[[], object]] = {}
         self._forgotten = 0
         self._recent = Recent(settings.memory)
@@ -213,7 +214,7 @@ class PostgresQueue(ByHand):
 
         With `newest`, those of the study that came last. Each is to be settled by `delivered`, `failed` or `give_back`.
         """
-        self._event(destination).clear()
+        self._awake[destination] = False
         claiming = asyncio.ensure_future(self._claim(destination, limit, newest))
         self._claiming.add(claiming)
         claiming.add_done_callback(self._claiming.discard)
@@ -248,13 +249,11 @@ class PostgresQueue(ByHand):
             with suppress(LocalError):  # it is closed: they end with the node
                 self.give_back(*claiming.result())
 
-    async def wait(self, destination: str) -> None:
-        """Returns when there may be something to claim that was not there when that was last tried."""
-        await self._event(destination).wait()
-
     def listen(self, destination: str, told: Callable[[], object]) -> None:
-        """As `wait`, for who wants to be told: once, from within the callbacks of the event loop."""
-        if self._event(destination).is_set():
+        """Has `told` called, once, by the event loop: when there may be something to claim that was not there when that
+        was last tried.
+        """
+        if self._awake.setdefault(destination, False):
             asyncio.get_running_loop().call_soon(told)
         else:
             self._listening[destination] = told
@@ -466,14 +465,8 @@ class PostgresQueue(ByHand):
         """The database is back, or another node gone: nobody has told what waits."""
         self._wake(set(self._awake))
 
-    def _event(self, destination: str) -> asyncio.Event:
-        event = self._awake.get(destination)
-        if event is None:
-            event = self._awake[destination] = asyncio.Event()
-        return event
-
     def _wake(self, destinations: set[str]) -> None:
         for destination in destinations:
-            self._event(destination).set()
+            self._awake[destination] = True
             if (told := self._listening.pop(destination, None)) is not None:
                 told()
