@@ -25,8 +25,10 @@ __all__ = ["Arriving", "QueueFull", "SegmentWriter"]
 _GROUP: Final = 16 << 20
 #: What an object costs beside its bytes, as if it were so many.
 _OBJECT: Final = 32 << 10
-#: Groups on their way to the disk at a time: what comes while one is need not wait for it.
+#: Groups on their way to the disk at a time: what comes while one is need not wait for it. A large one has the disk for
+#: itself: two would share it, and both be there later.
 _GROUPS: Final = 2
+_LARGE: Final = 1 << 18
 
 
 class QueueFull(OSError):
@@ -49,9 +51,10 @@ class _Copying(NamedTuple):
 class _Writing:
     """What is written together, and what is done then."""
 
-    __slots__ = ("end", "is_done")
+    __slots__ = ("end", "is_done", "is_large")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_large: bool = False) -> None:
+        self.is_large = is_large
         self.is_done = False
         self.end: Callable[[], object]
 
@@ -116,7 +119,7 @@ class SegmentWriter:
     def _start(self) -> None:
         self._is_starting = False
         log = self._shard.log
-        while (self._arrived or self._copies) and len(self._running) < _GROUPS:
+        while (self._arrived or self._copies) and self._has_room:
             if log.must_have_next:  # the loop does not wait for the disk to make one
                 self._make_next()
                 return
@@ -129,6 +132,10 @@ class SegmentWriter:
         if self._idle is not None and not self._running and not self._idle.done():
             self._idle.set_result(None)
 
+    @property
+    def _has_room(self) -> bool:
+        return len(self._running) < _GROUPS and not any(writing.is_large for writing in self._running)
+
     def _next_group(self) -> list[Arriving]:
         group, weight = [], 0
         while self._arrived and weight < _GROUP:
@@ -138,13 +145,14 @@ class SegmentWriter:
 
     def _begin(self, group: list[Arriving]) -> None:
         try:
-            if not self._watermarks.check(sum(len(each.arrival.data) for each in group)):
+            size = sum(len(each.arrival.data) for each in group)
+            if not self._watermarks.check(size):
                 raise QueueFull(errno.ENOSPC, "the queue's disk is nearly full")
             writing = self._shard.begin([each.arrival for each in group])
         except Exception as error:
             self._refuse(functools.partial(self._tell_refused, group, error))
             return
-        running = self._run(writing.append)
+        running = self._run(writing.append, is_large=size >= _LARGE)
 
         def end() -> None:
             try:
@@ -172,7 +180,7 @@ class SegmentWriter:
             else:
                 copying.copied(copied)
 
-        self._run(append).end = end
+        self._run(append, is_large=True).end = end
 
     def _refuse(self, end: Callable[[], object]) -> None:
         """Has something end in its turn that was not begun."""
@@ -182,8 +190,8 @@ class SegmentWriter:
         self._running.append(writing)
         self._loop.call_soon(self._go_on)
 
-    def _run(self, append: Append) -> _Writing:
-        writing = _Writing()
+    def _run(self, append: Append, *, is_large: bool) -> _Writing:
+        writing = _Writing(is_large=is_large)
         append.job.context = writing
         self._running.append(writing)
         try:

@@ -101,6 +101,22 @@ async def test_what_is_on_the_disk_first_is_told_of_in_its_turn(
         assert receipts[0].object < receipts[1].object
 
 
+async def test_a_large_group_has_the_disk_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = held(monkeypatch)
+    async with opened(tmp_path) as queue:
+        (disk,) = made
+        first = queue.enqueue(incoming(0), bytes(1 << 18))
+        await disk.has(1)
+        second = queue.enqueue(incoming(1), b"x")
+        assert await queue.claim("pacs", 10) == []
+        assert len(disk.given) == 1
+        disk.let()
+        await first
+        await disk.has(1)
+        disk.let()
+        await second
+
+
 async def test_what_is_cancelled_is_queued_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = held(monkeypatch)
     async with opened(tmp_path) as queue:
