@@ -63,7 +63,8 @@ def start(code: str, port: int, folder: Path) -> subprocess.Popen[str]:
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(aiodicom.__file__).parent.parent)},
+        # What a server prints is read while it runs.
+        env=os.environ | {"PYTHONPATH": str(Path(aiodicom.__file__).parent.parent), "PYTHONUNBUFFERED": "1"},
     )
 
 

@@ -26,7 +26,7 @@ from aiodicom.services.storage_commitment import (
 )
 from aiodicom.standard.uids import MODALITY_PERFORMED_PROCEDURE_STEP, STORAGE_COMMITMENT_PUSH_MODEL
 from tests.router.queue.objects import incoming
-from tests.router.running import CT, HEAD, Archive, Changes, destination, image, routing, store, uid_of, write
+from tests.router.running import CT, HEAD, Archive, Changes, destination, image, routing, soon, store, uid_of, write
 
 ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
 
@@ -204,6 +204,6 @@ async def test_commitments_that_a_dead_process_has_left_are_answered_by_another(
             await running.router._adoption.look()
             async with asyncio.timeout(10):
                 commitment = await told
+            await soon(lambda: not list(tmp_path.rglob("1.2.3.4.5*")))
     assert commitment.transaction_uid == "1.2.3.4.5"
     assert [each.reason for each in commitment.failed] == [FailureReason.NO_SUCH_OBJECT_INSTANCE]
-    assert await asyncio.to_thread(lambda: list(tmp_path.rglob("1.2.3.4.5*"))) == []
