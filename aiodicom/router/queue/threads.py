@@ -35,3 +35,4 @@ class CallThread:
     def _run(self) -> None:
         while (call := self._given.get()) is not None:
             call()
+            del call  # and what it is about, until the next one comes

@@ -202,12 +202,12 @@ class SegmentWriter:
 
     def _run_here(self, job: Job) -> None:
         job.run()
-        job.context.is_done = True
+        _mark_done(job)
         self._go_on()
 
     def _collect(self) -> None:
         for job in self._writers.collect():
-            job.context.is_done = True
+            _mark_done(job)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -229,3 +229,9 @@ class SegmentWriter:
             elif self._copies:
                 self._refuse(functools.partial(self._copies.popleft().failed, error))
         self._start()
+
+
+def _mark_done(job: Job) -> None:
+    # The two know each other. Left at that, the objects that were written would wait for the garbage collector.
+    writing, job.context = job.context, None
+    writing.is_done = True

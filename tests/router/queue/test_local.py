@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from aiodicom.errors import LocalError
@@ -99,6 +102,21 @@ async def test_what_is_on_the_disk_first_is_told_of_in_its_turn(
         disk.let()
         receipts = await asyncio.gather(first, second)
         assert receipts[0].object < receipts[1].object
+
+
+async def test_nothing_holds_an_object_when_it_is_queued(tmp_path: Path) -> None:
+    # Memory that waits for the garbage collector is missing to what comes next: after 1,000 objects that went to files.
+    async with opened(tmp_path) as queue:
+        data = numpy.zeros(1 << 18, numpy.uint8)
+        gone = weakref.ref(data)
+        gc.disable()
+        try:
+            await queue.enqueue(incoming(0), memoryview(data))
+            del data
+            await queue.flush()
+            assert gone() is None
+        finally:
+            gc.enable()
 
 
 async def test_a_large_group_has_the_disk_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
