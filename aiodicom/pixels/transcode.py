@@ -12,7 +12,7 @@ from aiodicom.dataset import Dataset, Sequence
 from aiodicom.dataset.interop import ours
 from aiodicom.errors import LocalError
 from aiodicom.part10.pieces import LongValue, deflated, encode_pieces, long_values
-from aiodicom.part10.reader import dcmread
+from aiodicom.part10.reader import DEFER_SIZE, dcmread
 from aiodicom.part10.writer import encode_head, replacing
 from aiodicom.standard.transfer_syntaxes import GE_PRIVATE, named_transfer_syntax
 from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_syntax_of
@@ -36,6 +36,9 @@ __all__ = ["Transcoded", "describe", "transcode", "transcode_data_set", "transco
 _ELSEWHERE: Final = ("jpip", "smpte-2110")
 
 _PIXEL_DATA: Final = 0x7FE00010
+
+#: Bytes up to which a file is read at once.
+_IN_MEMORY: Final = 8 << 20
 
 
 class Transcoded(NamedTuple):
@@ -108,8 +111,7 @@ def transcode_file(
 
     Encoded frames beyond 8 MiB wait in a temporary file. Raises as `transcode` does.
     """
-    data_set = dcmread(source)
-    transcoded = transcode_data_set(data_set, to, quality=quality, threads=threads)
+    transcoded = transcode_data_set(_opened(source), to, quality=quality, threads=threads)
     with replacing(target, fsync=fsync, overwrite=overwrite) as file:
         file.write(transcoded.head)
         for piece in transcoded.pieces:
@@ -119,7 +121,8 @@ def transcode_file(
 
 def _opened(source: Any) -> Dataset:
     if isinstance(source, (str, os.PathLike)):
-        return dcmread(source)
+        # Opening a file for each of its frames has threads wait for each other.
+        return dcmread(source, defer_size=None if os.stat(source).st_size <= _IN_MEMORY else DEFER_SIZE)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return dcmread(BytesIO(source))
     return ours(source)
