@@ -93,7 +93,7 @@ class Intake:
         body = self._body(request)
         if self._cut_through.is_wanted():
             assert isinstance(body, Body)
-            return Tee(body, request, _origin_of(request), self._cut_through)
+            return Tee(body, request.message, _origin_of(request), self._cut_through)
         return body
 
     def store(self, request: StoreRequest) -> Status | asyncio.Future[Status]:
