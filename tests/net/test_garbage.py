@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 import aiodicom
-from aiodicom import Answer, Dataset, Destination, Server, Status, StudyRoot
+from aiodicom import Answer, BodySink, Dataset, Destination, Server, Spooled, Status, StudyRoot
+from aiodicom.errors import AssociationAborted, OperationRefused, StatusError
 from aiodicom.net.suboperations import SubOperation
 from tests.leaks import no_garbage
 from tests.net.sides import CONTEXTS, CT, CT_UIDS, DATA, IMPLICIT, connect
@@ -19,16 +22,23 @@ QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
 OBJECT = SubOperation(DATA, CT, "1.2.3", IMPLICIT)
 
 
+def body(request: aiodicom.StoreRequest) -> BodySink:
+    """Where a data set goes, unless its sender is to be refused."""
+    if request.priority:
+        raise OperationRefused(Status.OUT_OF_RESOURCES, "no room")
+    return Spooled()(request)
+
+
 @asynccontextmanager
 async def listening() -> AsyncIterator[int]:
     """An SCP of everything, and its port. It is the destination of its own C-MOVE."""
     destinations: dict[str, Destination] = {}
     server = Server(destinations=destinations)
 
-    @server.on_c_store
+    @server.on_c_store(body=body)
     async def store(request: aiodicom.StoreRequest) -> Status:
-        await asyncio.sleep(0)
         assert request.dataset.PatientName == "A^B"
+        await asyncio.sleep(0)
         return Status.SUCCESS
 
     @server.on_c_find
@@ -61,6 +71,11 @@ async def store(association: aiodicom.Association) -> None:
     await association.c_store(DATA, **CT_UIDS)
 
 
+async def be_refused(association: aiodicom.Association) -> None:
+    with pytest.raises(StatusError):
+        await association.c_store(DATA, **CT_UIDS, priority=2)
+
+
 async def find(association: aiodicom.Association) -> None:
     async for match in association.c_find(QUERY):
         assert match.PatientID
@@ -90,7 +105,7 @@ async def associate(association: aiodicom.Association) -> None:
         await other.c_echo()
 
 
-@pytest.mark.parametrize("operation", [echo, store, find, find_the_first, get, move, n_get, associate])
+@pytest.mark.parametrize("operation", [echo, store, be_refused, find, find_the_first, get, move, n_get, associate])
 async def test_an_operation_leaves_nothing(operation: Callable[[aiodicom.Association], Awaitable[None]]) -> None:
     contexts = [*CONTEXTS, StudyRoot.find, StudyRoot.get, StudyRoot.move, MPPS]
     async with listening() as port, connect(port, contexts=contexts, receives=[(CT, [IMPLICIT])]) as association:
@@ -99,3 +114,42 @@ async def test_an_operation_leaves_nothing(operation: Callable[[aiodicom.Associa
             await operation(association)
             for _ in range(20):  # what has been cancelled ends
                 await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_what_a_handler_has_goes_with_its_association(is_begun: bool) -> None:
+    class Held:
+        """Something that the handler has."""
+
+    begun = asyncio.Event()
+    held: list[weakref.ref[Held]] = []
+    server = Server()
+
+    @server.on_c_store
+    async def store(request: aiodicom.StoreRequest) -> Status:
+        has = Held()
+        held.append(weakref.ref(has))
+        begun.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(10)
+        return Status.SUCCESS
+
+    async with server.listen("127.0.0.1", 0) as listener:
+        association = await connect(listener.port)
+        (peer,) = server.associations
+        storing = asyncio.create_task(association.c_store(DATA, **CT_UIDS))
+        await begun.wait()
+        gc.disable()
+        try:
+            for _ in range(3 * is_begun):
+                await asyncio.sleep(0)
+            peer.abort()
+            await peer.wait_closed()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert held[0]() is None
+        finally:
+            gc.enable()
+        with pytest.raises(AssociationAborted):
+            await storing
+        await association.wait_closed()
