@@ -234,6 +234,7 @@ class _Retrieval:
             self._timer.cancel()
             for worker in self._workers:
                 worker.cancel()
+            self._workers.clear()  # what ends them has seen this, and would be kept by them
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
@@ -250,6 +251,7 @@ class _Retrieval:
         """Performs one sub-operation after the other: a task for each would cost as much as the rest of it."""
         while True:
             await self._perform(what)
+            del what  # and the object with it, however long the handler takes for the next one
             idle = self._loop.create_future()
             self._idle.append(idle)
             what = await idle
