@@ -12,7 +12,7 @@ import pytest
 import aiodicom
 from aiodicom.errors import AiodicomError, AssociationRejected, StatusError
 from aiodicom.net.tls import tls_client_context
-from aiodicom.router import intake
+from aiodicom.router import intake, opening
 from aiodicom.router.queue import writing
 from aiodicom.router.queue.space import Space
 from tests.certificates import Authority
@@ -22,7 +22,8 @@ from tests.store.held import holding
 ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
 
 
-async def test_a_disk_that_is_nearly_full_and_has_room_again(tmp_path: Path) -> None:
+async def test_a_disk_that_is_nearly_full_and_has_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_SPACE_AGE", 0.0)
     async with Archive() as pacs:
         head = HEAD.replace("refuse_below = 0", 'refuse_below = "100M"').replace(
             "resume_above = 0", 'resume_above = "200M"'
