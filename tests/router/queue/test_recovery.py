@@ -159,6 +159,33 @@ def test_a_torn_tail_is_cut_and_reported(tmp_path: Path, seed: int) -> None:
     shard.close()
 
 
+@pytest.mark.parametrize(("reached", "dead"), [(0, []), (4096, [1])])
+def test_a_crash_while_two_groups_are_on_their_way(tmp_path: Path, reached: int, dead: list[int]) -> None:
+    # The disk may have all of the second and nothing of the first, or a part: nobody was told Success for either.
+    shard = Shard(tmp_path)
+    put(shard, incoming(0))
+    first, second = (shard.begin([arrival(incoming(number), b"x" * 9000)]) for number in (1, 2))
+    for writing in (second, first):
+        writing.append.job.run()
+    for writing in (first, second):
+        shard.end(writing, None)
+    shard.close()
+    begin, end = first.append.begin + reached, first.append.end
+    overwrite(segment_path(tmp_path, 1), begin, bytes(end - begin))
+    shard = Shard(tmp_path)
+    assert len(shard.findings) == 1
+    assert "damaged" in shard.findings[0]
+    assert numbers(shard) == [0, 2]
+    ways = search.listed(shard.rows, Selection(state=State.DEAD))
+    assert [way.sop_instance_uid for way in ways] == [incoming(number).sop_instance_uid for number in dead]
+    put(shard, incoming(3))
+    shard.close()
+    shard = Shard(tmp_path)
+    assert shard.findings == []
+    assert numbers(shard) == [0, 2, 3]
+    shard.close()
+
+
 def test_damage_amid_what_has_no_rows_is_a_dead_letter(tmp_path: Path) -> None:
     shard = Shard(tmp_path)
     group = shard.write([arrival(incoming(number), bytes([65 + number]) * 5000) for number in range(3)])
