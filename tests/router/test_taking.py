@@ -12,7 +12,7 @@ import pytest
 import aiodicom
 from aiodicom.errors import AiodicomError, AssociationRejected, StatusError
 from aiodicom.net.tls import tls_client_context
-from aiodicom.router import intake
+from aiodicom.router import intake, opening
 from aiodicom.router.queue import writing
 from aiodicom.router.queue.space import Space
 from tests.certificates import Authority
@@ -20,6 +20,12 @@ from tests.router.running import CT, EXPLICIT, HEAD, Archive, destination, image
 from tests.store.held import holding
 
 ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
+
+
+@pytest.fixture(autouse=True)
+def _a_disk_that_is_always_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests have it say changes at once."""
+    monkeypatch.setattr(opening, "_SPACE_AGE", 0.0)
 
 
 async def test_a_disk_that_is_nearly_full_and_has_room_again(tmp_path: Path) -> None:
