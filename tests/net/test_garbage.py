@@ -12,10 +12,11 @@ import pytest
 
 import aiodicom
 from aiodicom import Answer, BodySink, Dataset, Destination, Server, Spooled, Status, StudyRoot
-from aiodicom.errors import AssociationAborted, OperationRefused, StatusError
+from aiodicom.errors import AssociationAborted, ConnectFailed, OperationRefused, StatusError
 from aiodicom.net.suboperations import SubOperation
 from tests.leaks import no_garbage
 from tests.net.sides import CONTEXTS, CT, CT_UIDS, DATA, IMPLICIT, connect
+from tests.ports import free_port
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
 QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
@@ -105,7 +106,14 @@ async def associate(association: aiodicom.Association) -> None:
         await other.c_echo()
 
 
-@pytest.mark.parametrize("operation", [echo, store, be_refused, find, find_the_first, get, move, n_get, associate])
+async def find_nobody(_association: aiodicom.Association) -> None:
+    with pytest.raises(ConnectFailed):
+        await connect(free_port())
+
+
+@pytest.mark.parametrize(
+    "operation", [echo, store, be_refused, find, find_the_first, get, move, n_get, associate, find_nobody]
+)
 async def test_an_operation_leaves_nothing(operation: Callable[[aiodicom.Association], Awaitable[None]]) -> None:
     contexts = [*CONTEXTS, StudyRoot.find, StudyRoot.get, StudyRoot.move, MPPS]
     async with listening() as port, connect(port, contexts=contexts, receives=[(CT, [IMPLICIT])]) as association:

@@ -22,8 +22,13 @@ from tests.store.held import holding
 ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
 
 
-async def test_a_disk_that_is_nearly_full_and_has_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _a_disk_that_is_always_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests have it say changes at once."""
     monkeypatch.setattr(opening, "_SPACE_AGE", 0.0)
+
+
+async def test_a_disk_that_is_nearly_full_and_has_room_again(tmp_path: Path) -> None:
     async with Archive() as pacs:
         head = HEAD.replace("refuse_below = 0", 'refuse_below = "100M"').replace(
             "resume_above = 0", 'resume_above = "200M"'
