@@ -3,6 +3,41 @@
 
 include "blocks.pxi"
 
+cdef extern from *:
+    """
+    #if defined(__x86_64__)
+    #include <emmintrin.h>
+    #endif
+    #include <stdint.h>
+    #include <string.h>
+
+    // Copies as memcpy does, without reading what it writes to into the processor's caches, nor leaving it there.
+    static void copy_past_caches(void* target, const void* source, size_t size) {
+    #if defined(__x86_64__)
+        char* into = target;
+        const char* from = source;
+        size_t ahead = -(uintptr_t)into % 64;
+        if (size < ahead + 64) {
+            memcpy(into, from, size);
+            return;
+        }
+        memcpy(into, from, ahead);
+        for (into += ahead, from += ahead, size -= ahead; size >= 64; into += 64, from += 64, size -= 64)
+            for (int part = 0; part < 64; part += 16)
+                _mm_stream_si128((__m128i*)(into + part), _mm_loadu_si128((const __m128i*)(from + part)));
+        _mm_sfence();
+        memcpy(into, from, size);
+    #else
+        memcpy(target, source, size);
+    #endif
+    }
+    """
+    void copy_past_caches(void* target, const void* source, size_t size) nogil
+
+cdef enum:
+    #: Less than this is copied sooner than it is fetched back from memory.
+    LEAST_PAST_CACHES = 1 << 14
+
 
 cdef void empty_pool() noexcept:
     """Gives the blocks kept for reuse back to the system, but for halves whose other half is in use."""
@@ -69,7 +104,8 @@ cdef class Body:
     """A sink that gathers a data set in memory, readable as one contiguous buffer once it is whole.
 
     Past `limit` bytes, or when `budget` has no more, everything goes to the sink that `spill()` makes, which is then `spilled`;
-    without `spill` there is no limit.
+    without `spill` there is no limit. `unread`: nobody is expected to read it here; it goes to a disk, by which it had better leave
+    the processor's caches to others.
 
     Invariants: `data` has room for `capacity` bytes, which are taken from the budget and of which `size` are filled; `size` is 0
     once `spilled` is there; while `exports` is not 0 the memory stays where it is.
@@ -80,14 +116,16 @@ cdef class Body:
     cdef Py_ssize_t capacity
     cdef Py_ssize_t exports
     cdef Py_ssize_t limit
+    cdef bint unread
     cdef object spill
     cdef Budget budget
     cdef readonly object spilled
     #: Bytes of the data set so far, wherever they are.
     cdef readonly Py_ssize_t total
 
-    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None):
+    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None, *, bint unread=False):
         self.limit = limit
+        self.unread = unread
         self.spill = spill
         self.budget = budget
         if expected > 0:
@@ -140,7 +178,10 @@ cdef class Body:
                 self.spill_over()
         if self.spilled is not None:
             return write_view(self.spilled, data, size)
-        memcpy(self.data + self.size, data, size)
+        if self.unread and size >= LEAST_PAST_CACHES:
+            copy_past_caches(self.data + self.size, data, size)
+        else:
+            memcpy(self.data + self.size, data, size)
         self.size += size
         return 0
 

@@ -53,16 +53,18 @@ class Spooled:
         return SpoolFile(self.directory)
 
 
-def gathering(request: ServiceRequest, above: int, spill: Callable[[], BodySink]) -> Body:
+def gathering(request: ServiceRequest, above: int, spill: Callable[[], BodySink], *, unread: bool = False) -> Body:
     """Returns a sink that gathers the data set of `request` in memory, and past `above` bytes, or when the server's
-    budget has no more, in the sink that `spill` makes.
+    budget has no more, in the sink that `spill` makes. `unread`: as of `Body`.
 
     After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
     holds up everybody for as long as it takes.
     """
     association = request.association
     expected = request.expected_body_size
-    return Body(above, spill, expected, association.budget) if expected <= above else Body(0, spill)
+    if expected > above:
+        return Body(0, spill)
+    return Body(above, spill, expected, association.budget, unread=unread)
 
 
 @dataclass(frozen=True, slots=True)

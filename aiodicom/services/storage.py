@@ -42,6 +42,9 @@ __all__ = ["FolderStorage", "StorageServer"]
 
 _log = logging.getLogger(__name__)
 
+#: Threads that write. Those that need not sync seldom wait long, and more of them would only wake and sleep more often.
+_WRITERS: Final = {Durability.RECEIVED: 4, Durability.WRITTEN: 4, Durability.SYNCED: 8}
+
 #: Threads that decode heads.
 _THREADS: Final = 32
 
@@ -113,7 +116,7 @@ class FolderStorage:
         self._kept = _KEPT[Durability.WRITTEN if is_written_first else durability]
         self._backlog = 0
         self._threads: ThreadPoolExecutor | None = None
-        self._committer = Committer(self._folder)
+        self._committer = Committer(self._folder, _WRITERS[durability])
         self._keep = self._handler()
         self._filing: set[asyncio.Task[_Filed]] = set()
 
@@ -151,7 +154,7 @@ class FolderStorage:
         # The engine has answered 0117H to anything else; that only UIDs name files does not rest on the engine.
         if not is_valid_uid(uid):
             raise ValueError("not a UID (PS3.5 9.1)")
-        body = gathering(request, self._kept, lambda: self._create(uid))
+        body = gathering(request, self._kept, lambda: self._create(uid), unread=self._ingest is None)
         body.write(
             encode_file_meta(
                 request.affected_sop_class_uid,

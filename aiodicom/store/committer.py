@@ -17,7 +17,7 @@ __all__ = ["LARGE", "Committer"]
 
 _log = logging.getLogger(__name__)
 
-#: As many as keep a fast disk busy.
+#: As many as keep a fast disk busy that is waited for after each write.
 _THREADS: Final = 8
 
 #: Files that are worked on at most: they and their sub-folders are open meanwhile.
@@ -45,7 +45,7 @@ class _Commit:
 
 
 class Committer:
-    """Commits files of one folder, for one event loop.
+    """Commits files of one folder, for one event loop, by up to `threads` threads.
 
     In this order: the bytes of a file are written, and with `sync` on the disk; it has its name; with `sync`, the
     folders with the names are on the disk. Folders are synced for all files together that got their names meanwhile.
@@ -55,8 +55,9 @@ class Committer:
     is in `_named` until that is over, because it may have come too late.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, threads: int = _THREADS) -> None:
         self._folder = folder
+        self._most_threads = threads
         self._writers: Writers | None = None
         self._waiting: deque[_Commit] = deque()
         #: Files that are on their way.
@@ -77,7 +78,7 @@ class Committer:
         """
         loop = asyncio.get_running_loop()
         if self._writers is None:
-            self._writers = Writers(_THREADS)
+            self._writers = Writers(self._most_threads)
             loop.add_reader(self._writers.fileno(), self._collect)
         done = loop.create_future()
         self._waiting.append(_Commit(file, path, sync, then, done))

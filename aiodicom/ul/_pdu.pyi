@@ -43,6 +43,8 @@ class Body:
         spill: Callable[[], _Sink] | None = None,
         expected: int = 0,
         budget: Budget | None = None,
+        *,
+        unread: bool = False,
     ) -> None: ...
     @property
     def spilled(self) -> Any: ...

@@ -28,9 +28,10 @@ def test_an_empty_one_is_an_empty_buffer() -> None:
 @given(
     st.lists(st.binary(max_size=20) | st.integers(0, 200_000).map(lambda size: random.Random(size).randbytes(size))),
     st.integers(0, 300_000),
+    st.booleans(),
 )
-def test_what_is_written_is_what_it_holds(pieces: list[bytes], expected: int) -> None:
-    body = Body(expected=expected)
+def test_what_is_written_is_what_it_holds(pieces: list[bytes], expected: int, unread: bool) -> None:
+    body = Body(expected=expected, unread=unread)
     for piece in pieces:
         body.write(piece)
     body.finish()
