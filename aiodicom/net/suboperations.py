@@ -16,7 +16,7 @@ from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, S
 from aiodicom.net.answers import Reply
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
-from aiodicom.net.sources import KnownFile, Storable, open_source
+from aiodicom.net.sources import AheadFile, KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status, StatusCategory
@@ -238,6 +238,7 @@ class _Retrieval:
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
+        what = what._replace(source=AheadFile.of(what.source))
         while self._running >= self._at_once():
             await self._one_ended()
         self._running += 1
