@@ -105,6 +105,13 @@ cdef extern from *:
         pthread_mutex_unlock(&jobs_lock);
         return done;
     }
+
+    static int is_done(job *one) {
+        pthread_mutex_lock(&jobs_lock);
+        int done = one->state == JOB_DONE;
+        pthread_mutex_unlock(&jobs_lock);
+        return done;
+    }
     """
     ctypedef struct job:
         char* path
@@ -115,3 +122,4 @@ cdef extern from *:
         Py_ssize_t got
     bint queue_job(job* one) nogil
     bint end_job(job* one) nogil
+    bint is_done(job* one) nogil

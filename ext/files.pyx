@@ -181,7 +181,7 @@ def read_known(path, stamp, off_t offset):
 
 cdef enum:
     #: So many files at most are read ahead in a process, or have been and wait for their turn.
-    MOST_AHEAD = 24
+    MOST_AHEAD = 32
 
 cdef int ahead = 0
 
@@ -206,6 +206,11 @@ cdef class ReadAhead:
             self.block = None
             return
         ahead += 1
+
+    @property
+    def is_read(self):
+        """Whether it is there to be taken."""
+        return self.block is not None and is_done(&self.job) and self.job.got == self.job.size
 
     def take(self):
         """Returns a view of it, once, or None: who then reads in the ordinary way sees why."""

@@ -186,11 +186,21 @@ class KnownFile(NamedTuple):
         """Bytes of the file."""
         return self.stamp.size
 
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the file is still as it was. Raises OSError where it is not there."""
+        return file_stamp(self.path) == self.stamp
+
 
 class AheadFile(KnownFile):
     """A known file that is being read before it is its turn."""
 
     ahead: ReadAhead
+
+    @property
+    def is_unchanged(self) -> bool:
+        """As of a known file, without looking again at one that has been read."""
+        return self.ahead.is_read or super().is_unchanged
 
     @classmethod
     def of(cls, source: Storable) -> Storable:
@@ -462,7 +472,7 @@ def prepare(
 ) -> Prepared:
     """Looks at what is to be stored: reads the head of a file, unless that is known. Raises as `open_source` does."""
     is_said = sop_class_uid or sop_instance_uid or transfer_syntax
-    if isinstance(source, KnownFile) and not is_said and file_stamp(source.path) == source.stamp:
+    if isinstance(source, KnownFile) and not is_said and source.is_unchanged:
         meta = source.meta
         syntaxes = sendable(meta.transfer_syntax, policy)
         return Prepared(source, meta.sop_class_uid, syntaxes, True, source.size - meta.data_offset)
@@ -495,7 +505,7 @@ def open_source(
         if not isinstance(source, KnownFile):
             return FileSource(source)
         meta = source.meta
-        if isinstance(source, AheadFile) and file_stamp(source.path) == source.stamp:
+        if isinstance(source, AheadFile) and source.is_unchanged:
             return AheadSource(source)
         if source.stamp.size <= _READ_AT_ONCE:
             data = read_known(source.path, source.stamp, meta.data_offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -103,17 +104,28 @@ async def test_a_source_gives_it_and_then_reads_the_file(known: KnownFile) -> No
     source.close()
 
 
-async def test_a_file_that_changes_meanwhile(known: KnownFile) -> None:
+async def test_a_file_that_changed_before_it_was_read(known: KnownFile) -> None:
     late = open_source(AheadFile.of(known))
     late.at_once()
-    file = AheadFile.of(known)
     change(known)
-    source = open_source(file)
+    source = open_source(AheadFile.of(known))
     assert isinstance(source, FileSource)
     assert source.size == known.size + 16 - known.meta.data_offset
     source.close()
     with pytest.raises(LocalError, match="changed"):
         [chunk async for chunk in late.chunks(2)]
+
+
+async def test_a_file_that_changed_after_it_was_read_is_sent_as_it_was(known: KnownFile) -> None:
+    data_set = content(known)[known.meta.data_offset :]
+    file = AheadFile.of(known)
+    assert isinstance(file, AheadFile)
+    while not file.ahead.is_read:  # noqa: ASYNC110 (a thread without events)
+        await asyncio.sleep(0)
+    change(known)
+    given = open_source(file).at_once()
+    assert given is not None
+    assert b"".join(given) == data_set
 
 
 def test_what_is_small_or_no_known_file_is_left_as_it_is(known: KnownFile) -> None:
