@@ -52,8 +52,8 @@ class Passed(NamedTuple):
     last_out: float
 
 
-def messages(count: int, side: int) -> Iterator[tuple[str, bytes, bytes]]:
-    """Objects by their UIDs: what is sent of each at first, with its header, and the rest."""
+def messages(count: int, side: int) -> Iterator[tuple[str, bytes, bytes, bytes]]:
+    """Objects by their UIDs: what is sent of each at first, with its header; the rest; and the PDU with its end."""
     encoded, offset = objects.ct_data_set(1, side)
     encoded = encoded.replace(f"{objects.ROOT}.3".encode(), f"{objects.ROOT}.7".encode())  # a study of their own
     for number in range(1, count + 1):
@@ -68,10 +68,10 @@ def messages(count: int, side: int) -> Iterator[tuple[str, bytes, bytes]]:
             0x1000: ui(uid),
         }
         first = p_data(1, command_set(command)) + _fragment(data[:HEADER], is_last=False)
-        rest = b"".join(
+        *rest, last = (
             _fragment(data[at : at + _PDU], is_last=at + _PDU >= len(data)) for at in range(HEADER, len(data), _PDU)
         )
-        yield uid, first, rest
+        yield uid, first, b"".join(rest), last
 
 
 def _fragment(data: bytes, *, is_last: bool) -> bytes:
@@ -132,15 +132,18 @@ async def pass_through(
 
     async def send(peer: Requestor) -> None:
         due = time.perf_counter()
-        for uid, first, rest in waiting:
+        peer.writer.transport.set_write_buffer_limits(0)  # what was sent has left
+        for uid, first, rest, last in waiting:
             due += chosen.expovariate(rate / associations)
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             header_in = time.perf_counter()
             peer.writer.write(first)
             if pause:
                 await asyncio.sleep(pause)
+            if rest:
+                await peer.send(rest)
             last_in = time.perf_counter()
-            await peer.send(rest)
+            await peer.send(last)
             await peer.expect(P_DATA_TF)
             sent[uid] = header_in, last_in
 

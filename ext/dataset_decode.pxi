@@ -4,8 +4,9 @@ cdef enum:
     #: The limits that `Dataset.from_bytes` has by itself: sequences nested, elements of a data set or items of a sequence.
     USUAL_DEPTH = 64
     USUAL_ELEMENTS = 1 << 20
-    #: Bytes up to which others need not have the interpreter meanwhile: to hand it over costs as much as to index them.
-    SHORT_INDEXED = 1024
+    #: Bytes up to which others need not have the interpreter meanwhile: to get it back beside a thread that wants it costs more than
+    #: to index them, a tenth of a millisecond at the most.
+    SHORT_INDEXED = 65536
 
 
 cdef int read_data_set(Core data_set, data, bint implicit, bint big, uint32_t stop_before, bint strict, int max_depth,

@@ -20,6 +20,7 @@ cdef extern from *:
     """
     #include <errno.h>
     #include <fcntl.h>
+    #include <signal.h>
     #include <stdio.h>
     #include <sys/stat.h>
     #include <sys/uio.h>
@@ -74,7 +75,26 @@ cdef Py_ssize_t read_if_cached(int fd, void* into, size_t size, off_t offset) no
 
 
 include "blocks.pxi"
+include "ahead.pxi"
 
+
+cdef extern from *:
+    """
+    /* Returns how much of a file was read, if it is the one of the stamp and that needs no disk, else -1. */
+    static Py_ssize_t read_file_as(const char* path, const long long* stamp, long long offset, void* into, Py_ssize_t size) {
+        long long found[4];
+        Py_ssize_t got = -1;
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) return -1;
+        if (!look_at(fd, NULL, found) && !memcmp(found, stamp, sizeof found)) {
+            got = read_nowait(fd, into, size, offset);
+            if (got < 0 && errno == EOPNOTSUPP) got = pread(fd, into, size, offset);
+        }
+        close(fd);
+        return got;
+    }
+    """
+    Py_ssize_t read_file_as(const char* path, const long long* stamp, long long offset, void* into, Py_ssize_t size) nogil
 
 cdef class Block:
     """Bytes of a file, in memory that goes to the next one."""
@@ -157,3 +177,60 @@ def read_known(path, stamp, off_t offset):
                 got = read_if_cached(fd, into, size, offset)
             close_file(fd)
     return data if got == size else None
+
+
+cdef enum:
+    #: So many files at most are read ahead in a process, or have been and wait for their turn.
+    MOST_AHEAD = 24
+
+cdef int ahead = 0
+
+
+cdef class ReadAhead:
+    """What a file holds from `offset` on, read by a thread of its own if it is the one of the stamp and needs no disk."""
+
+    cdef job job
+    cdef Block block
+    cdef bytes path
+
+    def __cinit__(self, path, stamp, off_t offset, Py_ssize_t size):
+        global ahead
+        self.path = encoded_path(path)
+        self.block = Block(size)
+        self.job.path = self.path
+        self.job.stamp[0], self.job.stamp[1], self.job.stamp[2], self.job.stamp[3] = stamp
+        self.job.offset = offset
+        self.job.into = self.block.data
+        self.job.size = size
+        if not queue_job(&self.job):
+            self.block = None
+            return
+        ahead += 1
+
+    def take(self):
+        """Returns a view of it, once, or None: who then reads in the ordinary way sees why."""
+        global ahead
+        cdef Block block = self.block
+        cdef bint done
+        if block is None:
+            return None
+        self.block = None
+        ahead -= 1
+        with nogil:
+            done = end_job(&self.job)
+            if not done:
+                self.job.got = read_file_as(self.job.path, self.job.stamp, self.job.offset, self.job.into, self.job.size)
+        return PyMemoryView_FromObject(block) if self.job.got == self.job.size else None
+
+    def __dealloc__(self):
+        global ahead
+        if self.block is not None:
+            ahead -= 1
+            with nogil:
+                end_job(&self.job)
+
+
+def read_ahead(path, stamp, off_t offset):
+    """Returns a `ReadAhead` of a file from `offset` on, None when there are enough of them."""
+    cdef Py_ssize_t size = stamp[2] - offset
+    return ReadAhead(path, stamp, offset, size) if size > 0 and ahead < MOST_AHEAD else None

@@ -10,7 +10,7 @@ cdef class Operation:
     cdef readonly object request
     #: The request's.
     cdef readonly object message_id
-    #: Whatever the invoker wants back with the response.
+    #: Whatever the invoker wants back with the response; None once it has been taken.
     cdef readonly object token
     #: Since when we wait for the peer: from the end of sending, then from each pending response; in seconds.
     cdef public object started
@@ -23,6 +23,13 @@ cdef class Operation:
         self.message_id = request.message_id
         self.token = token
         self.started = started
+
+    def take_token(self):
+        """Returns the token for the final response. It keeps that response as a rule, which has this operation: if this had the token
+        still, each would wait for the garbage collector.
+        """
+        token, self.token = self.token, None
+        return token
 
 
 cdef class InvokedOperations:

@@ -1,9 +1,12 @@
-"""What a test may not leave behind: open file descriptors and child processes, as /proc tells them."""
+"""What a test may not leave behind: open file descriptors and child processes, as /proc tells them; and what it may not
+leave to the garbage collector.
+"""
 
 from __future__ import annotations
 
 import gc
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,3 +79,25 @@ def nothing_left_behind() -> Iterator[None]:
     ]
     if left:
         raise AssertionError("left behind by the test: " + "; ".join(left))
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Fails if the body leaves objects of ours in reference cycles: the memory that they hold, of data sets as a rule,
+    waits for the garbage collector, and is missing to what comes next.
+    """
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        yield
+        gc.collect()
+        # asyncio's transports know themselves, and their sockets.
+        found = {type(each) for each in gc.garbage if not isinstance(each, socket.socket)}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+        gc.collect()
+    ours = sorted(kind.__qualname__ for kind in found if kind.__module__.startswith("aiodicom."))
+    assert not ours, f"left to the garbage collector: {', '.join(ours)}"

@@ -454,6 +454,7 @@ class Association(Operations):
         """The socket is closed."""
         self._end(None)
         self._performer.detach()
+        self._invoker = None  # which has this association: a cycle that ends here, as the performer's does
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
         if self._on_closed is not None:

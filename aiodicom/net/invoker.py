@@ -232,11 +232,11 @@ class Invoker:
 
     def on_response(self, event: ResponseReceived) -> None:
         """A response has come."""
-        token = event.operation.token
         if not event.is_final:
-            token.on_pending(event)  # a `ResponseStream`: others get no such response past the protocol
+            event.operation.token.on_pending(event)  # a `ResponseStream`: others get no such response past the protocol
             return
         self.turns.give()
+        token = event.operation.take_token()
         if not token.done():
             token.set_result(event)
 

@@ -227,7 +227,8 @@ class Performer:
             is_echo = type(message) is CEchoRQ
             self._answer(request.context, message, _SUCCESS if is_echo else Status.UNRECOGNIZED_OPERATION)
         elif type(request.body) is Discard and request.body.error is not None:
-            self._answer_failure(request, request.body.error)
+            error, request.body = request.body.error, None  # which has frames that have the request: a cycle ends here
+            self._answer_failure(request, error)
         elif isinstance(request, CancellableRequest) and (request.is_cancelled or not message.has_data_set):
             self._answer_without_handler(request)
         elif handler.is_asynchronous:

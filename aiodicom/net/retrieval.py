@@ -105,7 +105,7 @@ class Retrieved:
         self._has_begun = True
         performer = self._association.performer
         try:
-            await performer.take_retrieval(Handler(self._objects.receive, True, self._objects.body))
+            await performer.take_retrieval(Handler(self._objects.receive, False, self._objects.body))
         except BaseException:
             self._stream.cancel()
             raise
@@ -156,14 +156,14 @@ class _Objects:
         """Chooses where an object goes while it arrives."""
         return Discarded()(request) if self._is_left else self._body(request)
 
-    async def receive(self, request: StoreRequest) -> Status | Answer:
-        """The handler of C-STORE, as long as the C-GET lasts."""
+    def receive(self, request: StoreRequest) -> asyncio.Future[Status] | Answer:
+        """The handler of C-STORE, as long as the C-GET lasts: plain, for a task would cost as much as the rest."""
         if self._is_left:
             return Answer(Status.OUT_OF_RESOURCES, error_comment="nobody wants it any more")
         answered: asyncio.Future[Status] = request.association.loop.create_future()
         self.waiting.append((request, answered))
         self.change()
-        return await answered
+        return answered
 
     def take(self) -> StoreRequest:
         """Hands out the object that came first."""

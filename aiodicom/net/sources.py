@@ -15,7 +15,7 @@ from aiodicom.net.codec_threads import codec_threads
 from aiodicom.net.reencoding import Reencoded
 from aiodicom.net.transcoding import NATIVE, Transcoding, sendable
 from aiodicom.part10.meta import FileMeta, read_file_meta
-from aiodicom.store._files import file_stamp, read_cached, read_known
+from aiodicom.store._files import ReadAhead, file_stamp, read_ahead, read_cached, read_known
 from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
@@ -187,6 +187,23 @@ class KnownFile(NamedTuple):
         return self.stamp.size
 
 
+class AheadFile(KnownFile):
+    """A known file that is being read before it is its turn."""
+
+    ahead: ReadAhead
+
+    @classmethod
+    def of(cls, source: Storable) -> Storable:
+        """Has a known file be read ahead, if it is small enough to be sent at once and no small one."""
+        if type(source) is KnownFile and _READ_AT_ONCE < source.stamp.size <= CHUNK:
+            ahead = read_ahead(source.path, source.stamp, source.meta.data_offset)
+            if ahead is not None:
+                file = cls(*source)
+                file.ahead = ahead
+                return file
+        return source
+
+
 class FileStamp(NamedTuple):
     """Tells whether a file is still the one that it was. It is not, as far as can be told, when any of this differs."""
 
@@ -201,6 +218,46 @@ class FileStamp(NamedTuple):
 def stamp_of(descriptor: int) -> FileStamp:
     """Returns the stamp of an open file."""
     return FileStamp(*file_stamp(descriptor))
+
+
+class AheadSource(DataSource):
+    """A known file that has been read ahead; what was read is given out once."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: AheadFile) -> None:
+        meta = file.meta
+        super().__init__(
+            meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax, file.stamp.size - meta.data_offset
+        )
+        self._file = file
+
+    def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
+        source = self._opened()
+        try:
+            return source.encoder(transfer_syntax)  # which has a descriptor of its own
+        finally:
+            source.close()
+
+    def at_once(self) -> tuple[Buffer, ...] | None:
+        data = self._file.ahead.take()
+        return None if data is None else (data,)
+
+    async def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
+        source = self._opened()
+        try:
+            async for chunk in source.chunks(multiple):
+                yield chunk
+        finally:
+            source.close()
+
+    def _opened(self) -> FileSource:
+        known = KnownFile(*self._file)
+        source = FileSource(known.path, known)
+        if source.known is not known:
+            source.close()
+            raise LocalError("the file was changed before it was sent")
+        return source
 
 
 class FileSource(DataSource):
@@ -438,6 +495,8 @@ def open_source(
         if not isinstance(source, KnownFile):
             return FileSource(source)
         meta = source.meta
+        if isinstance(source, AheadFile) and file_stamp(source.path) == source.stamp:
+            return AheadSource(source)
         if source.stamp.size <= _READ_AT_ONCE:
             data = read_known(source.path, source.stamp, meta.data_offset)
             if data is not None:

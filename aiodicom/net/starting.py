@@ -135,7 +135,11 @@ class _SpareTask:
         begun, self._begun = self._begun, None
         assert begun is not None
         rest = _go_on(begun.coroutine, begun.waits_for, cancelled)
-        await _finish(rest, _within(self._original, begun.done), begun.subject)
+        done = _within(self._original, begun.done)
+        # The exception that ends this has its frame, and the task has the exception: with these here all of it, and
+        # what the coroutine has, would wait for the garbage collector.
+        del self, cancelled
+        await _finish(rest, done, begun.subject)
 
 
 def _within(context: Context, done: Done[_Subject]) -> Done[_Subject]:
@@ -169,6 +173,9 @@ def _go_on(
                 else:
                     # Whatever it waited for is there, and from here on the interpreter hands everything through.
                     return (yield from coroutine)
-            waits_for, error = coroutine.throw(error), None
+            try:
+                waits_for = coroutine.throw(error)
+            finally:
+                error = None  # which has this frame, once it has gone through here
     except StopIteration as stop:
         return stop.value

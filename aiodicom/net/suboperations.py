@@ -16,7 +16,7 @@ from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, S
 from aiodicom.net.answers import Reply
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
-from aiodicom.net.sources import KnownFile, Storable, open_source
+from aiodicom.net.sources import AheadFile, KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status, StatusCategory
@@ -234,9 +234,11 @@ class _Retrieval:
             self._timer.cancel()
             for worker in self._workers:
                 worker.cancel()
+            self._workers.clear()  # what ends them has seen this, and would be kept by them
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
+        what = what._replace(source=AheadFile.of(what.source))
         while self._running >= self._at_once():
             await self._one_ended()
         self._running += 1
@@ -250,6 +252,7 @@ class _Retrieval:
         """Performs one sub-operation after the other: a task for each would cost as much as the rest of it."""
         while True:
             await self._perform(what)
+            del what  # and the object with it, however long the handler takes for the next one
             idle = self._loop.create_future()
             self._idle.append(idle)
             what = await idle

@@ -106,8 +106,11 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     # --- asyncio's side ---------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         self.connection = transport
+        if self.owner is None:  # it was given up before it came to be
+            transport.abort()
+            return
         self._is_closed = False
         self.connection.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         self.is_impatient = _QUICKACK is not None
@@ -122,8 +125,10 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         return False  # a half-closed association can't answer: the transport closes, and connection_lost() says so
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._is_closed:
-            return
+        if not self._is_closed:
+            self._end(exc)
+
+    def _end(self, exc: Exception | None) -> None:
         now = self.time()
         self._resources.wheel.cancel(self)
         ended = self.protocol.connection_lost(now)
@@ -242,9 +247,13 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             self.connection.resume_reading()
 
     def close(self) -> None:
-        """Closes the socket when what is written has left."""
+        """Closes the socket when what is written has left; without one, as no connection came to be, that is the
+        end.
+        """
         if self.connection is not None:
             self.connection.close()
+        elif self.owner is not None:
+            self._end(None)
 
     def close_now(self) -> None:
         """Closes the socket without waiting for what is unsent or for the peer."""

@@ -23,8 +23,8 @@ from aiodicom.router.queue.objects import lease_of
 from aiodicom.store.segments import Place
 
 if TYPE_CHECKING:
+    from aiodicom.dimse.messages import CStoreRQ
     from aiodicom.net.pool import Pool
-    from aiodicom.net.requests import StoreRequest
     from aiodicom.net.sources import Buffer
     from aiodicom.router.observing import Observer
     from aiodicom.router.origin import Origin
@@ -64,12 +64,9 @@ class Forward(DataSource):
 
     __slots__ = ("_buffer", "_data", "_is_behind", "_is_lost", "_wake", "destination", "group", "outcome", "route")
 
-    def __init__(self, request: StoreRequest, plan: Plan, destination: str, group: str) -> None:
+    def __init__(self, message: CStoreRQ, transfer_syntax: str, plan: Plan, destination: str, group: str) -> None:
         super().__init__(
-            request.affected_sop_class_uid,
-            request.affected_sop_instance_uid,
-            request.context.transfer_syntax,
-            sys.maxsize,
+            message.affected_sop_class_uid, message.affected_sop_instance_uid, transfer_syntax, sys.maxsize
         )
         self.route = plan.route
         self.destination = destination
@@ -127,11 +124,14 @@ class Forward(DataSource):
 
 
 class Tee:
-    """A body that is gathered, and forwarded as far as its header allows."""
+    """A body that is gathered, and forwarded as far as its header allows.
 
-    def __init__(self, body: Body, request: StoreRequest, origin: Origin, cut_through: CutThrough) -> None:
+    It does not know its request, which has it: the object would wait for the garbage collector.
+    """
+
+    def __init__(self, body: Body, message: CStoreRQ, origin: Origin, cut_through: CutThrough) -> None:
         self.body = body
-        self._request = request
+        self._message = message
         self._origin = origin
         self._cut_through = cut_through
         self._head: bytearray | None = bytearray()
@@ -159,7 +159,7 @@ class Tee:
                 self._head = None
             return
         self._head = None
-        self.forwards = self._cut_through.begin(self._request, header, self._origin)
+        self.forwards = self._cut_through.begin(self._message, header, self._origin)
         for forward in self.forwards:
             forward.feed(memoryview(data))
 
@@ -185,7 +185,7 @@ class CutThrough:
         self._running: set[asyncio.Task[Outcome]] = set()
         self._following: set[asyncio.Task[None]] = set()
 
-    def begin(self, request: StoreRequest, header: Dataset, origin: Origin) -> list[Forward]:
+    def begin(self, message: CStoreRQ, header: Dataset, origin: Origin) -> list[Forward]:
         """Forwards what a header says may go as it is."""
         try:
             plans = self._routing().plan(header, origin)
@@ -198,8 +198,8 @@ class CutThrough:
             for destination in plan.destinations:
                 pool = self._pool_of(destination)
                 if pool is not None:
-                    group = f"cut through {next(self._numbers)} of {request.affected_sop_instance_uid}"
-                    forward = Forward(request, plan, destination, group)
+                    group = f"cut through {next(self._numbers)} of {message.affected_sop_instance_uid}"
+                    forward = Forward(message, origin.transfer_syntax, plan, destination, group)
                     forward.outcome = self._start(pool, forward)
                     forwards.append(forward)
         return forwards

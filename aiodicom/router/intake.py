@@ -38,6 +38,8 @@ _log = logging.getLogger("aiodicom.router")
 
 #: What the routes may look at, as text, at the most: longer values are not kept beside the object.
 _LONGEST: Final = 64
+#: With `received`: bytes of objects that were answered and wait for the disk; beyond them who sends waits as well.
+_BACKLOG: Final = 128 << 20
 
 
 class Intake:
@@ -71,6 +73,8 @@ class Intake:
         self.received = 0
         self.bytes = 0
         self.refused = 0
+        #: Bytes of objects that were answered and are not queued yet.
+        self._backlog = 0
         #: Whether it was told that nothing is taken.
         self._is_refusing = False
 
@@ -93,7 +97,7 @@ class Intake:
         body = self._body(request)
         if self._cut_through.is_wanted():
             assert isinstance(body, Body)
-            return Tee(body, request, _origin_of(request), self._cut_through)
+            return Tee(body, request.message, _origin_of(request), self._cut_through)
         return body
 
     def store(self, request: StoreRequest) -> Status | asyncio.Future[Status]:
@@ -166,10 +170,14 @@ class Intake:
         self, request: StoreRequest, incoming: Incoming, data: memoryview, header: Dataset, forwards: list[Forward]
     ) -> Status | asyncio.Future[Status]:
         queued = self._queue.enqueue(incoming, data)
-        answer: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Status] | None = None
+        if self._settings.durability is Durability.RECEIVED and self._backlog + len(data) <= _BACKLOG:
+            self._backlog += len(data)
+        else:
+            answer = asyncio.get_running_loop().create_future()
         told = functools.partial(self._queued, request, incoming, len(data), header, forwards, answer)
         queued.add_done_callback(told)
-        return Status.SUCCESS if self._settings.durability is Durability.RECEIVED else answer
+        return Status.SUCCESS if answer is None else answer
 
     def _queued(
         self,
@@ -178,15 +186,18 @@ class Intake:
         size: int,
         header: Dataset,
         forwards: list[Forward],
-        answer: asyncio.Future[Status],
+        answer: asyncio.Future[Status] | None,
         queued: asyncio.Future[Receipt],
     ) -> None:
+        """`answer`: what the sender waits for, if it was not answered before."""
+        if answer is None:
+            self._backlog -= size
         if queued.cancelled():
             return
         error = queued.exception()
         if error is not None:
             status = self._refuse(request, Status.OUT_OF_RESOURCES, str(error))
-            if self._settings.durability is Durability.RECEIVED:
+            if answer is None:
                 _log.error("%s was answered with success and is lost: %s", incoming.sop_instance_uid, error)
             _finish(answer, status)
             return
@@ -195,7 +206,7 @@ class Intake:
         self.bytes += size
         if not receipt.is_duplicate:
             self._observer.received(incoming, size, header, request.association)
-        if self._settings.durability is Durability.FORWARDED:
+        if answer is not None and self._settings.durability is Durability.FORWARDED:
             self._forwarding.wait(receipt.object, incoming.sop_instance_uid, len(incoming.deliveries), answer)
         else:
             _finish(answer, Status.SUCCESS)
@@ -240,6 +251,6 @@ def _origin_of(request: StoreRequest) -> Origin:
     )
 
 
-def _finish(answer: asyncio.Future[Status], status: Status) -> None:
-    if not answer.done():
+def _finish(answer: asyncio.Future[Status] | None, status: Status) -> None:
+    if answer is not None and not answer.done():
         answer.set_result(status)

@@ -38,6 +38,8 @@ _DUPLICATES: Final = {Duplicates.DROP: QueueDuplicates.DROP, Duplicates.KEEP: Qu
 #: Bytes of the disk that objects never get: without some, nobody could note that any is delivered, and nothing would
 #: ever be deleted.
 _RESERVE: Final = 4 << 20
+#: Seconds for which what the disk says of its space is believed.
+_SPACE_AGE: Final = 0.1
 #: Seconds between looks for what nobody has, and at what was taken over.
 _LOOK: Final = 10.0
 
@@ -68,6 +70,7 @@ async def _open_postgres(settings: Settings, *, is_shared: bool) -> Queue:
         place = unquote(urlsplit(settings.objects).path)
         options["watermarks"] = Watermarks(
             lambda: space_of(place),
+            age=_SPACE_AGE,
             refuse=None if settings.refuse_below is None else max(settings.refuse_below, _RESERVE),
             resume=settings.resume_above,
         )
@@ -108,6 +111,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "settings": QueueSettings(history=settings.remember),
         "watermarks": Watermarks(
             lambda: space_of(settings.directory),
+            age=_SPACE_AGE,
             refuse=None if settings.refuse_below is None else max(settings.refuse_below, _RESERVE),
             resume=settings.resume_above,
         ),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -44,3 +47,23 @@ async def test_connecting_can_be_cancelled_at_every_step() -> None:
             async with asyncio.timeout(10):
                 with pytest.raises(asyncio.CancelledError):
                     await connecting
+
+
+def test_a_connection_that_comes_when_it_was_given_up_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    async def fail(_loop: object, make: Any, *_: object, **__: object) -> None:
+        made.append(make())
+        raise OSError(errno.ECONNRESET, "Connection reset by peer")
+
+    async def main() -> None:
+        monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", fail)
+        with pytest.raises(ConnectFailed):
+            await aiodicom.connect("127.0.0.1", 11112)
+        late = mock.Mock()
+        made[0].connection_made(late)
+        late.abort.assert_called_once_with()
+        made[0].connection_lost(None)
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(main())

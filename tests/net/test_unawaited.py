@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -81,3 +82,18 @@ async def test_no_context_for_it() -> None:
     async with server([]).listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
         with pytest.raises(ContextNotAccepted):
             begin_store(association, GatheredSource([DATA], "1.2.3", "1.2.4", "1.2.840.10008.1.2.1"), Token())
+
+
+async def test_operations_leave_nothing_to_the_garbage_collector() -> None:
+    """What waited for a response kept it, the response its operation, and that who had waited."""
+    async with server([]).listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        await association.c_echo()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await association.c_echo()
+                await association.c_store(DATA, **CT_UIDS)
+            assert gc.collect() < 20
+        finally:
+            gc.enable()

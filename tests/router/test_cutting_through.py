@@ -12,6 +12,7 @@ import aiodicom
 from aiodicom.dataset import Dataset
 from aiodicom.errors import AiodicomError
 from aiodicom.net.sources import DataSource
+from tests.leaks import no_garbage
 from tests.router.objects import ct
 from tests.router.running import (
     CT,
@@ -110,6 +111,19 @@ async def test_small_objects_arrive_as_they_are(tmp_path: Path) -> None:
             assert await store(running.port, [image(number) for number in range(1, 11)]) == [0] * 10
             await pacs.got(*objects)
     assert dict(pacs.received) == objects
+
+
+async def test_nothing_holds_an_object_when_it_is_delivered(tmp_path: Path) -> None:
+    async with Archive() as pacs:
+        text = destination("pacs", pacs.port, "cut_through = true") + ROUTE
+        async with routing(write(tmp_path, text)) as running:
+            objects = [large(1), image(2).to_bytes(), large(3)]
+            assert await store(running.port, [Dataset.from_bytes(objects[0])]) == [0]
+            await running.watch.saw("delivered", uid_of(1), "pacs")
+            with no_garbage():
+                assert await store(running.port, [Dataset.from_bytes(data) for data in objects[1:]]) == [0, 0]
+                await running.watch.saw("delivered", uid_of(2), "pacs")
+                await running.watch.saw("delivered", uid_of(3), "pacs")
 
 
 async def test_one_that_the_sender_aborts_reaches_nobody(tmp_path: Path) -> None:

@@ -12,11 +12,20 @@ import pytest
 import aiodicom
 from aiodicom.errors import AiodicomError, AssociationRejected, StatusError
 from aiodicom.net.tls import tls_client_context
+from aiodicom.router import intake, opening
+from aiodicom.router.queue import writing
 from aiodicom.router.queue.space import Space
 from tests.certificates import Authority
 from tests.router.running import CT, EXPLICIT, HEAD, Archive, destination, image, routing, soon, store, uid_of, write
+from tests.store.held import holding
 
 ROUTE = '---\n[[routes]]\nto = ["pacs"]\n'
+
+
+@pytest.fixture(autouse=True)
+def _a_disk_that_is_always_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests have it say changes at once."""
+    monkeypatch.setattr(opening, "_SPACE_AGE", 0.0)
 
 
 async def test_a_disk_that_is_nearly_full_and_has_room_again(tmp_path: Path) -> None:
@@ -56,6 +65,29 @@ async def test_what_cannot_be_queued(
             assert await store(running.port, [image(1)]) == [status]
             await running.watch.saw("refused", 0xA700, "disk I/O error")
             assert ("was answered with success and is lost" in caplog.text) == (status == 0)
+
+
+async def test_what_is_answered_before_it_is_written_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_BACKLOG", len(image(1).to_bytes()))
+    made = holding(monkeypatch, writing)
+    async with Archive() as pacs:
+        head = HEAD.replace("[queue]", '[queue]\ndurability = "received"')
+        async with routing(write(tmp_path, destination("pacs", pacs.port) + ROUTE, head)) as running:
+            (disk,) = made
+            assert await store(running.port, [image(1)]) == [0]
+            await disk.has(1)
+            storing = asyncio.create_task(store(running.port, [image(2)]))
+            await disk.has(2)
+            answered, _ = await asyncio.wait([storing], timeout=0.1)
+            disk.let()
+            assert not answered
+            assert await storing == [0]
+            assert await store(running.port, [image(3)]) == [0]
+            await disk.has(1)
+            disk.let()
+            await pacs.got(uid_of(1), uid_of(2), uid_of(3))
 
 
 async def test_what_no_route_means_and_what_is_no_data_set(tmp_path: Path) -> None:

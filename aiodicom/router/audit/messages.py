@@ -42,7 +42,6 @@ class Outcome(IntEnum):
 
 # DCM codes of CID 400, 401, 402 and 404 (PS3.16).
 _APPLICATION_ACTIVITY: Final = Code("110100", "Application Activity")
-_BEGIN_TRANSFERRING: Final = Code("110102", "Begin Transferring DICOM Instances")
 _INSTANCES_TRANSFERRED: Final = Code("110104", "DICOM Instances Transferred")
 _QUERY: Final = Code("110112", "Query")
 _SECURITY_ALERT: Final = Code("110113", "Security Alert")
@@ -108,13 +107,6 @@ class Trail:
         _participate(root, Participant(self._process_id, ae_titles=self._ae_titles), _APPLICATION)
         return self._finish(root)
 
-    def begin_transfer(
-        self, when: datetime, source: Participant, destination: Participant, studies: Sequence[StudyObject]
-    ) -> bytes:
-        """Instances of studies are about to be sent (A.5.3.5)."""
-        root = _event(when, _BEGIN_TRANSFERRING, Action.EXECUTE, Outcome.SUCCESS)
-        return self._transfer(root, source, destination, studies)
-
     def transferred(
         self,
         when: datetime,
@@ -126,11 +118,6 @@ class Trail:
     ) -> bytes:
         """The transfer of instances has ended (A.5.3.7); an application that receives them says so for each study."""
         root = _event(when, _INSTANCES_TRANSFERRED, action, outcome)
-        return self._transfer(root, source, destination, studies)
-
-    def _transfer(
-        self, root: Element, source: Participant, destination: Participant, studies: Sequence[StudyObject]
-    ) -> bytes:
         _participate(root, source, _SOURCE)
         _participate(root, destination, _DESTINATION)
         objects = [_study(study) for study in studies]

@@ -7,8 +7,9 @@
         ...
         queue.delivered(lease)
 
-Two threads do the work: one writes and syncs what has come while it did so before, the other has the rows. So a group
-is on its way to the disk while the rows of the one before are committed, and deliveries go on beside both.
+The event loop waits for neither disk nor rows: threads in C write and sync what has come (`SegmentWriter`), and one
+of Python has the rows. So a group is on its way to the disk while the rows of the one before are committed, and
+deliveries go on beside both.
 
 What is on the disk is safe: a segment says all that rows say. So what comes for those who wait, while nothing of theirs
 waits already, is leased at once (`Ahead`), and its rows follow with those of others, and with what has become of it.
@@ -32,7 +33,7 @@ from aiodicom.net.sources import DataSource
 from aiodicom.router.queue.ahead import Ahead, Unnoted
 from aiodicom.router.queue.by_hand import ShardByHand
 from aiodicom.router.queue.clock import Clocks, QueueClock, system_clocks
-from aiodicom.router.queue.futures import fail, finish
+from aiodicom.router.queue.futures import fail, finish, refuse
 from aiodicom.router.queue.maintenance import Maintenance
 from aiodicom.router.queue.noting import Notes, uids_of
 from aiodicom.router.queue.objects import Failure, Incoming, Lease, Receipt, Selection, State, lease_of
@@ -311,7 +312,7 @@ class LocalQueue(ShardByHand):
     def _refused(self, arriving: list[Arriving], error: Exception) -> None:
         _log.error("%d objects could not be queued: %s", len(arriving), error)
         for _, done in arriving:
-            fail(done, error)
+            refuse(done, error)
 
     # Out.
 

@@ -98,7 +98,9 @@ class Rows(Tables):
         failed: Sequence[Failure],
         now: float,
     ) -> set[int]:
-        """Does `insert` and then `settle`, both or neither."""
+        """Does `insert`, and notes what has become of deliveries, both or neither. What somebody has held or dropped
+        meanwhile stays so, unless it was delivered.
+        """
         with self.transaction():
             dropped = self._insert(batch, indexed, now) if batch else set()
             if delivered or failed:
@@ -240,13 +242,6 @@ class Rows(Tables):
             received,
             Place(segment, offset, size, digest + SIGN),
         )
-
-    def settle(self, delivered: Sequence[Lease], failed: Sequence[Failure], now: float) -> None:
-        """Notes what has become of deliveries. What somebody has held or dropped meanwhile stays so, unless it was
-        delivered.
-        """
-        with self.transaction():
-            self._settle(delivered, failed, now)
 
     def _settle(self, delivered: Sequence[Lease], failed: Sequence[Failure], now: float) -> None:
         self.change(self._of(delivered), State.DELIVERED, now, attempts=1)

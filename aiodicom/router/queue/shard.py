@@ -250,14 +250,6 @@ class Shard:
         leases.update((lease[:2], lease) for lease in found)
         return found
 
-    def settle(self, delivered: Sequence[Lease], failed: Sequence[Failure], now: float) -> None:
-        """Notes what has become of leases, and ends them. Raises sqlite3.Error; then they have ended all the same."""
-        try:
-            with self.noticing_damage():
-                self.rows.settle(delivered, failed, now)
-        finally:
-            self.give_back([*delivered, *(failure.lease for failure in failed)])
-
     def give_back(self, leases: Sequence[Lease]) -> None:
         """Ends leases without saying what has become of the deliveries: they wait."""
         for lease in leases:

@@ -223,12 +223,14 @@ class SegmentWriter:
     def _made(self, making: asyncio.Future[None]) -> None:
         self._making = None
         error = making.exception()
-        if isinstance(error, Exception) and self._shard.log.must_have_next:
+        if not isinstance(error, Exception):
+            self._start()
+        elif self._shard.log.must_have_next:
             if group := self._next_group():
                 self._refuse(functools.partial(self._tell_refused, group, error))
             elif self._copies:
                 self._refuse(functools.partial(self._copies.popleft().failed, error))
-        self._start()
+        # Else it is tried again with what comes next, and not until then: the disk may be full for hours.
 
 
 def _mark_done(job: Job) -> None:

@@ -90,7 +90,7 @@ def test_a_node_that_is_not_let_in() -> None:
 
 def test_what_xml_cannot_say_does_not_break_it() -> None:
     study = StudyObject("1.2.3", "P\0\x1b<&\ud800", 'x"\uffff')
-    root = fromstring(TRAIL.begin_transfer(WHEN, SOURCE, HERE, [study]))
+    root = fromstring(TRAIL.transferred(WHEN, SOURCE, HERE, [study]))
     assert root.find("ParticipantObjectIdentification[@ParticipantObjectID='P??<&?']") is not None
 
 

@@ -49,6 +49,33 @@ def test_what_is_to_come_counts() -> None:
     assert not marks.check(51)
 
 
+def test_a_disk_that_was_just_asked_is_asked_again_only_before_anything_is_refused() -> None:
+    now, asked, free = 0.0, 0, 100
+
+    def space() -> Space:
+        nonlocal asked
+        asked += 1
+        return Space(free, 1000)
+
+    marks = Watermarks(space, refuse=50, resume=80, age=1.0, time=lambda: now)
+    assert [marks.check(20), marks.check(20), marks.check(10)] == [True] * 3  # what was granted counts
+    assert asked == 1
+    free = 70
+    assert marks.check(10)
+    assert asked == 2
+    free = 60
+    assert not marks.check(11)
+    assert not marks.check()
+    assert asked == 4
+    free = 80
+    assert marks.check()
+    assert marks.check()
+    assert asked == 5
+    now, free = 1.0, 10
+    assert not marks.check()
+    assert asked == 6
+
+
 def test_the_default_is_a_part_of_the_disk() -> None:
     tib = 1 << 40
     for total, refuse in ((100 << 30, 5 << 30), (tib, 10 << 30)):

@@ -76,7 +76,7 @@ def test_destinations_do_not_wait_for_each_other(shard: Shard) -> None:
 def test_a_poison_object_is_dead_and_blocks_nobody(shard: Shard) -> None:
     put(shard, *map(incoming, range(3)))
     first = shard.claim("pacs", 1)
-    shard.settle([], [Failure(first[0], "status C000H", None)], 1.0)
+    shard.note([], [], [Failure(first[0], "status C000H", None)], 1.0)
     assert numbers(shard) == [1, 2]
     (way,) = search.listed(shard.rows, Selection("pacs", State.DEAD))
     (step,) = way.steps
@@ -88,7 +88,7 @@ def test_a_poison_object_is_dead_and_blocks_nobody(shard: Shard) -> None:
 def test_a_delayed_one_waits_again_when_it_is_due(shard: Shard) -> None:
     put(shard, *map(incoming, range(2)))
     first, _ = shard.claim("pacs", 2)
-    shard.settle([], [Failure(first, "no answer", 30.0)], 20.0)
+    shard.note([], [], [Failure(first, "no answer", 30.0)], 20.0)
     assert upkeep.wake(shard.rows, 29.0, 3600.0) == set()
     assert numbers(shard) == []
     assert upkeep.wake(shard.rows, 30.0, 3600.0) == {"pacs"}
@@ -98,13 +98,13 @@ def test_a_delayed_one_waits_again_when_it_is_due(shard: Shard) -> None:
 
 def test_a_clock_that_was_set_back_does_not_delay_for_years(shard: Shard) -> None:
     put(shard, incoming(0))
-    shard.settle([], [Failure(shard.claim("pacs", 1)[0], "no answer", 1e9)], 1e9 - 60)
+    shard.note([], [], [Failure(shard.claim("pacs", 1)[0], "no answer", 1e9)], 1e9 - 60)
     assert upkeep.wake(shard.rows, 1e6, 86400.0) == {"pacs"}
 
 
 def test_a_failure_of_the_destination_is_no_attempt(shard: Shard) -> None:
     put(shard, incoming(0))
-    shard.settle([], [Failure(shard.claim("pacs", 1)[0], "refused", 0.0, counts=False)], 1.0)
+    shard.note([], [], [Failure(shard.claim("pacs", 1)[0], "refused", 0.0, counts=False)], 1.0)
     upkeep.wake(shard.rows, 2.0, 3600.0)
     assert shard.claim("pacs", 1)[0].attempts == 0
 
@@ -144,7 +144,7 @@ def test_a_held_destination_keeps_what_comes(tmp_path: Path) -> None:
 
 def test_a_retried_one_has_all_its_attempts_again(shard: Shard) -> None:
     put(shard, incoming(0))
-    shard.settle([], [Failure(shard.claim("pacs", 1)[0], "bad", None)], 1.0)
+    shard.note([], [], [Failure(shard.claim("pacs", 1)[0], "bad", None)], 1.0)
     assert shard.rows.change_selected(Selection("pacs", State.DEAD), State.WAITING, 2.0) == 1
     (lease,) = shard.claim("pacs", 1)
     assert lease.attempts == 0
@@ -157,7 +157,7 @@ def test_one_that_was_dropped_while_it_was_sent(shard: Shard) -> None:
     put(shard, *map(incoming, range(3)))
     sent, failed, dropped = shard.claim("pacs", 3)
     assert shard.rows.change_selected(Selection("pacs"), State.DROPPED, 1.0, "not wanted") == 3
-    shard.settle([sent], [Failure(failed, "no answer", 5.0)], 2.0)
+    shard.note([], [sent], [Failure(failed, "no answer", 5.0)], 2.0)
     shard.give_back([dropped])
     assert shard.rows.counts() == {"pacs": {State.DELIVERED: 1, State.DROPPED: 2}}
     assert numbers(shard) == []
@@ -182,7 +182,7 @@ def test_the_same_object_again(tmp_path: Path, policy: Duplicates, before: bool,
     group = shard.write([arrival(incoming(0)), arrival(incoming(0), b"changed"), arrival(incoming(0), b"changed")])
     dropped = shard.commit(group, 0.0)
     assert [stored.id in dropped for stored in group.stored] == [before, False, before]
-    shard.settle(shard.claim("pacs", 10), [], 1.0)
+    shard.note([], shard.claim("pacs", 10), [], 1.0)
     group = shard.write([arrival(incoming(0)), arrival(incoming(0, "pacs", "cloud"), b"changed")])
     dropped = shard.commit(group, 0.0)
     assert [stored.id in dropped for stored in group.stored] == [after, False]
@@ -194,16 +194,16 @@ def test_the_same_object_again(tmp_path: Path, policy: Duplicates, before: bool,
 
 def test_a_dead_one_is_no_reason_to_drop_the_same_object(shard: Shard) -> None:
     put(shard, incoming(0))
-    shard.settle([], [Failure(shard.claim("pacs", 1)[0], "bad", None)], 1.0)
+    shard.note([], [], [Failure(shard.claim("pacs", 1)[0], "bad", None)], 1.0)
     assert shard.commit(shard.write([arrival(incoming(0))]), 2.0) == set()
 
 
 def test_the_way_of_an_object(shard: Shard) -> None:
     put(shard, incoming(7, Delivery("pacs", "ct"), Delivery("cloud", "copies"), study=4, received=12.5), now=13.0)
     (lease,) = shard.claim("pacs", 1)
-    shard.settle([], [Failure(lease, "no answer", 20.0)], 14.0)
+    shard.note([], [], [Failure(lease, "no answer", 20.0)], 14.0)
     upkeep.wake(shard.rows, 20.0, 3600.0)
-    shard.settle(shard.claim("pacs", 1), [], 21.0)
+    shard.note([], shard.claim("pacs", 1), [], 21.0)
     wanted = [{"sop_instance_uid": "1.2.4.7"}, {"study_instance_uid": "1.2.4"}, {"patient_id": "P4"}]
     for each in wanted:
         (way,) = search.find(shard.rows, **each)
@@ -234,7 +234,7 @@ def numbers_left(shard: Shard) -> int:
 
 def test_what_is_old_and_done_is_forgotten(shard: Shard) -> None:
     put(shard, *[incoming(number, study=number, received=float(number)) for number in range(6)])
-    shard.settle(shard.claim("pacs", 4), [], 5.0)
+    shard.note([], shard.claim("pacs", 4), [], 5.0)
     # In steps, from where the last one ended.
     after, seen = upkeep.forget(shard.rows, 3.0, 0, limit=2)
     assert (seen, numbers_left(shard)) == (2, 4)
@@ -297,7 +297,7 @@ def test_whatever_is_done_the_numbers_agree(tmp_path: Path, seed: int) -> None:
                 ]
                 if chosen.random() < 0.3:
                     shard.rows.change_selected(Selection("a"), State.DROPPED, now)
-                shard.settle(delivered, failures, now)
+                shard.note([], delivered, failures, now)
             case 5:
                 meant = Selection(chosen.choice([None, "a"]), chosen.choice([None, State.DEAD, State.HELD]))
                 state = chosen.choice([State.HELD, State.WAITING, State.DROPPED])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import sqlite3
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,11 +18,12 @@ import pytest
 from aiodicom.errors import LocalError
 from aiodicom.router.queue import writing
 from aiodicom.router.queue.local import LocalQueue, QueueFull, QueueSettings
-from aiodicom.router.queue.objects import Delivery, Selection, State
+from aiodicom.router.queue.objects import Delivery, Receipt, Selection, State
 from aiodicom.router.queue.ownership import ShardInUse, shard_path
 from aiodicom.router.queue.sharding import adopt, open_first_free
 from aiodicom.router.queue.space import Space, Watermarks
 from aiodicom.store.records import DamagedRecord
+from tests.leaks import no_garbage
 from tests.router.queue.objects import incoming, something
 from tests.store.held import HeldWriters, failing_appends, holding
 
@@ -117,6 +119,60 @@ async def test_nothing_holds_an_object_when_it_is_queued(tmp_path: Path) -> None
             assert gone() is None
         finally:
             gc.enable()
+
+
+async def why_not(queued: asyncio.Future[Receipt]) -> str:
+    """Why an object is not queued. (`pytest.raises` would empty the frames that an error leads to.)"""
+    try:
+        await queued
+    except (OSError, sqlite3.Error) as error:
+        return str(error)
+    return ""
+
+
+async def test_nothing_holds_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = 600
+    marks = Watermarks(lambda: Space(free, 1000), refuse=500, resume=700)
+    async with opened(tmp_path, watermarks=marks) as queue:
+        with no_garbage():
+            assert "nearly full" in await why_not(queue.enqueue(incoming(0), bytes(200)))
+        free = 800
+        with no_garbage(), monkeypatch.context() as patched:
+            failing_appends(patched)
+            assert "Input/output error" in await why_not(queue.enqueue(incoming(1), b"x"))
+        rows = queue._shard.rows.connection
+        rows.execute("CREATE TEMP TRIGGER full BEFORE INSERT ON objects BEGIN SELECT RAISE(ABORT, 'no'); END")
+        with no_garbage():
+            assert await why_not(queue.enqueue(incoming(2), b"x")) == "no"
+        rows.execute("DROP TRIGGER full")
+
+
+async def test_a_segment_that_cannot_be_made_is_tried_again_with_what_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    def fail() -> None:
+        nonlocal tried
+        tried += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with opened(tmp_path, segment_size=1 << 16) as queue:
+        await queue.enqueue(incoming(0), b"x")
+        with monkeypatch.context() as patched:
+            patched.setattr(queue._shard, "make_next", fail)
+            await queue.enqueue(incoming(1), bytes(1 << 15))  # half of the segment: time for the next one
+            await asyncio.sleep(0.05)
+            assert 1 <= tried <= 2
+            await queue.enqueue(incoming(2), bytes(1 << 15))
+            await asyncio.sleep(0.05)
+            assert tried <= 4
+            with pytest.raises(OSError, match="No space left"):
+                await queue.enqueue(incoming(3), b"x")
+            await asyncio.sleep(0.05)
+            assert tried <= 6
+        await queue.enqueue(incoming(4), b"x")
+        assert len(await queue.claim("pacs", 10)) == 4
 
 
 async def test_a_large_group_has_the_disk_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_rows_that_a_crash_has_lost_come_back_from_the_segments(tmp_path: Path) 
     put(shard, *map(incoming, range(5)))
     snapshot(folder, kept)
     put(shard, *map(incoming, range(5, 2000)))
-    shard.settle(shard.claim("pacs", 7), [], 1.0)
+    shard.note([], shard.claim("pacs", 7), [], 1.0)
     shard.close()
     restore(folder, kept)
     shard = Shard(folder)
@@ -159,6 +159,33 @@ def test_a_torn_tail_is_cut_and_reported(tmp_path: Path, seed: int) -> None:
     shard.close()
 
 
+@pytest.mark.parametrize(("reached", "dead"), [(0, []), (4096, [1])])
+def test_a_crash_while_two_groups_are_on_their_way(tmp_path: Path, reached: int, dead: list[int]) -> None:
+    # The disk may have all of the second and nothing of the first, or a part: nobody was told Success for either.
+    shard = Shard(tmp_path)
+    put(shard, incoming(0))
+    first, second = (shard.begin([arrival(incoming(number), b"x" * 9000)]) for number in (1, 2))
+    for writing in (second, first):
+        writing.append.job.run()
+    for writing in (first, second):
+        shard.end(writing, None)
+    shard.close()
+    begin, end = first.append.begin + reached, first.append.end
+    overwrite(segment_path(tmp_path, 1), begin, bytes(end - begin))
+    shard = Shard(tmp_path)
+    assert len(shard.findings) == 1
+    assert "damaged" in shard.findings[0]
+    assert numbers(shard) == [0, 2]
+    ways = search.listed(shard.rows, Selection(state=State.DEAD))
+    assert [way.sop_instance_uid for way in ways] == [incoming(number).sop_instance_uid for number in dead]
+    put(shard, incoming(3))
+    shard.close()
+    shard = Shard(tmp_path)
+    assert shard.findings == []
+    assert numbers(shard) == [0, 2, 3]
+    shard.close()
+
+
 def test_damage_amid_what_has_no_rows_is_a_dead_letter(tmp_path: Path) -> None:
     shard = Shard(tmp_path)
     group = shard.write([arrival(incoming(number), bytes([65 + number]) * 5000) for number in range(3)])
@@ -208,10 +235,10 @@ def test_segments_go_when_nothing_in_them_is_needed(tmp_path: Path) -> None:
         put(shard, incoming(number))
     assert reclaim(shard) == 0
     first, second, third, _ = shard.claim("pacs", 4)
-    shard.settle([first], [Failure(third, "bad", None)], 1.0)
+    shard.note([], [first], [Failure(third, "bad", None)], 1.0)
     assert reclaim(shard) == 1
     assert shard.log.segments == [2, 3, 4]
-    shard.settle([second], [], 1.0)
+    shard.note([], [second], [], 1.0)
     assert reclaim(shard) == 1
     # A dead letter is kept until somebody drops it.
     shard.rows.change_selected(Selection(state=State.DEAD), State.DROPPED, 2.0)
@@ -241,7 +268,7 @@ def test_it_is_on_the_disk_that_a_segment_is_not_needed_before_it_is_deleted(
     shard = Shard(tmp_path, segment_size=1)
     put(shard, incoming(0))
     put(shard, incoming(1))
-    shard.settle(shard.claim("pacs", 1), [], 1.0)
+    shard.note([], shard.claim("pacs", 1), [], 1.0)
     done: list[str] = []
     shard.rows.connection.set_trace_callback(done.append)
     monkeypatch.setattr(shard.log, "remove", lambda number: done.append(f"unlink {number}"))
@@ -259,7 +286,7 @@ def test_a_crash_while_a_segment_is_deleted(tmp_path: Path, is_unlinked: bool) -
     shard = Shard(tmp_path, segment_size=1)
     put(shard, incoming(0))
     put(shard, incoming(1))
-    shard.settle(shard.claim("pacs", 1), [], 1.0)
+    shard.note([], shard.claim("pacs", 1), [], 1.0)
     assert upkeep.begin_removing(shard.rows, [1, 2]) == [1]
     if is_unlinked:
         shard.log.remove(1)
@@ -278,7 +305,7 @@ def sparse_shard(folder: Path) -> Shard:
     put(shard, *map(incoming, range(20)), data=b"z" * 3000)
     put(shard, incoming(99))
     leases = shard.claim("pacs", 20)
-    shard.settle([lease for number, lease in enumerate(leases) if number % 10], [], 1.0)
+    shard.note([], [lease for number, lease in enumerate(leases) if number % 10], [], 1.0)
     shard.give_back(leases)
     return shard
 
@@ -396,12 +423,12 @@ def test_a_segment_that_was_sealed_stays_until_all_its_rows_are_there(tmp_path: 
     try:
         groups = [shard.write([arrival(incoming(number), b"data")]) for number in range(2)]
         shard.commit(groups[0], 0.0)
-        shard.settle(shard.claim("pacs", 1), [], 0.0)
+        shard.note([], shard.claim("pacs", 1), [], 0.0)
         shard.seal()
         assert shard.begin_removing() == []  # the rows of the second one are on their way
         shard.commit(groups[1], 0.0)
         assert shard.begin_removing() == []
-        shard.settle(shard.claim("pacs", 1), [], 0.0)
+        shard.note([], shard.claim("pacs", 1), [], 0.0)
         assert shard.begin_removing() == [groups[0].segment]
     finally:
         shard.close()

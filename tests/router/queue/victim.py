@@ -35,7 +35,7 @@ def main() -> None:
         number += count
         leases = shard.claim("pacs", chosen.randrange(20))
         os.write(1, b"".join(b"- %s\n" % lease.sop_instance_uid.rpartition(".")[2].encode() for lease in leases))
-        shard.settle(leases, [], 0.0)
+        shard.note([], leases, [], 0.0)
         reclaim(shard)
         found = sparse(shard)
         if found is not None:

@@ -13,7 +13,7 @@ import asyncpg  # type: ignore[import-untyped]
 import msgspec
 
 from aiodicom.errors import LocalError
-from aiodicom.router.queue.futures import fail, finish
+from aiodicom.router.queue.futures import finish, refuse
 from aiodicom.router.queue.objects import Duplicates, Incoming, QueueUnavailable, Receipt
 from aiodicom.router.queue.postgres import rows
 from aiodicom.router.queue.postgres.batches import BatchTask
@@ -111,7 +111,7 @@ class Arrivals:
             if self._duplicates is not Duplicates.FORWARD:
                 await self._wait_for_the_same(put, done)
         except Exception as error:
-            fail(done, error)
+            refuse(done, error)
         else:
             self._batches.give(_Arriving(put, node, data, done))
 
@@ -159,7 +159,7 @@ class Arrivals:
     def _refuse(self, batch: list[_Arriving], error: Exception, *, is_deleted: bool) -> None:
         _log.error("%d objects could not be queued: %s", len(batch), error)
         for each in batch:
-            fail(each.done, error)
+            refuse(each.done, error)
         if is_deleted:
             self._begin(self._delete([Bytes(each.node, each.put.number) for each in batch]))
 
