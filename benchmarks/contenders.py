@@ -32,7 +32,10 @@ LIMIT = "C epoll sink (the limit)"
 def environment() -> dict[str, str]:
     # Ours needs no TCP_NODELAY from outside; the checkout is found from any working folder.
     path = os.pathsep.join(filter(None, [os.fspath(ROOT), os.environ.get("PYTHONPATH")]))
-    return peers.environment(nodelay=False) | {"PYTHONPATH": path}
+    found = peers.environment(nodelay=False) | {"PYTHONPATH": path}
+    # As when it is installed: what Python has compiled once is there the next time.
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
 
 
 def command(*arguments: str) -> list[str]:

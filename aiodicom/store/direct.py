@@ -10,8 +10,8 @@ __all__ = ["DirectWrites"]
 MOST: Final = 16
 
 #: A disk that needs longer than so many seconds for one of several files keeps those who wait for it waiting. One of
-#: 500 MB/s takes four files of 500 kB at once in 4 ms.
-SLOW: Final = 5e-3
+#: 500 MB/s takes four files of 500 kB at once in 4 ms; what goes into the cache instead is dear where pages are new.
+SLOW: Final = 10e-3
 
 #: How much one file has to say of how long they take.
 _WEIGHT: Final = 1 / 8
