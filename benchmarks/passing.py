@@ -243,7 +243,8 @@ def rows(bench: Bench) -> Iterator[Planned]:
             Metric(name, higher=name == PER_SECOND, digits=0 if name == PER_SECOND else 2) for name in columns
         )
         who = (Contender(forwarding.OURS, doing, ours=True),)
-        return Row(title, metrics, who, forwarding.OURS, (Target(IN_SYNCS, 3.0, None),))
+        targets = (Target(IN_SYNCS, 3.0, None), Target(IN_SLOW_SYNCS, 3.0, None))
+        return Row(title, metrics, who, forwarding.OURS, targets)
 
     yield Planned(title, half, ("dimseblast",))
     cut = "525 kB cut through, one at a time: header in to first byte out, last byte in to last byte out"
