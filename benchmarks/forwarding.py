@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from benchmarks import contenders as c
 from tests.interop import peers
@@ -66,7 +67,7 @@ def orthanc(folder: Path, destination: int) -> Iterator[Running]:
     """Orthanc with a script that sends on what is stored; its jobs run several at a time, as by default."""
     script = folder / "route.lua"
     script.write_text(_LUA)
-    settings = {
+    settings: dict[str, Any] = {
         "LuaScripts": [os.fspath(script)],
         "DicomModalities": {"sink": {"AET": "SINK", "Host": "127.0.0.1", "Port": destination}},
         "ConcurrentJobs": os.cpu_count() or 2,
