@@ -125,31 +125,9 @@ class Description:
         `max_frame` bytes when they are decoded.
         """
         kind = kind or kind_of(data_set) or "PixelData"
-        is_float = kind != "PixelData"
-        # Taken at once: each frame that is asked for by itself has this done.
-        (samples, interpretation, planar, frames, rows, columns, allocated, stored, high_bit, representation) = (
-            data_set._first_values(_TAGS)
-        )
-        samples = _number("SamplesPerPixel", samples, 1)
-        allocated = _number("BitsAllocated", allocated, KINDS[kind][0] if is_float else None)
-        stored = allocated if is_float else _number("BitsStored", stored, allocated)
-        interpretation = str(interpretation or ("RGB" if samples == 3 else "MONOCHROME2")).strip()
-        # What is longer than a CS can be could be of any length, and is not kept.
-        make = _described if len(interpretation) <= 16 else Description
-        described = make(
-            _number("Rows", rows),
-            _number("Columns", columns),
-            samples,
-            allocated,
-            stored,
-            allocated - 1 if is_float else _number("HighBit", high_bit, stored - 1),
-            not is_float and _number("PixelRepresentation", representation, 0) == 1,
-            interpretation,
-            _number("PlanarConfiguration", planar, 0) if samples > 1 else 0,
-            # 0 is what some write where there is one.
-            _number("NumberOfFrames", frames, 1) or 1,
-            kind,
-        )
+        # Taken at once, and what came of the same before is known: this is done for each frame asked for by itself.
+        values = tuple(data_set._first_values(_TAGS))
+        described = _known(kind, values) if _is_short(values) else _described(kind, values)
         if described.decoded_size > max_frame:
             raise PixelDataError(
                 f"a frame of {described.rows} x {described.columns} pixels takes {described.decoded_size} bytes, more "
@@ -184,8 +162,40 @@ class Description:
         return (self.native_bits + 7) // 8
 
 
+def _described(kind: Kind, values: tuple[Any, ...]) -> Description:
+    """What the elements of `_TAGS` say together. Raises PixelDataError."""
+    is_float = kind != "PixelData"
+    samples, interpretation, planar, frames, rows, columns, allocated, stored, high_bit, representation = values
+    samples = _number("SamplesPerPixel", samples, 1)
+    allocated = _number("BitsAllocated", allocated, KINDS[kind][0] if is_float else None)
+    stored = allocated if is_float else _number("BitsStored", stored, allocated)
+    return Description(
+        _number("Rows", rows),
+        _number("Columns", columns),
+        samples,
+        allocated,
+        stored,
+        allocated - 1 if is_float else _number("HighBit", high_bit, stored - 1),
+        not is_float and _number("PixelRepresentation", representation, 0) == 1,
+        str(interpretation or ("RGB" if samples == 3 else "MONOCHROME2")).strip(),
+        _number("PlanarConfiguration", planar, 0) if samples > 1 else 0,
+        # 0 is what some write where there is one.
+        _number("NumberOfFrames", frames, 1) or 1,
+        kind,
+    )
+
+
 #: All slices of a series have one description.
-_described = lru_cache(maxsize=64)(Description)
+_known = lru_cache(maxsize=64)(_described)
+
+
+def _is_short(values: tuple[Any, ...]) -> bool:
+    """Whether values may be kept: what is longer than the CS among them can be could be of any length."""
+    for value in values:
+        type_ = type(value)
+        if type_ is not int and value is not None and (type_ is not str or len(value) > 16):
+            return False
+    return True
 
 
 def kind_of(data_set: Dataset) -> Kind | None:

@@ -19,6 +19,7 @@ __all__ = [
     "Table",
     "encapsulate",
     "fragments_of",
+    "lone_fragment",
     "offset_tables",
 ]
 
@@ -40,6 +41,20 @@ LONGEST_FRAGMENT: Final = 0xFFFFFFFE
 
 #: An offset table: basic, extended, or a basic one that is empty.
 Table: TypeAlias = Literal["basic", "extended", "empty"]
+
+
+def lone_fragment(value: memoryview) -> tuple[int, int] | None:
+    """Where the fragment is, as (start, length), in a value of encapsulated Pixel Data that has one alone; None for any
+    other, of which `FragmentTable` says more.
+    """
+    if len(value) < 2 * _HEADER.size:
+        return None
+    group, element, length = _HEADER.unpack_from(value)
+    start = length + 2 * _HEADER.size
+    if (group, element) != _ITEM or start > len(value):
+        return None
+    group, element, length = _HEADER.unpack_from(value, start - _HEADER.size)
+    return (start, length) if (group, element) == _ITEM and start + length == len(value) else None
 
 
 class FragmentTable:

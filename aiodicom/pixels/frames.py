@@ -13,11 +13,11 @@ from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from ._pixels import pack_bits, swap, unpack_bits
 from .codecs import codec_for
 from .description import MAX_FRAME, Description, kind_of
-from .encapsulation import Buffer, FragmentTable, Read
+from .encapsulation import Buffer, FragmentTable, Read, lone_fragment
 from .palette import Palette
 
 if TYPE_CHECKING:
-    from aiodicom.dataset import DataElement, Dataset
+    from aiodicom.dataset import Dataset
 
     from .codecs.codec import Array, Decoded
 
@@ -60,8 +60,11 @@ class Frames(Sequence["Frame"]):
             or EXPLICIT_VR_LITTLE_ENDIAN
         )
         self._data_set = data_set
-        self._read, self._size = _reading(element)
+        value = None if element.deferred else memoryview(element.raw)
+        self._read: Read = element.raw_part if value is None else _parts_of(value)
+        self._size = element.length if value is None else len(value)
         self._table: FragmentTable | None = None
+        self._lone: tuple[int, int] | None = None
         self._swapped = 1
         self._palette: Palette | None = None
         syntax = transfer_syntax_of(self.transfer_syntax)
@@ -69,7 +72,10 @@ class Frames(Sequence["Frame"]):
         if element.undefined_length:
             if not syntax.encapsulated:
                 raise PixelDataError(f"encapsulated pixel data, in {self.transfer_syntax} (PS3.5 A.4)")
-            self._table = self._fragment_table()
+            if value is not None and self.description.number_of_frames == 1:
+                self._lone = lone_fragment(value)
+            if self._lone is None:
+                self._table = self._fragment_table()
         elif syntax.encapsulated:
             raise PixelDataError(f"pixel data that are not encapsulated, in {self.transfer_syntax} (PS3.5 A.4)")
         elif self.transfer_syntax == GE_PRIVATE or (element.offset is not None and not data_set.is_little_endian):
@@ -153,6 +159,8 @@ class Frames(Sequence["Frame"]):
 
     def _ranges(self, number: int) -> list[tuple[int, int]]:
         """Where a frame's bytes are in the value, each range as (start, length)."""
+        if self._lone is not None:
+            return [self._lone]
         if self._table is not None:
             return self._table.fragments(number)
         bits = self.description.native_bits
@@ -163,6 +171,8 @@ class Frames(Sequence["Frame"]):
         return [(start, end - start)]
 
     def _encoded(self, number: int) -> Buffer:
+        if self._lone is not None:
+            return self._read(*self._lone)
         ranges = self._ranges(number)
         if self._table is not None:
             if len(ranges) == 1:
@@ -303,9 +313,6 @@ class Frame:
             raise CodecMissing(syntax.uid, f"frames of {syntax.name} cannot be told apart: they are one stream")
 
 
-def _reading(element: DataElement) -> tuple[Read, int]:
-    """What gives parts of the value of pixel data, and its size; what is in memory is not copied."""
-    if element.deferred:
-        return element.raw_part, element.length
-    view = memoryview(element.raw)
-    return lambda start, length: view[start : start + length], len(view)
+def _parts_of(value: memoryview) -> Read:
+    """What gives parts of a value that is in memory, which are not copied."""
+    return lambda start, length: value[start : start + length]

@@ -9,7 +9,7 @@ import pytest
 from aiodicom.dataset import Dataset
 from aiodicom.errors import PixelDataError
 from aiodicom.pixels import encapsulation
-from aiodicom.pixels.encapsulation import Encapsulated, FragmentTable, encapsulate
+from aiodicom.pixels.encapsulation import Encapsulated, FragmentTable, encapsulate, lone_fragment
 
 FRAMES = [b"\xff\xd8one!", b"\xff\xd8two", b"\xff\xd8three?"]
 
@@ -62,6 +62,21 @@ def test_a_fragment_for_each_frame_without_a_table() -> None:
 def test_one_frame_has_all_fragments_whatever_the_table_says() -> None:
     value = item(struct.pack("<2I", 0, 77)) + item(b"ab") + item(b"") + item(b"cd")
     assert contents(value, 1) == [b"abcd"]
+
+
+@pytest.mark.parametrize("head", [item(b""), item(bytes(4)), item(struct.pack("<2I", 0, 77))])
+def test_a_fragment_alone_is_found_just_where_the_table_finds_it(head: bytes) -> None:
+    whole = head + item(b"frame!")
+    assert lone_fragment(memoryview(whole)) == (len(head) + 8, 6) == table(whole, 1).fragments(0)[0]
+    changed = [whole[:size] for size in range(len(whole))] + [whole + item(b"xy"), whole + b"\0"]
+    for at in range(len(whole)):
+        changed += [whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for bit in (1, 4, 128)]
+    for value in changed:
+        try:
+            found = table(value, 1).fragments(0)
+        except PixelDataError:
+            found = []
+        assert lone_fragment(memoryview(value)) == (found[0] if len(found) == 1 else None)
 
 
 def test_a_frame_is_found_without_looking_at_the_others() -> None:
