@@ -1,4 +1,4 @@
-"""Arrays of samples: stored values, overlays in unused bits, palettes, and colour (PS3.3 C.7.6.3)."""
+"""Arrays of samples: overlays in unused bits, palettes, and colour (PS3.3 C.7.6.3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from aiodicom.errors import PixelDataError
-from aiodicom.pixels._pixels import keep_stored, look_up, ybr_to_rgb
+from aiodicom.pixels._pixels import look_up, ybr_to_rgb
 
 from .codecs.codec import Array, Decoded
 
@@ -15,21 +15,7 @@ if TYPE_CHECKING:
     from .description import Description
     from .palette import Palette
 
-__all__ = ["bit_plane", "stored_values", "to_rgb"]
-
-
-def stored_values(decoded: Decoded, description: Description) -> Array:
-    """The stored values of cells: only the bits stored, with their sign.
-
-    The array is `decoded`'s own where that may be written to, which is changed then.
-    """
-    values = decoded.cells
-    if not (values.flags.writeable and values.dtype.isnative):
-        values = numpy.array(values, values.dtype.newbyteorder("="), order="C")
-    if description.kind == "PixelData":
-        shift = description.high_bit + 1 - description.bits_stored
-        keep_stored(values, description.width, shift, description.bits_stored, description.signed)
-    return values
+__all__ = ["bit_plane", "to_rgb"]
 
 
 def bit_plane(decoded: Decoded, description: Description, position: int) -> Array:

@@ -278,12 +278,12 @@ class Frame:
         Raises `aiodicom.errors.PixelDataError` for what is corrupt, and `aiodicom.errors.CodecMissing` where nothing
         decodes the transfer syntax.
         """
-        from aiodicom.pixels.arrays import stored_values, to_rgb
-
         decoded = self.decode()
-        values = stored_values(decoded, self.description)
+        values = decoded.stored_values(self.frames.description)
         if not rgb:
             return values
+        from aiodicom.pixels.arrays import to_rgb
+
         try:
             interpretation = decoded.photometric_interpretation
             palette = self.frames.palette() if interpretation == "PALETTE COLOR" else None

@@ -17,7 +17,7 @@ from aiodicom.standard.transfer_syntaxes import transfer_syntax as transfer_synt
 
 from ._markers import read_header
 from ._pixels import pack_bits, swap
-from .arrays import stored_values, to_rgb
+from .arrays import to_rgb
 from .codecs import codec_for
 from .codecs.codec import Decoded, Encoded
 from .codecs.jpeg_xl import JPEGRecompression
@@ -163,9 +163,9 @@ class Recoding:
         described = self.frames.description
         interpretation = decoded.photometric_interpretation
         if self._is_narrowed:
-            return Decoded(stored_values(decoded, described).astype("u1"), interpretation)
+            return Decoded(decoded.stored_values(described).astype("u1"), interpretation)
         if self.transfer_syntax == _LOSSY_JPEG_XL and interpretation.startswith("YBR_"):
-            return Decoded(to_rgb(stored_values(decoded, described), described, interpretation, None), "RGB")
+            return Decoded(to_rgb(decoded.stored_values(described), described, interpretation, None), "RGB")
         return decoded
 
     def _recompress(self, stream: Buffer) -> Encoded:

@@ -11,7 +11,7 @@ import pytest
 
 from aiodicom.errors import CodecMissing, PixelDataError
 from aiodicom.pixels.codecs import codec_for, transfer_syntaxes
-from aiodicom.pixels.codecs.codec import Array, Encoded, stored_range
+from aiodicom.pixels.codecs.codec import Array, Encoded, library, stored_range
 from aiodicom.pixels.description import Description
 from aiodicom.standard.transfer_syntaxes import transfer_syntax
 
@@ -300,6 +300,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     streams = {uid: codec_for(uid).encode(image("8"), describe("8")).data for uid in LOSSLESS}
     monkeypatch.delitem(sys.modules, "imagecodecs", raising=False)
+    library.cache_clear()
     monkeypatch.setattr(builtins, "__import__", absent)
     for uid, stream in streams.items():
         if uid in NATIVE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy
@@ -54,6 +55,19 @@ class Decoded(NamedTuple):
     cells: Array
     photometric_interpretation: str
 
+    def stored_values(self, description: Description) -> Array:
+        """The stored values of the cells: only the bits stored, with their sign.
+
+        The array is the cells' own where that may be written to, which is changed then.
+        """
+        values = self.cells
+        if not (values.flags.writeable and values.dtype.isnative):
+            values = numpy.array(values, values.dtype.newbyteorder("="), order="C")
+        if description.kind == "PixelData":
+            shift = description.high_bit + 1 - description.bits_stored
+            keep_stored(values, description.width, shift, description.bits_stored, description.signed)
+        return values
+
 
 class Encoded(NamedTuple):
     """An encoded frame, and what a data set that has it must say: Photometric Interpretation, and Bits Stored.
@@ -101,6 +115,7 @@ class Codec(ABC):
         return False
 
 
+@cache
 def library(transfer_syntax: str) -> Any:
     """The module imagecodecs. Raises `aiodicom.errors.CodecMissing` where it is not installed."""
     try:
