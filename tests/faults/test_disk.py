@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from aiodicom.store.records import PAGE
 from tests.faults.ledger import ROUTER, judge
 from tests.faults.rounds import WINDOW
 from tests.faults.sending import Modality
@@ -80,7 +81,7 @@ def test_a_segment_that_ends_in_the_middle_of_an_object(tmp_path: Path) -> None:
         (segment,) = (site.directory / "shard-000" / "segments").iterdir()
         whole = segment.read_bytes()
         with segment.open("ab") as file:
-            file.write(whole[: 4096 + 1000])  # the header of an object, and some of it
+            file.write(whole[: PAGE + 1000])  # the header of an object, and some of it
         site.start(ROUTER)
         site.start("a")
         assert await site.until_arrived(modality.sent, modality.acknowledged, PATIENCE)
