@@ -420,14 +420,18 @@ class Shard:
     def _index_rest(self, number: int, start: int, now: float) -> None:
         """Gives the records of a segment their rows, from `start` on, and cuts off what is not whole at its end."""
         whole_to = start
-        is_torn = False
+        #: Where what is not whole begins that nothing follows, if there is any.
+        torn_from: int | None = None
         batch: list[Stored] = []
         #: What is not whole, and not followed yet by anything that is.
         torn: list[Stored] = []
         for found, is_whole in self.log.records(number, start):
+            if is_whole:
+                torn_from = None
+            elif torn_from is None:
+                torn_from = found.at
             if isinstance(found, Gap):
-                is_torn = found.is_tail
-                if not is_torn:
+                if not found.is_tail:
                     self._find(f"{found.end - found.at} bytes of segment {number:x} at {found.at} are damaged")
                 continue
             if is_whole:
@@ -447,10 +451,10 @@ class Shard:
                 self._insert_missing(batch, {number: whole_to}, now)
                 batch.clear()
         self._insert_missing(batch, {number: whole_to}, now)
-        if is_torn or torn:
-            rest = self.log.size(number) - whole_to
+        if torn_from is not None:
+            rest = self.log.size(number) - torn_from
             self._find(f"{rest} bytes at the end of segment {number:x} were not whole: cut off")
-            self.log.cut(number, whole_to)
+            self.log.cut(number, torn_from)
 
     def _stored(self, segment: int, record: Record) -> Stored | None:
         try:

@@ -159,6 +159,24 @@ def test_a_torn_tail_is_cut_and_reported(tmp_path: Path, seed: int) -> None:
     shard.close()
 
 
+@pytest.mark.parametrize("has_rows", [True, False])
+def test_just_what_is_torn_is_cut(tmp_path: Path, *, has_rows: bool) -> None:
+    # Not the zeros that fill the page of a group that is whole, whether that had its rows or not.
+    shard = Shard(tmp_path)
+    group = shard.write([arrival(incoming(number), b"x" * 9000) for number in range(2)])
+    if has_rows:
+        shard.commit(group, 0.0)
+    shard.close()
+    path = segment_path(tmp_path, 1)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:5000])  # the header of an object, and some of it
+    shard = Shard(tmp_path)
+    assert shard.findings == ["5000 bytes at the end of segment 1 were not whole: cut off"]
+    assert path.read_bytes() == whole
+    assert numbers(shard) == [0, 1]
+    shard.close()
+
+
 @pytest.mark.parametrize(("reached", "dead"), [(0, []), (4096, [1])])
 def test_a_crash_while_two_groups_are_on_their_way(tmp_path: Path, reached: int, dead: list[int]) -> None:
     # The disk may have all of the second and nothing of the first, or a part: nobody was told Success for either.
