@@ -147,6 +147,12 @@ async def test_nothing_holds_what_is_refused(tmp_path: Path, monkeypatch: pytest
         rows.execute("DROP TRIGGER full")
 
 
+async def had_turns() -> None:
+    """Returns when whatever is tried over and over by another thread has been, some times."""
+    for _ in range(20):
+        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+
 async def test_a_segment_that_cannot_be_made_is_tried_again_with_what_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,14 +168,14 @@ async def test_a_segment_that_cannot_be_made_is_tried_again_with_what_comes(
         with monkeypatch.context() as patched:
             patched.setattr(queue._shard, "make_next", fail)
             await queue.enqueue(incoming(1), bytes(1 << 15))  # half of the segment: time for the next one
-            await asyncio.sleep(0.05)
+            await had_turns()
             assert 1 <= tried <= 2
             await queue.enqueue(incoming(2), bytes(1 << 15))
-            await asyncio.sleep(0.05)
+            await had_turns()
             assert tried <= 4
             with pytest.raises(OSError, match="No space left"):
                 await queue.enqueue(incoming(3), b"x")
-            await asyncio.sleep(0.05)
+            await had_turns()
             assert tried <= 6
         await queue.enqueue(incoming(4), b"x")
         assert len(await queue.claim("pacs", 10)) == 4
