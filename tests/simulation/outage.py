@@ -91,9 +91,12 @@ class Destination:
         if count % _LIVE_EACH == 0 and count < self._kept:
             self.wanted.put_nowait(count)
         self.seconds = now - self._began
-        if count - len(self.waited) == self._kept and not self._sent_at:
-            self.all_had.set()
+        self._look_for_end()
         return 0
+
+    def _look_for_end(self) -> None:
+        if len(self._had) - len(self.waited) == self._kept and not self._sent_at:
+            self.all_had.set()
 
     async def live(self, port: int) -> None:
         """Sends one whenever it is wanted, on an association that is there all the time."""
@@ -102,7 +105,11 @@ class Destination:
             await self.wanted.get()
             number += 1
             await bring(port, self._side, [number])
-            self._sent_at[ct_uid(number)] = len(self._had)
+            if ct_uid(number) in self._had:  # before its sender was done
+                self.waited.append(0)
+                self._look_for_end()
+            else:
+                self._sent_at[ct_uid(number)] = len(self._had)
 
 
 def image(side: int, number: int) -> Dataset:
