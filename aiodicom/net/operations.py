@@ -14,7 +14,6 @@ from aiodicom.dimse.messages import (
     CFindRQ,
     CGetRQ,
     CMoveRQ,
-    CStoreRQ,
     CStoreRSP,
     NActionRQ,
     NCreateRQ,
@@ -33,6 +32,7 @@ from aiodicom.net.sinks import BodyChoice, Spooled
 from aiodicom.net.sources import Encoded, EncodedIdentifier, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.transcoding import Transcoding, policy_of
+from aiodicom.net.unawaited import store_request
 from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
 
@@ -127,21 +127,13 @@ class Operations(ABC):
         data set is sent, the association stays usable; cancelled while it is being sent, the association is aborted.
         """
         _check_priority(priority)
-        originator = (None, None) if move_originator is None else move_originator
         opened = open_source(source, sop_class_uid, sop_instance_uid, transfer_syntax)
         try:
             syntaxes = opened.transfer_syntaxes(policy_of(transcode or Transcoding.LOSSLESS))
             context = self.invoker.context_for(opened.sop_class_uid, syntaxes)
             if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
                 opened = Encoded(opened, context.transfer_syntax)
-            event = await self.invoker.invoke(
-                context,
-                lambda message_id: make_message(
-                    CStoreRQ,
-                    (message_id, opened.sop_class_uid, opened.sop_instance_uid, priority, True, *originator),
-                ),
-                opened,
-            )
+            event = await self.invoker.invoke(context, store_request(opened, priority, move_originator), opened)
             check(event.message)
         finally:
             opened.close()

@@ -21,13 +21,15 @@ from aiodicom.net.operations import sop_class_of
 from aiodicom.net.pooled import Acquiring, Lent, PooledMatches, PooledRetrieved, Responses
 from aiodicom.net.pooling import AssociationPool, NoTurn
 from aiodicom.net.proposing import Need, Proposals
+from aiodicom.net.responses import Token
 from aiodicom.net.results import RetrieveResult
 from aiodicom.net.retry import Retry
 from aiodicom.net.sinks import BodyChoice
-from aiodicom.net.sources import Storable, prepare
+from aiodicom.net.sources import DataSource, Storable, prepare
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.transcoding import Transcoding, policy_of
 from aiodicom.net.tuning import MOST_WINDOW, Choice
+from aiodicom.net.unawaited import begin_store
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
@@ -215,6 +217,26 @@ class Pool(AssociationPool):
             size=prepared.size,
             is_repeatable=True,
         )
+
+    def begin_store(
+        self,
+        source: DataSource,
+        token: Token,
+        *,
+        priority: int = 0,
+        move_originator: MoveOriginator | None = None,
+    ) -> bool:
+        """Begins C-STORE on one of the associations if it can be sent now; returns whether it was.
+
+        See `begin_now`, by which `token` is told, and `aiodicom.net.unawaited.begin_store`. What fails is not tried
+        again.
+        """
+
+        def begin(association: Association, turn: Token) -> bool:
+            return begin_store(association, source, turn, priority=priority, move_originator=move_originator)
+
+        need = Need(source.sop_class_uid, source.transfer_syntaxes(self._transcoding), source.is_encoded)
+        return self.begin_now(begin, token, need=need, size=source.size)
 
     def c_find(
         self, query: Identifier, model: InformationModel | str = StudyRoot, *, priority: int = 0

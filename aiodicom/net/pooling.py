@@ -8,12 +8,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
+from aiodicom.dimse.events import ResponseReceived
 from aiodicom.errors import AssociationClosed, ContextNotAccepted, DeadlineExceeded, LocalError, StatusError
 from aiodicom.net.association import Association
 from aiodicom.net.fleet import Connect, Fleet, pool_closed
 from aiodicom.net.member import Member
 from aiodicom.net.proposing import REFUSED_FOR, Context, Need, Proposals
+from aiodicom.net.responses import Token, is_failure
 from aiodicom.net.tuning import PATIENCE, Choice, Tuner
+from aiodicom.net.unawaited import Withdrawn
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.net.waiting import Queue, Wish
 from aiodicom.ul.pdu import MOST_CONTEXTS
@@ -125,12 +128,62 @@ class AssociationPool(Fleet):
                     is_again = True
                     continue
                 raise
-            member.is_proven = True
-            if size is not None:
-                self._completed += 1
-                self._tuner.completed(begun, self._now(), size)
+            self._succeeded(member, begun, size)
             self.give(member)
             return result
+
+    def begin_now(
+        self,
+        begin: Callable[[Association, Token], bool],
+        token: Token,
+        *,
+        need: Need | None = None,
+        size: int | None = None,
+    ) -> bool:
+        """Has `begin(association, token)` begin one operation if there is a turn for it; returns whether it was begun.
+
+        It is what `perform` is, with the same `need` and `size`, at the cost of neither task nor future; see
+        `aiodicom.net.unawaited`. `token` is told of the final response, whatever its status, or why there is none, from
+        within the event loop's callbacks, once the turn has been given back: `Withdrawn` where `perform` would call its
+        operation once more. Raises what `begin` raises, and `AssociationClosed` when the pool is closed.
+        """
+        member = self._take_now(_ANY if need is None else Wish(need, False))
+        if member is None:
+            return False
+        begun = self._now()
+        is_begun = False
+        try:
+            is_begun = begin(member.association, _Turn(self, member, begun, size, token))
+        finally:
+            if not is_begun:
+                self.give(member)
+        if is_begun and size is not None and not member.is_proven:
+            self._watch(member, begun, size)
+        return is_begun
+
+    def end_turn(
+        self, member: Member, begun: float, size: int | None, outcome: ResponseReceived | BaseException
+    ) -> BaseException | None:
+        """An operation that was begun by `begin_now` at this time has ended: gives its turn back. Returns the error to
+        pass on, None for a response.
+        """
+        if isinstance(outcome, BaseException):
+            self.give(member, outcome)
+            is_withdrawn = member.is_withdrawn and isinstance(outcome, AssociationClosed) and size is not None
+            return Withdrawn(str(outcome)) if is_withdrawn else outcome
+        if is_failure(outcome.message.status):
+            member.is_proven = True
+        else:
+            self._succeeded(member, begun, size)
+        self.give(member)
+        return None
+
+    def _succeeded(self, member: Member, begun: float, size: int | None) -> None:
+        """An operation that began at this time was answered, and not by a failure."""
+        member.is_proven = True
+        if size is not None:
+            self._completed += 1
+            self._tuner.completed(begun, self._now(), size)
 
     async def take(self, need: Need | None = None, *, is_whole: bool = False) -> Member:
         """Waits for a turn on an association, or for one that nobody else uses; to be given back by `give`.
@@ -387,3 +440,32 @@ class AssociationPool(Fleet):
     def _turn_away(self, error: Exception) -> None:
         for wish in self._queue.wishes():
             self._queue.fail(wish, error)
+
+
+class _Turn:
+    """The token of an operation that nobody awaits: gives its turn back, and passes on what came of it."""
+
+    __slots__ = ("_begun", "_member", "_pool", "_size", "_token")
+
+    def __init__(self, pool: AssociationPool, member: Member, begun: float, size: int | None, token: Token) -> None:
+        self._pool = pool
+        self._member = member
+        self._begun = begun
+        self._size = size
+        self._token = token
+
+    def done(self) -> bool:
+        return False
+
+    def cancel(self) -> None:
+        """It was not sent: who began it gives the turn back."""
+
+    def exception(self) -> BaseException | None:
+        return None
+
+    def set_result(self, event: ResponseReceived) -> None:
+        self._pool.end_turn(self._member, self._begun, self._size, event)
+        self._token.set_result(event)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._token.set_exception(self._pool.end_turn(self._member, self._begun, self._size, error))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.sources import Source
 
-__all__ = ["Matches", "ResponseStream", "Token", "check", "dataset_of"]
+__all__ = ["Matches", "ResponseStream", "Token", "check", "dataset_of", "is_failure"]
 
 #: While so many bytes or responses wait to be taken, nothing more is read; beyond the first many more only while
 #: another operation waits on the same association.
@@ -52,18 +52,20 @@ class Token(Protocol):
         """No response will come."""
 
 
+def is_failure(status: Status) -> bool:
+    """Whether a status is neither success nor a warning."""
+    # 0 is success, as a rule.
+    return bool(status) and status.category not in (StatusCategory.SUCCESS, StatusCategory.WARNING)
+
+
 def check(response: Response, *, allowing_cancel: bool = False, detail: object = None) -> None:
     """Raises `StatusError` for a status that is neither success nor a warning."""
-    if not response.status:
-        return  # success, as a rule
-    category = response.status.category
-    if category in (StatusCategory.SUCCESS, StatusCategory.WARNING):
-        return
-    if allowing_cancel and category is StatusCategory.CANCEL:
+    status = response.status
+    if not is_failure(status) or (allowing_cancel and status.category is StatusCategory.CANCEL):
         return
     comment = f": {response.error_comment}" if response.error_comment else ""
-    text = f"{response.SERVICE} failed with status {response.status:04X}H ({response.status.name}){comment}"
-    raise StatusError(response.status, text, response.error_comment, detail or response)
+    text = f"{response.SERVICE} failed with status {status:04X}H ({status.name}){comment}"
+    raise StatusError(status, text, response.error_comment, detail or response)
 
 
 def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:

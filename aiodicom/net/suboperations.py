@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from aiodicom.dimse.events import Timeouts
-from aiodicom.dimse.messages import CStoreRSP
+from aiodicom.dimse.events import ResponseReceived, Timeouts
+from aiodicom.dimse.messages import CStoreRSP, Response
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, StatusError
+from aiodicom.errors import AiodicomError, ContextNotAccepted, DeadlineExceeded, OperationRefused, StatusError
 from aiodicom.net.answers import Reply
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
-from aiodicom.net.sources import AheadFile, KnownFile, Storable, open_source
+from aiodicom.net.responses import Token, check
+from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
+from aiodicom.net.unawaited import Withdrawn, begin_store
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status, StatusCategory
 
@@ -39,6 +42,8 @@ __all__ = [
 
 #: SOP Instance UIDs of failed sub-operations that are remembered: the counters go no further.
 _MOST_FAILED: Final = 0xFFFF
+#: So many objects are read while others are sent, if they can be.
+_AHEAD: Final = 8
 #: Sub-operations at once on one association, as far as the peer grants so many.
 _MOST_AT_ONCE: Final = 16
 
@@ -82,8 +87,29 @@ Destinations = (
     Mapping[str, Destination] | Callable[[str, "Association"], "Destination | Awaitable[Destination | None] | None"]
 )
 
-#: Sends one object, and returns the response to its C-STORE. Raises what `Association.c_store` raises.
-_Send = Callable[[SubOperation], Awaitable[CStoreRSP]]
+
+class _Way(Protocol):
+    """How sub-operations reach who is to store."""
+
+    @property
+    def at_once(self) -> int:
+        """How many of them are wanted at a time."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is any use in `begin`."""
+
+    async def ready(self) -> None:
+        """Waits until there is, or nothing can be sent any more."""
+
+    def begin(self, source: DataSource, token: Token) -> bool:
+        """Begins one if that has to wait for nothing; returns whether it was. Raises as `begin_store` does."""
+
+    async def send(self, what: SubOperation) -> CStoreRSP:
+        """Performs one. Raises what `Association.c_store` raises."""
+
+    def note(self, error: Exception) -> None:
+        """This came of one."""
 
 
 async def perform_get(
@@ -98,21 +124,8 @@ async def perform_get(
     `interval`: the least time between two pending responses, in seconds. `transcoding`: what may be done to objects in
     transfer syntaxes that the peer has not accepted.
     """
-    association = request.association
-    association.transport.expect_objects()
-
-    def send(what: SubOperation) -> Awaitable[CStoreRSP]:
-        return association.c_store(
-            what.source,
-            priority=request.priority,
-            sop_class_uid=what.sop_class_uid,
-            sop_instance_uid=what.sop_instance_uid,
-            transfer_syntax=what.transfer_syntax,
-            transcode=transcoding,
-        )
-
-    at_once = min(association.window or _MOST_AT_ONCE, _MOST_AT_ONCE)
-    return await _Retrieval(request, outbox, send, lambda: at_once, interval).perform(function)
+    request.association.transport.expect_objects()
+    return await _Retrieval(request, outbox, _Back(request, outbox, transcoding), interval).perform(function)
 
 
 async def perform_move(
@@ -125,54 +138,15 @@ async def perform_move(
 ) -> Reply:
     """Sends what the handler yields to the destination, and returns the final response; otherwise as `perform_get`.
 
-    Once the destination has let a timeout pass and no association with it is left, nothing more is tried: the rest has
-    failed, which would else take that time for each few.
-
     Raises `OperationRefused` for a destination that is unknown.
     """
-    from aiodicom.net.pool import Pool
-
     association = request.association
     destination = await find_destination(destinations, request.move_destination, association)
     if destination is None:
         raise OperationRefused(Status.MOVE_DESTINATION_UNKNOWN, "move destination unknown")
-    originator = MoveOriginator(association.calling_aet, request.message_id)
-    pool = Pool(
-        destination.host,
-        destination.port,
-        size=destination.associations,
-        window="auto",
-        contexts=(),
-        transcode=destination.transcode or transcoding,
-        calling_aet=association.called_aet,
-        called_aet=request.move_destination,
-        ssl=destination.ssl,
-        server_hostname=destination.server_hostname,
-        timeouts=destination.timeouts,
-        wait=None,  # no more are begun than it has turns for, if the destination grants them
-    )
-    silence: DeadlineExceeded | None = None
-
-    async def send(what: SubOperation) -> CStoreRSP:
-        nonlocal silence
-        if silence is not None:
-            raise DeadlineExceeded(silence.what, silence.seconds)
-        try:
-            return await pool.c_store(
-                what.source,
-                priority=request.priority,
-                sop_class_uid=what.sop_class_uid,
-                sop_instance_uid=what.sop_instance_uid,
-                transfer_syntax=what.transfer_syntax,
-                move_originator=originator,
-            )
-        except DeadlineExceeded as error:
-            if not pool.open:
-                silence = error
-            raise
-
-    async with pool:
-        return await _Retrieval(request, outbox, send, lambda: pool.concurrency, interval).perform(function)
+    way = _There(request, destination, destination.transcode or transcoding)
+    async with way.pool:
+        return await _Retrieval(request, outbox, way, interval).perform(function)
 
 
 async def find_destination(destinations: Destinations, title: str, association: Association) -> Destination | None:
@@ -183,27 +157,112 @@ async def find_destination(destinations: Destinations, title: str, association: 
     return await found if inspect.isawaitable(found) else found
 
 
-class _Retrieval:
-    """The sub-operations of one C-GET or C-MOVE, up to `at_once()` at a time.
+class _Back:
+    """On the association that has asked (C-GET)."""
 
-    Invariants: every sub-operation that has begun is one of those `_running`, or counted in exactly one of `completed`,
-    `failed`, `warning`; each of `_workers` performs one, or waits for the next in `_idle`.
+    def __init__(self, request: GetRequest, outbox: Outbox, transcoding: Transcoding) -> None:
+        self._association = request.association
+        self._outbox = outbox
+        self._priority = request.priority
+        self._transcoding = transcoding
+        self.at_once = min(self._association.window or _MOST_AT_ONCE, _MOST_AT_ONCE)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._outbox.is_ready
+
+    async def ready(self) -> None:
+        await self._outbox.ready()
+
+    def begin(self, source: DataSource, token: Token) -> bool:
+        return begin_store(self._association, source, token, priority=self._priority)
+
+    async def send(self, what: SubOperation) -> CStoreRSP:
+        return await self._association.c_store(**what._asdict(), priority=self._priority, transcode=self._transcoding)
+
+    def note(self, error: Exception) -> None:
+        """It is the association's, which is that of the request."""
+
+
+class _There:
+    """To the destination of a C-MOVE, on associations of a `pool`.
+
+    Once the destination has let a timeout pass and no association with it is left, nothing more is tried: the rest has
+    failed, which would else take that time for each few.
     """
 
-    def __init__(
-        self, request: RetrieveRequest, outbox: Outbox, send: _Send, at_once: Callable[[], int], interval: float
-    ) -> None:
+    #: No more are begun than the pool has turns for, if the destination grants them.
+    is_ready = True
+
+    def __init__(self, request: MoveRequest, destination: Destination, transcoding: Transcoding | str) -> None:
+        from aiodicom.net.pool import Pool
+
+        association = request.association
+        self._priority = request.priority
+        self._originator = MoveOriginator(association.calling_aet, request.message_id)
+        self._silence: DeadlineExceeded | None = None
+        self.pool = Pool(
+            destination.host,
+            destination.port,
+            size=destination.associations,
+            window="auto",
+            contexts=(),
+            transcode=transcoding,
+            calling_aet=association.called_aet,
+            called_aet=request.move_destination,
+            ssl=destination.ssl,
+            server_hostname=destination.server_hostname,
+            timeouts=destination.timeouts,
+            wait=None,
+        )
+
+    @property
+    def at_once(self) -> int:
+        return self.pool.concurrency
+
+    async def ready(self) -> None:
+        """It always is."""
+
+    def begin(self, source: DataSource, token: Token) -> bool:
+        self._check()
+        return self.pool.begin_store(source, token, priority=self._priority, move_originator=self._originator)
+
+    async def send(self, what: SubOperation) -> CStoreRSP:
+        self._check()
+        return await self.pool.c_store(**what._asdict(), priority=self._priority, move_originator=self._originator)
+
+    def note(self, error: Exception) -> None:
+        if isinstance(error, DeadlineExceeded) and not self.pool.open:
+            self._silence = error
+
+    def _check(self) -> None:
+        if self._silence is not None:
+            raise DeadlineExceeded(self._silence.what, self._silence.seconds)
+
+
+class _Retrieval:
+    """The sub-operations of one C-GET or C-MOVE, up to `way.at_once` at a time.
+
+    What has to wait for nothing is begun, and `_Begun` told of its response: that costs neither task nor future. Other
+    sub-operations are tasks, such as those of objects that are large or have to be transcoded.
+
+    Invariants: every sub-operation that has been yielded is `_waiting`, one of those `_running`, or counted in exactly
+    one of `completed`, `failed`, `warning`; each of those `_running` is one of `_tasks`, or has a `_Begun` that has not
+    been told yet.
+    """
+
+    def __init__(self, request: RetrieveRequest, outbox: Outbox, way: _Way, interval: float) -> None:
         self._request = request
         self._outbox = outbox
-        self._send = send
-        self._at_once = at_once
+        self._way = way
         self._interval = interval
         self._loop = request.association.loop
+        #: What is read while others are sent.
+        self._waiting: deque[SubOperation] = deque()
         self._running = 0
-        self._workers: list[asyncio.Task[None]] = []
-        #: What the workers that have nothing to do wait for; the last to come first, for what it needs is near.
-        self._idle: list[asyncio.Future[SubOperation]] = []
-        #: Who waits for one of them to end.
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: What `_carry` waits for, and who fills `_waiting`, and waits for the end.
+        self._changed: asyncio.Future[None] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._begun = 0
         self._completed = 0
@@ -227,51 +286,112 @@ class _Retrieval:
                     await self._ended()
                     raise
                 await self._ended()
-            # What has begun ends also when the peer has cancelled: to stop in the middle of an object would be the end
-            # of its association.
+            # What is being sent ends also when the peer has cancelled: to stop in the middle of an object would be the
+            # end of its association.
+            self._waiting.clear()
             await self._ended()
         finally:
             self._timer.cancel()
-            for worker in self._workers:
-                worker.cancel()
-            self._workers.clear()  # what ends them has seen this, and would be kept by them
+            self._waiting.clear()
+            for task in self._tasks:
+                task.cancel()
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
-        what = what._replace(source=AheadFile.of(what.source))
-        while self._running >= self._at_once():
-            await self._one_ended()
-        self._running += 1
+        self._waiting.append(what._replace(source=AheadFile.of(what.source)))
         self._begun += 1
-        if self._idle:
-            self._idle.pop().set_result(what)
-        else:
-            self._workers.append(self._loop.create_task(self._work(what)))
+        if not self._tasks:
+            self._start(self._carry())
+        _awake(self._changed)
+        if len(self._waiting) >= _AHEAD:
+            while len(self._waiting) > _AHEAD // 2:
+                await self._change()
 
-    async def _work(self, what: SubOperation) -> None:
-        """Performs one sub-operation after the other: a task for each would cost as much as the rest of it."""
+    async def _carry(self) -> None:
+        """Sends what waits, when it is its turn."""
         while True:
-            await self._perform(what)
-            del what  # and the object with it, however long the handler takes for the next one
-            idle = self._loop.create_future()
-            self._idle.append(idle)
-            what = await idle
+            while self._waiting and self._running < self._way.at_once:
+                if not self._way.is_ready:
+                    await self._way.ready()
+                if self._waiting:
+                    self._running += 1
+                    self._send(self._waiting.popleft())
+                if len(self._waiting) == _AHEAD // 2:
+                    _awake(self._wake)
+            self._changed = self._loop.create_future()
+            await self._changed
 
-    async def _one_ended(self) -> None:
+    def _send(self, what: SubOperation) -> None:
+        """Has one be sent now if it can be, else in a task."""
+        try:
+            is_begun = self._send_now(what)
+        except Exception as error:
+            self.note_error(what, error)
+        else:
+            if not is_begun:
+                self._start(self._perform(what))
+
+    def _send_now(self, what: SubOperation) -> bool:
+        source = open_source(*what)
+        is_begun = False
+        try:
+            is_begun = self._way.begin(source, _Begun(self, what, source))
+        except ContextNotAccepted:
+            pass  # in its own transfer syntax: it may be transcoded
+        finally:
+            if not is_begun:
+                source.close()
+        return is_begun
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _change(self) -> None:
+        """Waits until there is room in `_waiting`, or nothing is sent any more."""
         self._wake = self._loop.create_future()
         await self._wake
 
     async def _ended(self) -> None:
-        while self._running:
-            await self._one_ended()
+        while self._running or self._waiting:
+            await self._change()
 
     async def _perform(self, what: SubOperation) -> None:
         try:
-            status = (await self._send(what)).status
+            status = (await self._way.send(what)).status
         except Exception as error:  # whatever a source of the handler's raises
-            association = self._request.association
-            if not association.is_open:
-                return  # there is nobody to count for
+            self.note_error(what, error)
+        else:
+            self._note(status)
+
+    def again(self, what: SubOperation) -> None:
+        """A sub-operation is to be sent once more, on another association."""
+        self._start(self._perform(what))
+
+    def on_response(self, what: SubOperation, response: Response) -> None:
+        """There is the response to a sub-operation."""
+        try:
+            check(response)
+        except StatusError as error:
+            self.note_error(what, error)
+        else:
+            self._note(response.status)
+
+    def _note(self, status: Status) -> None:
+        """A sub-operation has ended."""
+        is_success = status.category is StatusCategory.SUCCESS
+        self._completed += is_success
+        self._warning += not is_success
+        self._note_end()
+        if self._loop.time() - self._told >= self._interval:
+            self._tell()
+
+    def note_error(self, what: SubOperation, error: Exception) -> None:
+        """A sub-operation has failed."""
+        self._way.note(error)
+        association = self._request.association
+        if association.is_open:  # else there is nobody to count for
             self._failed += 1
             if len(self._failed_uids) < _MOST_FAILED:
                 self._failed_uids += _uid_of(what)
@@ -281,15 +401,14 @@ class _Retrieval:
                 association.log(level, "a sub-operation of %s failed: %s", self._service, _told(error))
             else:
                 association.log(logging.ERROR, "a sub-operation of %s failed", self._service, error=error)
-        else:
-            self._completed += status.category is StatusCategory.SUCCESS
-            self._warning += status.category is StatusCategory.WARNING
-            if self._loop.time() - self._told >= self._interval:
-                self._tell()
-        finally:
-            self._running -= 1
-            if self._wake is not None and not self._wake.done():
-                self._wake.set_result(None)
+        self._note_end()
+
+    def _note_end(self) -> None:
+        self._running -= 1
+        if self._waiting:
+            _awake(self._changed)
+        elif not self._running:
+            _awake(self._wake)
 
     @property
     def _service(self) -> str:
@@ -337,6 +456,11 @@ class _Retrieval:
         return Reply(response_to(self._request.message, status, has_data_set=data is not None, **counters), data)
 
 
+def _awake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
 def _told(error: BaseException) -> str:
     """What may be logged of an error: which object it is would be in the name of its file."""
     if isinstance(error, OSError) and not isinstance(error, AiodicomError):
@@ -358,3 +482,34 @@ def _uid_of(what: SubOperation) -> list[str]:
         return [opened.sop_instance_uid]
     finally:
         opened.close()
+
+
+class _Begun:
+    """The token of a sub-operation that nobody awaits."""
+
+    __slots__ = ("_retrieval", "_source", "_what")
+
+    def __init__(self, retrieval: _Retrieval, what: SubOperation, source: DataSource) -> None:
+        self._retrieval = retrieval
+        self._what = what
+        self._source = source
+
+    def done(self) -> bool:
+        return False
+
+    def cancel(self) -> None:
+        """It was not sent: who tried to closes the source."""
+
+    def exception(self) -> BaseException | None:
+        return None
+
+    def set_result(self, event: ResponseReceived) -> None:
+        self._source.close()
+        self._retrieval.on_response(self._what, event.message)
+
+    def set_exception(self, error: Exception) -> None:
+        self._source.close()
+        if isinstance(error, Withdrawn):
+            self._retrieval.again(self._what)
+        else:
+            self._retrieval.note_error(self._what, error)

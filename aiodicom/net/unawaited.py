@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING
 
 from aiodicom.dimse.command import make_message
 from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
+from aiodicom.errors import AssociationClosed
 from aiodicom.standard.uids import VERIFICATION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiodicom.net.association import Association
     from aiodicom.net.responses import Token
     from aiodicom.net.sources import DataSource
+    from aiodicom.net.suboperations import MoveOriginator
 
-__all__ = ["begin_echo", "begin_store"]
+__all__ = ["Withdrawn", "begin_echo", "begin_store", "store_request"]
+
+
+class Withdrawn(AssociationClosed):
+    """The association of an operation was aborted, as it answered nothing while others of its pool were answered."""
 
 
 def begin_echo(association: Association, token: Token) -> bool:
@@ -30,19 +38,34 @@ def begin_echo(association: Association, token: Token) -> bool:
     return association.invoker.begin_now(context, _echo, None, token)
 
 
-def begin_store(association: Association, source: DataSource, token: Token) -> bool:
+def begin_store(
+    association: Association,
+    source: DataSource,
+    token: Token,
+    *,
+    priority: int = 0,
+    move_originator: MoveOriginator | None = None,
+) -> bool:
     """Begins C-STORE (PS3.7 9.1.1) if it can be sent now, in the transfer syntax that the data set has, and is small
     enough for one piece; returns whether it was. The data set must not change before `token` has been told.
 
-    `token` and what is raised: see `begin_echo`.
+    `token` and what is raised: see `begin_echo`; the other parameters: see `Association.c_store`.
     """
     context = association.context_for(source.sop_class_uid, (source.transfer_syntax,))
-    sop_class_uid, sop_instance_uid = source.sop_class_uid, source.sop_instance_uid
+    return association.invoker.begin_now(context, store_request(source, priority, move_originator), source, token)
+
+
+def store_request(
+    source: DataSource, priority: int, move_originator: MoveOriginator | None
+) -> Callable[[int], Request]:
+    """Returns what makes the request for a source, which has its UIDs by then, of a message ID."""
+    originator = (None, None) if move_originator is None else move_originator
 
     def build(message_id: int) -> Request:
-        return make_message(CStoreRQ, (message_id, sop_class_uid, sop_instance_uid, 0, True, None, None))
+        uids = source.sop_class_uid, source.sop_instance_uid
+        return make_message(CStoreRQ, (message_id, *uids, priority, True, *originator))
 
-    return association.invoker.begin_now(context, build, source, token)
+    return build
 
 
 def _echo(message_id: int) -> Request:
