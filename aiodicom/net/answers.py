@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from aiodicom.dataset import Dataset
 
-__all__ = ["Answer", "Reply", "encode_answer", "final_status", "refusal"]
+__all__ = ["Answer", "Later", "Reply", "encode_answer", "final_status", "refusal"]
 
 #: Requests whose responses may have a data set of their handler's (PS3.7 10.3).
 _WITH_DATA: tuple[type[Request], ...] = (NGetRQ, NSetRQ, NActionRQ, NCreateRQ, NEventReportRQ)
@@ -44,6 +46,36 @@ class Answer:
     error_comment: str | None = None
     offending_elements: tuple[int, ...] = ()
     error_id: int | None = None
+
+
+class Later:
+    """What a plain handler returns that will have its answer later. A future would need two turns of the event loop."""
+
+    __slots__ = ("_told", "is_given")
+
+    def __init__(self) -> None:
+        self._told: Callable[[Any, BaseException | None], None] | None = None
+        #: Whether there is an answer, or none is wanted any more.
+        self.is_given = False
+
+    def tell(self, told: Callable[[Any, BaseException | None], None]) -> None:
+        """Has `told(answer, error)` called, once."""
+        self._told = told
+
+    def give(self, answer: Any) -> None:
+        """Answers, the first time."""
+        self._end(answer, None)
+
+    def cancel(self) -> None:
+        """No answer is wanted any more."""
+        self._end(None, asyncio.CancelledError())
+
+    def _end(self, answer: Any, error: BaseException | None) -> None:
+        if not self.is_given:
+            self.is_given = True
+            told, self._told = self._told, None
+            assert told is not None, "who is asked tells of it after it has returned"
+            told(answer, error)
 
 
 class Reply(NamedTuple):

@@ -140,6 +140,8 @@ class LoopResources:
         self.scratch = memoryview(bytearray(SCRATCH_SIZE))
         self.wheel = TimerWheel(loop)
         self.turns = ReadingTurns(loop)
+        #: How many connections there are.
+        self.connections = 0
         #: Made by `codec_threads()` when they are first needed.
         self.codecs: CodecThreads | None = None
 

@@ -15,7 +15,7 @@ from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ,
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import ConnectionLost, OperationRefused
-from aiodicom.net.answers import Reply, encode_answer, final_status, refusal
+from aiodicom.net.answers import Later, Reply, encode_answer, final_status, refusal
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.requests import CancellableRequest, ServiceRequest, StoreRequest, request_for
@@ -78,7 +78,7 @@ class Performer:
         self._incoming: ServiceRequest | None = None
         self._waiting: deque[ServiceRequest] | None = None
         #: What runs for the association, by the request that it performs, or by itself.
-        self._tasks: dict[object, asyncio.Future[Any]] | None = None
+        self._tasks: dict[object, asyncio.Future[Any] | Later] | None = None
         self._is_over = False
         self._is_released = False
         self._is_finishing = False
@@ -255,6 +255,10 @@ class Performer:
         except (Exception, asyncio.CancelledError) as error:
             self._answer_failure(request, error)
         else:
+            if isinstance(answer, Later):
+                answer.tell(functools.partial(self._done, request))
+                self._run(request, answer)
+                return
             if isinstance(answer, asyncio.Future):
                 self._run(request, answer)
                 answer.add_done_callback(functools.partial(self._arrived, request))
@@ -282,7 +286,7 @@ class Performer:
         if task is not None:
             self._run(request, task)
 
-    def _run(self, request: ServiceRequest, answer: asyncio.Future[Any]) -> None:
+    def _run(self, request: ServiceRequest, answer: asyncio.Future[Any] | Later) -> None:
         """Has what will be the answer cancelled when the association ends."""
         if self._tasks is None:
             self._tasks = {}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from aiodicom.net.answers import Answer
+from aiodicom.net.answers import Answer, Later
 from aiodicom.net.handlers import Handler
 from aiodicom.net.responses import ResponseStream, check, dataset_of
 from aiodicom.net.results import RetrieveResult, retrieve_result, tell_progress
@@ -148,19 +148,19 @@ class _Objects:
     def __init__(self, body: BodyChoice) -> None:
         self._body = body
         self._is_left = False
-        self.waiting: deque[tuple[StoreRequest, asyncio.Future[Status]]] = deque()
-        self._in_hand: tuple[StoreRequest, asyncio.Future[Status]] | None = None
+        self.waiting: deque[tuple[StoreRequest, Later]] = deque()
+        self._in_hand: tuple[StoreRequest, Later] | None = None
         self._wake: asyncio.Future[None] | None = None
 
     def body(self, request: StoreRequest) -> BodySink:
         """Chooses where an object goes while it arrives."""
         return Discarded()(request) if self._is_left else self._body(request)
 
-    def receive(self, request: StoreRequest) -> asyncio.Future[Status] | Answer:
+    def receive(self, request: StoreRequest) -> Later | Answer:
         """The handler of C-STORE, as long as the C-GET lasts: plain, for a task would cost as much as the rest."""
         if self._is_left:
             return Answer(Status.OUT_OF_RESOURCES, error_comment="nobody wants it any more")
-        answered: asyncio.Future[Status] = request.association.loop.create_future()
+        answered = Later()
         self.waiting.append((request, answered))
         self.change()
         return answered
@@ -173,8 +173,8 @@ class _Objects:
     def answer(self) -> None:
         """The user is done with the object in hand."""
         in_hand, self._in_hand = self._in_hand, None
-        if in_hand is not None and not in_hand[1].done():
-            in_hand[1].set_result(Status(in_hand[0].status))
+        if in_hand is not None:
+            in_hand[1].give(Status(in_hand[0].status))
 
     def leave(self) -> None:
         """The user wants no more."""
@@ -182,8 +182,7 @@ class _Objects:
         self.answer()
         while self.waiting:
             _, answered = self.waiting.popleft()
-            if not answered.done():
-                answered.set_result(Status.OUT_OF_RESOURCES)
+            answered.give(Status.OUT_OF_RESOURCES)
 
     async def changed(self, loop: asyncio.AbstractEventLoop) -> None:
         """Waits until there is an object or a response."""

@@ -298,31 +298,47 @@ class _Retrieval:
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
-        self._waiting.append(what._replace(source=AheadFile.of(what.source)))
+        """Takes what has been yielded; returns when the next can be."""
+        source = AheadFile.of(what.source)
         self._begun += 1
-        if not self._tasks:
+        if source is what.source:
+            if not self._waiting and self._has_turn and self._way.is_ready:
+                self._send(what)
+                return
+        else:
+            what = what._replace(source=source)
+        self._waiting.append(what)
+        if self._changed is None:
+            self._changed = self._loop.create_future()
             self._start(self._carry())
         _awake(self._changed)
-        if len(self._waiting) >= _AHEAD:
-            while len(self._waiting) > _AHEAD // 2:
+        # What is in no file takes memory.
+        most = _AHEAD if isinstance(source, KnownFile) else 1
+        if len(self._waiting) >= most:
+            while len(self._waiting) > most // 2:
                 await self._change()
+
+    @property
+    def _has_turn(self) -> bool:
+        return self._running < self._way.at_once
 
     async def _carry(self) -> None:
         """Sends what waits, when it is its turn."""
+        assert self._changed is not None
         while True:
-            while self._waiting and self._running < self._way.at_once:
+            while self._waiting and self._has_turn:
                 if not self._way.is_ready:
                     await self._way.ready()
                 if self._waiting:
-                    self._running += 1
                     self._send(self._waiting.popleft())
-                if len(self._waiting) == _AHEAD // 2:
+                if len(self._waiting) in (0, _AHEAD // 2):
                     _awake(self._wake)
-            self._changed = self._loop.create_future()
             await self._changed
+            self._changed = self._loop.create_future()
 
     def _send(self, what: SubOperation) -> None:
         """Has one be sent now if it can be, else in a task."""
+        self._running += 1
         try:
             is_begun = self._send_now(what)
         except Exception as error:

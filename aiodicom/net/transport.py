@@ -112,6 +112,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             transport.abort()
             return
         self._is_closed = False
+        self._resources.connections += 1
         self.connection.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         self.is_impatient = _QUICKACK is not None
         if not self.protocol.machine.acceptor and is_tcp(self._socket):
@@ -131,6 +132,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
     def _end(self, exc: Exception | None) -> None:
         now = self.time()
         self._resources.wheel.cancel(self)
+        self._resources.connections -= not self._is_closed
         ended = self.protocol.connection_lost(now)
         if ended is not None:
             if exc is not None:
@@ -224,6 +226,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     def end_turn(self) -> None:
         """Reads on when the others that have something to read have been read, and those that have much their turn."""
+        if self._resources.connections == 1:
+            return  # there is nobody else
         self.pause_reading(_TURN_OF_OTHERS)
         self._resources.turns.wait(partial(self.resume_reading, _TURN_OF_OTHERS))
 
