@@ -265,12 +265,15 @@ cdef class Discard:
     """A sink that keeps nothing; `error` is there when it stands in for one that raised, in any of its methods but `abandon`."""
 
     cdef readonly object error
+    #: How many bytes have come.
+    cdef readonly Py_ssize_t total
 
     def __cinit__(self, error=None):
         self.error = error
 
     def write(self, data):
         """Passes the fragment over."""
+        self.total += len(data)
 
     def finish(self):
         """Nothing is there to be finished."""

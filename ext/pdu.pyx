@@ -393,7 +393,9 @@ cdef class Receiver:
             try:
                 if type(self.body) is Body:
                     (<Body> self.body).append(start, size)
-                elif type(self.body) is not Discard:
+                elif type(self.body) is Discard:
+                    (<Discard> self.body).total += size
+                else:
                     write_view(self.body, start, size)
             except Exception as error:
                 self.fail_body(error)

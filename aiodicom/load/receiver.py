@@ -9,32 +9,14 @@ import aiodicom
 from aiodicom.load.recorder import Recorder
 from aiodicom.load.scenario import Receiver
 from aiodicom.services.storage_commitment import CommitmentListener
+from aiodicom.ul._pdu import Discard
 
-__all__ = ["Counted", "receiving", "size_of"]
-
-
-class Counted:
-    """Throws a data set away and counts its bytes (it is a `BodySink`)."""
-
-    __slots__ = ("size",)
-
-    def __init__(self, _request: aiodicom.StoreRequest) -> None:
-        self.size = 0
-
-    def write(self, view: memoryview) -> None:
-        """Takes the next bytes."""
-        self.size += len(view)
-
-    def finish(self) -> None:
-        """The data set is complete."""
-
-    def abandon(self) -> None:
-        """It will not be."""
+__all__ = ["receiving", "size_of"]
 
 
 def size_of(request: aiodicom.StoreRequest) -> int:
-    """The bytes of a data set that has been `Counted`."""
-    return request.body.size if isinstance(request.body, Counted) else 0
+    """The bytes of a data set that has been thrown away."""
+    return request.body.total if isinstance(request.body, Discard) else 0
 
 
 @asynccontextmanager
@@ -52,7 +34,7 @@ async def receiving(receiver: Receiver | None, recorder: Recorder, listener: Com
         recorder.tally("move").received(size_of(request))
         return aiodicom.Status.SUCCESS
 
-    server.on_c_store(take, body=Counted)
+    server.on_c_store(take, body=aiodicom.Discarded())
     listener.attach(server)
     async with server.listen(receiver.address, receiver.port):
         yield

@@ -69,7 +69,7 @@ def gathering(request: ServiceRequest, above: int, spill: Callable[[], BodySink]
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """Throws the data set away."""
+    """Throws the data set away. The ``total`` of the request's ``body`` is how many bytes it had."""
 
     def __call__(self, request: StoreRequest) -> BodySink:
         return Discard()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from aiodicom.load.operations.identifiers import Studies, model_of
 from aiodicom.load.operations.operation import Outcome, Waiting
-from aiodicom.load.receiver import Counted, size_of
+from aiodicom.load.receiver import size_of
 from aiodicom.load.scenario import Scenario
 from aiodicom.net.operations import sop_class_of
+from aiodicom.net.sinks import Discarded
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -65,7 +66,7 @@ async def got(
     """C-GET; the objects are thrown away. Raises what `Association.c_get` does."""
     first: float | None = None
     matches = received = 0
-    async with association.c_get(identifier, model, body=Counted) as objects:
+    async with association.c_get(identifier, model, body=Discarded()) as objects:
         async for received_object in objects:
             matches += 1
             received += size_of(received_object)
