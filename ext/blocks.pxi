@@ -46,6 +46,9 @@ cdef enum:
 
 cdef void* pool[POOLED_SIZES]
 cdef Py_ssize_t pool_size = 0
+#: The second half of the latest huge page, while nobody has taken it: to link it would have the whole page made at once, which
+#: takes a virtual machine up to 7 ms. Who fills the first half may be a thread that nobody waits for.
+cdef void* untouched = NULL
 
 
 cdef int pool_index(Py_ssize_t capacity) noexcept:
@@ -67,8 +70,11 @@ cdef void keep_block(void* block, int index) noexcept:
 
 cdef bint unkeep_half(void* half) noexcept:
     """Takes this half of a huge page out of the pool; false when it is in use."""
-    global pool_size
+    global pool_size, untouched
     cdef void** link = &pool[HALF_INDEX]
+    if half == untouched:
+        untouched = NULL
+        return True
     while link[0] != NULL:
         if link[0] == half:
             link[0] = (<void**> half)[0]
@@ -80,7 +86,7 @@ cdef bint unkeep_half(void* half) noexcept:
 
 cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
     """Returns a block of at least `capacity` bytes, and writes there how many it has."""
-    global pool_size
+    global pool_size, untouched
     cdef int index = pool_index(capacity[0])
     cdef void* block = NULL
     if index >= 0:
@@ -90,10 +96,12 @@ cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
             pool[index] = (<void**> block)[0]
             pool_size -= capacity[0]
             return <uint8_t*> block
-        if index >= HALF_INDEX:
+        if index == HALF_INDEX and untouched != NULL:
+            block, untouched = untouched, NULL
+        elif index >= HALF_INDEX:
             block = allocate_huge(max(capacity[0], HUGE_PAGE))
             if block != NULL and index == HALF_INDEX:
-                keep_block(other_half(block), index)
+                untouched = other_half(block)
         elif posix_memalign(&block, PAGE_SIZE, capacity[0]):
             block = NULL
     else:

@@ -204,14 +204,19 @@ class AheadFile(KnownFile):
 
     @classmethod
     def of(cls, source: Storable) -> Storable:
-        """Has a known file be read ahead, if it is small enough to be sent at once and no small one."""
-        if type(source) is KnownFile and _READ_AT_ONCE < source.stamp.size <= CHUNK:
-            ahead = read_ahead(source.path, source.stamp, source.meta.data_offset)
+        """Has a known file be read ahead; what is none is returned as it is."""
+        return cls.reading(source) if type(source) is KnownFile else source
+
+    @classmethod
+    def reading(cls, known: KnownFile) -> KnownFile:
+        """Has a file be read ahead, if it is not yet, is small enough to be sent at once and no small one."""
+        if _READ_AT_ONCE < known.stamp.size <= CHUNK and not isinstance(known, AheadFile):
+            ahead = read_ahead(known.path, known.stamp, known.meta.data_offset)
             if ahead is not None:
-                file = cls(*source)
+                file = cls(*known)
                 file.ahead = ahead
                 return file
-        return source
+        return known
 
 
 class FileStamp(NamedTuple):

@@ -11,6 +11,8 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,9 +20,11 @@ from aiodicom.errors import AiodicomError, AssociationClosed, RemoteError, Statu
 from aiodicom.net.fleet import Connect
 from aiodicom.net.pooling import AssociationPool
 from aiodicom.net.proposing import Proposals
-from aiodicom.net.sources import KnownFile
+from aiodicom.net.responses import Token, check
+from aiodicom.net.sources import AheadFile, DataSource, KnownFile, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.tuning import Choice
+from aiodicom.net.unawaited import Withdrawn, begin_store
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted
@@ -28,6 +32,7 @@ from aiodicom.standard.status import Status
 from aiodicom.ul.pdu import MOST_CONTEXTS
 
 if TYPE_CHECKING:
+    from aiodicom.dimse.events import ResponseReceived
     from aiodicom.dimse.messages import CStoreRSP
     from aiodicom.net.association import Association
 
@@ -39,6 +44,9 @@ _FIRST: Final = 4096
 _FIRST_SECONDS: Final = 1.0
 _BATCH: Final = 512
 _LOW: Final = 1024
+
+#: So many files are read while others are sent, where they are large enough for that to be of use.
+_AHEAD: Final = 4
 
 #: Seconds after which an association for which no file turns up is released, before the peer tires of it.
 _IDLE: Final = 10.0
@@ -128,7 +136,7 @@ class StoreJob:
         await self._stop.wait()
         self._is_low.set()
         for group in self._groups:
-            group.is_done.set()
+            group.end()
 
     # ------------------------------------------------------------------------------------------- files, to groups
 
@@ -149,12 +157,15 @@ class StoreJob:
     def _read(self, count: int, seconds: float) -> list[KnownFile | Unusable]:
         """Looks at the next files; runs in a thread."""
         batch: list[KnownFile | Unusable] = []
+        ahead = 0 if self._waiting else _AHEAD
         deadline = monotonic() + seconds
         while len(batch) < count:
             entry = next(self._files, None)
             if entry is None:
                 self._is_exhausted = True
                 break
+            if len(batch) < ahead and isinstance(entry, KnownFile):
+                entry = AheadFile.reading(entry)  # at once, so that it is there when the association is
             batch.append(entry)
             if monotonic() > deadline:
                 break
@@ -181,7 +192,7 @@ class StoreJob:
     # ------------------------------------------------------------------------------------------- files, to the peer
 
     def _staff(self, group: _Group) -> None:
-        """Has as many of the group's files sent at once as its pool wants."""
+        """Has the group's files sent."""
         if group.error is not None or self._stop.is_set() or not group.queue:
             return
         if group.pool is None:
@@ -196,42 +207,78 @@ class StoreJob:
                 on_failure=self._listener.association_failed,
             )
             self._tasks.create_task(self._keep(group, group.pool))
-        for _ in range(min(group.pool.concurrency - group.workers, len(group.queue))):
-            group.workers += 1
-            self._tasks.create_task(self._work(group, group.pool))
+            self._tasks.create_task(self._supply(group, group.pool))
+        group.changed.set()
 
     async def _keep(self, group: _Group, pool: AssociationPool) -> None:
         """The life of a pool."""
         async with pool:
             await group.is_done.wait()
 
-    async def _work(self, group: _Group, pool: AssociationPool) -> None:
-        """Sends one file after the other, until there are no more or fewer are wanted at once."""
-        try:
-            while group.queue and group.workers <= pool.concurrency and not self._stop.is_set():
-                file = group.queue.popleft()
+    async def _supply(self, group: _Group, pool: AssociationPool) -> None:
+        """Has the group's files sent, as many at once as its pool wants, until there are no more."""
+        while group.held or not group.is_done.is_set():
+            await group.changed.wait()
+            group.changed.clear()
+            while group.ended:
+                self._end(group.ended.popleft(), group, pool)
+            while group.queue and group.held < pool.concurrency and not group.is_done.is_set():
+                self._send(group.take(), group, pool)
                 self._waiting -= 1
                 if self._waiting < _LOW:
                     self._is_low.set()
-                group.held += 1
-                try:
-                    await self._send(file, group, pool)
-                finally:
-                    group.held -= 1
-        finally:
-            group.workers -= 1
             self._look_for_end(group)
 
-    async def _send(self, file: KnownFile, group: _Group, pool: AssociationPool) -> None:
+    def _send(self, file: KnownFile, group: _Group, pool: AssociationPool) -> None:
+        """Has a file be sent: at once where that need not wait, at the cost of neither task nor future."""
+        group.held += 1
+        if self._begin(file, group, pool):
+            group.running += 1
+        else:
+            self._tasks.create_task(self._perform(file, group, pool))
+
+    def _begin(self, file: KnownFile, group: _Group, pool: AssociationPool) -> bool:
+        is_begun = False
+        with suppress(AiodicomError, OSError):  # whoever waits for it will hear why
+            source = open_source(file)
+            try:
+                token = _Stored(file, source, group)
+                is_begun = pool.begin_now(partial(_begin_store, source), token, size=file.size)
+            finally:
+                if not is_begun:
+                    source.close()
+        return is_begun
+
+    def _end(self, stored: _Stored, group: _Group, pool: AssociationPool) -> None:
+        """There is the answer to a file that was begun, or there will be none."""
+        group.running -= 1
+        group.held -= 1
+        error = stored.error
+        if stored.event is not None:
+            response = stored.event.message
+            try:
+                check(response)
+            except StatusError as failure:
+                error = failure
+            else:
+                self._listener.sent(stored.file, response.status)
+                return
+        assert error is not None
+        if isinstance(error, Withdrawn):
+            group.held += 1
+            self._tasks.create_task(self._perform(stored.file, group, pool))
+        else:
+            self._fail(stored.file, group, pool, error, is_begun=True)
+
+    async def _perform(self, file: KnownFile, group: _Group, pool: AssociationPool) -> None:
+        """Sends a file when it is its turn."""
         is_begun = False
 
         async def store(association: Association) -> CStoreRSP:
             nonlocal is_begun
             is_begun = True
             group.running += 1
-            if group.workers < pool.concurrency:  # the association is open now: it is known what the peer grants
-                self._staff(group)
-            self._look_for_end(group)
+            group.changed.set()  # the association is open now: it is known what the peer grants
             try:
                 return await association.c_store(file, transcode=self._transcoding)
             finally:
@@ -240,27 +287,35 @@ class StoreJob:
         try:
             response = await pool.perform(store, size=file.size)
         except (AiodicomError, OSError) as error:
-            if is_begun:
-                self._listener.failed(file.path, error)
-            else:
-                self._listener.unsent(file.path, Interrupted() if self._stop.is_set() else group.error or error)
-            is_about_file = isinstance(error, StatusError) or not isinstance(error, RemoteError | AssociationClosed)
-            if (not is_about_file or not is_begun) and not (pool.open or pool.opening) and not self._stop.is_set():
-                self._give_up(group, error)
+            self._fail(file, group, pool, error, is_begun=is_begun)
         else:
             self._listener.sent(file, response.status)
+        finally:
+            group.held -= 1
+            group.changed.set()
+
+    def _fail(
+        self, file: KnownFile, group: _Group, pool: AssociationPool, error: BaseException, *, is_begun: bool
+    ) -> None:
+        if is_begun:
+            self._listener.failed(file.path, error)
+        else:
+            self._listener.unsent(file.path, Interrupted() if self._stop.is_set() else group.error or error)
+        is_about_file = isinstance(error, StatusError) or not isinstance(error, RemoteError | AssociationClosed)
+        if (not is_about_file or not is_begun) and not (pool.open or pool.opening) and not self._stop.is_set():
+            self._give_up(group, error)
 
     def _look_for_end(self, group: _Group) -> None:
         """When nothing more will be begun, associations are released as they become idle: there are servers that accept
         more than they serve, and turn to the next one when another ends.
         """
         if self.is_scanned and not group.queue and group.held == group.running:
-            group.is_done.set()
+            group.end()
 
     def _give_up(self, group: _Group, error: BaseException) -> None:
         if group.error is None:
             group.error = error
-            group.is_done.set()
+            group.end()
         self._waiting -= len(group.queue)
         self._is_low.set()
         while group.queue:
@@ -275,11 +330,64 @@ class _Group:
         self.kinds: list[tuple[str, str]] = []
         self.queue: deque[KnownFile] = deque()
         self.pool: AssociationPool | None = None
-        self.workers = 0
         #: files that have been taken from the queue and not been heard of yet, and those of them that are being sent
         self.held = 0
         self.running = 0
-        #: set when nothing more will be begun
+        #: those that were begun and have ended since they were looked at
+        self.ended: deque[_Stored] = deque()
+        #: set when there is anything new, and when nothing more will be begun
+        self.changed = asyncio.Event()
         self.is_done = asyncio.Event()
         #: why nothing is sent any more
         self.error: BaseException | None = None
+
+    def take(self) -> KnownFile:
+        """Returns the next file, and has one of those that follow it read meanwhile."""
+        if len(self.queue) > _AHEAD:
+            self.queue[_AHEAD] = AheadFile.reading(self.queue[_AHEAD])
+        return self.queue.popleft()
+
+    def end(self) -> None:
+        """Nothing more is begun."""
+        if not self.is_done.is_set():
+            self.is_done.set()
+            self.changed.set()
+
+
+class _Stored:
+    """The token of a file that is being sent: what came of it."""
+
+    __slots__ = ("_group", "_source", "error", "event", "file")
+
+    def __init__(self, file: KnownFile, source: DataSource, group: _Group) -> None:
+        self.file = file
+        self.event: ResponseReceived | None = None
+        self.error: BaseException | None = None
+        self._source = source
+        self._group = group
+
+    def done(self) -> bool:
+        return False
+
+    def cancel(self) -> None:
+        """It was not sent: who tried to closes the source."""
+
+    def exception(self) -> BaseException | None:
+        return None
+
+    def set_result(self, event: ResponseReceived) -> None:
+        self.event = event
+        self._end()
+
+    def set_exception(self, error: BaseException) -> None:
+        self.error = error
+        self._end()
+
+    def _end(self) -> None:
+        self._source.close()
+        self._group.ended.append(self)
+        self._group.changed.set()
+
+
+def _begin_store(source: DataSource, association: Association, token: Token) -> bool:
+    return begin_store(association, source, token)

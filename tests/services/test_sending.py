@@ -66,6 +66,9 @@ class FakeAssociation:
         self.ended = asyncio.Event()
         self._answer = answer
 
+    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> Any:
+        raise AssertionError("a file that is not there is sent by whoever waits for it")
+
     async def c_store(self, file: KnownFile, *, transcode: str) -> Any:
         assert self.is_open
         self.outstanding += 1
