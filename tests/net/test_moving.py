@@ -26,6 +26,7 @@ from aiodicom import (
     Timeouts,
 )
 from aiodicom.errors import StatusError
+from aiodicom.net.sources import prepare
 from tests.net.raw_scu import C_MOVE_RQ, COMPLETED, FAILED, REMAINING, WARNING, raw_scu
 from tests.net.sides import CT, DATA, IMPLICIT, LARGE, MR, part10, soon, until
 from tests.rawpeer import A_ABORT, P_DATA_TF, Connection, RawPeer, response
@@ -352,6 +353,30 @@ async def test_cancelled(window: int) -> None:
             assert archive.yielded == 2 * window + 2
             assert all((each.completed, each.failed) in ((0, 0), (1, 0)) for each in told)
             assert all(each.completed + each.remaining == 100 for each in told)
+
+
+@pytest.mark.parametrize(("are_files", "most"), [(True, 1 + 8 + 1), (False, 1 + 1)])
+async def test_what_is_in_files_is_asked_for_ahead(are_files: bool, most: int, tmp_path: Path) -> None:
+    """So that it can be read meanwhile; what is not takes memory."""
+    things: list[Any] = [encoded(number) for number in range(30)]
+    if are_files:
+        for number in range(30):
+            path = tmp_path / f"{number}.dcm"
+            path.write_bytes(part10(bytes(100_000) if number % 2 else DATA, instance=f"1.2.{number}"))
+            things[number] = prepare(path).source
+    receiver = Slow(window=1)
+    async with receiver.listen("127.0.0.1", 0) as listening:
+        archive = Archive(*things, destinations=at(listening.port, associations=1))
+        async with moving(archive) as association:
+            task = asyncio.create_task(association.c_move(QUERY, "RECEIVER"))
+            await until(lambda: receiver.waiting == 1)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert archive.yielded <= most
+            for _ in things:
+                receiver.tickets.release()
+            assert (await soon(task)).completed == 30
+        assert list(receiver.received) == [f"1.2.{number}" for number in range(30)]
 
 
 async def test_the_numbers_when_cancelled() -> None:
