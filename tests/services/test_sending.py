@@ -65,9 +65,28 @@ class FakeAssociation:
         self.end = ""
         self.ended = asyncio.Event()
         self._answer = answer
+        self.begun: dict[asyncio.Task[None], Any] = {}
 
-    def context_for(self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...]) -> Any:
-        raise AssertionError("a file that is not there is sent by whoever waits for it")
+    def begin(self, file: KnownFile, token: Any) -> bool:
+        task = asyncio.create_task(self._tell(file, token))
+        self.begun[task] = token
+        return True
+
+    async def _tell(self, file: KnownFile, token: Any) -> None:
+        task = asyncio.current_task()
+        try:
+            response = await self.c_store(file, transcode="")
+        except StatusError as error:
+            response = SimpleNamespace(status=error.status, error_comment=error.error_comment, SERVICE="C-STORE")
+        except Exception as error:
+            if task in self.begun:
+                token.set_exception(error)
+            return
+        finally:
+            assert task is not None
+            is_awaited = self.begun.pop(task, None) is not None
+        if is_awaited:
+            token.set_result(SimpleNamespace(message=response))
 
     async def c_store(self, file: KnownFile, *, transcode: str) -> Any:
         assert self.is_open
@@ -96,6 +115,20 @@ class FakeAssociation:
     def abort(self) -> None:
         self.is_open = False
         self.end = "aborted"
+        while self.begun:
+            task, token = self.begun.popitem()
+            task.cancel()
+            token.set_exception(AssociationClosed("aborted"))
+
+
+@pytest.fixture(autouse=True, params=["awaited", "begun"])
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether every file has a task that awaits its response, as if it had to wait for something, or most have none."""
+    if request.param == "begun":
+        opened = type("Opened", (KnownFile,), {"close": lambda self: None})
+        monkeypatch.setattr(sending, "open_source", lambda file: opened(*file))
+        monkeypatch.setattr(sending, "_begin_store", lambda file, association, token: association.begin(file, token))
+    return str(request.param)
 
 
 class Peer:
