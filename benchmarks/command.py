@@ -27,13 +27,13 @@ def main(program: str, description: str, modules: Sequence[Rows]) -> int:
     with tempfile.TemporaryDirectory(prefix="aiodicom-bench-", dir=options.folder) as name:
         bench = Bench(Tools(options.tools, Path(name)), Path(name), options.quick)
         wanted = [
-            planned for rows in modules for planned in rows(bench) if re.search(options.only, planned.title) is not None
+            planned for rows in modules for planned in rows(bench) if options.only.search(planned.title) is not None
         ]
         if options.list:
             print("\n".join(planned.title for planned in wanted))
             return 0
         if not wanted:
-            parser.error(f"no row's title matches {options.only!r}: --list shows them")
+            parser.error(f"no row's title matches {options.only.pattern!r}: --list shows them")
         lacking = {planned.title for planned in wanted if not all(tool in bench.tools for tool in planned.tools)}
         wanted = [planned for planned in wanted if planned.title not in lacking]
         where = setting(options.runs, quick=options.quick)
@@ -72,19 +72,49 @@ def _parser(program: str, description: str) -> argparse.ArgumentParser:
         help=f"the folder of {' and '.join(f'{name}.c' for name in TOOLS)}; rows that need them are left out without "
         "(default: $AIODICOM_BENCH_TOOLS, or shared/tools beside the checkout)",
     )
-    parser.add_argument("--only", default="", metavar="REGEX", help="only rows whose titles match")
+    parser.add_argument("--only", type=_expression, default="", metavar="REGEX", help="only rows whose titles match")
     parser.add_argument("--list", action="store_true", help="show the titles of the rows, and run none")
     parser.add_argument("--quick", action="store_true", help="a fraction of the work: does it run, not how fast is it")
-    parser.add_argument("--runs", type=int, default=3, help="rounds over all contenders of a row (default 3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with tables and plots there")
+    parser.add_argument(
+        "--runs", type=_count, default=3, metavar="N", help="rounds over all contenders of a row (default 3)"
+    )
+    parser.add_argument("--json", type=_new_file, metavar="FILE", help="write the result there")
+    parser.add_argument("--html", type=_new_file, metavar="FILE", help="write a page with tables and plots there")
     parser.add_argument(
         "--folder",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="where files are written, up to 2 GB (default: the system's temporary folder)",
     )
     return parser
+
+
+def _expression(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def _new_file(text: str) -> Path:
+    """A file that can be written: nobody waits half an hour to be told that it cannot."""
+    path = Path(text)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text} can't be written")
+    return path
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return path
 
 
 def _default_tools() -> Path | None:

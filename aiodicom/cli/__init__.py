@@ -79,23 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _main(arguments: Sequence[str] | None) -> None:
     # What is left at the end goes with the process: collecting it takes longer than many a command.
     atexit.register(gc.freeze)
+    # What is imported stays: looking through it again and again for what does not is a twentieth of the start.
+    gc.disable()
     try:
-        import typer
-    except ModuleNotFoundError:
-        sys.stderr.write("aiodicom: the commands need more packages: pip install 'aiodicom[cli]'\n")
-        sys.exit(1)
-    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    name = "aiodicom"
-    if given[1:2] and given[1] in SUBCOMMANDS.get(given[0], ()):
-        group = given.pop(0)
-        name = f"aiodicom {group}"
-        try:
-            app = make_app(given[:1], f"aiodicom.cli.{group}")
-        except ModuleNotFoundError:
-            sys.stderr.write(f"{name} {given[0]}: this command needs more packages: pip install 'aiodicom[{group}]'\n")
-            sys.exit(1)
-    else:
-        app = make_app(given[:1] if given[0] in COMMANDS else COMMANDS)
+        name, given, app = _prepared(arguments)
+    finally:
+        gc.enable()
+    import typer
+
     # typer re-exports this one of the exceptions of its parser; its base is what they all are.
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     try:
@@ -113,6 +104,28 @@ def _main(arguments: Sequence[str] | None) -> None:
     except typer.Abort:
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _prepared(arguments: Sequence[str] | None) -> tuple[str, list[str], Typer]:
+    """The name of the program, the arguments that are left for it, and its commands, imported."""
+    try:
+        import typer  # noqa: F401  (to say so where it is missing)
+    except ModuleNotFoundError:
+        sys.stderr.write("aiodicom: the commands need more packages: pip install 'aiodicom[cli]'\n")
+        sys.exit(1)
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    name = "aiodicom"
+    if given[1:2] and given[1] in SUBCOMMANDS.get(given[0], ()):
+        group = given.pop(0)
+        name = f"aiodicom {group}"
+        try:
+            app = make_app(given[:1], f"aiodicom.cli.{group}")
+        except ModuleNotFoundError:
+            sys.stderr.write(f"{name} {given[0]}: this command needs more packages: pip install 'aiodicom[{group}]'\n")
+            sys.exit(1)
+    else:
+        app = make_app(given[:1] if given[0] in COMMANDS else COMMANDS)
+    return name, given, app
 
 
 def _path(name: str, given: Sequence[str]) -> str:

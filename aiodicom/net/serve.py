@@ -20,7 +20,7 @@ from aiodicom.net.proxy_protocol import trusted
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.supervisor import EXIT_GRACE, Supervisor
 from aiodicom.net.tls import ServerContext
-from aiodicom.net.worker import Assignment, work
+from aiodicom.net.worker import Assignment, check_name, work
 
 __all__ = ["Serving", "serve"]
 
@@ -64,6 +64,9 @@ async def serve(
             'ssl: give a context from tls_server_context, or "module:function" of a function that returns another one; '
             "workers make their own"
         )
+    for name in (factory, ssl):
+        if isinstance(name, str):
+            check_name(name)
     proxies = proxy_protocol if isinstance(proxy_protocol, bool) else tuple(proxy_protocol)
     trusted(proxies)
     if path is not None:

@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 import socket
 import ssl as tls
+import sys
 from importlib import import_module
 from ipaddress import IPv4Network, IPv6Network
 from multiprocessing.connection import Connection
@@ -23,7 +24,7 @@ from aiodicom.net.tls import ServerContext
 from aiodicom.net.turns import Turns
 from aiodicom.ul._pdu import Budget
 
-__all__ = ["Assignment", "Ready", "work"]
+__all__ = ["Assignment", "Ready", "check_name", "work"]
 
 T = TypeVar("T")
 
@@ -59,7 +60,10 @@ def work(assignment: Assignment) -> None:
     # The terminal sends Ctrl-C to the whole group; the supervisor alone decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     allow_most_descriptors()
-    run(_serve(assignment))
+    try:
+        run(_serve(assignment))
+    except LocalError as error:
+        sys.exit(f"worker {assignment.number}: {error}")
 
 
 async def _serve(assignment: Assignment) -> None:
@@ -95,9 +99,24 @@ async def _serve(assignment: Assignment) -> None:
     await server.drain(assignment.drain_timeout)
 
 
+def check_name(name: str) -> None:
+    """Raises `LocalError` for what is not ``"module:function"``."""
+    module, _, function = name.partition(":")
+    if not module or not function:
+        raise LocalError(f'{name!r} names no function: give "module:function"')
+
+
 def _call(name: str, arguments: tuple[Any, ...], kind: type[T]) -> T:
     module, _, function = name.partition(":")
-    made = getattr(import_module(module), function)(*arguments)
+    try:
+        imported = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # one that the module itself wants to import
+        raise LocalError(f"{name}: there is no module {error.name}") from None
+    if not hasattr(imported, function):
+        raise LocalError(f"{name}: the module has no {function}")
+    made = getattr(imported, function)(*arguments)
     if not isinstance(made, kind):
         raise LocalError(f"{name} gave a {type(made).__name__}, not a {kind.__name__}")
     return made

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -34,6 +36,24 @@ def test_a_row_that_is_not_there() -> None:
     done = benchmarks("--only", "no such row")
     assert done.returncode == 2
     assert "--list" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--only", "(", "'(' is no regular expression: missing ), unterminated subpattern at position 0"),
+        ("--runs", "0", "'0' is no number from 1 on"),
+        ("--runs", "many", "'many' is no number from 1 on"),
+        ("--json", "no/such/folder/result.json", "no/such/folder/result.json can't be written"),
+        ("--html", "tests", "tests can't be written"),
+        ("--folder", "no/such/folder", "no/such/folder is no folder"),
+    ],
+)
+def test_what_an_option_can_not_be_is_said_before_anything_runs(option: str, value: str, message: str) -> None:
+    done = benchmarks(option, value)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"error: argument {option}: {message}\n")
+    assert not done.stdout
 
 
 def test_list() -> None:

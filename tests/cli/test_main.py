@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -64,6 +66,22 @@ def test_interrupted_while_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(SystemExit) as exited:
         main(["dump", "x"])
     assert exited.value.code == 130
+
+
+def test_garbage_is_collected_once_all_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def app(*_: object, **__: object) -> None:
+        seen.append(gc.isenabled())
+
+    def made(*_: object) -> Callable[..., None]:
+        seen.append(gc.isenabled())
+        return app
+
+    monkeypatch.setattr("aiodicom.cli.make_app", made)
+    with pytest.raises(SystemExit):
+        main(["dump", "x"])
+    assert seen == [False, True]
 
 
 def test_the_version(invoke: Invoke) -> None:

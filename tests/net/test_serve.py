@@ -208,9 +208,15 @@ def test_each_death_is_seen_to_on_its_own(
 
 
 @pytest.mark.parametrize(
-    "factory", [f"{MODULE}:fail", f"{MODULE}:make_nothing", f"{MODULE}:missing", "no.such.module:f", "nonsense"]
+    ("factory", "said"),
+    [
+        (f"{MODULE}:fail", "Traceback"),
+        (f"{MODULE}:make_nothing", f"worker 0: {MODULE}:make_nothing gave a object, not a Server\n"),
+        (f"{MODULE}:missing", f"worker 0: {MODULE}:missing: the module has no missing\n"),
+        ("no.such.module:f", "worker 0: no.such.module:f: there is no module no\n"),
+    ],
 )
-def test_a_factory_that_makes_no_server(factory: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_factory_that_makes_no_server(factory: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as sock:
             async with asyncio.timeout(20):
@@ -218,7 +224,13 @@ def test_a_factory_that_makes_no_server(factory: str, capfd: pytest.CaptureFixtu
                     await aiodicom.serve(factory, workers=1, sock=sock)
 
     aiodicom.run(main())
-    assert "Traceback" in capfd.readouterr().err
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [{"factory": "nonsense"}, {"factory": ":f"}, {"ssl": "module:"}])
+async def test_what_names_no_function(arguments: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock, pytest.raises(LocalError, match="names no function"):
+        await aiodicom.serve(**{"factory": f"{MODULE}:make_server"} | arguments, workers=1, sock=sock)
 
 
 async def test_memory_is_shared_out_to_the_workers() -> None:
