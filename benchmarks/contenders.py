@@ -40,7 +40,7 @@ def environment() -> dict[str, str]:
 
 def command(*arguments: str) -> list[str]:
     """The command `aiodicom` of this checkout."""
-    return [sys.executable, "-m", "aiodicom.cli", *arguments]
+    return [sys.executable, "-m", "aiodicom", *arguments]
 
 
 # ---- servers

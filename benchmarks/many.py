@@ -13,7 +13,7 @@ from benchmarks.bench import HUGE, Bench, Planned
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from benchmarks.loads import KIB_EACH, OPENING, P99, PER_SECOND, SERVED, Load, held, holding, load, served
 from benchmarks.processes import timed
-from benchmarks.servers import BLAST, Figures, limit, ours
+from benchmarks.servers import BLAST, limit, ours
 
 ECHOES = "C-ECHO/s over all"
 
@@ -45,7 +45,7 @@ def all_active(bench: Bench, count: int, operations: int) -> Planned:
     def make() -> Row:
         work = load(bench, "echo", count, operations)
         who = (*ours(bench, work), limit(bench, work))
-        return Row(title, SERVED, who, c.LIMIT, Figures(of_sink=0.5).targets())
+        return Row(title, SERVED, who, c.LIMIT, (Target(PER_SECOND, 0.5, c.LIMIT),))
 
     return Planned(title, make, BLAST)
 

@@ -66,7 +66,7 @@ class Command:
         # The package that is under test, wherever the command runs.
         path = str(Path(aiodicom.__file__).parent.parent)
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "aiodicom.cli", *map(str, arguments)],
+            [*prefix, sys.executable, "-m", "aiodicom", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -82,7 +82,7 @@ def test_too_few_descriptors(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_live_table_on_a_terminal_then_the_summary() -> None:
     ours, theirs = pty.openpty()
     environment = os.environ | {"PYTHONPATH": str(Path(aiodicom.__file__).parent.parent), "TERM": "xterm"}
-    command = [sys.executable, "-m", "aiodicom.cli", "demo", "--associations", "3", "--seconds", "0.2"]
+    command = [sys.executable, "-m", "aiodicom", "demo", "--associations", "3", "--seconds", "0.2"]
     try:
         subprocess.run(command, stdout=theirs, stderr=theirs, env=environment, timeout=PATIENCE, check=True)
         shown = os.read(ours, 1 << 20).decode()

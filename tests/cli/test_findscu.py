@@ -471,7 +471,7 @@ def test_a_reader_that_has_seen_enough() -> None:
     endless = Endless()
     with serving(endless) as served:
         command = subprocess.Popen(
-            [sys.executable, "-m", "aiodicom.cli", "findscu", "127.0.0.1", str(served.port), "--json"],
+            [sys.executable, "-m", "aiodicom", "findscu", "127.0.0.1", str(served.port), "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(Path(aiodicom.__file__).parent.parent)},

@@ -408,7 +408,7 @@ def test_a_progress_bar_on_a_terminal_only(tmp_path: Path) -> None:
             command = [
                 sys.executable,
                 "-m",
-                "aiodicom.cli",
+                "aiodicom",
                 "storescu",
                 "127.0.0.1",
                 str(peer.port),

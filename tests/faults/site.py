@@ -112,7 +112,7 @@ class Site:
     def start(self, name: str) -> None:
         """Starts the router or a destination, where it was before. Raises PeerFailed."""
         if name == ROUTER:
-            arguments = [sys.executable, "-m", "aiodicom.cli", "route", os.fspath(self.file)]
+            arguments = [sys.executable, "-m", "aiodicom", "route", os.fspath(self.file)]
             port = self.port
         else:
             port = self.ports[name]

@@ -31,7 +31,7 @@ PATIENCE = 60.0
 
 def ask(site: Site, *arguments: str) -> str:
     """What a subcommand of `aiodicom route` prints."""
-    command = [sys.executable, "-m", "aiodicom.cli", "route", arguments[0], os.fspath(site.file), *arguments[1:]]
+    command = [sys.executable, "-m", "aiodicom", "route", arguments[0], os.fspath(site.file), *arguments[1:]]
     return run_command(command, environment=site.environment).stdout
 
 

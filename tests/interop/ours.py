@@ -82,14 +82,14 @@ async def receiving(**options: Any) -> AsyncIterator[Receiving]:
 
 def command(*arguments: str | os.PathLike[str], exit_code: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Runs `aiodicom ...` to its end."""
-    return run_command([sys.executable, "-m", "aiodicom.cli", *arguments], exit_code=exit_code)
+    return run_command([sys.executable, "-m", "aiodicom", *arguments], exit_code=exit_code)
 
 
 @contextlib.contextmanager
 def storescp(folder: Path, *options: str) -> Iterator[Running]:
     """Runs `aiodicom storescp`, writing to `folder`."""
     port = free_port()
-    arguments = [sys.executable, "-m", "aiodicom.cli", "storescp", str(port), "-od", os.fspath(folder), *options]
+    arguments = [sys.executable, "-m", "aiodicom", "storescp", str(port), "-od", os.fspath(folder), *options]
     with running(arguments, port, log=folder.with_name(folder.name + ".log")) as server:
         yield server
 

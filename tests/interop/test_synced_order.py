@@ -60,7 +60,7 @@ async def test_synced_is_data_name_folder_success(
     trace, folder, port = tmp_path / "trace", tmp_path / "received", free_port()
     tracing = [strace, "-f", "-y", "-s", "16", "-e", f"trace={CALLS}", "-o", trace]
     storing = ["storescp", str(port), "-od", folder / template, "--durability", "synced"]
-    command = [*tracing, sys.executable, "-m", "aiodicom.cli", *storing]
+    command = [*tracing, sys.executable, "-m", "aiodicom", *storing]
     data = b"\x08\x00\x60\x00CS\x02\x00CT" + b"\xe0\x7f\x10\x00OB\x00\x00" + size.to_bytes(4, "little") + bytes(size)
     uids = [f"1.2.3.{number}" for number in range(3)]
     with running(command, port, log=tmp_path / "log", environment=dict(os.environ)):

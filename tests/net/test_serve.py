@@ -244,7 +244,7 @@ async def test_no_workers_can_not_serve() -> None:
 
 
 def test_workers_end_with_a_supervisor_that_was_killed() -> None:
-    command = [sys.executable, "-m", "aiodicom.cli", "storescp", "0", "--workers", "2", "--discard"]
+    command = [sys.executable, "-m", "aiodicom", "storescp", "0", "--workers", "2", "--discard"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stderr is not None
         assert supervisor.stderr.readline().startswith("listening on ")

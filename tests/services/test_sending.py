@@ -77,7 +77,9 @@ class FakeAssociation:
         try:
             response = await self.c_store(file, transcode="")
         except StatusError as error:
-            response = SimpleNamespace(status=error.status, error_comment=error.error_comment, SERVICE="C-STORE")
+            response = SimpleNamespace(
+                status=Status(error.status), error_comment=error.error_comment, SERVICE="C-STORE"
+            )
         except Exception as error:
             if task in self.begun:
                 token.set_exception(error)
@@ -320,7 +322,10 @@ async def test_failures_of_files_do_not_end_the_job() -> None:
         return Status.COERCION_OF_DATA_ELEMENTS if path == "file4" else Status.SUCCESS
 
     heard = await job(Peer(answer), files(10))
-    assert heard.errors == errors
+    assert {path: type(error) for path, error in heard.errors.items()} == {
+        path: type(error) for path, error in errors.items()
+    }
+    assert getattr(heard.errors["file1"], "status", None) == 0xA700
     assert heard.stored["file4"] == 0xB000
     assert len(heard.stored) == 7
     assert heard.associations == []

@@ -139,7 +139,7 @@ async def routers(shared: Shared, folder: Path, pacs: int, count: int) -> AsyncI
         (folder / f"{number}.toml").write_text(text)
         with (folder / f"{number}.log").open("wb") as log:
             started[port] = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-W", "error", "-m", "aiodicom.cli", "route", f"{number}.toml"),
+                *(sys.executable, "-W", "error", "-m", "aiodicom", "route", f"{number}.toml"),
                 cwd=folder,
                 stderr=log,
                 env=os.environ | {"PYTHONPATH": str(ROOT)},

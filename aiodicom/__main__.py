@@ -1,4 +1,4 @@
-"""`python -m aiodicom.cli`: the command line without its script."""
+"""`python -m aiodicom`: the command line without its script."""
 
 from aiodicom.cli import main
 
