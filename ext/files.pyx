@@ -212,6 +212,11 @@ cdef class ReadAhead:
         """Whether it is there to be taken."""
         return self.block is not None and is_done(&self.job) and self.job.got == self.job.size
 
+    @property
+    def is_taken(self):
+        """Whether it holds nothing any more."""
+        return self.block is None
+
     def take(self):
         """Returns a view of it, once, or None: who then reads in the ordinary way sees why."""
         global ahead

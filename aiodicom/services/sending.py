@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -29,6 +30,7 @@ from aiodicom.net.upkeep import Upkeep
 from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted
 from aiodicom.standard.status import Status
+from aiodicom.store._files import ReadAhead
 from aiodicom.ul.pdu import MOST_CONTEXTS
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ _BATCH: Final = 512
 _LOW: Final = 1024
 
 #: So many files are read while others are sent, where they are large enough for that to be of use.
-_AHEAD: Final = 4
+_AHEAD: Final = 3
 
 #: Seconds after which an association for which no file turns up is released, before the peer tires of it.
 _IDLE: Final = 10.0
@@ -186,7 +188,7 @@ class StoreJob:
         if group.error is not None:
             self._listener.unsent(file.path, group.error)
         else:
-            group.queue.append(file)
+            group.put(file)
             self._waiting += 1
 
     # ------------------------------------------------------------------------------------------- files, to the peer
@@ -329,6 +331,8 @@ class _Group:
         #: pairs of SOP class and transfer syntax; no more of them once there is a pool
         self.kinds: list[tuple[str, str]] = []
         self.queue: deque[KnownFile] = deque()
+        #: what is read, or has been and is not sent yet
+        self._reading: list[ReadAhead] = []
         self.pool: AssociationPool | None = None
         #: files that have been taken from the queue and not been heard of yet, and those of them that are being sent
         self.held = 0
@@ -341,11 +345,24 @@ class _Group:
         #: why nothing is sent any more
         self.error: BaseException | None = None
 
+    def put(self, file: KnownFile) -> None:
+        """A file has been found."""
+        self.queue.append(file)
+        if isinstance(file, AheadFile):
+            self._reading.append(file.ahead)
+
     def take(self) -> KnownFile:
-        """Returns the next file, and has one of those that follow it read meanwhile."""
-        if len(self.queue) > _AHEAD:
-            self.queue[_AHEAD] = AheadFile.reading(self.queue[_AHEAD])
-        return self.queue.popleft()
+        """Returns the next file, and has another one of those that follow read, where not enough of them are."""
+        taken = self.queue.popleft()
+        self._reading = [each for each in self._reading if not each.is_taken]
+        if len(self._reading) < _AHEAD:
+            for number, file in enumerate(islice(self.queue, _AHEAD)):
+                if not isinstance(file, AheadFile):
+                    self.queue[number] = file = AheadFile.reading(file)
+                    if isinstance(file, AheadFile):
+                        self._reading.append(file.ahead)
+                    break
+        return taken
 
     def end(self) -> None:
         """Nothing more is begun."""
