@@ -161,6 +161,9 @@ def test_nothing_matches(invoke: Invoke) -> None:
             StudyRoot,
             {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller"},
         ),
+        (["-k", "StudyDate=20240101-"], StudyRoot, {"StudyDate": "20240101-"}),
+        (["-k", "StudyDate=-20240101"], StudyRoot, {"StudyDate": "-20240101"}),
+        (["-k", "StudyDate=20240101-20240101"], StudyRoot, {"StudyDate": "20240101-20240101"}),
         (
             ["-k", "StudyInstanceUID=1.2", "--level", "series"],
             StudyRoot,
@@ -228,6 +231,16 @@ def test_a_query_file(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.Monkey
         (["-P", "-W"], "'-P' and '-W': one information model at a time"),
         (["--model", "composite"], "no information model with C-FIND: patient-root, study-root"),
         (["--model", "HangingProtocolInformationModelFind"], "nothing is known but what keys ask for"),
+        (["-k", "StudyDate=20240229-20240101"], "StudyDate: '20240229-20240101' ends before it begins"),
+        (["-k", "SpecificCharacterSet=LATIN"], "'LATIN' is no term of PS3.3 C.12.1.1.2"),
+        (
+            ["-k", "PatientName=王*", "-k", "SpecificCharacterSet=ISO_IR 100"],
+            "PatientName: '王*' has characters that 'ISO_IR 100' has not",
+        ),
+        (
+            ["-k", "PatientName=Müller", "-k", "SpecificCharacterSet=ISO_IR 6"],
+            "PatientName: 'Müller' has characters that 'ISO_IR 6' has not",
+        ),
         (["--max-results", "0"], "0 is not in the range x>=1"),
         (["--max-results", "many"], "'many' is no whole number"),
     ],
