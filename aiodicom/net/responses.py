@@ -62,7 +62,8 @@ def check(response: Response, *, allowing_cancel: bool = False, detail: object =
     if allowing_cancel and category is StatusCategory.CANCEL:
         return
     comment = f": {response.error_comment}" if response.error_comment else ""
-    text = f"{response.SERVICE} failed with status {response.status:04X}H ({response.status.name}){comment}"
+    name = response.status.name_in(response.SERVICE)
+    text = f"{response.SERVICE} failed with status {response.status:04X}H ({name}){comment}"
     raise StatusError(response.status, text, response.error_comment, detail or response)
 
 
