@@ -64,6 +64,8 @@ async def serve(
             'ssl: give a context from tls_server_context, or "module:function" of a function that returns another one; '
             "workers make their own"
         )
+    if isinstance(proxy_protocol, str):  # one network, not its letters
+        proxy_protocol = [proxy_protocol]
     proxies = proxy_protocol if isinstance(proxy_protocol, bool) else tuple(proxy_protocol)
     trusted(proxies)
     if path is not None:
