@@ -64,6 +64,8 @@ class AssociationPool(Fleet):
             raise LocalError(f"a pool of {size} associations is none: at least 1, or 'auto'")
         if window != "auto" and not 1 <= window <= 0xFFFF:
             raise LocalError(f"a window of {window} is none for a pool: 1 to 65535, or 'auto'")
+        if wait is not None and not wait >= 0:
+            raise LocalError(f"nobody waits {wait!r} s for an association of a pool: 0 or more, or None for no limit")
         super().__init__(connect, proposals, upkeep, on_failure)
         self._is_searching = size == "auto"
         self._tuner = Tuner(size, window)

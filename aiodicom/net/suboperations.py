@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, StatusError
+from aiodicom.errors import AiodicomError, DeadlineExceeded, LocalError, OperationRefused, StatusError
 from aiodicom.net.answers import Reply
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
@@ -65,7 +65,7 @@ class Destination:
 
     `associations`: how many at once at most. `transcode`: what may be done to objects in transfer syntaxes that it does
     not accept, as for `Association.c_store`; None: what the server's own says. The other options are those of
-    `connect()`.
+    `connect()`. Raises `LocalError` for numbers that can't be.
     """
 
     host: str
@@ -75,6 +75,12 @@ class Destination:
     server_hostname: str | None = None
     timeouts: Timeouts = Timeouts()  # noqa: RUF009 (immutable)
     transcode: Transcoding | str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port <= 0xFFFF:
+            raise LocalError(f"port {self.port} is no address: 1 to 65535")
+        if self.associations < 1:
+            raise LocalError(f"{self.associations} associations send nothing: at least 1")
 
 
 #: The destinations by AE title, or a function of (AE title, association that asks) that knows; None is "unknown".
