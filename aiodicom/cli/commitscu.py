@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, Never
@@ -82,11 +82,13 @@ def commitscu(
             server = aiodicom.Server(contexts=aiodicom.Support(syntaxes))
             listener.attach(server)
         asking = _Asking(peer, listener, server, listening_port or 0, bind, security, tls_listener)
+        asked: dict[str, KnownFile] = {}
         try:
             try:
-                while some := {file.meta.sop_instance_uid: file for file in islice(files, _AT_ONCE)}:
-                    commitment = await unless_stopped(stop, asking.ask(some.values(), timeout))
-                    tally.add(some, commitment)
+                while asked := {file.meta.sop_instance_uid: file for file in islice(files, _AT_ONCE)}:
+                    commitment = await unless_stopped(stop, asking.ask(asked.values(), timeout))
+                    tally.add(asked, commitment)
+                    asked = {}
             finally:
                 await asking.close()
         except (AiodicomError, OSError, Interrupted) as error:
@@ -98,6 +100,8 @@ def commitscu(
                 there = f"check that the peer knows this host and port for the AE title {peer.calling_aet}"
                 text = f"{error} ({elsewhere if server is None else there}; or wait longer: --timeout)"
             output.note(_COMMAND, text)
+            # Nobody has committed to what is left; who interrupts does not want to wait for a long folder.
+            tally.fail(asked.values() if isinstance(error, Interrupted) else chain(asked.values(), files))
             return tally.report(1)
         return tally.report(0)
 
@@ -225,6 +229,13 @@ class _Tally:
             self._committed += is_committed
             self._failed += not is_committed
             self._show(file, is_committed, reasons.get(uid))
+
+    def fail(self, files: Iterable[KnownFile]) -> None:
+        """Files that there is no report of: for people it has been said why."""
+        for file in files:
+            self._failed += 1
+            if self._as_json:
+                self._show(file, False, None)
 
     def _show(self, file: KnownFile, is_committed: bool, reason: int | None) -> None:
         if self._as_json:

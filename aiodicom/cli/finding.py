@@ -127,6 +127,7 @@ class _Text:
         self._paths = query.columns
         self._table = Table.on_stdout(columns_for(query.columns), is_list=as_list)
         self._timer: asyncio.TimerHandle | None = None
+        self._trouble: OSError | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -137,11 +138,23 @@ class _Text:
 
         self.number += 1
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._table.flush)
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._show_first)
+        self._check()
         self._table.add([text_of(match, path) for path in self._paths])
+
+    def _show_first(self) -> None:
+        try:
+            self._table.flush()
+        except OSError as error:  # nobody reads any more, or there is no room: the next match, or the end, tells of it
+            self._trouble = error
+
+    def _check(self) -> None:
+        if self._trouble is not None:
+            raise self._trouble
 
     def close(self) -> None:
         """There are no more."""
         if self._timer is not None:
             self._timer.cancel()
+        self._check()
         self._table.flush()

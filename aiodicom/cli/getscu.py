@@ -80,7 +80,7 @@ def getscu(
         store = FolderStorage(folder, durability=durability)
         tally = Tally(_COMMAND, folder=folder, as_json=as_json)
         known = given or await unless_stopped(stop, _sop_classes_of(peer, retrieval))
-        contexts = receiving_contexts(known)
+        contexts = receiving_contexts(known, room=MOST_CONTEXTS - 1)
         try:
             with tally.shown(is_quiet=verbose or debug):
                 await _get(peer, retrieval, contexts, store, tally, stop)

@@ -208,6 +208,9 @@ def _value(vr: str, text: str, name: str, is_matched: bool) -> Any:
         if not is_right(text) and not (is_matched and vr in _RANGES and _is_range(text, is_right)):
             ranges = f", or a range of them such as {_RANGES[vr]}" if is_matched and vr in _RANGES else ""
             raise BadKey(f"{name}: {given!r} is no {right}{ranges}")
+        first, _, last = text.partition("-")
+        if vr == "DA" and last and last < first:  # which nothing can match
+            raise BadKey(f"{name}: {given!r} ends before it begins")
     longest = _LONGEST.get(vr)
     if longest is not None and len(text) > longest:
         raise BadKey(f"{name}: {text!r} is longer than {longest} characters")

@@ -162,14 +162,16 @@ def _check(
         if reason not in DISCONTINUATION_REASONS:
             known = ", ".join(f"{code} {meaning.lower()}" for code, meaning in DISCONTINUATION_REASONS.items())
             raise typer.BadParameter(f"{reason!r} is none of {known}", param_hint="'--reason'")
+    if any(key.path[0].tag == _STATUS for key in keys):
+        raise typer.BadParameter("the status is said by start, complete and discontinue", param_hint="'-k'")
     if action is Action.SET and not keys and not paths:
         raise typer.BadParameter("set what? Give attributes, or files", param_hint="'-k'")
     if action is Action.COMPLETE and not paths and not any(key.path[0].tag == _SERIES for key in keys):
         raise typer.BadParameter("a step that is complete has made something: name its files", param_hint="'PATH...'")
 
 
-#: Performed Series Sequence
-_SERIES = 0x00400340
+#: Performed Series Sequence, Performed Procedure Step Status
+_SERIES, _STATUS = 0x00400340, 0x00400252
 
 
 def _tell(step: aiodicom.Dataset, uid: str, result: Result, *, as_json: bool) -> None:

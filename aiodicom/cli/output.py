@@ -24,6 +24,7 @@ from aiodicom.errors import (
     StatusError,
     TLSHandshakeFailed,
 )
+from aiodicom.standard.status import Status
 
 __all__ = [
     "advice",
@@ -105,7 +106,9 @@ def explain(error: BaseException) -> str:
         error = error.__cause__
     what = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, StatusError):
-        what = f"the peer answered with status {status_text(error.status, error.error_comment)}"
+        response = getattr(error.response, "message", error.response)
+        service = getattr(response, "SERVICE", "")
+        what = f"the peer answered with status {status_text(error.status, error.error_comment, service)}"
     elif isinstance(error, OSError) and error.strerror and not isinstance(error, AiodicomError):
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     todo = advice(error)
@@ -152,11 +155,11 @@ def _about_time(what: str) -> str:
     return "the peer's log may say what it is doing, or wait longer: --dimse-timeout"
 
 
-def status_text(status: int, comment: str | None = None) -> str:
-    """A status as the standard writes it, such as ``A700H (out of resources)``, and the peer's comment, unless that is
-    the same.
+def status_text(status: int, comment: str | None = None, service: str = "") -> str:
+    """A status as the standard writes it for a service, such as ``A700H (out of resources)``, and the peer's comment,
+    unless that is the same.
     """
-    name = getattr(status, "name", "")
+    name = Status(status).name_in(service)
     words = "" if not name or name.startswith("UNKNOWN") else name.lower().replace("_", " ")
     said = f": {comment}" if comment and comment != words else ""
     return f"{status:04X}H{f' ({words})' if words else ''}{said}"

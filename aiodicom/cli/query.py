@@ -11,6 +11,7 @@ import typer
 from aiodicom.cli.keyfile import read_data_sets
 from aiodicom.cli.keys import BadKey, Key, Path, Step, parse_key, parse_path, path_text, put, vr_of
 from aiodicom.cli.models import ModelOptions
+from aiodicom.dataset.charset import can_encode, encodings_for
 from aiodicom.errors import LocalError
 from aiodicom.services.levels import LEVELS, UNIQUE_KEYS
 from aiodicom.standard.models import (
@@ -333,13 +334,39 @@ def _chosen_level(model: InformationModel, level: str | None, keys: Sequence[Key
     return level
 
 
+#: VRs whose text is in the Specific Character Set (PS3.5 6.1.2.3).
+_TEXTS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
+
+
 def declare_characters(identifier: Dataset) -> None:
-    """Says that the text is UTF-8, where it is not ASCII and nobody has said what it is."""
-    if identifier.get("SpecificCharacterSet"):
+    """Says that the text is UTF-8, where it is not ASCII and nobody has said what it is.
+
+    Raises `typer.BadParameter` for a Specific Character Set that is none, or has not all the characters: what took
+    their place would be matched by others, ``?`` by every character.
+    """
+    texts = [
+        (element.keyword or str(element.tag), str(value))
+        for element in identifier.iterall()
+        if element.vr in _TEXTS
+        for value in element.values
+        if not str(value).isascii()
+    ]
+    given = identifier.get("SpecificCharacterSet")
+    if not given:
+        if texts:
+            identifier.SpecificCharacterSet = "ISO_IR 192"
         return
-    texts = (value for element in identifier.iterall() if element.vr != "SQ" for value in element.values)
-    if not all(str(text).isascii() for text in texts):
-        identifier.SpecificCharacterSet = "ISO_IR 192"
+    wrong: list[str] = []
+    terms = [str(term) for term in (given if isinstance(given, list) else [given])]
+    encodings = encodings_for(terms, wrong.append)
+    said = "\\".join(terms)
+    if wrong:
+        text = f"SpecificCharacterSet: {said!r} is no term of PS3.3 C.12.1.1.2, such as 'ISO_IR 100' (Latin 1)"
+        raise typer.BadParameter(text, param_hint="'-k'")
+    for keyword, text in texts:
+        if not can_encode(text, encodings):
+            text = f"{keyword}: {text!r} has characters that {said!r} has not; without SpecificCharacterSet it is UTF-8"
+            raise typer.BadParameter(text, param_hint="'-k'")
 
 
 def hint(model: InformationModel, level: str, identifier: Dataset) -> str:

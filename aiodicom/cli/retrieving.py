@@ -142,8 +142,13 @@ class Tally:
             output.note(self._command, output.explain(error))
 
     def interrupt(self) -> None:
-        """Somebody has asked for an end."""
+        """Somebody has asked for an end. Where the peer's final numbers are not waited for, its latest count."""
         self._code = 1
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            self._completed += _number(latest.completed)
+            self._failed += _number(latest.failed)
+            self._warning += _number(latest.warning)
         output.note(self._command, "interrupted: the rest was cancelled")
 
     @contextmanager

@@ -117,13 +117,15 @@ class _Tally:
         self.stored += 1
         self.bytes += file.size - file.meta.data_offset
         if status:
-            output.note(_COMMAND, f"{file.path}: stored with warning status {output.status_text(status)}")
+            said = output.status_text(status, service="C-STORE")
+            output.note(_COMMAND, f"{file.path}: stored with warning status {said}")
 
     def failed(self, path: str, error: BaseException) -> None:
         self.not_stored += 1
         self._why_failed = error
         if isinstance(error, StatusError):
-            output.note(_COMMAND, f"{path}: status {output.status_text(error.status, error.error_comment)}")
+            said = output.status_text(error.status, error.error_comment, "C-STORE")
+            output.note(_COMMAND, f"{path}: status {said}")
         else:
             output.note(_COMMAND, f"{path}: {output.explain(error)}")
 

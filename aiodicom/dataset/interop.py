@@ -30,7 +30,11 @@ def is_pydicom(value: Any) -> bool:
 
 def ours(data_set: Any) -> Dataset:
     """`data_set` itself, or our form of one of pydicom's. Raises TypeError for anything else."""
-    return data_set if isinstance(data_set, Dataset) else from_pydicom(data_set)
+    if isinstance(data_set, Dataset):
+        return data_set
+    if not is_pydicom(data_set):
+        raise TypeError(f"a data set is wanted, ours or pydicom's, not {type(data_set).__name__}")
+    return from_pydicom(data_set)
 
 
 def from_pydicom(data_set: PydicomDataset) -> Dataset:

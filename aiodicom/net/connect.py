@@ -18,6 +18,7 @@ from aiodicom.net.handlers import Handlers
 from aiodicom.net.memory import default_budget
 from aiodicom.net.server import check_max_pdu
 from aiodicom.net.tls import handshake_failed
+from aiodicom.standard.models import InformationModel
 from aiodicom.standard.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLEMENTATION_VERSION_NAME,
@@ -40,7 +41,7 @@ from aiodicom.ul.pdu import (
     UserInformation,
 )
 
-__all__ = ["DEFAULT_TRANSFER_SYNTAXES", "Connecting", "ContextProposal", "connect"]
+__all__ = ["DEFAULT_TRANSFER_SYNTAXES", "Connecting", "ContextProposal", "connect", "listed_contexts"]
 
 #: An abstract syntax with its transfer syntaxes in order of preference, or alone with the default ones.
 ContextProposal = str | tuple[str, Sequence[str]]
@@ -97,7 +98,7 @@ def connect(
     `AssociationAborted`, `ConnectionLost`, `ProtocolViolation`, `IdentityNotConfirmed`, or `LocalError` for arguments
     that can't be. Cancelled, nothing stays behind.
     """
-    used, received = tuple(contexts), tuple(receives)
+    used, received = listed_contexts(contexts, "contexts"), listed_contexts(receives, "receives")
     proposed = _propose((*used, *(context for context in received if context not in used)))
     sop_classes = frozenset(context.abstract_syntax for context in proposed)
     check_window(window)
@@ -132,6 +133,19 @@ def connect(
         timeouts,
         require_user_identity_response,
     )
+
+
+def listed_contexts(contexts: Iterable[ContextProposal], name: str) -> tuple[ContextProposal, ...]:
+    """Returns the presentation contexts that an argument called `name` has. Raises `LocalError` for what is no list of
+    them: an abstract syntax alone would be taken for as many as it has letters.
+    """
+    if isinstance(contexts, str):
+        raise LocalError(f"{name} is to be a list of abstract syntaxes, such as [{contexts!r}]")
+    listed = tuple(contexts)
+    for context in listed:
+        if isinstance(context, InformationModel):
+            raise LocalError(f"{context.name} is an information model: {name} has its SOP classes, find, move or get")
+    return listed
 
 
 def _roles_to_receive(
@@ -169,6 +183,8 @@ def _check_identity(identity: UserIdentity | None, *, is_required: bool) -> None
     if identity is not None:
         if not 1 <= identity.identity_type <= 5:
             raise LocalError(f"a user identity of type {identity.identity_type} is none: 1 to 5 (PS3.7 table D.3-14)")
+        if not all(isinstance(each, bytes) for each in (identity.primary_field, identity.secondary_field)):
+            raise LocalError("the fields of a user identity are bytes, of a name those of UTF-8 (PS3.7 table D.3-14)")
         if identity.secondary_field and identity.identity_type != UserIdentityType.USERNAME_AND_PASSCODE:
             raise LocalError("only a user identity of type 2 has a secondary field, the passcode")
     if is_required and not (identity and identity.positive_response_requested):

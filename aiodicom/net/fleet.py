@@ -49,7 +49,8 @@ class Fleet(ABC):
         self._shortest = upkeep.shortest
         self._on_failure = on_failure
         self._members: set[Member] = set()
-        self._opening: set[asyncio.Task[None]] = set()
+        #: with when they were begun
+        self._opening: dict[asyncio.Task[None], float] = {}
         #: what the pool itself does on an association, each with a turn
         self._minding: set[asyncio.Task[object]] = set()
         self._leaving: dict[asyncio.Task[None], Member] = {}
@@ -179,12 +180,12 @@ class Fleet(ABC):
     def _begin_opening(self) -> None:
         assert self._loop is not None
         task = self._loop.create_task(self._open())
-        self._opening.add(task)
+        self._opening[task] = self._now()
         task.add_done_callback(self._on_opening_ended)
 
     def _on_opening_ended(self, task: asyncio.Task[None]) -> None:
         """Cancelled before it began, nothing of it has run."""
-        self._opening.discard(task)
+        self._opening.pop(task, None)
         self._note_empty()
 
     async def _open(self) -> None:
@@ -198,10 +199,10 @@ class Fleet(ABC):
                 await association.release()  # raises why
                 raise AssociationClosed("the peer released the association")
         except Exception as error:
-            self._opening.discard(task)
+            self._opening.pop(task, None)
             self._on_refusal(error)
         else:
-            self._opening.discard(task)
+            self._opening.pop(task, None)
             now = self._now()
             member = Member(association, pairs(contexts), now, self._upkeep.end(now))
             self._members.add(member)

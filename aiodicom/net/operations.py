@@ -247,6 +247,8 @@ class Operations(ABC):
         self, sop_class_uid: str, sop_instance_uid: str, dataset: Identifier, *, abstract_syntax: str | None = None
     ) -> Result:
         """Has attributes of a SOP instance modified (N-SET, PS3.7 10.1.3): `dataset` is the modification list."""
+        if dataset is None:  # the peer would wait for it, and we for the peer
+            raise LocalError("an N-SET has to have a modification list (PS3.7 table 10.1-3)")
         context = self.context_for(abstract_syntax or sop_class_uid, None)
         fields = (sop_class_uid, sop_instance_uid, True)
         return _result(await self._invoke_normalized(NSetRQ, fields, dataset, context), context)

@@ -14,7 +14,7 @@ from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.errors import LocalError
 from aiodicom.net.association import Association
-from aiodicom.net.connect import ContextProposal, connect
+from aiodicom.net.connect import ContextProposal, connect, listed_contexts
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.member import Member
 from aiodicom.net.operations import sop_class_of
@@ -149,9 +149,9 @@ class Pool(AssociationPool):
         self._chance = random
         self._lent: set[Member] = set()
         upkeep = Upkeep(idle, check, lifetime, operations)
-        received = tuple(receives)
+        given, received = listed_contexts(contexts, "contexts"), listed_contexts(receives, "receives")
         self._transcoding = policy_of(transcode)
-        proposals = Proposals(contexts, reserved=len(received), transcoding=self._transcoding)
+        proposals = Proposals(given, reserved=len(received), transcoding=self._transcoding)
         if upkeep.is_checking:
             proposals.need(_ECHO)
         opening = functools.partial(

@@ -27,6 +27,9 @@ Result = TypeVar("Result")
 
 _ANY: Final = Wish(None, False)
 
+#: Seconds that an association may take to be opened before those that do nothing, and have not what is waited for, are
+#: released: some peers serve one at a time, and answer the next one only then.
+_ANSWERED_WITHIN: Final = 1.0
 #: How many other operations must have been answered for an association that has never answered anything to be stalled.
 _OVERTAKEN: Final = 8
 
@@ -67,6 +70,8 @@ class AssociationPool(Fleet):
             raise LocalError(f"a pool of {size} associations is none: at least 1, or 'auto'")
         if window != "auto" and not 1 <= window <= 0xFFFF:
             raise LocalError(f"a window of {window} is none for a pool: 1 to 65535, or 'auto'")
+        if wait is not None and not wait >= 0:
+            raise LocalError(f"nobody waits {wait!r} s for an association of a pool: 0 or more, or None for no limit")
         super().__init__(connect, proposals, upkeep, on_failure)
         self._is_searching = size == "auto"
         self._tuner = Tuner(size, window)
@@ -325,7 +330,9 @@ class AssociationPool(Fleet):
                 there += sum(member.association.is_open for member in self._leaving.values())
             for _ in range(min(wanted - there, self._queue.count - len(self._opening))):
                 self._begin_opening()
-            if there >= wanted and not self._opening:
+            if self._opening:
+                self._make_way(now)
+            elif there >= wanted:
                 self._make_room()
         self._tuner.placed(now, is_complete=len(self._members) == wanted and not self._opening)
         if self._members:
@@ -410,6 +417,21 @@ class AssociationPool(Fleet):
         if others:
             self._has_made_room = True
             self._spend(min(others, key=lambda member: (member.is_lent, member.taken, member.used)))
+
+    def _make_way(self, now: float) -> None:
+        """Releases the associations that do nothing and have not what is waited for, where another one that is being
+        opened is not answered.
+        """
+        wish = self._queue.first
+        if wish is None or wish.need is None or self._is_met(wish.need):
+            return
+        patient_until = min(self._opening.values()) + _ANSWERED_WITHIN
+        if now < patient_until:
+            self._wake_at(patient_until)
+            return
+        for member in tuple(self._members):
+            if not member.taken:
+                self._retire(member)
 
     # --- associations that answer nothing ---------------------------------------------------------------------------
 

@@ -95,8 +95,10 @@ class Proposals:
             return
         room = self._most - len(self._given)
         if room <= 0:
+            received = MOST_CONTEXTS - self._most
+            more = f" and {received} more to receive in" if received else ""
             raise LocalError(
-                f"the pool was given {len(self._given)} presentation contexts: no more can be proposed, and "
+                f"the pool was given {len(self._given)} presentation contexts{more}: no more can be proposed, and "
                 f"{need.abstract_syntax} is not among them"
             )
         self._learned[kind] = None

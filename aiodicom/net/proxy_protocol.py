@@ -48,6 +48,8 @@ def trusted(given: bool | Iterable[str | IPv4Network | IPv6Network]) -> Trusted 
     """Returns what `proxy_protocol=` says; None where no header is expected. Raises `LocalError` for no network."""
     if isinstance(given, bool):
         return () if given else None
+    if isinstance(given, str):  # one network, not its letters
+        given = [given]
     try:
         networks = tuple(ip_network(each) for each in given)
     except ValueError as error:

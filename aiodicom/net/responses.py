@@ -64,7 +64,7 @@ def check(response: Response, *, allowing_cancel: bool = False, detail: object =
     if not is_failure(status) or (allowing_cancel and status.category is StatusCategory.CANCEL):
         return
     comment = f": {response.error_comment}" if response.error_comment else ""
-    text = f"{response.SERVICE} failed with status {status:04X}H ({status.name}){comment}"
+    text = f"{response.SERVICE} failed with status {status:04X}H ({status.name_in(response.SERVICE)}){comment}"
     raise StatusError(status, text, response.error_comment, detail or response)
 
 

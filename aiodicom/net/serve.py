@@ -67,6 +67,8 @@ async def serve(
     for name in (factory, ssl):
         if isinstance(name, str):
             check_name(name)
+    if isinstance(proxy_protocol, str):  # one network, not its letters
+        proxy_protocol = [proxy_protocol]
     proxies = proxy_protocol if isinstance(proxy_protocol, bool) else tuple(proxy_protocol)
     trusted(proxies)
     if path is not None:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from aiodicom.dimse.events import ResponseReceived, Timeouts
 from aiodicom.dimse.messages import CStoreRSP, Response
 from aiodicom.dimse.responses import response_to
-from aiodicom.errors import AiodicomError, ContextNotAccepted, DeadlineExceeded, OperationRefused, StatusError
+from aiodicom.errors import (
+    AiodicomError,
+    ContextNotAccepted,
+    DeadlineExceeded,
+    LocalError,
+    OperationRefused,
+    StatusError,
+)
 from aiodicom.net.answers import Reply
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
@@ -70,7 +77,7 @@ class Destination:
 
     `associations`: how many at once at most. `transcode`: what may be done to objects in transfer syntaxes that it does
     not accept, as for `Association.c_store`; None: what the server's own says. The other options are those of
-    `connect()`.
+    `connect()`. Raises `LocalError` for numbers that can't be.
     """
 
     host: str
@@ -80,6 +87,12 @@ class Destination:
     server_hostname: str | None = None
     timeouts: Timeouts = Timeouts()  # noqa: RUF009 (immutable)
     transcode: Transcoding | str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port <= 0xFFFF:
+            raise LocalError(f"port {self.port} is no address: 1 to 65535")
+        if self.associations < 1:
+            raise LocalError(f"{self.associations} associations send nothing: at least 1")
 
 
 #: The destinations by AE title, or a function of (AE title, association that asks) that knows; None is "unknown".

@@ -79,9 +79,10 @@ _COMMON: Final = """
 
 
 def receiving_contexts(
-    sop_classes: Iterable[str] = (), *, room: int = MOST_CONTEXTS - 1
+    sop_classes: Iterable[str] = (), *, room: int = MOST_CONTEXTS - 8
 ) -> list[tuple[str, tuple[str, ...]]]:
-    """What to propose as `receives` of `connect()`: SOP classes with transfer syntaxes, at most `room` contexts.
+    """What to propose as `receives` of `connect()` or a `Pool`: SOP classes with transfer syntaxes, at most `room`
+    contexts. By default there is room for eight others, such as those of the query and of the C-GET themselves.
 
     `sop_classes`: UIDs of what will come, in order of importance. The fewer they are, the more contexts there are of
     each: the uncompressed transfer syntaxes have one, the compressed ones one each as far as there is room, and one

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -267,11 +267,13 @@ class Commitment:
     failed: tuple[FailedInstance, ...]
     #: Where the instances can be retrieved from, where the SCP says so.
     retrieve_ae_title: str | None = None
+    #: What was asked for and the report does not speak of: nobody has committed to it.
+    missing: tuple[ReferencedInstance, ...] = ()
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing has failed."""
-        return not self.failed
+        """Whether nothing has failed or is missing."""
+        return not self.failed and not self.missing
 
 
 #: Hears of a report that nobody waits for; may raise `OperationRefused`.
@@ -368,9 +370,11 @@ async def request_commitment(
     The report may come on the association that asks, if that was opened with the listener's handlers, or on one that
     the SCP opens to a server that the listener is attached to.
 
+    Only what is `committed` is safe: a report may leave instances out, which are then `missing`.
+
     Raises `DeadlineExceeded` when there is no report within `timeout` seconds, what `Association.n_action` raises, and
-    `LocalError`. Cancelled, or after a timeout, the SCP may have committed all the same: its report then goes to the
-    listener's function for unexpected ones.
+    `LocalError` for instances that are none. Cancelled, or after a timeout, the SCP may have committed all the same:
+    its report then goes to the listener's function for unexpected ones.
     """
     references = [_referenced(each) for each in instances]
     if not references:
@@ -383,15 +387,27 @@ async def request_commitment(
             STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE, _REQUEST, information
         )
 
-    return await listener.wait(uid, request, timeout)
+    commitment = await listener.wait(uid, request, timeout)
+    told = {each.sop_instance_uid for each in commitment.committed}
+    told.update(each.sop_instance_uid for each in commitment.failed)
+    missing = tuple(each for each in references if each.sop_instance_uid not in told)
+    return replace(commitment, missing=missing) if missing else commitment
 
 
 def _referenced(instance: Any) -> ReferencedInstance:
+    """Which instance is meant. Raises `LocalError` for what names none."""
     if isinstance(instance, KnownFile):
-        return ReferencedInstance(instance.meta.sop_class_uid, instance.meta.sop_instance_uid)
-    if isinstance(instance, tuple):
-        return ReferencedInstance(*instance)
-    return ReferencedInstance(str(instance.SOPClassUID), str(instance.SOPInstanceUID))
+        uids: Sequence[Any] = (instance.meta.sop_class_uid, instance.meta.sop_instance_uid)
+    elif isinstance(instance, tuple):
+        uids = instance
+    else:
+        uids = [getattr(instance, keyword, None) for keyword in ("SOPClassUID", "SOPInstanceUID")]
+    if len(uids) != 2 or not all(isinstance(uid, str) and uid for uid in uids):
+        raise LocalError(
+            f"{type(instance).__name__} names no instance: a pair of SOP class and SOP instance UID, a file or a data "
+            "set with both is wanted"
+        )
+    return ReferencedInstance(*map(str, uids))
 
 
 def _commitment(information: Dataset) -> Commitment:

@@ -74,6 +74,11 @@ _REQUIRED: Final = (
     "ScheduledProcedureStepStartDateTime",
     "InputReadinessState",
 )
+#: Enumerated values (PS3.3 C.30.1 and C.30.2).
+_ENUMERATED: Final = {
+    "ScheduledProcedureStepPriority": ("HIGH", "MEDIUM", "LOW"),
+    "InputReadinessState": ("INCOMPLETE", "UNAVAILABLE", "READY"),
+}
 #: What an N-SET may not set (PS3.4 table CC.2.5-3).
 _NOT_SET: Final = frozenset(
     map(
@@ -170,9 +175,11 @@ class UnifiedProcedureSteps:
         if step.get("ProcedureStepState") != SCHEDULED:
             raise OperationRefused(Status.UPS_STATE_NOT_SCHEDULED, "a step is created SCHEDULED")
         for keyword in _REQUIRED:
-            if step.get(keyword) in (None, ""):
-                status = Status.MISSING_ATTRIBUTE_VALUE if keyword in step else Status.MISSING_ATTRIBUTE
-                raise OperationRefused(status, f"{keyword} is missing", (tag_for_keyword(keyword) or 0,))
+            if keyword not in step:
+                raise OperationRefused(
+                    Status.MISSING_ATTRIBUTE, f"{keyword} is missing", (tag_for_keyword(keyword) or 0,)
+                )
+        _check_values(step)
         is_modified = not step.get("WorklistLabel")
         if is_modified:
             step.WorklistLabel = self.worklist_label
@@ -210,6 +217,7 @@ class UnifiedProcedureSteps:
         forbidden = tuple(int(element.tag) for element in changes if element.tag in _NOT_SET)
         if forbidden:
             raise OperationRefused(Status.INVALID_ATTRIBUTE_VALUE, "what an N-SET may not set", forbidden)
+        _check_values(changes)
         async with self._locks.of(uid):
             step = await self._step(uid)
             state = step.ProcedureStepState
@@ -321,7 +329,10 @@ class UnifiedProcedureSteps:
         return Status.SUCCESS
 
     async def _subscribe(self, uid: str, ae_title: str, information: Dataset, association: Association) -> Status:
-        has_lock = information.get("DeletionLock") == "TRUE"
+        lock = information.get("DeletionLock") or "FALSE"
+        if lock not in ("TRUE", "FALSE"):
+            raise OperationRefused(Status.INVALID_ARGUMENT_VALUE, "Deletion Lock is TRUE or FALSE", (0x00741230,))
+        has_lock = lock == "TRUE"
         keys: Keys | None = None
         if uid == UPS_FILTERED_GLOBAL_SUBSCRIPTION:
             keys = _keys(information, ("ReceivingAE", "DeletionLock"))
@@ -385,6 +396,21 @@ class UnifiedProcedureSteps:
         if self._changed is not None:
             await self._changed(uid, step)
         await self.instances.put(uid, step)
+
+
+def _check_values(attributes: Dataset) -> None:
+    """Raises `OperationRefused` for attributes that have no value, or none of those that they can have."""
+    for keyword in _REQUIRED:
+        if keyword not in attributes:
+            continue
+        value = attributes.get(keyword)
+        if value in (None, ""):
+            status, text = Status.MISSING_ATTRIBUTE_VALUE, f"{keyword} is missing"
+        elif value not in _ENUMERATED.get(keyword, (value,)):
+            status, text = Status.INVALID_ATTRIBUTE_VALUE, f"{keyword} is {', '.join(_ENUMERATED[keyword])}"
+        else:
+            continue
+        raise OperationRefused(status, text, (tag_for_keyword(keyword) or 0,))
 
 
 def _told(status: Status) -> Status:

@@ -101,6 +101,15 @@ class Status(IntEnum):
         member._value_ = value
         return member
 
+    def name_in(self, service: str) -> str:
+        """The name that the value has in a service, such as ``"C-FIND"`` (PS3.7 9.1): some values have several, and
+        some names a range of values (PS3.4 tables B.2-1, C.4-1 to C.4-3).
+        """
+        for (least, most), name in _NAMES.get(service, {}).items():
+            if least <= self <= most:
+                return name
+        return self.name
+
     def __reduce_ex__(self, _protocol: object) -> tuple[type[Status], tuple[int]]:
         # By its value: some releases of Python 3.11 pickle by name, which what is unknown has only for people.
         return type(self), (self._value_,)
@@ -117,3 +126,18 @@ class Status(IntEnum):
         if self in (0x0001, 0x0107, 0x0116) or self & 0xF000 == 0xB000:
             return StatusCategory.WARNING
         return StatusCategory.FAILURE
+
+
+_STORED = {
+    (0xA700, 0xA7FF): "OUT_OF_RESOURCES",
+    (0xA900, 0xA9FF): "DATA_SET_DOES_NOT_MATCH_SOP_CLASS",
+    (0xC000, 0xCFFF): "CANNOT_UNDERSTAND",
+}
+_FOUND = {
+    (0xA900, 0xA900): "IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS",
+    (0xC000, 0xCFFF): "UNABLE_TO_PROCESS",
+}
+_RETRIEVED = _FOUND | {(0xB000, 0xB000): "SUB_OPERATIONS_COMPLETE_WITH_FAILURES"}
+
+#: First and last value of what has another name in a service than of itself.
+_NAMES = {"C-STORE": _STORED, "C-FIND": _FOUND, "C-GET": _RETRIEVED, "C-MOVE": _RETRIEVED}

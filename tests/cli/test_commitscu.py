@@ -136,10 +136,25 @@ def test_no_report(invoke: Invoke, tmp_path: Path, options: list[str], said: str
     put_many(tmp_path, 1)
     with serving(Archive(hangs=True)) as served:
         outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path, "--timeout", "0.2", *options)
-    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.code == 1
+    assert outcome.out.startswith("0 objects committed, 1 failed, 0 skipped: ")
     line = outcome.errors[-1]
     assert "no storage commitment report within 0.2 s" in line
     assert said in line
+
+
+def test_nobody_is_there_to_ask(invoke: Invoke, tmp_path: Path, port: int) -> None:
+    put_many(tmp_path, 2)
+    outcome = invoke("commitscu", "127.0.0.1", port, tmp_path, "--json")
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert "no connection" in line
+    *instances, summary = map(json.loads, outcome.out.splitlines())
+    assert [(each["sop_instance_uid"], each["committed"]) for each in instances] == [
+        ("1.2.3.0", False),
+        ("1.2.3.1", False),
+    ]
+    assert (summary["committed"], summary["failed"]) == (0, 2)
 
 
 def answered(peer: Connection) -> tuple[Message, Dataset]:
@@ -247,7 +262,8 @@ def test_a_peer_without_storage_commitment(invoke: Invoke, tmp_path: Path) -> No
     put_many(tmp_path, 1)
     with serving(aiodicom.Server) as served:
         outcome = invoke("commitscu", "127.0.0.1", served.port, tmp_path)
-    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.code == 1
+    assert outcome.out.startswith("0 objects committed, 1 failed, ")
     (line,) = outcome.errors
     assert "no presentation context for Storage Commitment Push Model" in line
 

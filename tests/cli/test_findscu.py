@@ -18,10 +18,14 @@ import pytest
 
 import aiodicom
 from aiodicom import Dataset, FindRequest, Status
+from aiodicom.cli import finding
+from aiodicom.cli.keys import parse_path
+from aiodicom.cli.query import Query
 from aiodicom.errors import OperationRefused
 from aiodicom.standard.models import ModalityWorklist, PatientRoot, StudyRoot, UPSPull
 from tests.cli.conftest import PATIENCE, Invoke, Start
 from tests.cli.serving import Asked, Served, serving
+from tests.net.sides import until
 from tests.rawpeer import (
     A_ABORT,
     A_ASSOCIATE_RJ,
@@ -161,6 +165,9 @@ def test_nothing_matches(invoke: Invoke) -> None:
             StudyRoot,
             {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller"},
         ),
+        (["-k", "StudyDate=20240101-"], StudyRoot, {"StudyDate": "20240101-"}),
+        (["-k", "StudyDate=-20240101"], StudyRoot, {"StudyDate": "-20240101"}),
+        (["-k", "StudyDate=20240101-20240101"], StudyRoot, {"StudyDate": "20240101-20240101"}),
         (
             ["-k", "StudyInstanceUID=1.2", "--level", "series"],
             StudyRoot,
@@ -228,6 +235,16 @@ def test_a_query_file(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.Monkey
         (["-P", "-W"], "'-P' and '-W': one information model at a time"),
         (["--model", "composite"], "no information model with C-FIND: patient-root, study-root"),
         (["--model", "HangingProtocolInformationModelFind"], "nothing is known but what keys ask for"),
+        (["-k", "StudyDate=20240229-20240101"], "StudyDate: '20240229-20240101' ends before it begins"),
+        (["-k", "SpecificCharacterSet=LATIN"], "'LATIN' is no term of PS3.3 C.12.1.1.2"),
+        (
+            ["-k", "PatientName=王*", "-k", "SpecificCharacterSet=ISO_IR 100"],
+            "PatientName: '王*' has characters that 'ISO_IR 100' has not",
+        ),
+        (
+            ["-k", "PatientName=Müller", "-k", "SpecificCharacterSet=ISO_IR 6"],
+            "PatientName: 'Müller' has characters that 'ISO_IR 6' has not",
+        ),
         (["--max-results", "0"], "0 is not in the range x>=1"),
         (["--max-results", "many"], "'many' is no whole number"),
     ],
@@ -484,3 +501,23 @@ def test_a_reader_that_has_seen_enough() -> None:
             assert endless.cancelled.wait(PATIENCE)
             assert command.stderr.read() == b""
         assert command.wait(PATIENCE) == 0
+
+
+class ClosedPipe(io.StringIO):
+    """A stdout that nobody reads."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+async def test_nobody_reads_the_table_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first rows are shown by a timer, of which the search hears with the next match, or at the end."""
+    monkeypatch.setattr(finding, "_PATIENCE", 0)
+    monkeypatch.setattr(sys, "stdout", ClosedPipe())
+    shown = finding._Text(Query(StudyRoot, "STUDY", Dataset(), (parse_path("PatientID"),)), as_list=False)
+    shown.add(STUDIES[0])
+    await until(lambda: shown._trouble is not None)
+    with pytest.raises(BrokenPipeError):
+        shown.add(STUDIES[1])
+    with pytest.raises(BrokenPipeError):
+        shown.close()

@@ -50,6 +50,11 @@ def test_a_router_without_its_packages() -> None:
     assert done.stderr == "aiodicom route: this command needs more packages: pip install 'aiodicom[router]'\n"
 
 
+def test_as_a_module() -> None:
+    done = python("import runpy; sys.argv[1:] = ['--version']; runpy.run_module('aiodicom', run_name='__main__')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"aiodicom {aiodicom.__version__}\n", "")
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_help_names_every_command(invoke: Invoke, arguments: list[str]) -> None:
     outcome = invoke(*arguments)

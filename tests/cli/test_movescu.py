@@ -182,7 +182,8 @@ def test_a_signal_cancels(start: Start, tmp_path: Path, port: int) -> None:
         assert archive.cancelled.wait(PATIENCE)
     assert outcome.code == 1
     assert "interrupted: the rest was cancelled" in outcome.err
-    assert json.loads(outcome.out.splitlines()[-1])["received"] == 2
+    summary = json.loads(outcome.out.splitlines()[-1])
+    assert (summary["received"], summary["completed"], summary["failed"]) == (2, 2, 0)
 
 
 @pytest.mark.parametrize(

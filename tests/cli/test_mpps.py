@@ -164,6 +164,8 @@ def test_a_step_that_is_not_there(invoke: Invoke, steps: Steps) -> None:
         (["complete"], "'UID': of which step? start has printed it"),
         (["complete", "1.2.3"], "'PATH...': a step that is complete has made something: name its files"),
         (["set", "1.2.3"], "'-k': set what?"),
+        (["set", "1.2.3", "-k", "PerformedProcedureStepStatus=COMPLETED"], "'-k': the status is said by"),
+        (["start", "-k", "Modality=CT", "-k", "0040,0252=COMPLETED"], "'-k': the status is said by"),
         (["set", "1.2.3", "-k", "PerformedSeriesSequence[1].Modality=CT"], "item [1] without an item [0]"),
         (["discontinue", "1.2.3", "--item", "x"], "'--item': this is for start"),
         (["discontinue", "1.2.3", "--reason", "1"], "'1' is none of 110500 doctor canceled procedure, "),

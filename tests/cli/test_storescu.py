@@ -223,7 +223,7 @@ def test_failed_objects_are_named(invoke: Invoke, tmp_path: Path) -> None:
     assert outcome.errors == [
         f"aiodicom storescu: {tmp_path}/00001.dcm: status A700H (out of resources)",
         f"aiodicom storescu: {tmp_path}/00002.dcm: stored with warning status B000H (coercion of data elements)",
-        f"aiodicom storescu: {tmp_path}/00003.dcm: status C123H",
+        f"aiodicom storescu: {tmp_path}/00003.dcm: status C123H (cannot understand)",
     ]
     values = json.loads(outcome.out)
     assert (values["sent"], values["failed"]) == (2, 2)

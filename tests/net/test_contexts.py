@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import aiodicom
@@ -166,3 +168,13 @@ async def test_128_contexts_are_the_most() -> None:
 def test_transfer_syntaxes_are_a_list_of_some(wrong: tuple[str, list[str]]) -> None:
     with pytest.raises(LocalError):
         aiodicom.connect("127.0.0.1", contexts=[wrong])
+
+
+@pytest.mark.parametrize("name", ["contexts", "receives"])
+@pytest.mark.parametrize("begin", [aiodicom.connect, aiodicom.Pool])
+def test_contexts_are_a_list_of_sop_classes(begin: Any, name: str) -> None:
+    """One alone would be as many as it has letters."""
+    with pytest.raises(LocalError, match=f"{name} is to be a list of abstract syntaxes, such as .'{CT}'."):
+        begin("127.0.0.1", **{name: CT})
+    with pytest.raises(LocalError, match=f"Study Root is an information model: {name} has its SOP classes"):
+        begin("127.0.0.1", **{name: [aiodicom.StudyRoot]})

@@ -25,7 +25,7 @@ from aiodicom import (
     SubOperation,
     Timeouts,
 )
-from aiodicom.errors import StatusError
+from aiodicom.errors import LocalError, StatusError
 from aiodicom.net.sources import prepare
 from tests.net.raw_scu import C_MOVE_RQ, COMPLETED, FAILED, REMAINING, WARNING, raw_scu
 from tests.net.sides import CT, DATA, IMPLICIT, LARGE, MR, part10, soon, until
@@ -401,3 +401,9 @@ async def test_the_numbers_when_cancelled() -> None:
     assert final.number(REMAINING) == 96
     failed = Dataset.from_bytes(final.data, IMPLICIT)
     assert failed.FailedSOPInstanceUIDList == "1.2.0"
+
+
+@pytest.mark.parametrize("wrong", [{"port": 0}, {"port": 65536}, {"associations": 0}])
+def test_a_destination_that_can_not_be(wrong: dict[str, int]) -> None:
+    with pytest.raises(LocalError):
+        Destination("127.0.0.1", **wrong)  # type: ignore[arg-type]

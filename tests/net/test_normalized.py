@@ -217,5 +217,7 @@ async def test_what_can_not_be_asked() -> None:
             await association.n_get(FILM_SESSION, "1.2.3")
         with pytest.raises(LocalError, match="action type"):
             await association.n_action(MPPS, "1.2.3", 70000)
+        with pytest.raises(LocalError, match="modification list"):
+            await soon(association.n_set(MPPS, "1.2.3", None))
         with pytest.raises(LocalError, match="NoSuchKeyword"):
             await association.n_get(MPPS, "1.2.3", ["NoSuchKeyword"])

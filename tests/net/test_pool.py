@@ -113,7 +113,7 @@ async def test_awaited_in_place_of_entered(free_port: Any) -> None:
 
 
 async def test_what_cannot_be() -> None:
-    for wrong in ({"size": 0}, {"window": 0}, {"window": 65536}, {"port": 0}):
+    for wrong in ({"size": 0}, {"window": 0}, {"window": 65536}, {"port": 0}, {"wait": -1}):
         with pytest.raises(LocalError):
             aiodicom.Pool("127.0.0.1", **cast(Any, wrong))
     with pytest.raises(LocalError, match="not in use yet"):

@@ -238,6 +238,34 @@ def test_no_room_beside_those_that_are_given(monkeypatch: pytest.MonkeyPatch) ->
     run_virtually(main())
 
 
+class Serial(Peer):
+    """Serves one association at a time: it answers the next one when that has ended, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line = asyncio.Lock()
+
+    async def open(self, contexts: Any) -> Any:
+        async with self._line:
+            while self.now_open():  # noqa: ASYNC110
+                await asyncio.sleep(ROUND_TRIP)
+            return await super().open(contexts)
+
+
+def test_a_peer_that_serves_one_association_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which has to end before it answers the one with what is needed now; those that wait at the peer are no better."""
+
+    async def main() -> None:
+        peer = Serial()
+        async with peer.pool(monkeypatch, size=4, idle=None) as it:
+            await asyncio.gather(*(it.c_store(DATA, **uids(CT)) for _ in range(8)))
+            begun = asyncio.get_running_loop().time()
+            await asyncio.gather(*(it.c_store(DATA, **uids(MR)) for _ in range(8)))
+            assert asyncio.get_running_loop().time() - begun < 3.0
+
+    run_virtually(main())
+
+
 def test_a_peer_that_takes_no_other_association(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that is there is given up for what it lacks, and the others are not when that was in vain."""
 

@@ -159,6 +159,12 @@ def test_no_room() -> None:
         proposals.need(jpeg(128))
 
 
+def test_no_room_beside_what_is_received() -> None:
+    proposals = Proposals([VERIFICATION], reserved=127)
+    with pytest.raises(LocalError, match="given 1 presentation contexts and 127 more to receive in: no more"):
+        proposals.need(jpeg(1))
+
+
 def test_refusals_are_kept_for_a_time_and_bounded() -> None:
     proposals = Proposals()
     proposals.need(jpeg(1))

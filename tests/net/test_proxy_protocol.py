@@ -18,7 +18,7 @@ import pytest
 
 import aiodicom
 from aiodicom.errors import LocalError, TLSHandshakeFailed
-from aiodicom.net.proxy_protocol import HeaderError, body_length, client_of, crc32c
+from aiodicom.net.proxy_protocol import HeaderError, body_length, client_of, crc32c, trusted
 from tests.certificates import Authority
 from tests.net.hostile import Requestor, proposal, until
 from tests.net.sides import soon
@@ -280,6 +280,10 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
         (association,) = server.associations
         assert association.peer == "192.0.2.7:40000"
         writer.transport.abort()
+
+
+def test_one_network_is_not_its_letters() -> None:
+    assert trusted("10.0.0.0/8") == (ip_network("10.0.0.0/8"),)
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,7 @@ async def test_a_verifier_whose_requestor_leaves_is_cancelled_and_gives_its_plac
         ({"user_identity": identity(0)}, "type 0"),
         ({"user_identity": identity(6)}, "type 6"),
         ({"user_identity": aiodicom.UserIdentity(1, True, b"jane", b"secret")}, "secondary field"),
+        ({"user_identity": aiodicom.UserIdentity(1, True, "jane")}, "are bytes"),  # type: ignore[arg-type]
         ({"require_user_identity_response": True}, "not requested"),
         ({"user_identity": identity(wants=False), "require_user_identity_response": True}, "not requested"),
     ],

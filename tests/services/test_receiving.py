@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import aiodicom
 from aiodicom.errors import LocalError
 from aiodicom.services.receiving import receiving_contexts
+from aiodicom.standard.models import StudyRoot
 from aiodicom.standard.uids import storage_sop_classes, transfer_syntaxes
 
 UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
@@ -14,8 +16,9 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 def test_the_most_common_ones() -> None:
     contexts = receiving_contexts()
-    assert len(contexts) == 127
+    assert len(contexts) == 120  # and eight are left for what else the association is for
     assert contexts[0] == (CT, UNCOMPRESSED)
+    aiodicom.connect("127.0.0.1", contexts=[StudyRoot.find, StudyRoot.get, StudyRoot.move], receives=contexts)
     assert {uid for uid, _ in contexts} <= storage_sop_classes()
     assert {syntax for _, syntaxes in contexts for syntax in syntaxes} <= transfer_syntaxes()
 

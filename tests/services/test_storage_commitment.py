@@ -259,6 +259,9 @@ class TestListener:
         async with asked(StorageCommitment(shelf), listener) as (_, association):
             with pytest.raises(LocalError, match="no instances"):
                 await request_commitment(association, [], listener)
+            for wrong in ((CT,), (CT, ""), "1.2.1", Dataset(SOPClassUID=CT)):
+                with pytest.raises(LocalError, match="names no instance"):
+                    await request_commitment(association, [wrong], listener)  # type: ignore[list-item]
             first = asyncio.create_task(request_commitment(association, INSTANCES, listener, transaction_uid="1.2"))
             await until(lambda: shelf.open)
             with pytest.raises(LocalError, match="1 requests"):
@@ -300,3 +303,36 @@ class TestListener:
             commitment = await request_commitment(association, INSTANCES[:1], listener)
         assert commitment.retrieve_ae_title == "ARCHIVE"
         assert commitment.failed == (FailedInstance(CT, "1.2.1", 0xABCD),)
+        assert not commitment.is_complete
+
+    async def test_what_the_report_leaves_out_is_not_committed(self) -> None:
+        listener = CommitmentListener()
+        server = aiodicom.Server(ae_title="SCP")
+
+        @server.on_n_action
+        async def act(request: Any) -> None:
+            report = Dataset(
+                TransactionUID=request.dataset.TransactionUID,
+                ReferencedSOPSequence=[Dataset(ReferencedSOPClassUID=CT, ReferencedSOPInstanceUID="1.2.2")],
+            )
+
+            async def tell() -> None:
+                await request.association.n_event_report(STORAGE_COMMITMENT_PUSH_MODEL, WELL_KNOWN, 1, report)
+
+            request.association.own(asyncio.create_task(tell()))
+
+        async with (
+            server.listen("127.0.0.1", 0) as listening,
+            aiodicom.connect(
+                "127.0.0.1",
+                listening.port,
+                called_aet="SCP",
+                contexts=[STORAGE_COMMITMENT_PUSH_MODEL],
+                handlers=listener.handlers,
+            ) as association,
+        ):
+            commitment = await request_commitment(association, INSTANCES, listener)
+        assert commitment.committed == (ReferencedInstance(CT, "1.2.2"),)
+        assert commitment.missing == (ReferencedInstance(CT, "1.2.1"), ReferencedInstance(CT, "1.2.3"))
+        assert not commitment.failed
+        assert not commitment.is_complete

@@ -206,6 +206,8 @@ class TestSteps:
         [
             ({"ProcedureStepState": "IN PROGRESS"}, 0xC309),
             ({"ProcedureStepLabel": ""}, 0x0121),
+            ({"InputReadinessState": "SOON"}, 0x0106),
+            ({"ScheduledProcedureStepPriority": "STAT"}, 0x0106),
             ({"WorklistLabel": ""}, 0xB300),
         ],
     )
@@ -225,6 +227,9 @@ class TestSteps:
             ("COMPLETED", TRANSACTION, {"ProcedureStepLabel": "A"}, 0xC300),
             ("CANCELED", TRANSACTION, {"ProcedureStepLabel": "A"}, 0xC300),
             ("IN PROGRESS", TRANSACTION, {"PatientName": "Doe"}, 0x0106),
+            ("SCHEDULED", "", {"InputReadinessState": "SOON"}, 0x0106),
+            ("SCHEDULED", "", {"InputReadinessState": "UNAVAILABLE", "ScheduledProcedureStepPriority": "HIGH"}, 0),
+            ("SCHEDULED", "", {"ProcedureStepLabel": ""}, 0x0121),
             ("IN PROGRESS", TRANSACTION, {"ProcedureStepState": "COMPLETED"}, 0x0106),
         ],
     )
@@ -398,6 +403,14 @@ class TestSubscriptions:
         async with ups() as scu:
             await scu.create()
             assert await scu.subscribe(uid, action, ae_title) == status
+
+    async def test_a_deletion_lock_is_had_or_not(self) -> None:
+        async with ups() as scu:
+            await scu.create()
+            information = Dataset(ReceivingAE="SCU", DeletionLock="PERHAPS")
+            with pytest.raises(StatusError) as refusal:
+                await scu.association.n_action(PUSH, STEP, 3, information, abstract_syntax=WATCH)
+            assert refusal.value.status == 0x0115
 
     async def test_events_on_an_association_that_the_scp_opens(self) -> None:
         heard = []

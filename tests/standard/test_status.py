@@ -20,6 +20,28 @@ def test_names() -> None:
     assert Status["SUB_OPERATIONS_COMPLETE_WITH_FAILURES"] is Status(0xB000) is Status.COERCION_OF_DATA_ELEMENTS
 
 
+@pytest.mark.parametrize(
+    ("value", "service", "name"),
+    [
+        (0xC000, "C-FIND", "UNABLE_TO_PROCESS"),
+        (0xC123, "C-MOVE", "UNABLE_TO_PROCESS"),
+        (0xC123, "C-STORE", "CANNOT_UNDERSTAND"),
+        (0xC307, "N-GET", "UPS_DOES_NOT_EXIST"),
+        (0xC123, "N-GET", "UNKNOWN_C123"),
+        (0xA900, "C-GET", "IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS"),
+        (0xA955, "C-STORE", "DATA_SET_DOES_NOT_MATCH_SOP_CLASS"),
+        (0xA7FF, "C-STORE", "OUT_OF_RESOURCES"),
+        (0xA702, "C-MOVE", "UNABLE_TO_PERFORM_SUB_OPERATIONS"),
+        (0xB000, "C-MOVE", "SUB_OPERATIONS_COMPLETE_WITH_FAILURES"),
+        (0xB000, "C-STORE", "COERCION_OF_DATA_ELEMENTS"),
+        (0x0000, "C-ECHO", "SUCCESS"),
+    ],
+)
+def test_names_of_a_service(value: int, service: str, name: str) -> None:
+    """PS3.4 tables B.2-1, C.4-1, C.4-2 and C.4-3."""
+    assert Status(value).name_in(service) == name
+
+
 def test_an_unknown_value_is_a_status() -> None:
     status = Status(0xC123)
     assert isinstance(status, Status)

@@ -39,11 +39,9 @@ class CommitmentOf(Waiting):
     async def __call__(self, attempt: Attempt) -> Outcome:
         association = await attempt.associate()
         report = await request_commitment(association, self._instances, self._listener, timeout=self._timeout)
-        if report.failed:
-            first = report.failed[0]
-            raise NotCommitted(
-                f"{len(report.failed)} of {len(self._instances)} instances, the first for reason {first.reason:04X}H"
-            )
+        if not report.is_complete:
+            why = f"the first for reason {report.failed[0].reason:04X}H" if report.failed else "not in the report"
+            raise NotCommitted(f"{len(report.failed) + len(report.missing)} of {len(self._instances)} instances, {why}")
         return Outcome()
 
 
