@@ -234,6 +234,15 @@ class Association(Operations):
             self._invoker = Invoker(self, self._performer, self._outbox, self._window)
         return self._invoker
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the peer takes less than is written."""
+        return self.transport.is_blocked
+
+    def when_drained(self, told: Callable[[], object]) -> None:
+        """Has `told` called when the peer no longer takes less than is written, or the association is over."""
+        self.transport.when_drained(told)
+
     def note_progress(self) -> None:
         """Says that the peer is at work, as is known from elsewhere: `Timeouts.dimse` begins anew.
 

@@ -166,6 +166,17 @@ class AssociationPool(Fleet):
             self._watch(member, begun, size)
         return is_begun
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the peer takes less than is written, on each association with a turn: `begin_now` begins nothing."""
+        listed = self._listed
+        return bool(listed) and all(member.association.is_blocked for member in listed)
+
+    def when_ready(self, told: Callable[[], object]) -> None:
+        """Has `told` called when the pool, which `is_blocked`, is so no more; perhaps more than once."""
+        for member in self._listed:
+            member.association.when_drained(told)
+
     def end_turn(
         self, member: Member, begun: float, size: int | None, outcome: ResponseReceived | BaseException
     ) -> BaseException | None:

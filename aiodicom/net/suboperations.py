@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from aiodicom.dimse.events import ResponseReceived, Timeouts
@@ -204,9 +205,6 @@ class _There:
     failed, which would else take that time for each few.
     """
 
-    #: No more are begun than the pool has turns for, if the destination grants them.
-    is_ready = True
-
     def __init__(self, request: MoveRequest, destination: Destination, transcoding: Transcoding | str) -> None:
         from aiodicom.net.pool import Pool
 
@@ -233,8 +231,16 @@ class _There:
     def at_once(self) -> int:
         return self.pool.concurrency
 
+    @property
+    def is_ready(self) -> bool:
+        # No more are begun than the pool has turns for, if the destination grants them.
+        return not self.pool.is_blocked
+
     async def ready(self) -> None:
-        """It always is."""
+        while self.pool.is_blocked:
+            drained = asyncio.get_running_loop().create_future()
+            self.pool.when_ready(partial(_awake, drained))
+            await drained
 
     def begin(self, source: DataSource, token: Token) -> bool:
         self._check()

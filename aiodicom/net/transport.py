@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Protocol
@@ -208,6 +209,12 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
             if self._drained is None:
                 self._drained = self._loop.create_future()
             await asyncio.shield(self._drained)
+
+    def when_drained(self, told: Callable[[], object]) -> None:
+        """Has `told` called when the peer, which takes less than is written, has taken enough of it, or is gone."""
+        if self._drained is None:
+            self._drained = self._loop.create_future()
+        self._drained.add_done_callback(lambda _drained: told())
 
     def pause_reading(self, reason: object) -> None:
         """Reads nothing more until `resume_reading()` has been called with every reason to pause."""

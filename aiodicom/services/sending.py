@@ -48,7 +48,7 @@ _BATCH: Final = 512
 _LOW: Final = 1024
 
 #: So many files are read while others are sent, where they are large enough for that to be of use.
-_AHEAD: Final = 3
+_AHEAD: Final = 4
 
 #: Seconds after which an association for which no file turns up is released, before the peer tires of it.
 _IDLE: Final = 10.0
@@ -225,6 +225,9 @@ class StoreJob:
             while group.ended:
                 self._end(group.ended.popleft(), group, pool)
             while group.queue and group.held < pool.concurrency and not group.is_done.is_set():
+                if pool.is_blocked:
+                    pool.when_ready(group.changed.set)
+                    break
                 self._send(group.take(), group, pool)
                 self._waiting -= 1
                 if self._waiting < _LOW:
@@ -355,13 +358,13 @@ class _Group:
         """Returns the next file, and has another one of those that follow read, where not enough of them are."""
         taken = self.queue.popleft()
         self._reading = [each for each in self._reading if not each.is_taken]
-        if len(self._reading) < _AHEAD:
+        # Several at a time: to wake the thread that reads costs a good part of what reading does.
+        if len(self._reading) <= _AHEAD // 2:
             for number, file in enumerate(islice(self.queue, _AHEAD)):
-                if not isinstance(file, AheadFile):
+                if len(self._reading) < _AHEAD and not isinstance(file, AheadFile):
                     self.queue[number] = file = AheadFile.reading(file)
                     if isinstance(file, AheadFile):
                         self._reading.append(file.ahead)
-                    break
         return taken
 
     def end(self) -> None:

@@ -20,6 +20,8 @@ ROUND_TRIP = 0.05
 class Imagined:
     """An association."""
 
+    is_blocked = False
+
     def __init__(self, peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> None:
         self.peer = peer
         self.contexts = [(abstract, tuple(syntaxes)) for abstract, syntaxes in contexts]

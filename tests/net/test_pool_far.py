@@ -23,6 +23,8 @@ from tests.net.virtual import run_virtually
 class Far:
     """An association to a peer that is a round trip away."""
 
+    is_blocked = False
+
     ROUND_TRIP = 0.05
 
     def __init__(self, peer: FarPeer) -> None:
