@@ -180,11 +180,11 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         address = None if self.connection is None else self.connection.get_extra_info(name)
         return address_text(address) or ("unix socket" if name == "peername" else "")
 
-    def expect_objects(self) -> None:
+    def expect_objects(self, send_buffer: int = NEAR_SEND_BUFFER) -> None:
         """Objects are to be sent: to a peer that is near, by way of a short send buffer, and without being paced."""
         connected = self._socket
         if is_tcp(connected) and (way := round_trip(connected)) is not None and way < _NEAR:
-            set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, NEAR_SEND_BUFFER)
+            set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
             if _CONGESTION is not None:
                 with suppress(OSError):  # a system that does not have it, or does not let us choose
                     set_option(connected, socket.IPPROTO_TCP, _CONGESTION, NEAR_CONGESTION_CONTROL)
