@@ -54,28 +54,28 @@ class Later:
     __slots__ = ("_told", "is_given")
 
     def __init__(self) -> None:
-        self._told: Callable[[Any, BaseException | None], None] | None = None
+        self._told: Callable[[Any, BaseException | None, bool], None] | None = None
         #: Whether there is an answer, or none is wanted any more.
         self.is_given = False
 
-    def tell(self, told: Callable[[Any, BaseException | None], None]) -> None:
-        """Has `told(answer, error)` called, once."""
+    def tell(self, told: Callable[[Any, BaseException | None, bool], None]) -> None:
+        """Has `told(answer, error, more)` called, once."""
         self._told = told
 
-    def give(self, answer: Any) -> None:
-        """Answers, the first time."""
-        self._end(answer, None)
+    def give(self, answer: Any, *, more: bool = False) -> None:
+        """Answers, the first time; `more`: another answer is about to follow, and may leave with this one."""
+        self._end(answer, None, more)
 
     def cancel(self) -> None:
         """No answer is wanted any more."""
-        self._end(None, asyncio.CancelledError())
+        self._end(None, asyncio.CancelledError(), False)
 
-    def _end(self, answer: Any, error: BaseException | None) -> None:
+    def _end(self, answer: Any, error: BaseException | None, more: bool) -> None:
         if not self.is_given:
             self.is_given = True
             told, self._told = self._told, None
             assert told is not None, "who is asked tells of it after it has returned"
-            told(answer, error)
+            told(answer, error, more)
 
 
 class Reply(NamedTuple):

@@ -16,6 +16,9 @@ from aiodicom.standard.status import Status
 
 __all__ = ["Outbox"]
 
+#: About the bytes of a response without more than a status.
+_RESPONSE = 256
+
 
 class Outbox:
     """Orders the messages of one association on the wire.
@@ -24,7 +27,7 @@ class Outbox:
     `_held`, requests for their turn with the `Invoker`. Once `is_broken`, a data set stays incomplete for ever.
     """
 
-    __slots__ = ("_free", "_held", "_is_busy", "_loop", "_protocol", "_transport", "is_broken")
+    __slots__ = ("_free", "_held", "_is_busy", "_loop", "_protocol", "_transport", "is_broken", "is_gathering")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Protocol, transport: Transport) -> None:
         self._loop = loop
@@ -33,6 +36,8 @@ class Outbox:
         self._is_busy = False
         #: Whether nothing more can be sent but A-ABORT.
         self.is_broken = False
+        #: Whether a response without more than a status may wait for the end of the event loop's turn.
+        self.is_gathering = False
         #: What is to be sent after the data set that is on its way.
         self._held: deque[Callable[[], None]] | None = None
         self._free: asyncio.Future[None] | None = None
@@ -81,7 +86,10 @@ class Outbox:
             self.send_response(context_id, response_to(request, status))
             return
         self._protocol.respond(context_id, request, status, self._loop.time())
-        self._transport.flush()
+        if self.is_gathering:
+            self._transport.flush_soon(_RESPONSE)
+        else:
+            self._transport.flush()
 
     def send_response(self, context_id: int, response: Response, data: bytes | None = None) -> None:
         """Sends a response, with its encoded data set, or has it follow the data set that is on its way."""

@@ -256,7 +256,7 @@ class Performer:
             self._answer_failure(request, error)
         else:
             if isinstance(answer, Later):
-                answer.tell(functools.partial(self._done, request))
+                answer.tell(functools.partial(self._given, request))
                 self._run(request, answer)
                 return
             if isinstance(answer, asyncio.Future):
@@ -270,6 +270,14 @@ class Performer:
         """The answer that a plain handler has promised is there."""
         error = asyncio.CancelledError() if answer.cancelled() else answer.exception()
         self._done(request, None if error is not None else answer.result(), error)
+
+    def _given(self, request: ServiceRequest, answer: Any, error: BaseException | None, more: bool) -> None:
+        """The answer that a plain handler had for later is there."""
+        self._outbox.is_gathering = more
+        try:
+            self._done(request, answer, error)
+        finally:
+            self._outbox.is_gathering = False
 
     def _start(self, handler: Handler, request: ServiceRequest) -> None:
         """Starts an asynchronous handler; it is cancelled when the association ends."""

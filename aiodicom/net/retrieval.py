@@ -174,7 +174,8 @@ class _Objects:
         """The user is done with the object in hand."""
         in_hand, self._in_hand = self._in_hand, None
         if in_hand is not None:
-            in_hand[1].give(Status(in_hand[0].status))
+            status = in_hand[0].status
+            in_hand[1].give(status if type(status) is Status else Status(status), more=bool(self.waiting))
 
     def leave(self) -> None:
         """The user wants no more."""

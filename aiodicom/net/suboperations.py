@@ -52,7 +52,7 @@ __all__ = [
 _MOST_FAILED: Final = 0xFFFF
 #: The send buffer of the one association of a C-GET to a peer on this machine, which has less to do where it finds more
 #: at a time; by C-MOVE there are several.
-_SEND_BUFFER: Final = 2 << 20
+SEND_BUFFER: Final = 2 << 20
 #: So many objects are read while others are sent, if they can be.
 _AHEAD: Final = 8
 #: Sub-operations at once on one association, as far as the peer grants so many.
@@ -141,7 +141,7 @@ async def perform_get(
     `interval`: the least time between two pending responses, in seconds. `transcoding`: what may be done to objects in
     transfer syntaxes that the peer has not accepted.
     """
-    request.association.transport.expect_objects(_SEND_BUFFER)
+    request.association.transport.expect_objects(SEND_BUFFER)
     return await _Retrieval(request, outbox, _Back(request, outbox, transcoding), interval).perform(function)
 
 

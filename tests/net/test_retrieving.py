@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,6 +83,32 @@ async def test_the_next_object_comes_when_it_is_asked_for() -> None:
         assert server.yielded <= 2
         await anext(retrieved)
         await until(lambda: server.yielded > 2)
+
+
+async def test_answers_that_follow_one_another_leave_together() -> None:
+    """But the last of them at once: the peer may wait for it."""
+    server = Scp(*(encoded(number) for number in range(4)), window=4)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port, window=4) as association:
+        async with association.c_get(QUERY) as retrieved:
+            await until(lambda: len(retrieved._objects.waiting) == 4)
+            written: list[bytes] = []
+            connection = association.transport.connection
+            association.transport.connection = SimpleNamespace(
+                write=written.append, writelines=lambda parts: written.append(b"".join(parts))
+            )
+            try:
+                uids = [(await anext(retrieved)).affected_sop_instance_uid for _ in range(4)]
+                assert not written  # the first three answers wait for the end of the turn
+                await asyncio.sleep(0)
+                together = [len(each) for each in written]
+            finally:
+                association.transport.connection = connection
+            for each in written:
+                connection.write(each)
+            uids += [each.affected_sop_instance_uid async for each in retrieved]
+        assert uids == ["1.2.0", "1.2.1", "1.2.2", "1.2.3"]
+        assert len(together) == 1
+        assert written[0].count(b"1.2.") >= 3
 
 
 @pytest.mark.parametrize("window", [1, 4])

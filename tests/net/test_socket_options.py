@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import aiodicom
-from aiodicom.net import transport
+from aiodicom.net import suboperations, transport
 from tests.net.hostile import echo, pdv, requestor, status_of, store_command, store_server, until
 from tests.rawpeer import P_DATA_TF, Connection, RawPeer, pdu, response
 
@@ -112,6 +112,7 @@ async def test_nor_of_what_a_server_sends_by_c_get(
     seconds: float, is_near: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "round_trip", lambda _connected: seconds)
+    monkeypatch.setattr(suboperations, "SEND_BUFFER", 300_000)  # no size that the system would choose
     assert aiodicom.StudyRoot.get is not None
     server, sizes = aiodicom.Server(), []
 
@@ -126,7 +127,7 @@ async def test_nor_of_what_a_server_sends_by_c_get(
     ):
         query = aiodicom.Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
         assert [each async for each in association.c_get(query)] == []
-    assert [size == 2 * transport.NEAR_SEND_BUFFER for size in sizes] == [is_near]
+    assert [size == 2 * suboperations.SEND_BUFFER for size in sizes] == [is_near]
 
 
 @on_linux
