@@ -67,7 +67,8 @@ class Retrieved:
         Raises `StatusError` for a failure (its ``response`` is the `RetrieveResult`), or the error that ended the
         association. A warning, such as B000H when some objects could not be sent, ends the iteration.
         """
-        await self._begin()
+        if not self._has_begun:
+            await self._begin()
         self._objects.answer()
         if self._is_left:
             raise StopAsyncIteration

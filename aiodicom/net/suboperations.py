@@ -25,12 +25,12 @@ from aiodicom.errors import (
 from aiodicom.net.answers import Reply
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
-from aiodicom.net.responses import Token, check
+from aiodicom.net.responses import Token, check, is_failure
 from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.unawaited import Withdrawn, begin_store
 from aiodicom.net.yielding import yielding
-from aiodicom.standard.status import Status, StatusCategory
+from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -328,7 +328,7 @@ class _Retrieval:
                 self._send(what)
                 return
         else:
-            what = what._replace(source=source)
+            what = SubOperation(source, *what[1:])
         self._waiting.append(what)
         if self._changed is None:
             self._changed = self._loop.create_future()
@@ -409,18 +409,20 @@ class _Retrieval:
 
     def on_response(self, what: SubOperation, response: Response) -> None:
         """There is the response to a sub-operation."""
-        try:
-            check(response)
-        except StatusError as error:
-            self.note_error(what, error)
+        if is_failure(response.status):
+            try:
+                check(response)
+            except StatusError as error:
+                self.note_error(what, error)
         else:
             self._note(response.status)
 
     def _note(self, status: Status) -> None:
         """A sub-operation has ended."""
-        is_success = status.category is StatusCategory.SUCCESS
-        self._completed += is_success
-        self._warning += not is_success
+        if status:
+            self._warning += 1
+        else:
+            self._completed += 1
         self._note_end()
         if self._loop.time() - self._told >= self._interval:
             self._tell()

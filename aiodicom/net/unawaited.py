@@ -51,8 +51,9 @@ def begin_store(
 
     `token` and what is raised: see `begin_echo`; the other parameters: see `Association.c_store`.
     """
-    context = association.context_for(source.sop_class_uid, (source.transfer_syntax,))
-    return association.invoker.begin_now(context, store_request(source, priority, move_originator), source, token)
+    invoker = association.invoker
+    context = invoker.context_for(source.sop_class_uid, (source.transfer_syntax,))
+    return invoker.begin_now(context, store_request(source, priority, move_originator), source, token)
 
 
 def store_request(
