@@ -292,6 +292,7 @@ class _Retrieval:
         self._warning = 0
         self._failed_uids: list[str] = []
         self._told = self._loop.time()
+        #: None when nothing is told any more: what has been begun may end later than a handler that is cancelled.
         self._timer: asyncio.TimerHandle | None = None
 
     async def perform(self, function: Callable[[Any], Any]) -> Reply:
@@ -314,6 +315,7 @@ class _Retrieval:
             await self._ended()
         finally:
             self._timer.cancel()
+            self._timer = None
             self._waiting.clear()
             for task in self._tasks:
                 task.cancel()
@@ -469,7 +471,8 @@ class _Retrieval:
 
     def _tell(self) -> None:
         """Sends a pending response, unless the peer takes less than is sent: the next one says more."""
-        assert self._timer is not None
+        if self._timer is None:
+            return
         self._timer.cancel()
         now = self._told = self._loop.time()
         self._timer = self._loop.call_at(now + self._interval, self._tell)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import aiodicom
-from aiodicom import Dataset, Destination, FindRequest, Server, StoreRequest, StudyRoot, SubOperation
+from aiodicom import Dataset, Destination, FindRequest, Server, Status, StoreRequest, StudyRoot, SubOperation
 from aiodicom.errors import AssociationClosed, RemoteError
 from tests.net.hostile import Requestor, serving, until
 from tests.net.raw_scu import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, COMPLETED, QUERY, REMAINING, raw_scu
@@ -208,6 +208,25 @@ def store_response(request: Message) -> bytes:
             0x1000: request.command[0x1000],
         },
     )
+
+
+async def test_nothing_follows_the_final_response_when_the_handler_is_cancelled() -> None:
+    """By itself: the association goes on, and the object that was on its way is answered later."""
+    server = Server(pending_interval=0)
+
+    @server.on_c_get
+    async def get(request: aiodicom.GetRequest) -> AsyncIterator[SubOperation]:
+        if request.message_id == 1:
+            yield encoded(1)
+            raise asyncio.CancelledError
+
+    async with serving(server) as (_, port), raw_scu(port, GET, further=RECEIVES, sub_items=roles(CT)) as scu:
+        await scu.ask(C_GET_RQ)
+        request = await scu.message()
+        assert request.number(0x0100) == C_STORE_RQ
+        assert (await scu.final()).number(0x0900) == Status.UNABLE_TO_PROCESS
+        await scu.peer.send(store_response(request) + scu.request(C_GET_RQ, 2))
+        assert (await scu.message()).number(0x0120) == 2
 
 
 @deaths
