@@ -82,6 +82,8 @@ class AssociationPool(Fleet):
         #: the window by which they were listed
         self._window = self._tuner.window
         self._queue = Queue()
+        #: who is to be told when not all of those with turns are blocked
+        self._held_up: list[Callable[[], object]] = []
         #: what all associations have, as far as that has been looked at since the last one was opened
         self._common: set[Need] = set()
         #: an association has been given up for one that is to propose more
@@ -173,9 +175,17 @@ class AssociationPool(Fleet):
         return bool(listed) and all(member.association.is_blocked for member in listed)
 
     def when_ready(self, told: Callable[[], object]) -> None:
-        """Has `told` called when the pool, which `is_blocked`, is so no more; perhaps more than once."""
-        for member in self._listed:
-            member.association.when_drained(told)
+        """Has `told` called when the pool, which `is_blocked`, may be so no more."""
+        if not self._held_up:
+            for member in self._listed:
+                member.association.when_drained(self._tell_held_up)
+        self._held_up.append(told)
+
+    def _tell_held_up(self) -> None:
+        """One of the associations with turns is blocked no more, or there is another one."""
+        held_up, self._held_up = self._held_up, []
+        for told in held_up:
+            told()
 
     def end_turn(
         self, member: Member, begun: float, size: int | None, outcome: ResponseReceived | BaseException
@@ -276,13 +286,19 @@ class AssociationPool(Fleet):
             elif (self._is_over or member.is_spent) and not member.taken:
                 self._retire(member)
             elif not member.is_listed and not member.is_spent:
-                member.is_listed = True
-                self._listed.append(member)
+                self._list(member)
         self._adjust()
         if member.is_outdated and not member.taken:
             self._retire(member)
 
     # --- turns ------------------------------------------------------------------------------------------------------
+
+    def _list(self, member: Member) -> None:
+        """There are turns on an association that had none."""
+        member.is_listed = True
+        self._listed.append(member)
+        if self._held_up:
+            self._tell_held_up()
 
     def _pick(self, wish: Wish) -> Member | None:
         """Takes a turn if there is one."""
@@ -327,8 +343,7 @@ class AssociationPool(Fleet):
             self._window = self._tuner.window
             for member in self._members:
                 if not member.is_listed and self._has_turns(member):
-                    member.is_listed = True
-                    self._listed.appendleft(member)
+                    self._list(member)
         if len(self._members) > wanted:
             idle = [member for member in self._members if not member.taken]
             for member in idle[: len(self._members) - wanted]:
@@ -361,8 +376,7 @@ class AssociationPool(Fleet):
         self._has_made_room = False
         self._common.clear()
         self._tuner.opened(len(self._members), member.granted, member.opened)
-        member.is_listed = True
-        self._listed.append(member)
+        self._list(member)
         for wish in self._queue.wishes():
             if wish.need is not None and not self._is_met(wish.need) and (why := member.refuses(wish.need)):
                 self._proposals.refuse(wish.need, why, member.opened + REFUSED_FOR)

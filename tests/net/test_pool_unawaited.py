@@ -169,3 +169,57 @@ def test_one_that_answers_nothing_is_withdrawn() -> None:
             assert not isinstance(closed.value, Withdrawn)
 
     run_virtually(main())
+
+
+class Blocking(Far):
+    """An association whose peer takes less than is written, if it `is_blocked`."""
+
+    def when_drained(self, told: Any) -> None:
+        """It never is."""
+
+
+class BlockingPeer(FarPeer):
+    async def open(self, _contexts: object) -> Any:
+        await asyncio.sleep(Far.ROUND_TRIP)
+        return Blocking(self)
+
+
+def test_blocked_until_there_is_a_turn_on_another_association() -> None:
+    """However long the one with turns takes nothing."""
+
+    async def main() -> None:
+        peer = BlockingPeer(window=2)
+        async with peer.pool(size=2, window=2) as it:
+            turns = [await it.take() for _ in range(4)]
+            blocked, other = dict.fromkeys(turns)
+            it.give(blocked)
+            blocked.association.is_blocked = True  # type: ignore[misc]
+            assert it.is_blocked
+            told: list[bool] = []
+            it.when_ready(lambda: told.append(it.is_blocked))
+            it.give(other)
+            assert told == [False]
+            it.give(other)
+            it.give(blocked)
+            assert told == [False]
+
+    run_virtually(main())
+
+
+def test_blocked_until_another_association_is_opened() -> None:
+    async def main() -> None:
+        peer = BlockingPeer(window=2)
+        async with peer.pool(size=2, window=2) as it:
+            blocked = await it.take()
+            opening = asyncio.create_task(it.take(is_whole=True))
+            await asyncio.sleep(0)
+            blocked.association.is_blocked = True  # type: ignore[misc]
+            assert it.is_blocked
+            told = asyncio.Event()
+            it.when_ready(told.set)
+            other = await opening
+            assert told.is_set()
+            it.give(other)
+            it.give(blocked)
+
+    run_virtually(main())
