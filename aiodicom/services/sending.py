@@ -296,6 +296,7 @@ class StoreJob:
         else:
             self._listener.sent(file, response.status)
         finally:
+            group.forget(file)
             group.held -= 1
             group.changed.set()
 
@@ -366,6 +367,11 @@ class _Group:
                     if isinstance(file, AheadFile):
                         self._reading.append(file.ahead)
         return taken
+
+    def forget(self, file: KnownFile) -> None:
+        """A file has been heard of: what was read of it may be left, if it was not sent as it stands."""
+        if isinstance(file, AheadFile):
+            self._reading = [each for each in self._reading if each is not file.ahead]
 
     def end(self) -> None:
         """Nothing more is begun."""
