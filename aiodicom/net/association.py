@@ -490,11 +490,9 @@ class Association(Operations):
             self.log(logging.INFO, "association released" if error is None else "association ended: %s", *_some(error))
         elif isinstance(error, ProtocolViolation):  # who only connects and leaves, such as a load balancer, is not news
             self.log(logging.INFO, "no association: %s", error)
+        reason: Exception | None = None
         if self._invoker is not None:
             reason = error if error is not None else self.why_closed()
-            for waiter in self._protocol.take_tokens():
-                if not waiter.done():
-                    waiter.set_exception(reason)
             self._invoker.fail(reason)
         self._outbox.end()
         self.transport.wake()
@@ -503,6 +501,10 @@ class Association(Operations):
         for future in (self._opened, self._ended):
             if future is not None and not future.done():
                 future.set_result(None)
+        if reason is not None:
+            for token in self._protocol.take_tokens():  # last, for some do something about it
+                if not token.done():
+                    token.set_exception(reason)
 
     def why_closed(self) -> AssociationClosed:
         """Returns what operations raise once the association is over."""

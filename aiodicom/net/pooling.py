@@ -16,7 +16,7 @@ from aiodicom.net.member import Member
 from aiodicom.net.proposing import REFUSED_FOR, Context, Need, Proposals
 from aiodicom.net.responses import Token, is_failure
 from aiodicom.net.tuning import PATIENCE, Choice, Tuner
-from aiodicom.net.unawaited import Withdrawn
+from aiodicom.net.unawaited import Unawaited, Withdrawn
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.net.waiting import Queue, Wish
 from aiodicom.ul.pdu import MOST_CONTEXTS
@@ -158,15 +158,24 @@ class AssociationPool(Fleet):
         if member is None:
             return False
         begun = self._now()
-        is_begun = False
         try:
             is_begun = begin(member.association, _Turn(self, member, begun, size, token))
-        finally:
-            if not is_begun:
-                self.give(member)
-        if is_begun and size is not None and not member.is_proven:
+        except BaseException:
+            self.give(member)
+            raise
+        if not is_begun:
+            self._put_back(member)
+        elif size is not None and not member.is_proven:
             self._watch(member, begun, size)
         return is_begun
+
+    def _put_back(self, member: Member) -> None:
+        """A turn that has just been taken was of no use, and does not count."""
+        member.taken -= 1
+        member.turns -= 1
+        member.is_spent = False  # else there would have been no turn
+        if not member.is_listed:
+            self._list(member)
 
     @property
     def is_blocked(self) -> bool:
@@ -187,7 +196,7 @@ class AssociationPool(Fleet):
         for told in held_up:
             told()
 
-    def end_turn(
+    def answered(
         self, member: Member, begun: float, size: int | None, outcome: ResponseReceived | BaseException
     ) -> BaseException | None:
         """An operation that was begun by `begin_now` at this time has ended: gives its turn back. Returns the error to
@@ -489,7 +498,7 @@ class AssociationPool(Fleet):
             self._queue.fail(wish, error)
 
 
-class _Turn:
+class _Turn(Unawaited):
     """The token of an operation that nobody awaits: gives its turn back, and passes on what came of it."""
 
     __slots__ = ("_begun", "_member", "_pool", "_size", "_token")
@@ -501,18 +510,9 @@ class _Turn:
         self._size = size
         self._token = token
 
-    def done(self) -> bool:
-        return False
-
-    def cancel(self) -> None:
-        """It was not sent: who began it gives the turn back."""
-
-    def exception(self) -> BaseException | None:
-        return None
-
     def set_result(self, event: ResponseReceived) -> None:
-        self._pool.end_turn(self._member, self._begun, self._size, event)
+        self._pool.answered(self._member, self._begun, self._size, event)
         self._token.set_result(event)
 
     def set_exception(self, error: BaseException) -> None:
-        self._token.set_exception(self._pool.end_turn(self._member, self._begun, self._size, error))
+        self._token.set_exception(self._pool.answered(self._member, self._begun, self._size, error))

@@ -28,7 +28,7 @@ from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.responses import Token, check, is_failure
 from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, open_source
 from aiodicom.net.transcoding import Transcoding
-from aiodicom.net.unawaited import Withdrawn, begin_store
+from aiodicom.net.unawaited import Unawaited, Withdrawn, begin_store
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status
 
@@ -270,7 +270,7 @@ class _Retrieval:
 
     Invariants: every sub-operation that has been yielded is `_waiting`, one of those `_running`, or counted in exactly
     one of `completed`, `failed`, `warning`; each of those `_running` is one of `_tasks`, or has a `_Begun` that has not
-    been told yet.
+    been told yet; `_carry` is one of `_tasks`, too.
     """
 
     def __init__(self, request: RetrieveRequest, outbox: Outbox, way: _Way, interval: float) -> None:
@@ -402,6 +402,9 @@ class _Retrieval:
             status = (await self._way.send(what)).status
         except Exception as error:  # whatever a source of the handler's raises
             self.note_error(what, error)
+        except asyncio.CancelledError:
+            self._note_end()  # all of it is over, unless a source of the handler's raises that
+            raise
         else:
             self._note(status)
 
@@ -527,7 +530,7 @@ def _uid_of(what: SubOperation) -> list[str]:
         opened.close()
 
 
-class _Begun:
+class _Begun(Unawaited):
     """The token of a sub-operation that nobody awaits."""
 
     __slots__ = ("_retrieval", "_source", "_what")
@@ -536,15 +539,6 @@ class _Begun:
         self._retrieval = retrieval
         self._what = what
         self._source = source
-
-    def done(self) -> bool:
-        return False
-
-    def cancel(self) -> None:
-        """It was not sent: who tried to closes the source."""
-
-    def exception(self) -> BaseException | None:
-        return None
 
     def set_result(self, event: ResponseReceived) -> None:
         self._source.close()

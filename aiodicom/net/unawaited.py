@@ -1,7 +1,7 @@
 """Operations that are begun without being awaited: a token is told of the response from within the event loop.
 
-`await association.c_echo()` costs a coroutine, a future and a turn of the event loop; a generator of load that invokes
-tens of thousands a second can do without. What would have to wait is not begun.
+`await association.c_echo()` costs a coroutine, a future and a turn of the event loop; who sends many objects, or
+invokes tens of thousands of operations a second, can do without. What would have to wait is not begun.
 """
 
 from __future__ import annotations
@@ -21,7 +21,26 @@ if TYPE_CHECKING:
     from aiodicom.net.sources import DataSource
     from aiodicom.net.suboperations import MoveOriginator
 
-__all__ = ["Withdrawn", "begin_echo", "begin_store", "store_request"]
+__all__ = ["Unawaited", "Withdrawn", "begin_echo", "begin_store", "store_request"]
+
+
+class Unawaited:
+    """The base of tokens that are told by a call: `set_result` or `set_exception`, once, from within the event loop's
+    callbacks. What these raise would end more than their operation: they must not.
+    """
+
+    __slots__ = ()
+
+    def done(self) -> bool:
+        """Something is always wanted."""
+        return False
+
+    def cancel(self) -> None:
+        """The request was not sent: who tried knows, and gives back what it holds."""
+
+    def exception(self) -> BaseException | None:
+        """Nothing has been told yet."""
+        return None
 
 
 class Withdrawn(AssociationClosed):

@@ -25,7 +25,7 @@ from aiodicom.net.responses import Token, check
 from aiodicom.net.sources import AheadFile, DataSource, KnownFile, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.tuning import Choice
-from aiodicom.net.unawaited import Withdrawn, begin_store
+from aiodicom.net.unawaited import Unawaited, Withdrawn, begin_store
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.services.scan import Unusable
 from aiodicom.services.stopping import Interrupted
@@ -271,13 +271,12 @@ class StoreJob:
         assert error is not None
         if isinstance(error, Withdrawn):
             group.held += 1
-            self._tasks.create_task(self._perform(stored.file, group, pool))
+            self._tasks.create_task(self._perform(stored.file, group, pool, is_begun=True))
         else:
             self._fail(stored.file, group, pool, error, is_begun=True)
 
-    async def _perform(self, file: KnownFile, group: _Group, pool: AssociationPool) -> None:
-        """Sends a file when it is its turn."""
-        is_begun = False
+    async def _perform(self, file: KnownFile, group: _Group, pool: AssociationPool, *, is_begun: bool = False) -> None:
+        """Sends a file when it is its turn; `is_begun`: it has been tried before."""
 
         async def store(association: Association) -> CStoreRSP:
             nonlocal is_begun
@@ -380,7 +379,7 @@ class _Group:
             self.changed.set()
 
 
-class _Stored:
+class _Stored(Unawaited):
     """The token of a file that is being sent: what came of it."""
 
     __slots__ = ("_group", "_source", "error", "event", "file")
@@ -391,15 +390,6 @@ class _Stored:
         self.error: BaseException | None = None
         self._source = source
         self._group = group
-
-    def done(self) -> bool:
-        return False
-
-    def cancel(self) -> None:
-        """It was not sent: who tried to closes the source."""
-
-    def exception(self) -> BaseException | None:
-        return None
 
     def set_result(self, event: ResponseReceived) -> None:
         self.event = event

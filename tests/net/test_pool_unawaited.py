@@ -223,3 +223,17 @@ def test_blocked_until_another_association_is_opened() -> None:
             it.give(blocked)
 
     run_virtually(main())
+
+
+async def test_what_cannot_be_begun_at_once_is_no_use() -> None:
+    """It does not count for the operations after which an association is released."""
+    async with server([]).listen("127.0.0.1", 0) as listening, pool(listening.port, operations=3) as it:
+        await it.c_echo()
+        for _ in range(5):
+            assert not it.begin_now(lambda _association, _token: False, Token())
+        token = Token()
+        assert it.begin_now(begin_echo, token)
+        await soon(token)
+        assert it.open == 1
+        await it.c_echo()
+        await until(lambda: not it.open)
