@@ -117,6 +117,8 @@ class Server(Handlers):
         self.places = Places(max_associations)
         self.turns: Turns | None = None
         self._window = check_window(window)
+        if contexts is not None and not isinstance(contexts, Support):
+            raise LocalError("contexts: give aiodicom.Support({SOP class: transfer syntaxes, or aiodicom.ANY})")
         self._contexts = contexts
         self._default_contexts: Support | None = None
         self._roles = roles

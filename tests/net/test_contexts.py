@@ -16,6 +16,11 @@ PRIVATE = "1.2.826.0.1.3680043.10.1234.1"
 JPEG = "1.2.840.10008.1.2.4.50"
 
 
+def test_what_a_server_accepts_is_said_by_support() -> None:
+    with pytest.raises(LocalError, match="Support"):
+        aiodicom.Server(contexts={CT: (IMPLICIT,)})  # type: ignore[arg-type]
+
+
 async def test_each_context_has_its_result() -> None:
     server = aiodicom.Server(contexts=aiodicom.Support({CT: (IMPLICIT,), MR: (EXPLICIT, JPEG)}))
     contexts = [(CT, [EXPLICIT]), (MR, [IMPLICIT, JPEG]), PRIVATE, (CT, [JPEG, IMPLICIT])]
