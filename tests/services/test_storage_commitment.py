@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -230,6 +230,33 @@ async def test_destinations_that_fail_begin_nothing() -> None:
     assert not shelf.open
 
 
+async def reported(instances: Sequence[Any], event_type: int, **report: Any) -> Commitment:
+    """What comes of asking for these, of an SCP that reports so on the same association."""
+    listener = CommitmentListener()
+    server = aiodicom.Server(ae_title="SCP")
+
+    @server.on_n_action
+    async def act(request: Any) -> None:
+        data_set = Dataset(TransactionUID=request.dataset.TransactionUID, **report)
+
+        async def tell() -> None:
+            await request.association.n_event_report(STORAGE_COMMITMENT_PUSH_MODEL, WELL_KNOWN, event_type, data_set)
+
+        request.association.own(asyncio.create_task(tell()))
+
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect(
+            "127.0.0.1",
+            listening.port,
+            called_aet="SCP",
+            contexts=[STORAGE_COMMITMENT_PUSH_MODEL],
+            handlers=listener.handlers,
+        ) as association,
+    ):
+        return await request_commitment(association, instances, listener)
+
+
 class TestListener:
     async def test_a_report_that_does_not_come(self) -> None:
         shelf, heard = Shelf("1.2.1"), []
@@ -270,68 +297,17 @@ class TestListener:
             await asyncio.gather(first, return_exceptions=True)
 
     async def test_what_the_scp_says_besides(self) -> None:
-        listener = CommitmentListener()
-        server = aiodicom.Server(ae_title="SCP")
-
-        async def act(request: Any) -> None:
-            item = Dataset(
-                ReferencedSOPClassUID=CT,
-                ReferencedSOPInstanceUID="1.2.1",
-                RetrieveAETitle="ARCHIVE",
-                FailureReason=0xABCD,
-            )
-            report = Dataset(
-                TransactionUID=request.dataset.TransactionUID, ReferencedSOPSequence=[item], FailedSOPSequence=[item]
-            )
-
-            async def tell() -> None:
-                await request.association.n_event_report(STORAGE_COMMITMENT_PUSH_MODEL, WELL_KNOWN, 2, report)
-
-            request.association.own(asyncio.create_task(tell()))
-
-        server.on_n_action(act)
-        async with (
-            server.listen("127.0.0.1", 0) as listening,
-            aiodicom.connect(
-                "127.0.0.1",
-                listening.port,
-                called_aet="SCP",
-                contexts=[STORAGE_COMMITMENT_PUSH_MODEL],
-                handlers=listener.handlers,
-            ) as association,
-        ):
-            commitment = await request_commitment(association, INSTANCES[:1], listener)
+        item = Dataset(
+            ReferencedSOPClassUID=CT, ReferencedSOPInstanceUID="1.2.1", RetrieveAETitle="ARCHIVE", FailureReason=0xABCD
+        )
+        commitment = await reported(INSTANCES[:1], 2, ReferencedSOPSequence=[item], FailedSOPSequence=[item])
         assert commitment.retrieve_ae_title == "ARCHIVE"
         assert commitment.failed == (FailedInstance(CT, "1.2.1", 0xABCD),)
         assert not commitment.is_complete
 
     async def test_what_the_report_leaves_out_is_not_committed(self) -> None:
-        listener = CommitmentListener()
-        server = aiodicom.Server(ae_title="SCP")
-
-        @server.on_n_action
-        async def act(request: Any) -> None:
-            report = Dataset(
-                TransactionUID=request.dataset.TransactionUID,
-                ReferencedSOPSequence=[Dataset(ReferencedSOPClassUID=CT, ReferencedSOPInstanceUID="1.2.2")],
-            )
-
-            async def tell() -> None:
-                await request.association.n_event_report(STORAGE_COMMITMENT_PUSH_MODEL, WELL_KNOWN, 1, report)
-
-            request.association.own(asyncio.create_task(tell()))
-
-        async with (
-            server.listen("127.0.0.1", 0) as listening,
-            aiodicom.connect(
-                "127.0.0.1",
-                listening.port,
-                called_aet="SCP",
-                contexts=[STORAGE_COMMITMENT_PUSH_MODEL],
-                handlers=listener.handlers,
-            ) as association,
-        ):
-            commitment = await request_commitment(association, INSTANCES, listener)
+        item = Dataset(ReferencedSOPClassUID=CT, ReferencedSOPInstanceUID="1.2.2")
+        commitment = await reported(INSTANCES, 1, ReferencedSOPSequence=[item])
         assert commitment.committed == (ReferencedInstance(CT, "1.2.2"),)
         assert commitment.missing == (ReferencedInstance(CT, "1.2.1"), ReferencedInstance(CT, "1.2.3"))
         assert not commitment.failed
