@@ -1,12 +1,19 @@
 # Files that a thread reads before it is their turn to be sent, for the module that includes this.  The thread knows nothing of
-# Python: it takes its jobs from a queue, fills the memory that was set aside for them, and never waits for a disk.
+# Python: it takes its jobs from a queue, fills the memory that was set aside for them, and never waits for a disk.  Where memory
+# is slow, it leaves a file open instead: what the system sends by itself (sendfile) is copied once less.
 cdef extern from *:
     """
     #include <pthread.h>
     #include <stdlib.h>
     #include <string.h>
+    #include <sys/syscall.h>
+    #include <time.h>
 
     enum { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
+    /* Nanoseconds of CPU for reading a MiB, from which on the system had better send files by itself. */
+    enum { SLOW_COPY = 80000 };
+    /* One of so many files is read all the same, to learn whether it still is so. */
+    enum { READ_ANYWAY = 32 };
 
     typedef struct job {
         struct job *next;
@@ -16,6 +23,8 @@ cdef extern from *:
         void *into;
         Py_ssize_t size, got;
         int state;
+        int may_stay;  /* the file may be left open instead of read */
+        int file;      /* then this is its descriptor, else -1 */
     } job;
 
     static pthread_mutex_t jobs_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -23,7 +32,64 @@ cdef extern from *:
     static job *first_job = NULL, **last_job = &first_job;
     static job *running_job = NULL;
     static int has_reader = 0, reader_waits = 0, knows_of_forks = 0;
-    static Py_ssize_t read_file_as(const char *, const long long *, long long, void *, Py_ssize_t);
+    /* What reading a MiB has cost lately, in nanoseconds of CPU, and how many files might have been left open instead. */
+    static long copying = 0;
+    static unsigned long opened = 0;
+
+    static long cpu_time(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        return now.tv_sec * 1000000000L + now.tv_nsec;
+    }
+
+    static void set_copying(long each) { __atomic_store_n(&copying, each, __ATOMIC_RELAXED); }
+
+    static void note_copying(Py_ssize_t size, long took) {
+        long each = (long)((double)took * (1 << 20) / (double)size);
+        long before = __atomic_load_n(&copying, __ATOMIC_RELAXED);
+        set_copying(before ? before + (each - before) / 4 : each);
+    }
+
+    static int copying_is_slow(void) {
+        if (__atomic_load_n(&copying, __ATOMIC_RELAXED) < SLOW_COPY) return 0;
+        return __atomic_add_fetch(&opened, 1, __ATOMIC_RELAXED) % READ_ANYWAY != 0;
+    }
+
+    /* Whether all of it is in the page cache; 0 where the system does not tell. */
+    static int is_cached(int fd, long long offset, Py_ssize_t size) {
+    #ifdef __linux__
+        enum { CACHESTAT = 451 };  /* Linux 6.5 */
+        struct { unsigned long long offset, size; } range = {(unsigned long long)offset, (unsigned long long)size};
+        struct { unsigned long long cached, dirty, writeback, evicted, recently_evicted; } found;
+        long page = sysconf(_SC_PAGESIZE);
+        if (syscall(CACHESTAT, fd, &range, &found, 0)) return 0;
+        return found.cached == (unsigned long long)((offset + size - 1) / page - offset / page + 1);
+    #else
+        (void)fd; (void)offset; (void)size;
+        return 0;
+    #endif
+    }
+
+    /* Reads a file if it is the one of the stamp and that needs no disk, or leaves it open: then that many bytes are got. */
+    static void read_file_of(job *one) {
+        long long found[4];
+        long began;
+        int fd = open(one->path, O_RDONLY | O_CLOEXEC);
+        one->got = -1;
+        if (fd < 0) return;
+        if (!look_at(fd, NULL, found) && !memcmp(found, one->stamp, sizeof found)) {
+            if (one->may_stay && copying_is_slow() && is_cached(fd, one->offset, one->size)) {
+                one->file = fd;
+                one->got = one->size;
+                return;
+            }
+            began = cpu_time();
+            one->got = read_nowait(fd, one->into, one->size, one->offset);
+            if (one->got < 0 && errno == EOPNOTSUPP) one->got = pread(fd, one->into, one->size, one->offset);
+            if (one->got == one->size) note_copying(one->size, cpu_time() - began);
+        }
+        close(fd);
+    }
 
     static void *read_ahead(void *unused) {
         (void)unused;
@@ -40,9 +106,8 @@ cdef extern from *:
             one->state = JOB_RUNNING;
             running_job = one;
             pthread_mutex_unlock(&jobs_lock);
-            Py_ssize_t got = read_file_as(one->path, one->stamp, one->offset, one->into, one->size);
+            read_file_of(one);
             pthread_mutex_lock(&jobs_lock);
-            one->got = got;
             one->state = JOB_DONE;
             running_job = NULL;
             pthread_cond_broadcast(&job_done);
@@ -120,6 +185,10 @@ cdef extern from *:
         void* into
         Py_ssize_t size
         Py_ssize_t got
+        bint may_stay
+        int file
+    void read_file_of(job* one) nogil
+    void set_copying(long nanoseconds)
     bint queue_job(job* one) nogil
     bint end_job(job* one) nogil
     bint is_done(job* one) nogil

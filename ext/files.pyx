@@ -2,7 +2,7 @@
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.exc cimport PyErr_SetFromErrnoWithFilenameObject
+from cpython.exc cimport PyErr_SetFromErrno, PyErr_SetFromErrnoWithFilenameObject
 from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.errno cimport EAGAIN, EINTR, EOPNOTSUPP, errno
 from libc.stdint cimport uint8_t
@@ -12,6 +12,8 @@ from posix.types cimport off_t
 from posix.unistd cimport close as close_file, pread
 
 from os import fsencode
+
+from aiodicom.errors import LocalError
 
 cdef extern from "Python.h":
     bytes PyUnicode_EncodeFSDefault(object text)
@@ -77,24 +79,6 @@ cdef Py_ssize_t read_if_cached(int fd, void* into, size_t size, off_t offset) no
 include "blocks.pxi"
 include "ahead.pxi"
 
-
-cdef extern from *:
-    """
-    /* Returns how much of a file was read, if it is the one of the stamp and that needs no disk, else -1. */
-    static Py_ssize_t read_file_as(const char* path, const long long* stamp, long long offset, void* into, Py_ssize_t size) {
-        long long found[4];
-        Py_ssize_t got = -1;
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0) return -1;
-        if (!look_at(fd, NULL, found) && !memcmp(found, stamp, sizeof found)) {
-            got = read_nowait(fd, into, size, offset);
-            if (got < 0 && errno == EOPNOTSUPP) got = pread(fd, into, size, offset);
-        }
-        close(fd);
-        return got;
-    }
-    """
-    Py_ssize_t read_file_as(const char* path, const long long* stamp, long long offset, void* into, Py_ssize_t size) nogil
 
 cdef class Block:
     """Bytes of a file, in memory that goes to the next one."""
@@ -179,6 +163,82 @@ def read_known(path, stamp, off_t offset):
     return data if got == size else None
 
 
+def assume_copying(long nanoseconds):
+    """Has it be taken for what reading a MiB costs, until the next file is read ahead."""
+    set_copying(nanoseconds)
+
+
+cdef class OpenFile:
+    """A descriptor that is closed when nobody has this any more."""
+
+    cdef int descriptor
+
+    def __dealloc__(self):
+        close_file(self.descriptor)
+
+
+cdef class FilePart:
+    """Bytes of an open file: a buffer that is filled when somebody looks at it, while a transport may have the system send them.
+
+    Its slices are such buffers too. Looking raises LocalError where the file has been cut short, and OSError.
+    """
+
+    cdef OpenFile file
+    #: Where they begin in the file.
+    cdef readonly off_t offset
+    cdef Py_ssize_t size
+    cdef Block block
+
+    #: So that who only divides it does not look.
+    is_deferred = True
+
+    @property
+    def descriptor(self):
+        """The descriptor of the file."""
+        return self.file.descriptor
+
+    @property
+    def nbytes(self):
+        """How many bytes there are, as a memoryview says it."""
+        return self.size
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, key):
+        start, stop, step = key.indices(self.size)
+        if step != 1:
+            raise ValueError("a part of a file is in one piece")
+        return file_part(self.file, self.offset + start, max(stop - start, 0))
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        if self.block is None:
+            self.block = self.read()
+        PyBuffer_FillInfo(view, self, self.block.data, self.size, 1, flags)
+
+    cdef Block read(self):
+        cdef Block block = Block(self.size)
+        cdef Py_ssize_t got = 0
+        cdef Py_ssize_t more = 1
+        with nogil:
+            while got < self.size and more > 0:
+                more = read_waiting(self.file.descriptor, block.data + got, self.size - got, self.offset + got)
+                got += more
+        if more < 0:
+            PyErr_SetFromErrno(OSError)
+        if got < self.size:
+            raise LocalError(f"the file was cut short to {self.offset + got} bytes while it was sent")
+        return block
+
+
+cdef FilePart file_part(OpenFile file, off_t offset, Py_ssize_t size):
+    cdef FilePart part = FilePart.__new__(FilePart)
+    part.file = file
+    part.offset = offset
+    part.size = size
+    return part
+
+
 cdef enum:
     #: So many files at most are read ahead in a process, or have been and wait for their turn.
     MOST_AHEAD = 32
@@ -187,13 +247,13 @@ cdef int ahead = 0
 
 
 cdef class ReadAhead:
-    """What a file holds from `offset` on, read by a thread of its own if it is the one of the stamp and needs no disk."""
+    """What a file holds from `offset` on, read or left open by a thread of its own if it is the one of the stamp and needs no disk."""
 
     cdef job job
     cdef Block block
     cdef bytes path
 
-    def __cinit__(self, path, stamp, off_t offset, Py_ssize_t size):
+    def __cinit__(self, path, stamp, off_t offset, Py_ssize_t size, bint may_stay):
         global ahead
         self.path = encoded_path(path)
         self.block = Block(size)
@@ -202,6 +262,8 @@ cdef class ReadAhead:
         self.job.offset = offset
         self.job.into = self.block.data
         self.job.size = size
+        self.job.may_stay = may_stay
+        self.job.file = -1
         if not queue_job(&self.job):
             self.block = None
             return
@@ -218,19 +280,24 @@ cdef class ReadAhead:
         return self.block is None
 
     def take(self):
-        """Returns a view of it, once, or None: who then reads in the ordinary way sees why."""
+        """Returns a view of it, or a `FilePart`, once; or None: who then reads in the ordinary way sees why."""
         global ahead
         cdef Block block = self.block
-        cdef bint done
+        cdef OpenFile file
         if block is None:
             return None
         self.block = None
         ahead -= 1
         with nogil:
-            done = end_job(&self.job)
-            if not done:
-                self.job.got = read_file_as(self.job.path, self.job.stamp, self.job.offset, self.job.into, self.job.size)
-        return PyMemoryView_FromObject(block) if self.job.got == self.job.size else None
+            if not end_job(&self.job):
+                read_file_of(&self.job)
+        if self.job.got != self.job.size:
+            return None
+        if self.job.file < 0:
+            return PyMemoryView_FromObject(block)
+        file = OpenFile.__new__(OpenFile)
+        file.descriptor = self.job.file
+        return file_part(file, self.job.offset, self.job.size)
 
     def __dealloc__(self):
         global ahead
@@ -238,9 +305,14 @@ cdef class ReadAhead:
             ahead -= 1
             with nogil:
                 end_job(&self.job)
+            if self.job.file >= 0:
+                close_file(self.job.file)
 
 
-def read_ahead(path, stamp, off_t offset):
-    """Returns a `ReadAhead` of a file from `offset` on, None when there are enough of them."""
+def read_ahead(path, stamp, off_t offset, bint may_stay=False):
+    """Returns a `ReadAhead` of a file from `offset` on, None when there are enough of them.
+
+    `may_stay`: it may be left open instead, to be read, or sent by the system, when it is its turn.
+    """
     cdef Py_ssize_t size = stamp[2] - offset
-    return ReadAhead(path, stamp, offset, size) if size > 0 and ahead < MOST_AHEAD else None
+    return ReadAhead(path, stamp, offset, size, may_stay) if size > 0 and ahead < MOST_AHEAD else None

@@ -497,7 +497,8 @@ def encode_command(int context_id, bytes command, Py_ssize_t fragment):
 
 
 def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
-    """Returns buffers that, written in order, are the P-DATA-TF PDUs of data set bytes; `data` is sliced, not copied.
+    """Returns buffers that, written in order, are the P-DATA-TF PDUs of data set bytes; `data` is sliced, not copied, and not
+    looked at where it `is_deferred`.
 
     `last` says that these bytes end the data set. Unless they do, their number must be even, and should be a multiple of
     `fragment`, an even number. What ends in an odd number, as a deflated data set may, gets the zero byte of PS3.5 A.5: fragments are even (PS3.8 E.1).
@@ -505,7 +506,7 @@ def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
     cdef Py_ssize_t offset = 0
     cdef Py_ssize_t piece
     cdef bint odd
-    view = memoryview(data)
+    view = data if getattr(data, "is_deferred", False) else memoryview(data)
     cdef Py_ssize_t size = view.nbytes
     cdef list buffers = []
     while True:
@@ -530,6 +531,8 @@ def join_data(int context_id, bytes before, data, Py_ssize_t fragment):
     None for a data set that is too long for that, or odd.
     """
     cdef Py_buffer view
+    if len(data) > JOINED:
+        return None
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         return joined_data(context_id, before, <const uint8_t*> view.buf, view.len, fragment)

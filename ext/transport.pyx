@@ -1,5 +1,10 @@
 """From a read of the socket to the write that answers it: the compiled half of `aiodicom.net.transport.Transport`."""
 
+from aiodicom.errors import LocalError
+from aiodicom.store._files import FilePart
+
+include "handing.pxi"
+
 cdef enum:
     #: A read of fewer bytes than this that leaves a PDU incomplete looks like a peer whose Nagle algorithm waits for our
     #: acknowledgement before it sends the rest.
@@ -21,8 +26,9 @@ cdef class BufferedTransport:
     Invariants: while `is_reading` the owner's events are being handled and what they want written is gathered, to leave in
     one write when all is consumed. About `gathered` bytes wait for the flush at the end of the event loop's turn, which is
     asked for while `is_due`. `connection` is asyncio's transport, None before there is one. `is_impatient` is whether
-    an acknowledgement that may be waited for is to be sent at once. `full_reads` is how many reads have filled the buffer
-    since the last that didn't, or since others had their turn.
+    an acknowledgement that may be waited for is to be sent at once. `direct` is the descriptor of the socket where the system is
+    to send parts of files by itself, else -1. `full_reads` is how many reads have filled the buffer since the last that didn't, or
+    since others had their turn.
     """
 
     cdef readonly object protocol
@@ -34,6 +40,7 @@ cdef class BufferedTransport:
     cdef bint is_due
     cdef public object connection
     cdef public bint is_impatient
+    cdef public int direct
     cdef bint is_reading
     cdef int full_reads
 
@@ -43,6 +50,7 @@ cdef class BufferedTransport:
         self.time = time
         self.call_soon = call_soon
         self.scratch = scratch
+        self.direct = -1
 
     def get_buffer(self, sizehint):
         """Returns the memory that the next read goes to."""
@@ -99,14 +107,32 @@ cdef class BufferedTransport:
             try:
                 if len(outgoing) == 1:
                     connection.write(outgoing[0])
+                elif has_part(outgoing):
+                    self.write_parts(outgoing)
                 else:
                     connection.writelines(outgoing)
             except RuntimeError:
                 # So uvloop says that it has closed the connection of a connect that was cancelled; it says no more.
                 self.connection_lost(None)
                 return
+            except (OSError, LocalError) as error:  # of a file whose beginning is on its way
+                connection.abort()
+                self.connection_lost(error)
+                return
         if protocol.is_closing:
             if connection.get_write_buffer_size():
                 connection.abort()  # what is unsent is for nobody, and a graceful close would wait for it
             else:
                 connection.close()
+
+    cdef int write_parts(self, list outgoing) except -1:
+        """Writes what parts of files are among. Raises what reading them raises."""
+        connection = self.connection
+        if self.direct >= 0 and not connection.is_closing() and not connection.get_write_buffer_size():
+            outgoing = hand_over_all(self.direct, outgoing)
+            if not outgoing:
+                return 0
+            # The next ones are to find nothing here that they would have to follow.
+            connection.set_write_buffer_limits(0)
+        connection.writelines([memoryview(each) if type(each) is FilePart else each for each in outgoing])
+        return 0

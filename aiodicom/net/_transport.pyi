@@ -3,6 +3,7 @@ from typing import Any
 
 class BufferedTransport:
     connection: Any
+    direct: int
     owner: Any
     is_impatient: bool
     def __init__(

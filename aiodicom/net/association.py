@@ -239,6 +239,11 @@ class Association(Operations):
         """Whether the peer takes less than is written."""
         return self.transport.is_blocked
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether parts of files are sent without being read."""
+        return self.transport.sends_files
+
     def when_drained(self, told: Callable[[], object]) -> None:
         """Has `told` called when the peer no longer takes less than is written, or the association is over."""
         self.transport.when_drained(told)
@@ -426,7 +431,8 @@ class Association(Operations):
             self._protocol.connection_made(self._loop.time(), self.proposal)
         except Exception as error:  # a proposal that can't be encoded
             self._end(error)
-            transport.close_now()
+            # Not from within this call: uvloop would then not know that the socket it was given is closed.
+            self._loop.call_soon(transport.close_now)
         if self._on_connected is not None:
             self._on_connected(self)
             self._on_connected = None

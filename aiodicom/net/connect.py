@@ -16,6 +16,7 @@ from aiodicom.net.acceptor import check_ae_title, check_window
 from aiodicom.net.association import Association
 from aiodicom.net.handlers import Handlers
 from aiodicom.net.memory import default_budget
+from aiodicom.net.pacing import connect_here
 from aiodicom.net.server import check_max_pdu
 from aiodicom.net.tls import handshake_failed
 from aiodicom.standard.models import InformationModel
@@ -309,6 +310,9 @@ class Connecting:
                     await loop.create_unix_connection(
                         make, os.fspath(path), ssl=self._ssl, server_hostname=self._server_hostname or self._unix_name()
                     )
+                elif (sock := await connect_here(host, port, self._local_addr)) is not None:
+                    name = None if self._ssl is None else self._server_hostname or host
+                    await loop.create_connection(make, sock=sock, ssl=self._ssl, server_hostname=name)
                 else:
                     await loop.create_connection(
                         make,

@@ -10,7 +10,7 @@ from typing import Any
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
-from aiodicom.net.sources import Buffer, Source
+from aiodicom.net.sources import Piece, Source
 from aiodicom.net.transport import Transport
 from aiodicom.standard.status import Status
 
@@ -66,7 +66,7 @@ class Outbox:
         return self._send_pieces(context_id, source)
 
     def send_whole(
-        self, context_id: int, build: Callable[[int], Request], token: Any, pieces: tuple[Buffer, ...]
+        self, context_id: int, build: Callable[[int], Request], token: Any, pieces: tuple[Piece, ...]
     ) -> None:
         """Sends the request that `build(message_id)` gives, and with it its data set, which `pieces` are; none for a
         request without. The caller has the turn.

@@ -183,6 +183,11 @@ class AssociationPool(Fleet):
         listed = self._listed
         return bool(listed) and all(member.association.is_blocked for member in listed)
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether the associations, as far as there are any, send parts of files without reading them."""
+        return any(member.association.sends_files for member in self._members)
+
     def when_ready(self, told: Callable[[], object]) -> None:
         """Has `told` called when the pool, which `is_blocked`, may be so no more."""
         if not self._held_up:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from aiodicom.errors import LocalError
+from aiodicom.net.pacing import is_here, unpace
 
 __all__ = ["BACKLOG", "address_text", "addresses_of", "bind", "bind_path", "peer_text", "port_of"]
 
@@ -68,6 +69,8 @@ def _bind_tcp(family: int, address: tuple[Any, ...], backlog: int, is_dual: bool
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not is_dual)
         _make_room(sock)
+        if is_here(address[0]):
+            unpace(sock)
         sock.bind(address)
         sock.listen(backlog)
     except OSError as error:

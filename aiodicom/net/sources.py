@@ -15,7 +15,7 @@ from aiodicom.net.codec_threads import codec_threads
 from aiodicom.net.reencoding import Reencoded
 from aiodicom.net.transcoding import NATIVE, Transcoding, sendable
 from aiodicom.part10.meta import FileMeta, read_file_meta
-from aiodicom.store._files import ReadAhead, file_stamp, read_ahead, read_cached, read_known
+from aiodicom.store._files import FilePart, ReadAhead, file_stamp, read_ahead, read_cached, read_known
 from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "GatheredSource",
     "KnownFile",
     "MemorySource",
+    "Piece",
     "Source",
     "Storable",
     "open_source",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 Buffer: TypeAlias = bytes | memoryview
+#: What is sent at once, or a part of a file that is read when somebody looks at it.
+Piece: TypeAlias = Buffer | FilePart
 
 #: About how many bytes of a file are in memory at a time for each association that sends.
 CHUNK = 1 << 20
@@ -75,7 +78,7 @@ class Source:
         divided further a multiple of `multiple` bytes."""
         raise LocalError("this source has no data")
 
-    def at_once(self) -> tuple[Buffer, ...] | None:
+    def at_once(self) -> tuple[Piece, ...] | None:
         """Returns all of the data set, as one piece or several, if it is there without waiting and small enough to be
         written at once. All pieces but the last are of an even number of bytes, as fragments are (PS3.8 E.1).
         """
@@ -203,15 +206,18 @@ class AheadFile(KnownFile):
         return self.ahead.is_read or super().is_unchanged
 
     @classmethod
-    def of(cls, source: Storable) -> Storable:
+    def of(cls, source: Storable, *, may_stay: bool = False) -> Storable:
         """Has a known file be read ahead; what is none is returned as it is."""
-        return cls.reading(source) if type(source) is KnownFile else source
+        return cls.reading(source, may_stay=may_stay) if type(source) is KnownFile else source
 
     @classmethod
-    def reading(cls, known: KnownFile) -> KnownFile:
-        """Has a file be read ahead, if it is not yet, is small enough to be sent at once and no small one."""
+    def reading(cls, known: KnownFile, *, may_stay: bool = False) -> KnownFile:
+        """Has a file be read ahead, if it is not yet, is small enough to be sent at once and no small one.
+
+        `may_stay`: it may be opened only, if that is faster to send (`Transport.sends_files`).
+        """
         if _READ_AT_ONCE < known.stamp.size <= CHUNK and not isinstance(known, AheadFile):
-            ahead = read_ahead(known.path, known.stamp, known.meta.data_offset)
+            ahead = read_ahead(known.path, known.stamp, known.meta.data_offset, may_stay)
             if ahead is not None:
                 file = cls(*known)
                 file.ahead = ahead
@@ -254,7 +260,7 @@ class AheadSource(DataSource):
         finally:
             source.close()
 
-    def at_once(self) -> tuple[Buffer, ...] | None:
+    def at_once(self) -> tuple[Piece, ...] | None:
         data = self._file.ahead.take()
         return None if data is None else (data,)
 
@@ -405,7 +411,7 @@ class Encoded(DataSource):
             self._inner = MemorySource(memoryview(encoded.data), *described)
         self.size = self._inner.size
 
-    def at_once(self) -> tuple[Buffer, ...] | None:
+    def at_once(self) -> tuple[Piece, ...] | None:
         return None if self._inner is None else self._inner.at_once()
 
     def chunks(self, multiple: int) -> AsyncIterator[Buffer]:

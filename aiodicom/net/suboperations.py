@@ -119,6 +119,10 @@ class _Way(Protocol):
     async def ready(self) -> None:
         """Waits until there is, or nothing can be sent any more."""
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether parts of files are sent without being read."""
+
     def begin(self, source: DataSource, token: Token) -> bool:
         """Begins one if that has to wait for nothing; returns whether it was. Raises as `begin_store` does."""
 
@@ -191,6 +195,10 @@ class _Back:
     async def ready(self) -> None:
         await self._outbox.ready()
 
+    @property
+    def sends_files(self) -> bool:
+        return self._association.sends_files
+
     def begin(self, source: DataSource, token: Token) -> bool:
         return begin_store(self._association, source, token, priority=self._priority)
 
@@ -244,6 +252,10 @@ class _There:
             drained = asyncio.get_running_loop().create_future()
             self.pool.when_ready(partial(_awake, drained))
             await drained
+
+    @property
+    def sends_files(self) -> bool:
+        return self.pool.sends_files
 
     def begin(self, source: DataSource, token: Token) -> bool:
         self._check()
@@ -323,7 +335,7 @@ class _Retrieval:
 
     async def _begin(self, what: SubOperation) -> None:
         """Takes what has been yielded; returns when the next can be."""
-        source = AheadFile.of(what.source)
+        source = AheadFile.of(what.source, may_stay=self._way.sends_files)
         self._begun += 1
         if source is what.source:
             if not self._waiting and self._has_turn and self._way.is_ready:

@@ -11,7 +11,6 @@ import ssl
 import struct
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from aiodicom.dimse.protocol import Protocol as AssociationProtocol
 from aiodicom.errors import AssociationAborted, ConnectionLost, RemoteError
 from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import resources_of
+from aiodicom.net.pacing import is_here, is_paced, unpace
 from aiodicom.net.probe import borrowed, has_closed, unread
 from aiodicom.net.sockets import address_text
 from aiodicom.net.tls import certificate_alert
@@ -44,10 +44,6 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None) if sys.platform == "linux" els
 #: megabytes that it would grow to by itself, what waits leaves the processor's cache before the peer takes it.
 _NEAR = 50e-6
 NEAR_SEND_BUFFER = 1 << 20
-#: And nothing is to be paced on the way there. What paces, as BBR does, sets a timer for each 64 KiB or so; between any
-#: two the peer may fall asleep, and to wake it costs the sender as much as to copy what it sends.
-NEAR_CONGESTION_CONTROL = b"reno"
-_CONGESTION = getattr(socket, "TCP_CONGESTION", None) if sys.platform == "linux" else None
 #: Where struct tcp_info has the round trip time, in microseconds (Linux's include/uapi/linux/tcp.h).
 _TCP_INFO = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 _RTT = struct.Struct("68xI")
@@ -143,6 +139,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
                 ended = Ended(lost)
             self.owner.on_event(ended, now)
         self.is_impatient = False
+        self.direct = -1
         self._is_closed = True
         self.protocol.blocked_since = None
         self.wake()
@@ -183,11 +180,20 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
     def expect_objects(self, send_buffer: int = NEAR_SEND_BUFFER) -> None:
         """Objects are to be sent: to a peer that is near, by way of a short send buffer, and without being paced."""
         connected = self._socket
-        if is_tcp(connected) and (way := round_trip(connected)) is not None and way < _NEAR:
+        if not is_tcp(connected):
+            return
+        way = round_trip(connected)
+        if is_here(self.connection.get_extra_info("peername")[0]) or (way is not None and way < _NEAR):
             set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-            if _CONGESTION is not None:
-                with suppress(OSError):  # a system that does not have it, or does not let us choose
-                    set_option(connected, socket.IPPROTO_TCP, _CONGESTION, NEAR_CONGESTION_CONTROL)
+            if is_paced(connected):
+                unpace(connected)
+            elif self.connection.get_extra_info("ssl_object") is None:
+                self.direct = connected.fileno()
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether parts of files are sent without being read."""
+        return self.direct >= 0
 
     @property
     def is_blocked(self) -> bool:

@@ -123,7 +123,7 @@ async def _read(source: DataSource) -> Dataset:
         if source.size > _IN_MEMORY:
             return await _spooled(source)
         parts = tuple([bytes(chunk) async for chunk in source.chunks(_STEP)])
-    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    data = memoryview(parts[0]) if len(parts) == 1 else b"".join(parts)
     return Dataset.from_bytes(data, source.transfer_syntax)
 
 

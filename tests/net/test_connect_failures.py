@@ -59,7 +59,7 @@ def test_a_connection_that_comes_when_it_was_given_up_is_closed(monkeypatch: pyt
     async def main() -> None:
         monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", fail)
         with pytest.raises(ConnectFailed):
-            await aiodicom.connect("127.0.0.1", 11112)
+            await aiodicom.connect("192.0.2.1", 11112)
         late = mock.Mock()
         made[0].connection_made(late)
         late.abort.assert_called_once_with()

@@ -11,6 +11,7 @@ import trustme
 
 import aiodicom
 from aiodicom.errors import ConnectFailed
+from aiodicom.net import pacing
 from tests.net.sides import CT_UIDS, LARGE, connect, part10, soon, until
 
 
@@ -55,6 +56,21 @@ async def test_both_sides_see_each_others_certificate(contexts: Contexts) -> Non
 async def test_without_tls_there_is_no_certificate() -> None:
     async with aiodicom.Server().listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
         assert association.certificate is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("is_paced", [True, False])
+async def test_the_certificate_is_to_be_the_hosts(
+    contexts: Contexts, host: str, is_paced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "_paces", lambda: is_paced)
+    server = aiodicom.Server()
+    async with server.listen("127.0.0.1", 0, ssl=contexts.server) as listening:
+        async with aiodicom.connect(host, listening.port, ssl=contexts.client) as association:
+            assert (await association.c_echo()).status == 0
+            assert not association.transport.sends_files
+        with pytest.raises(ConnectFailed, match="certificate"):
+            await aiodicom.connect(host, listening.port, ssl=contexts.client, server_hostname="example.org")
 
 
 @pytest.mark.parametrize("form", ["memory", "file"])

@@ -54,7 +54,7 @@ async def succeed(path: str, association: FakeAssociation) -> Status:
 class FakeAssociation:
     """An association whose peer is the function `answer`."""
 
-    is_blocked = False
+    is_blocked = sends_files = False
 
     def __init__(self, contexts: Sequence[tuple[str, Sequence[str]]], answer: Answer, window: int = 1) -> None:
         self.contexts = [(abstract, *syntaxes) for abstract, syntaxes in contexts]

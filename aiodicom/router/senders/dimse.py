@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiodicom.dimse.messages import CStoreRSP
     from aiodicom.net.association import Association
     from aiodicom.net.reencoding import Reencoded
-    from aiodicom.net.sources import Buffer
+    from aiodicom.net.sources import Buffer, Piece
     from aiodicom.net.transcoding import Transcoding
     from aiodicom.router.config.destinations import DimseDestination
 
@@ -122,7 +122,7 @@ class _Borrowed(DataSource):
     def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:
         return self._source.encoder(transfer_syntax)
 
-    def at_once(self) -> tuple[Buffer, ...] | None:
+    def at_once(self) -> tuple[Piece, ...] | None:
         return self._source.at_once()
 
     def chunks(self, multiple: int) -> AsyncIterator[Buffer]:

@@ -1,0 +1,93 @@
+"""Connections within this machine, and to a peer that is near, on which nothing is paced.
+
+A congestion control that paces, as BBR does, sets a timer for each 64 KiB or so. Between any two a peer that is near
+may fall asleep, and to wake it costs the sender as much as to copy what it sends. Linux goes on pacing a socket that
+once had such a one, whatever it gets afterwards (`sk_pacing_status` in net/ipv4/tcp_output.c): so a connection within
+this machine never has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+from aiodicom.net.probe import borrowed
+
+__all__ = ["CONGESTION_CONTROL", "connect_here", "is_here", "is_paced", "unpace"]
+
+#: What nothing is paced with, on Linux always there.
+CONGESTION_CONTROL = b"reno"
+_OPTION: int = getattr(socket, "TCP_CONGESTION", 0) if sys.platform == "linux" else 0
+#: Linux's TCP_CA_NAME_MAX
+_LONGEST_NAME = 16
+
+
+def is_paced(connected: Any) -> bool:
+    """Whether a TCP socket has a congestion control that paces."""
+    if not _OPTION:
+        return False
+    with borrowed(connected) as real:
+        return real.getsockopt(socket.IPPROTO_TCP, _OPTION, _LONGEST_NAME).startswith(b"bbr")
+
+
+def unpace(connected: Any) -> None:
+    """Has a TCP socket, or those accepted from it, not get a congestion control that paces."""
+    if is_paced(connected):
+        # A system may not have it, or not let us choose.
+        with suppress(OSError), borrowed(connected) as real:
+            real.setsockopt(socket.IPPROTO_TCP, _OPTION, CONGESTION_CONTROL)
+
+
+def is_here(host: str | None) -> bool:
+    """Whether an address is one of those by which a machine reaches itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+@functools.cache
+def _paces() -> bool:
+    """Whether connections are paced that nobody has prevented it for."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
+        return is_paced(one)
+
+
+async def connect_here(host: str | None, port: int, local_addr: tuple[str, int] | None) -> socket.socket | None:
+    """Returns a connection that is not paced to an address of this machine; None for others, and where none is paced.
+
+    Raises `OSError`. Cancelled, nothing is left behind.
+    """
+    if not is_here(host) or not _paces():
+        return None
+    loop = asyncio.get_running_loop()
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.setblocking(False)
+            unpace(connection)
+            if local_addr is not None:
+                connection.bind(local_addr)
+            await loop.sock_connect(connection, address)
+        except OSError as error:
+            connection.close()
+            failure = error if error.errno is None else OSError(error.errno, os.strerror(error.errno))
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    assert failure is not None  # a name has at least one address, or getaddrinfo() raises
+    try:
+        raise failure
+    finally:
+        failure = None  # whose traceback has this frame: a cycle

@@ -1,0 +1,188 @@
+"""Files that the system sends to a peer on this machine: their bytes never come to us, and are the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aiodicom
+from aiodicom import Dataset, Destination, Server, StudyRoot
+from aiodicom.errors import ConnectionLost
+from aiodicom.net.probe import borrowed
+from aiodicom.net.sources import GatheredSource, KnownFile, prepare
+from aiodicom.net.unawaited import begin_store
+from aiodicom.services.sending import StoreJob
+from aiodicom.store._files import FilePart, assume_copying, read_ahead
+from tests.net.recording import Recording
+from tests.net.sides import CT, IMPLICIT, LARGE, connect, part10, soon
+from tests.net.test_socket_options import socket_of
+from tests.net.test_unawaited import Token, server
+from tests.services.test_sending import Heard
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are read")
+COUNT, SIZE = 24, 400_000
+#: Those that are read before there is an association, and what else is, now and then.
+READ = 8
+QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2.3")
+assert StudyRoot.get is not None
+assert StudyRoot.move is not None
+GET, MOVE = StudyRoot.get, StudyRoot.move
+
+
+@pytest.fixture(autouse=True)
+def slow() -> Iterator[None]:
+    """As on a machine on which reading a file takes long."""
+    assume_copying(10**12)
+    yield
+    assume_copying(0)
+
+
+def content(number: int) -> bytes:
+    start = 4 * (1000 + number)  # no group of file meta information
+    return LARGE[start : start + SIZE]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Any]:
+    found = []
+    for number in range(COUNT):
+        path = tmp_path / f"{number}.dcm"
+        path.write_bytes(part10(content(number), instance=f"1.2.{number}"))
+        found.append(prepare(path).source)
+    return found
+
+
+def opened(known: KnownFile) -> GatheredSource:
+    """A file that has been left open."""
+    for _ in range(2):  # one of 32 is read
+        job = read_ahead(known.path, known.stamp, known.meta.data_offset, may_stay=True)
+        assert job is not None
+        taken = job.take()
+        if isinstance(taken, FilePart):
+            return GatheredSource([taken], known.meta.sop_class_uid, known.meta.sop_instance_uid, IMPLICIT)
+    raise AssertionError("both were read")
+
+
+def written(recorded: list[Recording]) -> int:
+    """The bytes that went through our memory."""
+    return sum(memoryview(each).nbytes for one in recorded for write in one.writes for each in write)
+
+
+@pytest.mark.parametrize("room", [None, 40_000, 300_000], ids=["all at once", "a little at a time", "in parts"])
+@pytest.mark.parametrize("maximum", [0, 16_384])
+async def test_a_job_has_most_files_sent(files: list[Any], room: int | None, maximum: int) -> None:
+    stored: list[bytes] = []
+    recorded: list[Recording] = []
+    heard = Heard()
+
+    async def associate(contexts: Any) -> aiodicom.Association:
+        association = await aiodicom.connect("127.0.0.1", listening.port, contexts=contexts, window=4)
+        assert association.transport.sends_files
+        if room is not None:
+            socket_of(association).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
+        recorded.append(Recording(association))
+        return association
+
+    async with server(stored, window=8, max_pdu=maximum).listen("127.0.0.1", 0) as listening:
+        await soon(StoreJob(iter(files), associate, heard, window=4).run(asyncio.Event()))
+    assert len(heard.stored) == COUNT
+    assert stored == [content(number) for number in range(COUNT)]
+    if room is None:
+        assert written(recorded) < READ * SIZE
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+async def test_by_c_get(files: list[Any], is_direct: bool) -> None:
+    recorded: list[Recording] = []
+    scp = Server(window=8)
+
+    @scp.on_c_get
+    async def get(request: aiodicom.GetRequest) -> Any:
+        if not is_direct:
+            request.association.transport.direct = -1
+        recorded.append(Recording(request.association))
+        for file in files:
+            yield file
+
+    async with (
+        scp.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect(
+            "127.0.0.1", listening.port, contexts=[GET], receives=[(CT, [IMPLICIT])], window=8
+        ) as association,
+    ):
+        retrieved = association.c_get(QUERY)
+        found = {each.affected_sop_instance_uid: bytes(each.data) async for each in retrieved}
+        assert retrieved.result is not None
+        assert retrieved.result.completed == COUNT
+    assert found == {f"1.2.{number}": content(number) for number in range(COUNT)}
+    assert (written(recorded) < READ * SIZE) == is_direct
+
+
+async def test_by_c_move(files: list[Any]) -> None:
+    stored: list[bytes] = []
+    async with server(stored, window=4).listen("127.0.0.1", 0) as there:
+        scp = Server(ae_title="ARCHIVE", destinations={"SINK": Destination("127.0.0.1", there.port)})
+
+        @scp.on_c_move
+        async def move(request: aiodicom.MoveRequest) -> Any:
+            for file in files:
+                yield file
+
+        async with (
+            scp.listen("127.0.0.1", 0) as listening,
+            aiodicom.connect("127.0.0.1", listening.port, called_aet="ARCHIVE", contexts=[MOVE]) as association,
+        ):
+            result = await soon(association.c_move(QUERY, destination="SINK"))
+            assert result.completed == COUNT
+    assert sorted(stored) == sorted(map(content, range(COUNT)))
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+async def test_a_file_that_is_cut_short_ends_the_association(files: list[Any], is_direct: bool) -> None:
+    """There is no other way to say so in the middle of a PDU."""
+    stored: list[bytes] = []
+    async with server(stored).listen("127.0.0.1", 0) as listening:
+        association = await soon(connect(listening.port))
+        source = opened(files[0])
+        if not is_direct:
+            association.transport.direct = -1
+        os.truncate(files[0].path, SIZE // 2)
+        token = Token()
+        assert begin_store(association, source, token)
+        with pytest.raises(ConnectionLost, match=f"cut short to {SIZE // 2} bytes"):
+            await soon(token)
+        assert not association.is_open
+        await association.wait_closed()
+    assert stored == []
+
+
+async def test_a_file_that_is_replaced_is_sent_as_it_was(files: list[Any]) -> None:
+    stored: list[bytes] = []
+    async with server(stored).listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        source = opened(files[0])
+        os.replace(files[1].path, files[0].path)
+        token = Token()
+        assert begin_store(association, source, token)
+        await soon(token)
+    assert stored == [content(0)]
+
+
+async def test_a_peer_that_is_gone(files: list[Any]) -> None:
+    scp = server([])
+    async with scp.listen("127.0.0.1", 0) as listening:
+        association = await soon(connect(listening.port))
+        (accepted,) = scp.associations
+        with borrowed(socket_of(accepted)) as theirs:
+            theirs.shutdown(socket.SHUT_RDWR)
+        token = Token()
+        assert begin_store(association, opened(files[0]), token)
+        with pytest.raises(ConnectionLost):
+            await soon(token)
+        await association.wait_closed()

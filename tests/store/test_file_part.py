@@ -1,0 +1,120 @@
+"""Files that are left open instead of read, where reading is slow: they are looked at when it is their turn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aiodicom.errors import LocalError
+from aiodicom.store._files import FilePart, assume_copying, file_stamp, read_ahead
+from aiodicom.ul._pdu import encode_data
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are read")
+SIZE = 300_000
+#: How many of them there are in a row; one of 32 is read all the same.
+COUNT = 30
+
+
+@pytest.fixture(autouse=True)
+def slow() -> Iterator[None]:
+    assume_copying(10**9)
+    yield
+    assume_copying(0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    made = tmp_path / "file"
+    made.write_bytes(os.urandom(SIZE))
+    return os.fspath(made)
+
+
+def parts(path: str, offset: int = 0, *, may_stay: bool = True) -> list[memoryview | FilePart]:
+    found = []
+    for _ in range(COUNT):
+        job = read_ahead(path, file_stamp(path), offset, may_stay=may_stay)
+        assert job is not None
+        taken = job.take()
+        assert taken is not None
+        assert job.is_taken
+        assert job.take() is None
+        found.append(taken)
+    return found
+
+
+def part(path: str, offset: int = 0) -> FilePart:
+    return next(each for each in parts(path, offset) if isinstance(each, FilePart))
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_most_are_left_open_and_hold_what_the_file_does(path: str) -> None:
+    before = descriptors()
+    found = parts(path, 3)
+    opened = [each for each in found if isinstance(each, FilePart)]
+    assert COUNT - 1 <= len(opened) <= COUNT
+    assert descriptors() == before + len(opened)
+    for each in found:
+        assert bytes(memoryview(each)) == Path(path).read_bytes()[3:]
+        assert memoryview(each).readonly
+    del found, opened, each
+    assert descriptors() == before
+
+
+def test_none_where_the_file_has_to_be_read(path: str) -> None:
+    assert not any(isinstance(each, FilePart) for each in parts(path, may_stay=False))
+
+
+def test_none_where_reading_is_fast(path: str) -> None:
+    assume_copying(1)
+    job = read_ahead(path, file_stamp(path), 0, may_stay=True)
+    assert job is not None
+    assert isinstance(job.take(), memoryview)
+
+
+def test_what_nobody_takes_is_closed(path: str) -> None:
+    before = descriptors()
+    jobs = [read_ahead(path, file_stamp(path), 0, may_stay=True) for _ in range(10)]
+    while not all(job is not None and job.is_read for job in jobs):
+        pass
+    assert descriptors() >= before + 9
+    del jobs
+    assert descriptors() == before
+
+
+def test_parts_of_parts(path: str) -> None:
+    whole, content = part(path, 10), Path(path).read_bytes()[10:]
+    assert (len(whole), whole.nbytes, whole.offset, whole.is_deferred) == (SIZE - 10, SIZE - 10, 10, True)
+    middle = whole[1000:5000]
+    assert (len(middle), middle.offset) == (4000, 1010)
+    assert bytes(memoryview(middle[100:])) == content[1100:5000]
+    assert bytes(memoryview(whole[len(whole) :])) == b""
+    assert bytes(memoryview(whole[7:3])) == b""
+    with pytest.raises(ValueError, match="one piece"):
+        whole[::2]
+
+
+def test_a_file_that_has_been_cut_short(path: str) -> None:
+    whole = part(path)
+    os.truncate(path, SIZE // 2)
+    assert len(bytes(memoryview(whole[: SIZE // 2]))) == SIZE // 2
+    for _ in range(2):
+        with pytest.raises(LocalError, match=f"cut short to {SIZE // 2} bytes"):
+            memoryview(whole)
+
+
+@pytest.mark.parametrize("fragment", [16_378, 131_066, SIZE])
+def test_fragments_are_made_without_looking(path: str, fragment: int) -> None:
+    content = Path(path).read_bytes()
+    whole = part(path)
+    os.truncate(path, 0)  # whoever looks now is told
+    pieces = encode_data(3, whole, fragment, True)
+    assert all(isinstance(each, FilePart) for each in pieces[1::2])
+    Path(path).write_bytes(content)
+    assert b"".join(pieces) == b"".join(encode_data(3, content, fragment, True))
