@@ -4,6 +4,7 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno, PyErr_SetFromErrnoWithFilenameObject
 from cpython.memoryview cimport PyMemoryView_FromObject
+from cython cimport no_gc
 from libc.errno cimport EAGAIN, EINTR, EOPNOTSUPP, errno
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
@@ -177,6 +178,7 @@ cdef class OpenFile:
         close_file(self.descriptor)
 
 
+@no_gc
 cdef class FilePart:
     """Bytes of an open file: a buffer that is filled when somebody looks at it, while a transport may have the system send them.
 
@@ -246,6 +248,7 @@ cdef enum:
 cdef int ahead = 0
 
 
+@no_gc  # it is in no cycle by itself, and when it goes it has to know its block
 cdef class ReadAhead:
     """What a file holds from `offset` on, read or left open by a thread of its own if it is the one of the stamp and needs no disk."""
 

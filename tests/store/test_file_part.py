@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -86,6 +87,21 @@ def test_what_nobody_takes_is_closed(path: str) -> None:
     assert descriptors() >= before + 9
     del jobs
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_what_is_garbage_is_closed(path: str, is_taken: bool) -> None:
+    before = descriptors()
+    for _ in range(10):
+        job = read_ahead(path, file_stamp(path), 0, may_stay=True)
+        assert job is not None
+        while not job.is_read:
+            pass
+        cycle: list[object] = [job.take() if is_taken else job]  # which is older than what it is in
+        cycle.append(cycle)
+        del cycle, job
+        gc.collect()
+        assert descriptors() == before
 
 
 def test_parts_of_parts(path: str) -> None:
