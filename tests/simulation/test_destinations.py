@@ -15,6 +15,8 @@ from tests.router.running import Archive, image, routing, store, uid_of, write
 from tests.simulation.clock import SimulatedLoop
 
 HOUR = 3600.0
+#: Seconds that the clock jumps at least.
+STEP = 30.0
 #: Objects, and the bytes of each, nearly.
 COUNT, SIZE = 20, 9_000
 #: Bytes a second.
@@ -62,9 +64,10 @@ def test_a_destination_that_is_full_for_an_hour(tmp_path: Path) -> None:
         assert sorted(full.uids) == sorted(map(uid_of, range(COUNT)))
         # It was asked from time to time, and then soon.
         assert len([at for at in answers if at < HOUR]) < 20
-        assert min(at for at in answers if at >= HOUR) < HOUR + 600 + 60
+        # Whenever the machine holds the router up, the clock may jump.
+        assert min(at for at in answers if at >= HOUR) < HOUR + 600 + 10 * STEP
 
-    simulated(test, 30.0)
+    simulated(test, STEP)
 
 
 def test_a_destination_that_takes_10_kB_a_second(tmp_path: Path, port: int) -> None:
