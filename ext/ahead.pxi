@@ -24,7 +24,8 @@ cdef extern from *:
         Py_ssize_t size, got;
         int state;
         int may_stay;  /* the file may be left open instead of read */
-        int file;      /* then this is its descriptor, else -1 */
+        int file;      /* then this is its descriptor, else -1, */
+        struct timespec written;  /* and this when it was written to last */
     } job;
 
     static pthread_mutex_t jobs_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -70,6 +71,25 @@ cdef extern from *:
     #endif
     }
 
+    /* Returns the size of a file, too. */
+    static long long when_written(int fd, struct timespec *when) {
+        struct stat found;
+        if (fstat(fd, &found)) return -1;
+    #ifdef __APPLE__
+        *when = found.st_mtimespec;
+    #else
+        *when = found.st_mtim;
+    #endif
+        return found.st_size;
+    }
+
+    /* Whether a file that has been left open holds what it did; that another has got its name since makes no difference. */
+    static int is_unwritten(const job *one) {
+        struct timespec when = {0};
+        return when_written(one->file, &when) == one->stamp[2]
+            && when.tv_sec == one->written.tv_sec && when.tv_nsec == one->written.tv_nsec;
+    }
+
     /* Reads a file if it is the one of the stamp and that needs no disk, or leaves it open: then that many bytes are got. */
     static void read_file_of(job *one) {
         long long found[4];
@@ -78,7 +98,7 @@ cdef extern from *:
         one->got = -1;
         if (fd < 0) return;
         if (!look_at(fd, NULL, found) && !memcmp(found, one->stamp, sizeof found)) {
-            if (one->may_stay && copying_is_slow() && is_cached(fd, one->offset, one->size)) {
+            if (one->may_stay && copying_is_slow() && is_cached(fd, one->offset, one->size) && when_written(fd, &one->written) == found[2]) {
                 one->file = fd;
                 one->got = one->size;
                 return;
@@ -189,6 +209,7 @@ cdef extern from *:
         int file
     void read_file_of(job* one) nogil
     void set_copying(long nanoseconds)
+    bint is_unwritten(const job* one)
     bint queue_job(job* one) nogil
     bint end_job(job* one) nogil
     bint is_done(job* one) nogil

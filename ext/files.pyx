@@ -214,8 +214,11 @@ cdef class FilePart:
         return file_part(self.file, self.offset + start, max(stop - start, 0))
 
     def __getbuffer__(self, Py_buffer* view, int flags):
+        cdef Block block
         if self.block is None:
-            self.block = self.read()
+            block = self.read()
+            if self.block is None:  # still: another thread may have looked meanwhile
+                self.block = block
         PyBuffer_FillInfo(view, self, self.block.data, self.size, 1, flags)
 
     cdef Block read(self):
@@ -300,7 +303,7 @@ cdef class ReadAhead:
             return PyMemoryView_FromObject(block)
         file = OpenFile.__new__(OpenFile)
         file.descriptor = self.job.file
-        return file_part(file, self.job.offset, self.job.size)
+        return file_part(file, self.job.offset, self.job.size) if is_unwritten(&self.job) else None
 
     def __dealloc__(self):
         global ahead

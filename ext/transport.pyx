@@ -100,30 +100,38 @@ cdef class BufferedTransport:
             return
         self.gathered = 0
         protocol, connection = self.protocol, self.connection
-        cdef list outgoing = protocol.take_outgoing()
+        cdef list outgoing
+        try:
+            outgoing = protocol.take_outgoing()
+            if outgoing and connection is not None and not self.write(outgoing):
+                return
+        except (OSError, LocalError) as error:  # of a file whose beginning is on its way
+            connection.abort()
+            self.connection_lost(error)
+            return
         if connection is None:
             return
-        if outgoing:
-            try:
-                if len(outgoing) == 1:
-                    connection.write(outgoing[0])
-                elif has_part(outgoing):
-                    self.write_parts(outgoing)
-                else:
-                    connection.writelines(outgoing)
-            except RuntimeError:
-                # So uvloop says that it has closed the connection of a connect that was cancelled; it says no more.
-                self.connection_lost(None)
-                return
-            except (OSError, LocalError) as error:  # of a file whose beginning is on its way
-                connection.abort()
-                self.connection_lost(error)
-                return
         if protocol.is_closing:
             if connection.get_write_buffer_size():
                 connection.abort()  # what is unsent is for nobody, and a graceful close would wait for it
             else:
                 connection.close()
+
+    cdef bint write(self, list outgoing) except -1:
+        """Hands these on; false where there is no connection any more, which is then told. Raises what reading a file raises."""
+        connection = self.connection
+        try:
+            if len(outgoing) == 1:
+                connection.write(outgoing[0])
+            elif has_part(outgoing):
+                self.write_parts(outgoing)
+            else:
+                connection.writelines(outgoing)
+        except RuntimeError:
+            # So uvloop says that it has closed the connection of a connect that was cancelled; it says no more.
+            self.connection_lost(None)
+            return False
+        return True
 
     cdef int write_parts(self, list outgoing) except -1:
         """Writes what parts of files are among. Raises what reading them raises."""

@@ -61,7 +61,7 @@ class _Direction:
     def feed(self, data: bytes | memoryview) -> None:
         if self._reader is None:
             return
-        self._reader.feed(data)
+        self._reader.feed(memoryview(data))
         try:
             while (found := self._reader.next_pdu()) is not None:
                 for line in self._describe(decode(*found)):

@@ -431,8 +431,7 @@ class Association(Operations):
             self._protocol.connection_made(self._loop.time(), self.proposal)
         except Exception as error:  # a proposal that can't be encoded
             self._end(error)
-            # Not from within this call: uvloop would then not know that the socket it was given is closed.
-            self._loop.call_soon(transport.close_now)
+            transport.close_now()
         if self._on_connected is not None:
             self._on_connected(self)
             self._on_connected = None

@@ -310,9 +310,14 @@ class Connecting:
                     await loop.create_unix_connection(
                         make, os.fspath(path), ssl=self._ssl, server_hostname=self._server_hostname or self._unix_name()
                     )
-                elif (sock := await connect_here(host, port, self._local_addr)) is not None:
+                elif self._local_addr is None and (connected := await connect_here(host, port)) is not None:
                     name = None if self._ssl is None else self._server_hostname or host
-                    await loop.create_connection(make, sock=sock, ssl=self._ssl, server_hostname=name)
+                    try:
+                        await loop.create_connection(make, sock=connected, ssl=self._ssl, server_hostname=name)
+                    finally:
+                        if not isinstance(loop, asyncio.BaseEventLoop):
+                            # uvloop, which has its descriptor, and closes it: not in each case so that this knows.
+                            connected.detach()
                 else:
                     await loop.create_connection(
                         make,

@@ -30,10 +30,10 @@ _LONGEST_NAME = 16
 
 def is_paced(connected: Any) -> bool:
     """Whether a TCP socket has a congestion control that paces."""
-    if not _OPTION:
-        return False
-    with borrowed(connected) as real:
-        return real.getsockopt(socket.IPPROTO_TCP, _OPTION, _LONGEST_NAME).startswith(b"bbr")
+    if _OPTION:
+        with suppress(OSError), borrowed(connected) as real:  # a system that has no such option, whatever it is called
+            return real.getsockopt(socket.IPPROTO_TCP, _OPTION, _LONGEST_NAME).startswith(b"bbr")
+    return False
 
 
 def unpace(connected: Any) -> None:
@@ -57,11 +57,12 @@ def is_here(host: str | None) -> bool:
 @functools.cache
 def _paces() -> bool:
     """Whether connections are paced that nobody has prevented it for."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
         return is_paced(one)
+    return False
 
 
-async def connect_here(host: str | None, port: int, local_addr: tuple[str, int] | None) -> socket.socket | None:
+async def connect_here(host: str | None, port: int) -> socket.socket | None:
     """Returns a connection that is not paced to an address of this machine; None for others, and where none is paced.
 
     Raises `OSError`. Cancelled, nothing is left behind.
@@ -69,25 +70,29 @@ async def connect_here(host: str | None, port: int, local_addr: tuple[str, int] 
     if not is_here(host) or not _paces():
         return None
     loop = asyncio.get_running_loop()
+    if host == "localhost":
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    else:  # which asks nobody
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     failure: OSError | None = None
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        connection = socket.socket(family, kind, protocol)
+    for family, kind, protocol, _, address in addresses:
         try:
-            connection.setblocking(False)
-            unpace(connection)
-            if local_addr is not None:
-                connection.bind(local_addr)
-            await loop.sock_connect(connection, address)
+            return await _connect(loop, socket.socket(family, kind, protocol), address)
         except OSError as error:
-            connection.close()
             failure = error if error.errno is None else OSError(error.errno, os.strerror(error.errno))
-        except BaseException:
-            connection.close()
-            raise
-        else:
-            return connection
     assert failure is not None  # a name has at least one address, or getaddrinfo() raises
     try:
         raise failure
     finally:
         failure = None  # whose traceback has this frame: a cycle
+
+
+async def _connect(loop: asyncio.AbstractEventLoop, connection: socket.socket, address: Any) -> socket.socket:
+    try:
+        connection.setblocking(False)
+        unpace(connection)
+        await loop.sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -74,6 +74,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
     __slots__ = (
         "_drained",
         "_is_closed",
+        "_is_prepared",
         "_loop",
         "_pauses",
         "_period",
@@ -95,6 +96,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self._pauses: tuple[object, ...] = ()
         self._drained: asyncio.Future[None] | None = None
         self._is_closed = True
+        self._is_prepared = False
         #: How much was unread when a paused peer was last looked after.
         self._seen = 0
         # A deadline is never nearer than the shortest timeout, so looking that often misses none: no operation has to
@@ -154,6 +156,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.protocol.blocked_since = None
+        self.connection.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)  # they may have been none
         self.resume_reading(_ANSWERS_PILE_UP)
         self.wake()
 
@@ -178,17 +181,23 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         return address_text(address) or ("unix socket" if name == "peername" else "")
 
     def expect_objects(self, send_buffer: int = NEAR_SEND_BUFFER) -> None:
-        """Objects are to be sent: to a peer that is near, by way of a short send buffer, and without being paced."""
+        """Objects are to be sent: to a peer that is near, by way of a short send buffer, and without being paced.
+
+        What has been done for a connection once is not done again.
+        """
         connected = self._socket
-        if not is_tcp(connected):
+        if self._is_prepared or not is_tcp(connected):
             return
+        self._is_prepared = True
         way = round_trip(connected)
-        if is_here(self.connection.get_extra_info("peername")[0]) or (way is not None and way < _NEAR):
-            set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-            if is_paced(connected):
-                unpace(connected)
-            elif self.connection.get_extra_info("ssl_object") is None:
-                self.direct = connected.fileno()
+        peer = self.connection.get_extra_info("peername")  # None where it has gone already
+        if way is None or peer is None or not (is_here(peer[0]) or way < _NEAR):
+            return
+        set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        if is_paced(connected):
+            unpace(connected)
+        elif self.connection.get_extra_info("ssl_object") is None:
+            self.direct = connected.fileno()
 
     @property
     def sends_files(self) -> bool:

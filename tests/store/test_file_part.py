@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,11 @@ def part(path: str, offset: int = 0) -> FilePart:
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def descriptors_of(path: str) -> int:
+    links = (f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd"))
+    return sum(os.path.exists(link) and os.path.realpath(link) == path for link in links)
 
 
 def test_most_are_left_open_and_hold_what_the_file_does(path: str) -> None:
@@ -123,6 +129,34 @@ def test_a_file_that_has_been_cut_short(path: str) -> None:
     for _ in range(2):
         with pytest.raises(LocalError, match=f"cut short to {SIZE // 2} bytes"):
             memoryview(whole)
+
+
+def test_threads_that_look_at_once(path: str) -> None:
+    content, views = Path(path).read_bytes(), []
+    for _ in range(50):
+        whole = part(path)
+        with ThreadPoolExecutor(3) as threads:
+            views += threads.map(lambda _, whole=whole: memoryview(whole), range(3))
+    assert all(bytes(view) == content for view in views)
+
+
+@pytest.mark.parametrize("name", [None, "another"])
+def test_what_is_written_to_before_it_is_taken(path: str, name: str | None) -> None:
+    """It is no more what was looked at; which name it has makes no difference."""
+    for overwritten in (False, True):
+        job = None
+        while job is None or not descriptors_of(path):  # one of 32 is read
+            job = read_ahead(path, file_stamp(path), 0, may_stay=True)
+            assert job is not None
+            while not job.is_read:
+                pass
+        if name is not None:
+            os.rename(path, path + name)
+            path += name
+        if overwritten:
+            with open(path, "r+b") as file:
+                file.write(b"other")
+        assert (job.take() is None) == overwritten
 
 
 @pytest.mark.parametrize("fragment", [16_378, 131_066, SIZE])
