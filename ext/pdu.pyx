@@ -505,8 +505,10 @@ def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
     """
     cdef Py_ssize_t offset = 0
     cdef Py_ssize_t piece
-    cdef bint odd
-    view = data if getattr(data, "is_deferred", False) else memoryview(data)
+    cdef bint odd, deferred
+    # To ask bytes or a view for what they have not costs more than all this.
+    deferred = type(data) is not bytes and type(data) is not memoryview and getattr(data, "is_deferred", False)
+    view = data if deferred else memoryview(data)
     cdef Py_ssize_t size = view.nbytes
     cdef list buffers = []
     while True:

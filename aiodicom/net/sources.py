@@ -34,6 +34,7 @@ __all__ = [
     "Piece",
     "Source",
     "Storable",
+    "Way",
     "open_source",
     "stamp_of",
 ]
@@ -55,6 +56,14 @@ class HasToBytes(Protocol):
 
     def tobytes(self) -> bytes:
         """Returns all of it."""
+
+
+class Way(Protocol):
+    """How objects reach who is to store them."""
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether parts of files are sent without being read."""
 
 
 #: A path of a Part 10 file, or what is known of one; Part 10 bytes, or an encoded data set, in memory; or a data set,
@@ -206,17 +215,18 @@ class AheadFile(KnownFile):
         return self.ahead.is_read or super().is_unchanged
 
     @classmethod
-    def of(cls, source: Storable, *, may_stay: bool = False) -> Storable:
+    def of(cls, source: Storable, way: Way | None = None) -> Storable:
         """Has a known file be read ahead; what is none is returned as it is."""
-        return cls.reading(source, may_stay=may_stay) if type(source) is KnownFile else source
+        return cls.reading(source, way) if type(source) is KnownFile else source
 
     @classmethod
-    def reading(cls, known: KnownFile, *, may_stay: bool = False) -> KnownFile:
+    def reading(cls, known: KnownFile, way: Way | None = None) -> KnownFile:
         """Has a file be read ahead, if it is not yet, is small enough to be sent at once and no small one.
 
-        `may_stay`: it may be opened only, if that is faster to send (`Transport.sends_files`).
+        Where the way that it is to go is known, and `sends_files`, it may be opened only, if that is faster.
         """
         if _READ_AT_ONCE < known.stamp.size <= CHUNK and not isinstance(known, AheadFile):
+            may_stay = way is not None and way.sends_files
             ahead = read_ahead(known.path, known.stamp, known.meta.data_offset, may_stay)
             if ahead is not None:
                 file = cls(*known)

@@ -26,7 +26,7 @@ from aiodicom.net.answers import Reply
 from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.responses import Token, check, is_failure
-from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, open_source
+from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, Way, open_source
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.unawaited import Unawaited, Withdrawn, begin_store
 from aiodicom.net.yielding import yielding
@@ -105,7 +105,7 @@ Destinations = (
 )
 
 
-class _Way(Protocol):
+class _Way(Way, Protocol):
     """How sub-operations reach who is to store."""
 
     @property
@@ -118,10 +118,6 @@ class _Way(Protocol):
 
     async def ready(self) -> None:
         """Waits until there is, or nothing can be sent any more."""
-
-    @property
-    def sends_files(self) -> bool:
-        """Whether parts of files are sent without being read."""
 
     def begin(self, source: DataSource, token: Token) -> bool:
         """Begins one if that has to wait for nothing; returns whether it was. Raises as `begin_store` does."""
@@ -335,7 +331,7 @@ class _Retrieval:
 
     async def _begin(self, what: SubOperation) -> None:
         """Takes what has been yielded; returns when the next can be."""
-        source = AheadFile.of(what.source, may_stay=self._way.sends_files)
+        source = AheadFile.of(what.source, self._way)
         self._begun += 1
         if source is what.source:
             if not self._waiting and self._has_turn and self._way.is_ready:

@@ -357,13 +357,12 @@ class _Group:
     def take(self) -> KnownFile:
         """Returns the next file, and has another one of those that follow read, where not enough of them are."""
         taken = self.queue.popleft()
-        may_stay = self.pool is not None and self.pool.sends_files
         self._reading = [each for each in self._reading if not each.is_taken]
         # Several at a time: to wake the thread that reads costs a good part of what reading does.
         if len(self._reading) <= _AHEAD // 2:
             for number, file in enumerate(islice(self.queue, _AHEAD)):
                 if len(self._reading) < _AHEAD and not isinstance(file, AheadFile):
-                    self.queue[number] = file = AheadFile.reading(file, may_stay=may_stay)
+                    self.queue[number] = file = AheadFile.reading(file, self.pool)
                     if isinstance(file, AheadFile):
                         self._reading.append(file.ahead)
         return taken
