@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pynetdicom import AE, build_role, evt
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import (
     SOPClassCommonExtendedNegotiation,
     SOPClassExtendedNegotiation,
@@ -93,7 +94,14 @@ def scu(port: int, identity_type: int, user: str) -> None:
     for uid in (Verification, CT, FIND, PRIVATE):
         ae.add_requested_context(uid)
     items = [extended, common, identity, build_role(CT, scu_role=True, scp_role=True)]
-    association = ae.associate("127.0.0.1", port, ext_neg=items)
+    rejections: list[list[int]] = []
+
+    def note(event: evt.Event) -> None:
+        # What pynetdicom itself says of it is gone at times: two of its threads are at work then.
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            rejections.append([event.pdu.result, event.pdu.source, event.pdu.reason_diagnostic])
+
+    association = ae.associate("127.0.0.1", port, ext_neg=items, evt_handlers=[(evt.EVT_PDU_RECV, note)])
     answer: dict[str, Any] = {"established": association.is_established}
     if association.is_established:
         acceptor = association.acceptor
@@ -105,8 +113,7 @@ def scu(port: int, identity_type: int, user: str) -> None:
         answer["response"] = None if response is None else (response.server_response or b"").hex()
         association.release()
     else:
-        rejection = association.acceptor.primitive
-        answer["rejected"] = [rejection.result, rejection.result_source, rejection.diagnostic]
+        (answer["rejected"],) = rejections
     json.dump(answer, sys.stdout)
 
 
