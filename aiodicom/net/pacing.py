@@ -36,12 +36,14 @@ def is_paced(connected: Any) -> bool:
     return False
 
 
-def unpace(connected: Any) -> None:
-    """Has a TCP socket, or those accepted from it, not get a congestion control that paces."""
-    if is_paced(connected):
+def unpace(connected: Any) -> bool:
+    """Has a TCP socket, or those accepted from it, not have a congestion control that paces; returns whether it did."""
+    was_paced = is_paced(connected)
+    if was_paced:
         # A system may not have it, or not let us choose.
         with suppress(OSError), borrowed(connected) as real:
             real.setsockopt(socket.IPPROTO_TCP, _OPTION, CONGESTION_CONTROL)
+    return was_paced
 
 
 def is_here(host: str | None) -> bool:

@@ -20,7 +20,7 @@ from aiodicom.dimse.protocol import Protocol as AssociationProtocol
 from aiodicom.errors import AssociationAborted, ConnectionLost, RemoteError
 from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import resources_of
-from aiodicom.net.pacing import is_here, is_paced, unpace
+from aiodicom.net.pacing import is_here, unpace
 from aiodicom.net.probe import borrowed, has_closed, unread
 from aiodicom.net.sockets import address_text
 from aiodicom.net.tls import certificate_alert
@@ -191,12 +191,11 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self._is_prepared = True
         way = round_trip(connected)
         peer = self.connection.get_extra_info("peername")  # None where it has gone already
-        if way is None or peer is None or not (is_here(peer[0]) or way < _NEAR):
+        if way is None or peer is None or not (way < _NEAR or is_here(peer[0])):
             return
         set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        if is_paced(connected):
-            unpace(connected)
-        elif self.connection.get_extra_info("ssl_object") is None:
+        # One that has been paced still is, and sends files slower by itself than we do.
+        if not unpace(connected) and self.connection.get_extra_info("ssl_object") is None:
             self.direct = connected.fileno()
 
     @property

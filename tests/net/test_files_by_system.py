@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +181,13 @@ async def test_a_file_that_is_cut_short_ends_the_association(files: list[Any], i
 
 @pytest.mark.parametrize("is_traced", [False, True])
 async def test_what_ends_it_is_told_where_all_is_traced(
-    files: list[Any], is_traced: bool, monkeypatch: pytest.MonkeyPatch
+    files: list[Any], is_traced: bool, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     stored: list[bytes] = []
     log = logging.getLogger("aiodicom")
     monkeypatch.setattr(log, "propagate", False)  # to who keeps what is logged, and by the error its file
     monkeypatch.setattr(log, "handlers", [logging.NullHandler()])
-    level = log.level
+    request.addfinalizer(partial(log.setLevel, log.level))
     log.setLevel(logging.DEBUG if is_traced else logging.INFO)
     async with server(stored).listen("127.0.0.1", 0) as listening:
         association = await soon(connect(listening.port))
@@ -199,17 +200,16 @@ async def test_what_ends_it_is_told_where_all_is_traced(
         with pytest.raises(ConnectionLost, match="cut short"):
             await soon(token)
         await association.wait_closed()
-    log.setLevel(level)
     assert stored == [content(0)]
 
 
 async def test_what_was_paced_is_not_sent_so_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "is_paced", lambda _connected: True)
+    monkeypatch.setattr(transport, "unpace", lambda _connected: True)
     scp = server([])
     async with scp.listen("127.0.0.1", 0) as listening, connect(listening.port):
         (accepted,) = scp.associations
         accepted.transport.expect_objects()
-        monkeypatch.setattr(transport, "is_paced", lambda _connected: False)
+        monkeypatch.setattr(transport, "unpace", lambda _connected: False)
         accepted.transport.expect_objects()
         assert not accepted.transport.sends_files
 
