@@ -15,32 +15,37 @@ from typing import Any, Final
 
 __all__ = ["SimulatedLoop"]
 
-#: Seconds in which nothing has to come for the clock to jump.
+#: Seconds in which nothing has to come for the clock to jump, unless told.
 _QUIET: Final = 0.001
 
 
 class _Selector(selectors.DefaultSelector):
     """Waits for the machine alone, if `jump` may be called with the seconds that it would have waited for the clock."""
 
-    def __init__(self, jump: Callable[[float], bool]) -> None:
+    def __init__(self, jump: Callable[[float], bool], quiet: float) -> None:
         super().__init__()
         self._jump = jump
+        self._quiet = quiet
 
     def select(self, timeout: float | None = None) -> Any:
-        found = super().select(_QUIET if timeout is None else min(timeout, _QUIET))
-        if found or timeout is None or timeout <= _QUIET or self._jump(timeout):
+        found = super().select(self._quiet if timeout is None else min(timeout, self._quiet))
+        if found or timeout is None or timeout <= self._quiet or self._jump(timeout):
             return found
-        return super().select(timeout - _QUIET)
+        return super().select(timeout - self._quiet)
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """`step`: the least seconds of a jump: what is due within one happens at its end."""
+    """A loop whose clock jumps.
 
-    def __init__(self, step: float) -> None:
+    `step`: the least seconds of a jump: what is due within one happens at its end. `quiet`: the seconds in which
+    nothing has to come for the clock to jump. A machine that holds a thread up for longer has it jump under that.
+    """
+
+    def __init__(self, step: float, quiet: float = _QUIET) -> None:
         self._jumped = 0.0
         self._step = step
         self._holders = 0
-        super().__init__(_Selector(self._jump))
+        super().__init__(_Selector(self._jump, quiet))
 
     def _jump(self, seconds: float) -> bool:
         if self._holders:

@@ -31,6 +31,8 @@ from tests.simulation.clock import SimulatedLoop
 from tests.simulation.growth import resident
 
 _HOUR: Final = 3600.0
+#: Seconds without anything for the clock to jump: it jumps a hundred times, and far.
+_QUIET: Final = 0.02
 #: Seconds of the day after which it is too late to send to the destination again.
 _PATIENCE: Final = 2 * _HOUR
 #: One comes meanwhile whenever so many have been delivered. Their numbers begin there.
@@ -213,7 +215,7 @@ async def simulate(
 
 def main(folder: str, *numbers: int) -> None:
     *options, step = numbers
-    loop = SimulatedLoop(step)
+    loop = SimulatedLoop(step, _QUIET)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         result = runner.run(simulate(loop, Path(folder), *options))
     sys.stdout.write(json.dumps(result) + "\n")
