@@ -44,15 +44,3 @@ def decode(Core data_set not None, data, bint implicit, bint big, uint32_t stop_
     """Makes `data_set`, which is new, what `data` encode; `original` is what was inflated to give them."""
     read_data_set(data_set, data, implicit, big, stop_before, strict, max_depth, max_elements, base, original, trouble,
                   read_deferred, holes)
-
-
-def decode_whole(data, str transfer_syntax, bint implicit, bint big):
-    """The `Dataset` that `data` encode, as `Dataset.from_bytes` without options gives it.
-
-    A message's data set is small, and decoding it a matter of some microseconds: as much as options are to hand on.
-    """
-    cdef Core data_set = new_item()
-    read_data_set(data_set, data, implicit, big, 0xFFFFFFFF, False, USUAL_DEPTH, USUAL_ELEMENTS, 0, None, None, None,
-                  None)
-    PyObject_GenericSetAttr(data_set, "transfer_syntax", <PyObject*>transfer_syntax)
-    return data_set

@@ -466,29 +466,3 @@ def encode(Core data_set not None, bint implicit, bint big, bint encapsulated, b
         return parts_of(&writer, data_set) if in_parts else joined(&writer)
     finally:
         writer_free(&writer)
-
-
-def encode_whole(Core data_set not None, str transfer_syntax, bint implicit, bint big, bint encapsulated):
-    """What `Dataset.to_bytes` without options gives in a transfer syntax that is not deflated: the reverse of `decode_whole`.
-
-    Raises the `DecodeError` of one that was cut off.
-    """
-    cdef Writer writer
-    cdef Target target
-    cdef list kept = []
-    data_set.ensure()
-    if data_set.trouble is not None:
-        raise data_set.trouble
-    memset(&target, 0, sizeof(target))
-    target.implicit = implicit
-    target.big = big
-    target.encapsulated = encapsulated
-    target.checked = PyObject_GenericGetAttr(data_set, "transfer_syntax") != transfer_syntax
-    if target.checked:
-        check_pixels(data_set, encapsulated)
-    memset(&writer, 0, sizeof(writer))
-    try:
-        encode_data_set(data_set, &writer, &target, None, kept, 0)
-        return joined(&writer)
-    finally:
-        writer_free(&writer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
 from aiodicom.dimse.messages import (
     CEchoRQ,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EchoHandler", "Handler", "Handlers", "StoreHandler", "is_asynchronous"]
 
-Outcome = Answer | Status | int | None
+Outcome: TypeAlias = Answer | Status | int | None
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
@@ -129,21 +129,22 @@ class Handlers:
         #: What may be done to objects of C-GET and C-MOVE that the receiver does not accept as they are: `transcode` of
         #: `Association.c_store`.
         self.transcoding = policy_of(transcode)
-        self._handlers: dict[type[Request], Handler] = {}
+        #: The handlers by the kinds of their requests: to look at.
+        self.by_kind: dict[type[Request], Handler] = {}
         self._reported: set[str] = set()
         self.cancel_handler: CancelHandler | None = None
         self.starter = TaskStarter()
 
     def handler_of(self, kind: type[Request]) -> Handler | None:
         """Returns the handler for this kind of request."""
-        return self._handlers.get(kind)
+        return self.by_kind.get(kind)
 
     def sop_classes(self) -> frozenset[str]:
         """The SOP classes of the standard whose operations have handlers, those that C-GET sends, and Verification."""
         classes = {VERIFICATION, *self._reported}
-        if self._handlers.keys() & {CStoreRQ, CGetRQ}:
+        if self.by_kind.keys() & {CStoreRQ, CGetRQ}:
             classes |= storage_sop_classes()
-        for kind, handler in self._handlers.items():
+        for kind, handler in self.by_kind.items():
             if handler.abstract_syntaxes is not None:
                 classes |= handler.abstract_syntaxes
             elif kind in _OPERATIONS:
@@ -156,7 +157,7 @@ class Handlers:
         """Says that the handler of a kind of request is only for contexts of these, and that events are reported in
         contexts of `reported`.
         """
-        handler = self._handlers[kind]
+        handler = self.by_kind[kind]
         self._reported.update(reported)
         self._register(kind, handler.function, handler._replace(abstract_syntaxes=abstract_syntaxes))
 
@@ -275,7 +276,7 @@ class Handlers:
         )
 
     def _register(self, kind: type[Request], function: _Function, handler: Handler) -> _Function:
-        self._handlers[kind] = handler
+        self.by_kind[kind] = handler
         return function
 
 

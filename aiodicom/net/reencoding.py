@@ -62,9 +62,9 @@ def encode_data_set(data_set: Dataset | PydicomDataset, transfer_syntax: str) ->
 def _encoder() -> tuple[type[Dataset], Callable[[Dataset, str], bytes]]:
     """Imported when it is first needed, and not looked for again with each message."""
     from aiodicom.dataset import Dataset
-    from aiodicom.dataset.of_messages import encoded
+    from aiodicom.dataset._dataset import encode_message
 
-    return Dataset, encoded
+    return Dataset, encode_message
 
 
 def encode_object(data_set: Dataset, target: str, own: str) -> Reencoded:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from functools import cache
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from aiodicom.dimse.events import AcceptedContext
@@ -24,6 +23,7 @@ from aiodicom.dimse.messages import (
 )
 from aiodicom.dimse.responses import sop_class_of, sop_instance_of
 from aiodicom.errors import DecodeError, LocalError
+from aiodicom.net._performing import Received
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import generate_uid
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
 __all__ = [
+    "REQUESTS",
     "CancellableRequest",
     "EchoRequest",
     "FindRequest",
@@ -50,8 +51,6 @@ __all__ = [
     "RetrieveRequest",
     "ServiceRequest",
     "StoreRequest",
-    "decoder",
-    "request_for",
 ]
 
 
@@ -59,33 +58,16 @@ __all__ = [
 _MOST_IDENTIFIER: Final = 16 << 20
 
 
-@cache
-def decoder() -> Callable[[memoryview | Body, str], Dataset]:
-    """Returns what decodes a data set in a transfer syntax; it is imported when it is first needed, and not looked for
-    again with each message.
-    """
-    from aiodicom.dataset.of_messages import decoded
-
-    return decoded
-
-
-class ServiceRequest:
+class ServiceRequest(Received):
     """A request as it came; what all requests have."""
 
-    __slots__ = ("association", "context", "message")
+    __slots__ = ()
 
     message: Request
-    #: The sink that took the data set, None where there is none.
-    body: Any = None
     #: Whether the handler runs before the request has arrived completely.
     is_streamed = False
     #: How large its data set may be, in bytes; 0 where that is not known.
     expected_body_size = 0
-
-    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
-        self.association = association
-        self.context = context
-        self.message = message
 
     @property
     def message_id(self) -> int:
@@ -115,15 +97,7 @@ class EchoRequest(ServiceRequest):
 class _DataRequest(ServiceRequest):
     """A request with a data set, or one that may have one, encoded in the transfer syntax of its context."""
 
-    __slots__ = ("_dataset", "body")
-
-    def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
-        # Not by way of another: this is done for every request.
-        self.association = association
-        self.context = context
-        self.message = message
-        self.body = None
-        self._dataset: Dataset | None = None
+    __slots__ = ()
 
     @property
     def data(self) -> memoryview:
@@ -140,22 +114,6 @@ class _DataRequest(ServiceRequest):
         if isinstance(self.body.spilled, SpoolFile):
             return self.body.spilled.map()
         return memoryview(self.body)
-
-    def _decoded(self) -> Dataset:
-        if self._dataset is None:
-            body = self.body
-            data = body if type(body) is Body and body.spilled is None else self.data
-            self._dataset = decoder()(data, self.context.transfer_syntax)
-        return self._dataset
-
-    def _whole(self) -> Dataset:
-        """The data set, decoded. Raises `DecodeError` also for one that ends too early: what is asked is another thing
-        then.
-        """
-        data_set = self._decoded()
-        if data_set.truncated is not None:
-            raise data_set.truncated
-        return data_set
 
     @property
     def file(self) -> BinaryIO | None:
@@ -176,12 +134,6 @@ class StoreRequest(_DataRequest):
     message: CStoreRQ
 
     def __init__(self, association: Association, context: AcceptedContext, message: CStoreRQ) -> None:
-        # Not by way of another: this is done for every object.
-        self.association = association
-        self.context = context
-        self.message = message
-        self.body = None
-        self._dataset = None
         #: Of an object that `Association.c_get` has received: what its C-STORE is answered with.
         self.status = Status.SUCCESS
         self._complete: asyncio.Future[None] | None = None
@@ -213,7 +165,7 @@ class StoreRequest(_DataRequest):
         It may be kept beyond the handler: it holds on to the memory, or the spooled file, that it was decoded from.
         Raises `LocalError` as `data` does, `DecodeError` for what is no data set.
         """
-        return self._decoded()
+        return self.decoded()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterates over the fragments as they arrive.
@@ -259,7 +211,6 @@ class CancellableRequest(_DataRequest):
     message: CFindRQ | CGetRQ | CMoveRQ
 
     def __init__(self, association: Association, context: AcceptedContext, message: Any) -> None:
-        super().__init__(association, context, message)
         #: Whether the peer has sent C-CANCEL. The engine then ends the handler and answers FE00H.
         self.is_cancelled = False
 
@@ -270,7 +221,7 @@ class CancellableRequest(_DataRequest):
         """
         if isinstance(self.body, Body) and self.body.total > _MOST_IDENTIFIER:
             raise DecodeError(f"an identifier of {self.body.total:,} bytes is longer than {_MOST_IDENTIFIER:,}")
-        return self._whole()
+        return self.whole()
 
     @property
     def level(self) -> str:
@@ -342,7 +293,7 @@ class NormalizedRequest(_DataRequest):
 
         Raises `DecodeError` for what is no data set, or ends too early.
         """
-        return self._whole() if self.message.has_data_set else None
+        return self.whole() if self.message.has_data_set else None
 
 
 class NGetRequest(NormalizedRequest):
@@ -418,7 +369,8 @@ class NEventReportRequest(NormalizedRequest):
         return self.message.event_type_id
 
 
-_KINDS: dict[type[Request], type[ServiceRequest]] = {
+#: What the handlers of messages are given.
+REQUESTS: dict[type[Request], type[ServiceRequest]] = {
     CEchoRQ: EchoRequest,
     CStoreRQ: StoreRequest,
     CFindRQ: FindRequest,
@@ -431,8 +383,3 @@ _KINDS: dict[type[Request], type[ServiceRequest]] = {
     NDeleteRQ: NDeleteRequest,
     NEventReportRQ: NEventReportRequest,
 }
-
-
-def request_for(association: Association, context: AcceptedContext, message: Request) -> ServiceRequest:
-    """Returns what the handler of `message` is given."""
-    return _KINDS.get(type(message), ServiceRequest)(association, context, message)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import CFindRSP, Request, Response
 from aiodicom.errors import DecodeError, LocalError, StatusError
-from aiodicom.net.requests import decoder
+from aiodicom.net._performing import decode_data_set
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body
@@ -80,7 +80,7 @@ def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:
     data: memoryview | Body = body.spilled.map() if isinstance(body.spilled, SpoolFile) else body
     if isinstance(body.spilled, SpoolFile):
         body.spilled.file.close()  # the map stays
-    data_set = decoder()(data, transfer_syntax)
+    data_set = decode_data_set(data, transfer_syntax)
     if data_set.truncated is not None:
         raise data_set.truncated
     return data_set

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from aiodicom.errors import ConnectionLost
+from aiodicom.net._performing import gathering
 from aiodicom.store.spool import SpoolFile
-from aiodicom.ul._pdu import Body, Budget, Discard
+from aiodicom.ul._pdu import Budget, Discard
 
 if TYPE_CHECKING:
     from aiodicom.net.requests import ServiceRequest, StoreRequest
@@ -51,20 +52,6 @@ class Spooled:
 
     def _spill(self) -> SpoolFile:
         return SpoolFile(self.directory)
-
-
-def gathering(request: ServiceRequest, above: int, spill: Callable[[], BodySink], *, unread: bool = False) -> Body:
-    """Returns a sink that gathers the data set of `request` in memory, and past `above` bytes, or when the server's
-    budget has no more, in the sink that `spill` makes. `unread`: as of `Body`.
-
-    After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
-    holds up everybody for as long as it takes.
-    """
-    association = request.association
-    expected = request.expected_body_size
-    if expected > above:
-        return Body(0, spill)
-    return Body(above, spill, expected, association.budget, unread=unread)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any, NamedTuple, TypeVar
 
-from aiodicom.net._steps import take_first_steps
+from aiodicom.net._steps import FirstSteps, Spare
 
 __all__ = ["TaskStarter"]
 
@@ -24,57 +24,39 @@ _Subject = TypeVar("_Subject")
 Done = Callable[[_Subject, Any, BaseException | None], None]
 
 
-class TaskStarter:
+class TaskStarter(FirstSteps):
     """Starts coroutines in tasks of their own, with a context each. `close()` it when no more are to come."""
 
-    __slots__ = ("_spare",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._spare: _SpareTask | None = None
+    if sys.version_info >= (3, 12):
 
-    def start(
-        self,
-        coroutine: Coroutine[Any, Any, Any],
-        loop: asyncio.AbstractEventLoop,
-        done: Done[_Subject],
-        subject: _Subject,
-    ) -> asyncio.Task[None] | None:
-        """Runs the coroutine until it waits and returns its task, or None when it has ended.
-
-        ``done(subject, result, error)`` is called as soon as it has ended, here or by the task, also when that is
-        cancelled; not in its context, for what comes next is no affair of the coroutine's.
-        """
-        if sys.version_info >= (3, 12):
+        def start(
+            self,
+            coroutine: Coroutine[Any, Any, Any],
+            loop: asyncio.AbstractEventLoop,
+            done: Done[_Subject],
+            subject: _Subject,
+        ) -> asyncio.Task[None] | None:
+            """As it does without eager tasks."""
             task = asyncio.Task(_finish(coroutine, _within(copy_context(), done), subject), loop=loop, eager_start=True)
             return None if task.done() else task
-        context = copy_context()
-        spare, self._spare = self._spare, None
-        if spare is None or not spare.fits(context, loop):
-            if spare is not None:
-                spare.task.cancel()
-            spare = _SpareTask(context, loop)
-        try:
-            has_ended, value = take_first_steps(loop, spare.task, spare.context, coroutine)
-        except (Exception, asyncio.CancelledError) as error:
-            self._spare = spare
-            done(subject, None, error)
-            return None
-        if has_ended:
-            self._spare = spare
-            done(subject, value, None)
-            return None
-        spare.take_over(_Begun(coroutine, value, done, subject))
-        return spare.task
+
+    def renew(self, spare: _SpareTask | None, context: Context, loop: asyncio.AbstractEventLoop) -> _SpareTask:
+        """Makes a spare task, in place of one that is of no use in this context."""
+        if spare is not None:
+            spare.task.cancel()
+        return _SpareTask(context, loop)
 
     def let_go(self) -> None:
         """Has the spare task end, without a wait for that; another is made when it is needed."""
-        spare, self._spare = self._spare, None
+        spare, self.spare = self.spare, None
         if spare is not None:
             spare.task.cancel()
 
     async def close(self) -> None:
         """Ends the spare task."""
-        spare, self._spare = self._spare, None
+        spare, self.spare = self.spare, None
         if spare is not None and not spare.task.get_loop().is_closed():
             spare.task.cancel()
             await asyncio.wait((spare.task,))
@@ -89,35 +71,24 @@ class _Begun(NamedTuple):
     subject: Any
 
 
-class _SpareTask:
-    """A task that waits for a coroutine to take over.
+class _SpareTask(Spare):
+    """A task that waits for a coroutine to take over."""
 
-    Invariants: until `take_over()` nothing but the first steps of coroutines has run in `context`.
-    """
-
-    __slots__ = ("_begun", "_called", "_original", "context", "task")
+    __slots__ = ("_begun", "_called")
 
     def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
-        self.context = context
-        self._original = context.copy()
+        super().__init__(context, loop)
         self._called: asyncio.Future[None] = loop.create_future()
         self._begun: _Begun | None = None
         run = self._run()
         run.send(None)
-        self.task: asyncio.Task[None] = asyncio.Task(run, loop=loop, context=context)
+        self.task = asyncio.Task(run, loop=loop, context=context)
 
-    def fits(self, context: Context, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it is as good as a new task in this context: a coroutine may have changed that, or cancelled it."""
-        return (
-            self.context == self._original == context
-            and not self.task.cancelling()
-            and not self.task.done()
-            and self.task.get_loop() is loop
-        )
-
-    def take_over(self, begun: _Begun) -> None:
+    def take_over(
+        self, coroutine: Coroutine[Any, Any, Any], waits_for: Any, done: Done[_Subject], subject: _Subject
+    ) -> None:
         """Goes on with a coroutine that waits."""
-        self._begun = begun
+        self._begun = _Begun(coroutine, waits_for, done, subject)
         if not self._called.done():  # cancelled already: by its own first steps
             self._called.set_result(None)
 
@@ -135,7 +106,7 @@ class _SpareTask:
         begun, self._begun = self._begun, None
         assert begun is not None
         rest = _go_on(begun.coroutine, begun.waits_for, cancelled)
-        done = _within(self._original, begun.done)
+        done = _within(self.original, begun.done)
         # The exception that ends this has its frame, and the task has the exception: with these here all of it, and
         # what the coroutine has, would wait for the garbage collector.
         del self, cancelled

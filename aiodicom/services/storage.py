@@ -17,9 +17,9 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiodicom.errors import DecodeError, LocalError
+from aiodicom.net._performing import gathering
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.server import Server
-from aiodicom.net.sinks import gathering
 from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services.naming import EMPTY, InvalidUID, read_header, values_of
 from aiodicom.standard.status import Status

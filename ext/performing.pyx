@@ -1,0 +1,270 @@
+"""A request's way through its handler: the compiled half of `aiodicom.net.performer.Performer`, and of the requests in
+`aiodicom.net.requests`.
+"""
+
+from asyncio import CancelledError
+
+from cpython.tuple cimport PyTuple_GetItem
+
+from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NCreateRQ
+from aiodicom.standard.status import Status
+from aiodicom.ul._pdu import Body, Discard
+
+cdef enum:
+    # Where the fields of an `AcceptedContext`, a `RequestReceived` and a `Handler` are, which are tuples.
+    CONTEXT_ID = 0
+    TRANSFER_SYNTAX = 2
+    EVENT_CONTEXT = 0
+    EVENT_MESSAGE = 1
+    EVENT_BODY = 2
+    FUNCTION = 0
+    IS_ASYNCHRONOUS = 1
+    BODY = 2
+    DRIVER = 3
+
+cdef object SUCCESS = Status.SUCCESS
+cdef object UNRECOGNIZED_OPERATION = Status.UNRECOGNIZED_OPERATION
+#: The requests that the peer may cancel.
+cdef frozenset CANCELLABLE = frozenset((CFindRQ, CGetRQ, CMoveRQ))
+#: What decodes data sets, once there was one.
+cdef object decode_message = None
+
+
+def decode_data_set(data, str transfer_syntax):
+    """Returns the data set of a message that `data` encode; what does that is imported when it is first needed."""
+    global decode_message
+    if decode_message is None:
+        from aiodicom.dataset import _dataset, dataset  # who has the class has `_dataset` know it
+
+        decode_message = _dataset.decode_message
+    return decode_message(data, transfer_syntax)
+
+
+def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
+    """Returns a sink that gathers the data set of `request` in memory, and past `above` bytes, or when the server's budget
+    has no more, in the sink that `spill` makes. `unread`: as of `Body`.
+
+    After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
+    holds up everybody for as long as it takes.
+    """
+    cdef Py_ssize_t expected = request.expected_body_size
+    if expected > above:
+        return Body(0, spill)
+    return Body(above, spill, expected, request.association.budget, unread=unread)
+
+
+cdef class Received:
+    """A request as it came: the association, the `AcceptedContext` and the message.
+
+    `body` is the sink that took the data set, None where there is none. `data_set` is what has been decoded of it.
+    """
+
+    cdef readonly object association
+    cdef readonly object context
+    cdef readonly object message
+    cdef public object body
+    cdef object data_set
+
+    def __cinit__(self, association, context, message):
+        self.association = association
+        self.context = context
+        self.message = message
+
+    def decoded(self):
+        """The data set, decoded when it is first asked for. Raises what getting at its bytes raises, and `DecodeError`."""
+        if self.data_set is None:
+            body = self.body
+            data = body if type(body) is Body and body.spilled is None else self.data
+            self.data_set = decode_data_set(data, <object> PyTuple_GetItem(self.context, TRANSFER_SYNTAX))
+        return self.data_set
+
+    def whole(self):
+        """The data set, decoded. Raises `DecodeError` also for one that ends too early: what is asked is another thing then."""
+        data_set = self.decoded()
+        if data_set.truncated is not None:
+            raise data_set.truncated
+        return data_set
+
+
+cdef class Performing:
+    """Takes requests as they arrive to their handlers, and has what those return answered.
+
+    `limit` is how many requests are performed at a time, 0 for any number; `performing` counts those that handlers have and
+    that are not answered; further ones are in `waiting`, and then nothing more is read. `incoming` is the request whose data
+    set is arriving. `last_body_size` is how many bytes the last object had, from which the next one's buffer takes its size.
+    `retrieval` takes the objects of a C-GET of ours in place of the handler of C-STORE. `tasks` are what runs for the
+    association, by the request that it performs, or by itself.
+
+    `kinds` are the classes of requests by those of their messages, `other` is that of further messages.
+    """
+
+    cdef public Py_ssize_t limit
+    cdef public Py_ssize_t performing
+    cdef public Py_ssize_t last_body_size
+    cdef public object association
+    cdef readonly object loop
+    cdef readonly object protocol
+    cdef readonly object handlers
+    cdef readonly object outbox
+    cdef dict by_kind
+    cdef dict kinds
+    cdef object other
+    cdef public object retrieval
+    cdef public object incoming
+    cdef public object waiting
+    cdef public dict tasks
+    cdef public bint is_over
+    cdef public bint is_released
+    cdef public bint is_finishing
+
+    def __init__(self, association, protocol, handlers, outbox, dict kinds, other):
+        self.limit = 1
+        self.association = association
+        self.loop = association.loop
+        self.protocol = protocol
+        self.handlers = handlers
+        self.outbox = outbox
+        self.by_kind = handlers.by_kind
+        self.kinds = kinds
+        self.other = other
+
+    cdef object handler_of(self, kind):
+        if kind is CStoreRQ and self.retrieval is not None:
+            return self.retrieval
+        return self.by_kind.get(kind)
+
+    cdef Received request_for(self, context, message):
+        return self.kinds.get(type(message), self.other)(self.association, context, message)
+
+    # --- what arrives -----------------------------------------------------------------------------------------------
+
+    def open_body(self, context, message):
+        """Returns the sink for the data set that follows `message`."""
+        cdef Received request
+        handler = self.handler_of(type(message))
+        choice = None if handler is None else <object> PyTuple_GetItem(handler, BODY)
+        if choice is None:
+            # What nobody handles is answered so when it is complete; until then its data set has to go somewhere.
+            return Discard()
+        self.incoming = request = self.request_for(context, message)
+        request.body = choice(request)
+        if type(request.body) is not Body:
+            self.stream(request)
+        return request.body
+
+    def on_request(self, event):
+        """A request is complete."""
+        cdef Received request = self.incoming
+        body = <object> PyTuple_GetItem(event, EVENT_BODY)
+        if request is None:
+            request = self.request_for(
+                <object> PyTuple_GetItem(event, EVENT_CONTEXT), <object> PyTuple_GetItem(event, EVENT_MESSAGE)
+            )
+        else:
+            self.incoming = None
+            if type(request.message) is CStoreRQ:
+                if request.is_streamed:
+                    request.complete()
+                    return
+                if type(body) is Body:
+                    self.last_body_size = body.total
+            if type(body) is Discard:
+                request.body = body  # in place of a sink that has failed, perhaps
+        self.begin(request)
+
+    cpdef begin(self, Received request):
+        """Has a request performed, when it is its turn."""
+        if self.performing >= self.limit > 0:
+            # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
+            self.put_off(request)
+            return
+        self.performing += 1
+        message = request.message
+        handler = self.handler_of(type(message))
+        if handler is None:
+            self.answer(request, SUCCESS if type(message) is CEchoRQ else UNRECOGNIZED_OPERATION)
+        elif type(request.body) is Discard and request.body.error is not None:
+            error, request.body = request.body.error, None  # which has frames that have the request: a cycle ends here
+            self.answer_failure(request, error)
+        elif type(message) in CANCELLABLE and (request.is_cancelled or not message.has_data_set):
+            self.answer_without_handler(request)
+        elif <object> PyTuple_GetItem(handler, IS_ASYNCHRONOUS):
+            self.start(handler, request)
+        else:
+            self.call(handler, request)
+
+    # --- what is done with it ---------------------------------------------------------------------------------------
+
+    cdef call(self, handler, Received request):
+        """Calls a plain handler."""
+        try:
+            answer = (<object> PyTuple_GetItem(handler, FUNCTION))(request)
+        except (Exception, CancelledError) as error:
+            self.answer_failure(request, error)
+        else:
+            if answer is not None and not isinstance(answer, int) and self.is_promised(request, answer):
+                return
+            self.answer_with(request, answer)
+        request.close()
+
+    cdef start(self, handler, Received request):
+        """Starts an asynchronous handler; it is cancelled when the association ends."""
+        function = <object> PyTuple_GetItem(handler, FUNCTION)
+        driver = <object> PyTuple_GetItem(handler, DRIVER)
+        try:
+            if driver is not None:
+                coroutine = driver(function, request, self.outbox)
+            elif type(request.message) is CStoreRQ and request.is_streamed:
+                coroutine = self.take_fragments(function, request)
+            else:
+                coroutine = function(request)
+        except Exception as error:  # a function that can't be called with a request
+            self.answer_failure(request, error)
+            request.close()
+            return
+        task = self.handlers.starter.start(coroutine, self.loop, self.done, request)
+        if task is not None:
+            self.run(request, task)
+
+    cpdef run(self, request, answer):
+        """Has what will be the answer cancelled when the association ends."""
+        if self.tasks is None:
+            self.tasks = {}
+        self.tasks[request] = answer
+        if self.is_over:  # the handler itself has ended the association
+            answer.cancel()
+
+    def done(self, Received request not None, answer, error):
+        """A handler that was waited for has ended."""
+        if self.tasks is not None:
+            self.tasks.pop(request, None)
+        if error is None:
+            self.answer_with(request, answer)
+        else:
+            self.answer_error(request, error)
+        request.close()
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    cdef answer_with(self, Received request, answer):
+        """Answers with what a handler has returned."""
+        if (answer is None or answer is SUCCESS) and (
+            type(request.message) is not NCreateRQ or request.message.affected_sop_instance_uid
+        ):
+            self.answer(request, SUCCESS)
+        else:
+            self.answer_more(request, answer)
+
+    cpdef answer(self, Received request, status):
+        """Answers with a status alone."""
+        self.performing -= 1
+        if self.protocol.can_send:
+            self.outbox.respond(<object> PyTuple_GetItem(request.context, CONTEXT_ID), request.message, status)
+        self.answered()
+
+    cpdef answered(self):
+        """A request has been answered: the next one has its turn, and what waits for the last has it."""
+        if self.waiting:
+            self.take_waiting()
+        if self.is_released or self.is_finishing:
+            self.settle()
