@@ -366,6 +366,18 @@ cdef bint ends_whole(Core data_set, const Element* element) except -1:
     return True
 
 
+cdef bint are_ascending(list tags) except -1:
+    """Whether they are in order, as they mostly are: to see that takes less than to sort them."""
+    cdef int64_t last = -1
+    cdef int64_t tag
+    for each in tags:
+        tag = each
+        if tag < last:
+            return False
+        last = tag
+    return True
+
+
 cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, bytes outer, list kept,
                          int depth) except -1:
     cdef bytes own_charset
@@ -388,7 +400,8 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
                     data_set, &data_set.elements[data_set.count - 1]))))):
             return copy_whole(data_set, writer, kept)
     changed = PyDict_Keys(data_set.overlay) if data_set.overlay else []
-    changed.sort()
+    if not are_ascending(changed):
+        changed.sort()
     cache = data_set.cache
     while True:
         element = &data_set.elements[i] if i < data_set.count else NULL

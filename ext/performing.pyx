@@ -6,7 +6,8 @@ from asyncio import CancelledError
 
 from cpython.tuple cimport PyTuple_GetItem
 
-from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NCreateRQ
+from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NCreateRQ, NEventReportRQ
+from aiodicom.net._data_sets import decode_data_set
 from aiodicom.standard.status import Status
 from aiodicom.ul._pdu import Body, Discard
 
@@ -26,18 +27,6 @@ cdef object SUCCESS = Status.SUCCESS
 cdef object UNRECOGNIZED_OPERATION = Status.UNRECOGNIZED_OPERATION
 #: The requests that the peer may cancel.
 cdef frozenset CANCELLABLE = frozenset((CFindRQ, CGetRQ, CMoveRQ))
-#: What decodes data sets, once there was one.
-cdef object decode_message = None
-
-
-def decode_data_set(data, str transfer_syntax):
-    """Returns the data set of a message that `data` encode; what does that is imported when it is first needed."""
-    global decode_message
-    if decode_message is None:
-        from aiodicom.dataset import _dataset, dataset  # who has the class has `_dataset` know it
-
-        decode_message = _dataset.decode_message
-    return decode_message(data, transfer_syntax)
 
 
 def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
@@ -84,6 +73,37 @@ cdef class Received:
         if data_set.truncated is not None:
             raise data_set.truncated
         return data_set
+
+    def close(self):
+        """Gives back what the request holds outside of memory; the association does it when the handler has ended."""
+        if type(self.body) is Body and self.body.spilled is not None:
+            file = self.file
+            if file is not None:
+                file.close()
+
+
+cdef class Normalized(Received):
+    """What requests of the DIMSE-N services say (PS3.7 10.1)."""
+
+    @property
+    def sop_instance_uid(self):
+        """The affected or requested SOP instance. Where the requestor of an N-CREATE leaves its UID to the SCP it is a new
+        one, and answered.
+        """
+        message = self.message
+        if type(message) is NCreateRQ:
+            return message.affected_sop_instance_uid or self.new_uid()
+        if type(message) is NEventReportRQ:
+            return message.affected_sop_instance_uid
+        return message.requested_sop_instance_uid
+
+    @property
+    def dataset(self):
+        """The data set that came with the request, decoded when it is first asked for; None where there is none.
+
+        Raises `DecodeError` for what is no data set, or ends too early.
+        """
+        return self.whole() if self.message.has_data_set else None
 
 
 cdef class Performing:
@@ -139,13 +159,12 @@ cdef class Performing:
     # --- what arrives -----------------------------------------------------------------------------------------------
 
     def open_body(self, context, message):
-        """Returns the sink for the data set that follows `message`."""
+        """Returns the sink for the data set that follows `message`, which may be a response."""
         cdef Received request
         handler = self.handler_of(type(message))
         choice = None if handler is None else <object> PyTuple_GetItem(handler, BODY)
         if choice is None:
-            # What nobody handles is answered so when it is complete; until then its data set has to go somewhere.
-            return Discard()
+            return self.open_other(message)
         self.incoming = request = self.request_for(context, message)
         request.body = choice(request)
         if type(request.body) is not Body:

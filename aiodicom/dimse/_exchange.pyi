@@ -22,7 +22,7 @@ class Exchange:
         self,
         outgoing: list[bytes],
         counters: OperationCounters,
-        open_body: Callable[[AcceptedContext, Message], Any],
+        open_body: Callable[[AcceptedContext, Message], Any] | None,
         tracer: Tracer | None,
         maximum_length: int,
         /,

@@ -63,8 +63,8 @@ _OVER = frozenset((State.Sta1, State.Sta2, State.Sta13))
 class Protocol(Exchange):
     """One association's state: Upper Layer, messages, operations in flight, deadlines.
 
-    `open_body(context, message)` chooses the sink for the data set of a message that is to come; `counters` counts
-    the peer's operations.
+    `open_body(context, message)` chooses the sink for the data set of a message that is to come, unless `body_of` is
+    set to what does before there can be one; `counters` counts the peer's operations.
 
     Invariants: `can_send` and the receiver's `allows_data` follow the state of the machine.
     """
@@ -85,7 +85,7 @@ class Protocol(Exchange):
         acceptor: bool,
         timeouts: Timeouts,
         maximum_length: int,
-        open_body: Callable[[AcceptedContext, Message], Any],
+        open_body: Callable[[AcceptedContext, Message], Any] | None,
         counters: OperationCounters,
         decode_request: Callable[[bytes], AssociateRQ] | None = None,
         tracer: Tracer | None = None,

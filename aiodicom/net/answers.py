@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiodicom.dimse.messages import NActionRQ, NCreateRQ, NEventReportRQ, NGetRQ, NSetRQ, Request, Response
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import OperationRefused
-from aiodicom.net.reencoding import encode_data_set
+from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.requests import NCreateRequest, ServiceRequest
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.uids import is_valid_uid

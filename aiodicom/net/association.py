@@ -20,7 +20,6 @@ from aiodicom.dimse.events import (
     ResponseReceived,
     Timeouts,
 )
-from aiodicom.dimse.messages import Message, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.tracing import Tracer, printable
 from aiodicom.errors import (
@@ -37,8 +36,7 @@ from aiodicom.net.operations import Operations
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
 from aiodicom.net.transport import Transport
-from aiodicom.store.spool import SpoolFile
-from aiodicom.ul._pdu import Body, Budget
+from aiodicom.ul._pdu import Budget
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
 from aiodicom.ul.pdu import AssociateRJ, AssociateRQ, AsynchronousOperationsWindow, ContextResult, UserIdentity
 from aiodicom.ul.table import State
@@ -53,9 +51,6 @@ _OPEN = State.Sta6
 
 #: How long the end of an association waits for the peer to close before the socket is closed regardless, in seconds.
 _CLOSE_GRACE = 2.0
-
-#: Data sets of responses up to this size are kept in memory, larger ones in a file without a name.
-_MOST_IN_MEMORY = 8 << 20
 
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
@@ -137,7 +132,7 @@ class Association(Operations):
             acceptor=acceptor,
             timeouts=timeouts,
             maximum_length=maximum_length,
-            open_body=self._open_body,
+            open_body=None,  # as the performer, which has it, has this protocol
             counters=counters,
             decode_request=decode_request,
             tracer=Tracer(self._trace) if _log.isEnabledFor(logging.DEBUG) else None,
@@ -145,6 +140,7 @@ class Association(Operations):
         self.transport = Transport(loop, self._protocol, self, timeouts)
         self._outbox = Outbox(loop, self._protocol, self.transport)
         self._performer = Performer(self, self._protocol, handlers, self._outbox)
+        self._protocol.body_of = self._performer.open_body
         #: Made when an operation is invoked, which most acceptors never do; with how many may be outstanding then.
         self._invoker: Invoker | None = None
         self._window = 1
@@ -474,11 +470,6 @@ class Association(Operations):
         if self._on_closed is not None:
             self._on_closed(self)
             self._on_closed = None
-
-    def _open_body(self, context: AcceptedContext, message: Message) -> Any:
-        if isinstance(message, Request):
-            return self._performer.open_body(context, message)
-        return Body(_MOST_IN_MEMORY, SpoolFile, 0, self.budget)
 
     def _end(self, error: Exception | None) -> None:
         """The association is over: everybody who waits on it learns why."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiodicom.dimse.responses import response_to
+from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.answers import Reply
-from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import FindRequest
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status

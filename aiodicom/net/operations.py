@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from aiodicom.dimse.command import make_message
@@ -24,8 +25,8 @@ from aiodicom.dimse.messages import (
     Request,
 )
 from aiodicom.errors import LocalError
+from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.acceptor import check_ae_title
-from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
 from aiodicom.net.results import Result, RetrieveResult, retrieve_result, tell_progress
 from aiodicom.net.sinks import BodyChoice, Spooled
@@ -315,8 +316,10 @@ class Operations(ABC):
         """Sends a request of the DIMSE-N services, with these fields after its message ID; what is returned, to be
         awaited at once, gives the response.
         """
-        source = None if dataset is None else identifier_source(dataset, context)
-        return self.invoker.invoke(context, lambda message_id: make_message(kind, (message_id, *fields)), source)
+        source = None
+        if dataset is not None:
+            source = EncodedIdentifier(encode_data_set(dataset, context.transfer_syntax))
+        return self.invoker.invoke(context, partial(make_message, kind, fields), source)
 
 
 def _result(event: ResponseReceived, context: AcceptedContext) -> Result:

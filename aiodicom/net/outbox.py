@@ -9,35 +9,27 @@ from typing import Any
 
 from aiodicom.dimse.messages import Request, Response
 from aiodicom.dimse.protocol import Protocol
-from aiodicom.dimse.responses import response_to
-from aiodicom.net.sources import Piece, Source
+from aiodicom.net._outbox import WholeMessages
+from aiodicom.net.sources import Source
 from aiodicom.net.transport import Transport
-from aiodicom.standard.status import Status
 
 __all__ = ["Outbox"]
 
-#: About the bytes of a response without more than a status.
-_RESPONSE = 256
 
-
-class Outbox:
+class Outbox(WholeMessages):
     """Orders the messages of one association on the wire.
 
-    Invariants: while `_is_busy`, a data set has been begun and not ended, so no other message may be; responses wait in
-    `_held`, requests for their turn with the `Invoker`. Once `is_broken`, a data set stays incomplete for ever.
+    Invariants: while `is_busy`, responses wait in `_held`, requests for their turn with the `Invoker`. Once
+    `is_broken`, a data set stays incomplete for ever.
     """
 
-    __slots__ = ("_free", "_held", "_is_busy", "_loop", "_protocol", "_transport", "is_broken", "is_gathering")
+    __slots__ = ("_free", "_held", "_loop", "is_broken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Protocol, transport: Transport) -> None:
+        super().__init__(protocol, transport, loop.time)
         self._loop = loop
-        self._protocol = protocol
-        self._transport = transport
-        self._is_busy = False
         #: Whether nothing more can be sent but A-ABORT.
         self.is_broken = False
-        #: Whether a response without more than a status may wait for the end of the event loop's turn.
-        self.is_gathering = False
         #: What is to be sent after the data set that is on its way.
         self._held: deque[Callable[[], None]] | None = None
         self._free: asyncio.Future[None] | None = None
@@ -45,7 +37,7 @@ class Outbox:
     @property
     def is_empty(self) -> bool:
         """Whether no message is being sent or waits for that."""
-        return not self._is_busy
+        return not self.is_busy
 
     def send_request(
         self, context_id: int, build: Callable[[int], Request], token: Any, source: Source | None
@@ -60,36 +52,10 @@ class Outbox:
             self.send_whole(context_id, build, token, pieces)
             return None
         assert source is not None
-        protocol = self._protocol
-        protocol.send_request(context_id, build(protocol.next_message_id()), token, self._loop.time())
-        self._is_busy = self.is_broken = True
+        protocol = self.protocol
+        protocol.send_request(context_id, build(protocol.next_message_id()), token, self.time())
+        self.is_busy = self.is_broken = True
         return self._send_pieces(context_id, source)
-
-    def send_whole(
-        self, context_id: int, build: Callable[[int], Request], token: Any, pieces: tuple[Piece, ...]
-    ) -> None:
-        """Sends the request that `build(message_id)` gives, and with it its data set, which `pieces` are; none for a
-        request without. The caller has the turn.
-        """
-        protocol = self._protocol
-        request = build(protocol.next_message_id())
-        size = protocol.send_whole(context_id, request, pieces, token, self._loop.time())
-        if len(protocol.invoked) > 1:
-            # The peer has something to do: what others ask for in this turn of the event loop goes with it.
-            self._transport.flush_soon(size)
-        else:
-            self._transport.flush()
-
-    def respond(self, context_id: int, request: Request, status: Status) -> None:
-        """Answers a request with no more than a status, after the data set that may be on its way."""
-        if self._is_busy:
-            self.send_response(context_id, response_to(request, status))
-            return
-        self._protocol.respond(context_id, request, status, self._loop.time())
-        if self.is_gathering:
-            self._transport.flush_soon(_RESPONSE)
-        else:
-            self._transport.flush()
 
     def send_response(self, context_id: int, response: Response, data: bytes | None = None) -> None:
         """Sends a response, with its encoded data set, or has it follow the data set that is on its way."""
@@ -97,63 +63,63 @@ class Outbox:
 
     def send_cancel(self, context_id: int, message_id: int) -> None:
         """Sends C-CANCEL for an operation in flight, or has it follow the data set that is on its way."""
-        self._send(lambda: self._protocol.send_cancel(context_id, message_id, self._loop.time()))
+        self._send(lambda: self.protocol.send_cancel(context_id, message_id, self.time()))
 
     # --- many pending responses -------------------------------------------------------------------------------------
 
     @property
     def is_ready(self) -> bool:
         """Whether a message can be sent at once, and the peer takes what is written."""
-        return not self._is_busy and not self._transport.is_blocked
+        return not self.is_busy and not self.transport.is_blocked
 
     async def ready(self) -> None:
         """Waits until `is_ready`, or until the association is over."""
-        while not self.is_ready and self._protocol.can_send:
-            if self._is_busy:
+        while not self.is_ready and self.protocol.can_send:
+            if self.is_busy:
                 if self._free is None:
                     self._free = self._loop.create_future()
                 await asyncio.shield(self._free)
             else:
-                await self._transport.drain()
+                await self.transport.drain()
 
     def encode_response(self, context_id: int, response: Response) -> bytes:
         """Returns what `send_pending` sends before a data set."""
-        return self._protocol.encode_response(context_id, response)
+        return self.protocol.encode_response(context_id, response)
 
     def send_pending(self, context_id: int, encoded: bytes, data: bytes) -> None:
         """Sends a pending response that has been encoded, and its data set, when it `is_ready`; what is sent in the
         same turn of the event loop goes with it.
         """
-        if self._protocol.can_send:
-            self._protocol.send_pending(context_id, encoded, data, self._loop.time())
-            self._transport.flush_soon(len(encoded) + len(data))
+        if self.protocol.can_send:
+            self.protocol.send_pending(context_id, encoded, data, self.time())
+            self.transport.flush_soon(len(encoded) + len(data))
 
     def _respond(self, context_id: int, response: Response, data: bytes | None) -> None:
-        now = self._loop.time()
-        self._protocol.send_response(context_id, response, now)
+        now = self.time()
+        self.protocol.send_response(context_id, response, now)
         if data is not None:
-            self._protocol.send_data(context_id, data, is_last=True, now=now)
+            self.protocol.send_data(context_id, data, is_last=True, now=now)
 
     def _send(self, send: Callable[[], None]) -> None:
-        if self._is_busy:
+        if self.is_busy:
             if self._held is None:
                 self._held = deque()
             self._held.append(send)
             return
         send()
-        self._transport.flush()
+        self.transport.flush()
 
     async def _send_pieces(self, context_id: int, source: Source) -> None:
         sent = 0
-        async for piece in source.chunks(self._protocol.fragment_size):
+        async for piece in source.chunks(self.protocol.fragment_size):
             sent += len(piece)
             is_last = sent == source.size
-            self._protocol.send_data(context_id, piece, is_last=is_last, now=self._loop.time())
-            self._transport.flush()
-            await self._transport.drain()
-        self._is_busy = self.is_broken = False
+            self.protocol.send_data(context_id, piece, is_last=is_last, now=self.time())
+            self.transport.flush()
+            await self.transport.drain()
+        self.is_busy = self.is_broken = False
         self._resume()
-        self._transport.flush()
+        self.transport.flush()
 
     def _resume(self) -> None:
         held, self._held = self._held, None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.events import RequestRefused
-from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ
+from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, Message, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import ConnectionLost, OperationRefused
@@ -24,12 +24,16 @@ from aiodicom.net.requests import REQUESTS, CancellableRequest, ServiceRequest, 
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.net.window import Window
 from aiodicom.standard.status import Status
+from aiodicom.store.spool import SpoolFile
+from aiodicom.ul._pdu import Body, Discard
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
 __all__ = ["Performer"]
 
+#: Data sets of responses up to this size are kept in memory, larger ones in a file without a name.
+_MOST_IN_MEMORY = 8 << 20
 #: Errors of the operating system that mean "out of resources".
 _NO_RESOURCES = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
@@ -46,6 +50,13 @@ class Performer(Performing):
         protocol.answers_verification = handlers.handler_of(CEchoRQ) is None
 
     # --- what arrives -----------------------------------------------------------------------------------------------
+
+    def open_other(self, message: Message) -> Body | Discard:
+        """Returns the sink for a data set that is not for a handler."""
+        if isinstance(message, Request):
+            # What nobody handles is answered so when it is complete; until then its data set has to go somewhere.
+            return Discard()
+        return Body(_MOST_IN_MEMORY, SpoolFile, 0, self.association.budget)
 
     def stream(self, request: ServiceRequest) -> None:
         """A data set begins to arrive that is not gathered: a handler that takes the fragments begins now."""

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiodicom.errors import LocalError
+from aiodicom.net._data_sets import encode_data_set
 from aiodicom.standard.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    uid_name,
 )
 from aiodicom.store.spool import SpoolFile
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset as PydicomDataset
-
     from aiodicom.dataset import Dataset
 
-__all__ = ["Reencoded", "encode_data_set", "encode_file", "encode_memory", "encode_object"]
+__all__ = ["Reencoded", "encode_file", "encode_memory", "encode_object"]
 
 #: Files with larger data sets are not read into memory, and what they become goes to a file without a name.
 IN_MEMORY: Final = 8 << 20
@@ -40,31 +35,6 @@ class Reencoded(NamedTuple):
         """Nobody wants it."""
         if isinstance(self.data, SpoolFile):
             self.data.abandon()
-
-
-def encode_data_set(data_set: Dataset | PydicomDataset, transfer_syntax: str) -> bytes:
-    """The encoded data set, ours or pydicom's, whose pixel data, if it has any, are as the transfer syntax demands.
-
-    Raises `DecodeError` for one that was cut off, `LocalError` for what cannot be encoded, TypeError for what is none.
-    """
-    kind, encode = _encoder()
-    if not isinstance(data_set, kind):
-        from aiodicom.dataset.interop import ours
-
-        data_set = ours(data_set)
-    try:
-        return encode(data_set, transfer_syntax)
-    except (TypeError, ValueError) as error:
-        raise LocalError(f"cannot be encoded in {uid_name(transfer_syntax)}: {error}") from error
-
-
-@cache
-def _encoder() -> tuple[type[Dataset], Callable[[Dataset, str], bytes]]:
-    """Imported when it is first needed, and not looked for again with each message."""
-    from aiodicom.dataset import Dataset
-    from aiodicom.dataset._dataset import encode_message
-
-    return Dataset, encode_message
 
 
 def encode_object(data_set: Dataset, target: str, own: str) -> Reencoded:

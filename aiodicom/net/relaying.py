@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.responses import response_to
+from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.answers import Reply
-from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import RetrieveRequest
 from aiodicom.net.results import RetrieveResult
 from aiodicom.net.yielding import yielding

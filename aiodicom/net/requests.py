@@ -21,9 +21,9 @@ from aiodicom.dimse.messages import (
     NSetRQ,
     Request,
 )
-from aiodicom.dimse.responses import sop_class_of, sop_instance_of
+from aiodicom.dimse.responses import sop_class_of
 from aiodicom.errors import DecodeError, LocalError
-from aiodicom.net._performing import Received
+from aiodicom.net._performing import Normalized, Received
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import generate_uid
@@ -82,9 +82,6 @@ class ServiceRequest(Received):
     async def completed(self) -> None:
         """Waits until the request has arrived completely: at once unless it `is_streamed`."""
 
-    def close(self) -> None:
-        """Gives back what the request holds outside of memory; the association does it when the handler has ended."""
-
 
 class EchoRequest(ServiceRequest):
     """A C-ECHO request (PS3.7 9.1.5)."""
@@ -120,10 +117,6 @@ class _DataRequest(ServiceRequest):
         """The spooled file of a data set above the size for memory, at its start; closed when the handler ends."""
         spilled = self.body.spilled if isinstance(self.body, Body) else None
         return spilled.file if isinstance(spilled, SpoolFile) else None
-
-    def close(self) -> None:
-        if isinstance(self.body, Body) and isinstance(self.body.spilled, SpoolFile):
-            self.body.spilled.file.close()
 
 
 class StoreRequest(_DataRequest):
@@ -277,23 +270,10 @@ class MoveRequest(RetrieveRequest):
         return self.message.move_destination
 
 
-class NormalizedRequest(_DataRequest):
+class NormalizedRequest(Normalized, _DataRequest):
     """A request of the DIMSE-N services (PS3.7 10.1)."""
 
     __slots__ = ()
-
-    @property
-    def sop_instance_uid(self) -> str:
-        """The affected or requested SOP instance."""
-        return sop_instance_of(self.message) or ""
-
-    @property
-    def dataset(self) -> Dataset | None:
-        """The data set that came with the request, decoded when it is first asked for; None where there is none.
-
-        Raises `DecodeError` for what is no data set, or ends too early.
-        """
-        return self.whole() if self.message.has_data_set else None
 
 
 class NGetRequest(NormalizedRequest):
@@ -337,12 +317,8 @@ class NCreateRequest(NormalizedRequest):
 
     message: NCreateRQ
 
-    @property
-    def sop_instance_uid(self) -> str:
-        """The SOP instance to create. Where the requestor leaves its UID to the SCP it is a new one, and answered."""
-        return self.message.affected_sop_instance_uid or self._new_uid()
-
-    def _new_uid(self) -> str:
+    def new_uid(self) -> str:
+        """The UID of an instance that the requestor leaves to the SCP to name."""
         if not hasattr(self, "_uid"):
             self._uid = generate_uid()
         return self._uid

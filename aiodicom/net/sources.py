@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from aiodicom.errors import LocalError
 from aiodicom.net import reencoding
+from aiodicom.net._data_sets import EncodedDataSet
 from aiodicom.net.codec_threads import codec_threads
 from aiodicom.net.reencoding import Reencoded
 from aiodicom.net.transcoding import NATIVE, Transcoding, sendable
@@ -77,7 +78,7 @@ Storable: TypeAlias = (
 class Source:
     """An encoded data set that goes with a request."""
 
-    __slots__ = ("size",)
+    __slots__ = ()
 
     #: Bytes of the encoded data set.
     size: int
@@ -94,26 +95,19 @@ class Source:
         return None
 
 
-class EncodedIdentifier(Source):
+class EncodedIdentifier(EncodedDataSet, Source):
     """The data set of a request of any service but C-STORE, in memory."""
 
-    __slots__ = ("_data",)
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def at_once(self) -> tuple[Buffer, ...] | None:
-        return (self._data,) if self.size <= CHUNK else None
+    __slots__ = ()
 
     def chunks(self, multiple: int) -> AsyncIterator[Buffer]:
-        return _memory_chunks((self._data,), multiple)
+        return _memory_chunks((self.data,), multiple)
 
 
 class DataSource(Source):
     """An encoded data set with the UIDs that say what it is."""
 
-    __slots__ = ("sop_class_uid", "sop_instance_uid", "transfer_syntax")
+    __slots__ = ("size", "sop_class_uid", "sop_instance_uid", "transfer_syntax")
 
     #: Whether there is anything yet that could be sent as it is.
     is_encoded = True

@@ -22,8 +22,8 @@ from aiodicom.errors import (
     OperationRefused,
     StatusError,
 )
+from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.answers import Reply
-from aiodicom.net.reencoding import encode_data_set
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.responses import Token, check, is_failure
 from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, Way, open_source

@@ -83,7 +83,7 @@ def store_request(
 
     def build(message_id: int) -> Request:
         uids = source.sop_class_uid, source.sop_instance_uid
-        return make_message(CStoreRQ, (message_id, *uids, priority, True, *originator))
+        return make_message(CStoreRQ, (*uids, priority, True, *originator), message_id)
 
     return build
 

@@ -1,0 +1,63 @@
+"""Data sets of messages, on their way from and to the peer.
+
+What encodes and decodes them is imported when it is first needed: who only echoes does without.
+"""
+
+from aiodicom.errors import LocalError
+from aiodicom.standard.uids import uid_name
+
+cdef enum:
+    #: More bytes than this are not written at once.
+    MOST_AT_ONCE = 1 << 20
+
+cdef object data_set_type = None
+cdef object encode_message = None
+cdef object decode_message = None
+
+
+cdef int prepare() except -1:
+    global data_set_type, encode_message, decode_message
+    from aiodicom.dataset import Dataset, _dataset
+
+    data_set_type, encode_message, decode_message = Dataset, _dataset.encode_message, _dataset.decode_message
+    return 0
+
+
+def decode_data_set(data, str transfer_syntax not None):
+    """Returns the data set that `data` encode. Raises `DecodeError` for what is none; one that ends too early says so."""
+    if decode_message is None:
+        prepare()
+    return decode_message(data, transfer_syntax)
+
+
+def encode_data_set(data_set, str transfer_syntax not None):
+    """The encoded data set, ours or pydicom's, whose pixel data, if it has any, are as the transfer syntax demands.
+
+    Raises `DecodeError` for one that was cut off, `LocalError` for what cannot be encoded, TypeError for what is none.
+    """
+    if encode_message is None:
+        prepare()
+    if not isinstance(data_set, data_set_type):
+        from aiodicom.dataset.interop import ours
+
+        data_set = ours(data_set)
+    try:
+        return encode_message(data_set, transfer_syntax)
+    except (TypeError, ValueError) as error:
+        raise LocalError(f"cannot be encoded in {uid_name(transfer_syntax)}: {error}") from error
+
+
+cdef class EncodedDataSet:
+    """An encoded data set in memory: the compiled half of `aiodicom.net.sources.EncodedIdentifier`."""
+
+    cdef readonly bytes data
+    #: Bytes that it has.
+    cdef readonly Py_ssize_t size
+
+    def __cinit__(self, bytes data not None):
+        self.data = data
+        self.size = len(data)
+
+    def at_once(self):
+        """Returns the data set as one piece, unless it is too large to be written at once."""
+        return (self.data,) if self.size <= MOST_AT_ONCE else None
