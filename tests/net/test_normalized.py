@@ -107,6 +107,8 @@ async def test_an_instance_without_a_uid_gets_one(kind: str) -> None:
         created = await association.n_create(MPPS)
         assert [created.sop_instance_uid] == given
         assert created.sop_instance_uid.startswith("2.25.")
+        server.on_n_create(of_kind(kind, lambda request: 0))
+        assert (await association.n_create(MPPS)).sop_instance_uid.startswith("2.25.")
         server.on_n_create(lambda request: Answer(sop_instance_uid="1.2.9"))
         assert (await association.n_create(MPPS, PATIENT)).sop_instance_uid == "1.2.9"
 
