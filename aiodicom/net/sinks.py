@@ -43,7 +43,7 @@ class Spooled(Value):
     server's budget of memory has no more.
     """
 
-    above: int = 8 << 20
+    above: int = 16 << 20
     directory: str | os.PathLike[str] | None = None
 
     def __call__(self, request: ServiceRequest) -> BodySink:
