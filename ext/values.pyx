@@ -30,6 +30,9 @@ cdef class Layout:
     def __cinit__(self, type cls, tuple known):
         self.names = tuple([field.name for field in known])
         self.slots = tuple([getattr(cls, name) for name in self.names])
+        for name, slot in zip(self.names, self.slots):
+            if Py_TYPE(slot).tp_descr_set == NULL:
+                raise TypeError(f"{cls.__name__}.{name} is hidden by what a class between has by this name")
         self.defaults = tuple([field.default for field in known])
         self.compared = tuple([field.name for field in known if field.compare])
         self.shown = tuple([field.name for field in known if field.repr])

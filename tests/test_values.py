@@ -68,6 +68,17 @@ def test_other_arguments_than_its_fields(given: tuple[int, ...], named: dict[str
     assert str(caught.value) == said
 
 
+def test_a_field_that_is_hidden() -> None:
+    class Between(Point):
+        y = 5  # type: ignore[misc]
+
+    with pytest.raises(TypeError, match=r"Below\.y is hidden"):
+
+        @frozen
+        class Below(Between):
+            z: int = 0
+
+
 def test_what_it_is_given_is_looked_at() -> None:
     assert Checked(1).number == 1
     with pytest.raises(ValueError, match="-1"):
