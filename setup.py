@@ -50,6 +50,7 @@ def extension(module: str, source: str) -> Extension:
 
 
 extensions = [
+    extension("aiodicom._values", "values.pyx"),
     extension("aiodicom.dataset._dataset", "dataset.pyx"),
     extension("aiodicom.dimse._command", "command.pyx"),
     extension("aiodicom.dimse._exchange", "exchange.pyx"),

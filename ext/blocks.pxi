@@ -1,6 +1,6 @@
 # Memory for data sets, for the module that includes this.  A large block that goes back to the system has to be faulted in
 # again page by page for the next object, which costs more than receiving it, and as much as sending it; so blocks from 64 KiB
-# to 8 MiB are kept for reuse, up to POOL_LIMIT bytes in all.  A block's first bytes link it to the next of its size.  They lie on
+# to 16 MiB are kept for reuse, up to POOL_LIMIT bytes in all.  A block's first bytes link it to the next of its size.  They lie on
 # whole pages, so that a disk can take them from there; from 1 MiB on in huge ones, where the system has these to give: to copy
 # to them and to hand them to a disk costs less by a quarter.  The halves of a huge page go back to the system together.
 cdef extern from *:
@@ -41,8 +41,8 @@ cdef enum:
     PAGE_SIZE = 4096
     SMALLEST_POOLED = 1 << 16
     HALF_INDEX = 4
-    POOLED_SIZES = 8
-    POOL_LIMIT = 32 << 20
+    POOLED_SIZES = 9
+    POOL_LIMIT = 64 << 20
 
 cdef void* pool[POOLED_SIZES]
 cdef Py_ssize_t pool_size = 0

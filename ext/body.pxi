@@ -37,6 +37,9 @@ cdef extern from *:
 cdef enum:
     #: Less than this is copied sooner than it is fetched back from memory.
     LEAST_PAST_CACHES = 1 << 14
+    #: A data set for which there is more room than this has left the processor's near caches when its last byte comes, read soon
+    #: or not.
+    LARGE = 8 << 20
 
 
 cdef void empty_pool() noexcept:
@@ -178,7 +181,7 @@ cdef class Body:
                 self.spill_over()
         if self.spilled is not None:
             return write_view(self.spilled, data, size)
-        if self.unread and size >= LEAST_PAST_CACHES:
+        if (self.unread or self.capacity > LARGE) and size >= LEAST_PAST_CACHES:
             copy_past_caches(self.data + self.size, data, size)
         else:
             memcpy(self.data + self.size, data, size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from aiodicom.cli import output
 from aiodicom.standard.transfer_syntaxes import named_transfer_syntax
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.load.renewing import Renewed
@@ -42,8 +42,8 @@ def _transfer_syntax(name: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
-@dataclass(frozen=True)
-class Data:
+@frozen
+class Data(Value):
     """What objects there are to be."""
 
     modalities: Annotated[

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from aiodicom.cli.conversion import Conversion
 from aiodicom.cli.runner import run
 from aiodicom.deidentify.options import CLEANED, RETAINED, Options
 from aiodicom.errors import LocalError
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -43,8 +43,8 @@ def _cleaned(given: list[str] | None) -> list[str]:
     return _names(given, CLEANED)
 
 
-@dataclass(frozen=True)
-class _Profile:
+@frozen
+class _Profile(Value):
     """The options of the profile."""
 
     retain: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
@@ -20,6 +19,7 @@ from aiodicom.standard.models import (
     UPSWatch,
 )
 from aiodicom.standard.uids import is_valid_uid, uid_of_keyword
+from aiodicom.values import Value, frozen
 
 __all__ = ["ModelOptions"]
 
@@ -36,8 +36,8 @@ _MODELS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class ModelOptions:
+@frozen
+class ModelOptions(Value):
     """Which information model is asked."""
 
     patient_root: Annotated[

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.security import ClientTLS, Identity
+from aiodicom.values import Value, frozen
 
 __all__ = ["AssociationOptions", "Peer"]
 
 
-@dataclass(frozen=True)
-class AssociationOptions:
+@frozen
+class AssociationOptions(Value):
     """The options of an association, as a group: see `options.grouped`."""
 
     calling_aet: options.CallingAet = "AIODICOM"

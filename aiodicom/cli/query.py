@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
@@ -24,6 +23,7 @@ from aiodicom.standard.models import (
     UPSQuery,
     UPSWatch,
 )
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -87,8 +87,8 @@ LevelOption = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class KeyOptions:
+@frozen
+class KeyOptions(Value):
     """The keys of a query."""
 
     keys: Annotated[
@@ -117,7 +117,7 @@ class KeyOptions:
         return parse_keys(self.keys or (), "'-k'")
 
 
-@dataclass(frozen=True)
+@frozen
 class RetrievalKeyOptions(KeyOptions):
     """The keys of a retrieval."""
 

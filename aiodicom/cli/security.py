@@ -6,7 +6,7 @@ A command takes a group as a parameter: see `options.grouped`.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ import aiodicom
 from aiodicom.errors import LocalError
 from aiodicom.net.tls import TLS_PROFILES, ServerContext
 from aiodicom.ul.pdu import UserIdentityType
+from aiodicom.values import Value, frozen
 
 __all__ = ["ClientTLS", "Identity", "ServerTLS", "TLSProfileOption", "Verify"]
 
@@ -50,8 +51,8 @@ _VERIFY = {
 }
 
 
-@dataclass(frozen=True)
-class _TLS:
+@frozen
+class _TLS(Value):
     """What clients and servers have in common."""
 
     tls: Annotated[bool, typer.Option("--tls", help="Use TLS.")] = False
@@ -95,7 +96,7 @@ class _TLS:
                 raise typer.BadParameter("this is of no use without --tls", param_hint=option)
 
 
-@dataclass(frozen=True)
+@frozen
 class ClientTLS(_TLS):
     """TLS of a command that connects."""
 
@@ -133,7 +134,7 @@ class ClientTLS(_TLS):
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class ServerTLS(_TLS):
     """TLS of a command that listens."""
 
@@ -179,8 +180,8 @@ class ServerTLS(_TLS):
         )
 
 
-@dataclass(frozen=True)
-class Identity:
+@frozen
+class Identity(Value):
     """Who a command says that its user is."""
 
     user: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, NamedTuple, Protocol
 
 from aiodicom.dimse._operations import Operation
@@ -11,6 +11,7 @@ from aiodicom.dimse.messages import Request, Response
 from aiodicom.errors import LocalError, RemoteError
 from aiodicom.standard.status import Status
 from aiodicom.ul.events import AssociateConfirm, AssociateIndication
+from aiodicom.values import Value, frozen
 
 __all__ = [
     "AcceptedContext",
@@ -26,8 +27,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+@frozen
+class Timeouts(Value):
     """How long each thing may take, in seconds; None waits for ever.
 
     Raises `LocalError` for what is no number of seconds.

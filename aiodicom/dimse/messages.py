@@ -7,10 +7,10 @@ A field whose default is None (or an empty tuple) is optional and left out of th
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from aiodicom.standard.status import Status
+from aiodicom.values import Value, frozen
 
 __all__ = [
     "ELEMENTS",
@@ -74,38 +74,18 @@ ELEMENTS: dict[str, tuple[int, str]] = {
 }
 
 
-class Message:
-    """Any DIMSE message.
-
-    Equal to another of its class with the same fields. That, and how messages are shown, is here once: written for each
-    of the classes, it was two fifths of what the import of this module took.
-    """
+class Message(Value):
+    """Any DIMSE message."""
 
     __slots__ = ()
     #: (0000,0100) of the message; None for the bases.
     COMMAND_FIELD: ClassVar[int | None] = None
     #: The service as the standard writes it, such as ``C-STORE``.
     SERVICE: ClassVar[str] = ""
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     has_data_set: bool
 
-    def _values(self) -> tuple[object, ...]:
-        return tuple([getattr(self, name) for name in self.__dataclass_fields__])
 
-    def __eq__(self, other: object) -> bool:
-        if other.__class__ is not self.__class__:
-            return NotImplemented
-        return self._values() == other._values()
-
-    def __hash__(self) -> int:
-        return hash(self._values())
-
-    def __repr__(self) -> str:
-        values = zip(self.__dataclass_fields__, self._values(), strict=True)
-        return f"{self.__class__.__qualname__}({', '.join([f'{name}={value!r}' for name, value in values])})"
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class Request(Message):
     """A request; every one but C-CANCEL asks for a response."""
 
@@ -113,7 +93,7 @@ class Request(Message):
     message_id: int
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class Response(Message):
     """A response, with the optional elements that its status class brings (PS3.7 annex C)."""
 
@@ -130,7 +110,7 @@ class Response(Message):
     error_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class UnrecognizedRequest(Request):
     """A request whose command field PS3.7 doesn't define; it is answered 0211H."""
 
@@ -140,7 +120,7 @@ class UnrecognizedRequest(Request):
     SERVICE = "unrecognized"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class UnrecognizedResponse(Response):
     """The answer to an `UnrecognizedRequest`; its command field is the request's with the bit of a response."""
 
@@ -148,7 +128,7 @@ class UnrecognizedResponse(Response):
     SERVICE = "unrecognized"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CEchoRQ(Request):
     """C-ECHO-RQ (PS3.7 9.3.5.1)."""
 
@@ -158,7 +138,7 @@ class CEchoRQ(Request):
     SERVICE = "C-ECHO"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CEchoRSP(Response):
     """C-ECHO-RSP (PS3.7 9.3.5.2)."""
 
@@ -166,7 +146,7 @@ class CEchoRSP(Response):
     SERVICE = "C-ECHO"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CStoreRQ(Request):
     """C-STORE-RQ (PS3.7 9.3.1.1)."""
 
@@ -181,7 +161,7 @@ class CStoreRQ(Request):
     SERVICE = "C-STORE"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CStoreRSP(Response):
     """C-STORE-RSP (PS3.7 9.3.1.2)."""
 
@@ -190,7 +170,7 @@ class CStoreRSP(Response):
     SERVICE = "C-STORE"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CFindRQ(Request):
     """C-FIND-RQ (PS3.7 9.3.2.1)."""
 
@@ -201,7 +181,7 @@ class CFindRQ(Request):
     SERVICE = "C-FIND"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CFindRSP(Response):
     """C-FIND-RSP (PS3.7 9.3.2.2)."""
 
@@ -209,7 +189,7 @@ class CFindRSP(Response):
     SERVICE = "C-FIND"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CGetRQ(Request):
     """C-GET-RQ (PS3.7 9.3.3.1)."""
 
@@ -220,7 +200,7 @@ class CGetRQ(Request):
     SERVICE = "C-GET"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CGetRSP(Response):
     """C-GET-RSP with its counters of sub-operations (PS3.7 9.3.3.2)."""
 
@@ -232,7 +212,7 @@ class CGetRSP(Response):
     SERVICE = "C-GET"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CMoveRQ(Request):
     """C-MOVE-RQ (PS3.7 9.3.4.1)."""
 
@@ -244,7 +224,7 @@ class CMoveRQ(Request):
     SERVICE = "C-MOVE"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CMoveRSP(Response):
     """C-MOVE-RSP with its counters of sub-operations (PS3.7 9.3.4.2)."""
 
@@ -256,7 +236,7 @@ class CMoveRSP(Response):
     SERVICE = "C-MOVE"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class CCancelRQ(Message):
     """C-CANCEL-RQ for a C-FIND, C-GET or C-MOVE in flight (PS3.7 9.3.2.3); it has no response."""
 
@@ -266,7 +246,7 @@ class CCancelRQ(Message):
     SERVICE = "C-CANCEL"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NEventReportRQ(Request):
     """N-EVENT-REPORT-RQ (PS3.7 10.3.1.1)."""
 
@@ -278,7 +258,7 @@ class NEventReportRQ(Request):
     SERVICE = "N-EVENT-REPORT"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NEventReportRSP(Response):
     """N-EVENT-REPORT-RSP (PS3.7 10.3.1.2)."""
 
@@ -288,7 +268,7 @@ class NEventReportRSP(Response):
     SERVICE = "N-EVENT-REPORT"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NGetRQ(Request):
     """N-GET-RQ (PS3.7 10.3.2.1)."""
 
@@ -301,7 +281,7 @@ class NGetRQ(Request):
     SERVICE = "N-GET"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NGetRSP(Response):
     """N-GET-RSP (PS3.7 10.3.2.2)."""
 
@@ -311,7 +291,7 @@ class NGetRSP(Response):
     SERVICE = "N-GET"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NSetRQ(Request):
     """N-SET-RQ (PS3.7 10.3.3.1)."""
 
@@ -322,7 +302,7 @@ class NSetRQ(Request):
     SERVICE = "N-SET"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NSetRSP(Response):
     """N-SET-RSP (PS3.7 10.3.3.2)."""
 
@@ -332,7 +312,7 @@ class NSetRSP(Response):
     SERVICE = "N-SET"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NActionRQ(Request):
     """N-ACTION-RQ (PS3.7 10.3.4.1)."""
 
@@ -344,7 +324,7 @@ class NActionRQ(Request):
     SERVICE = "N-ACTION"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NActionRSP(Response):
     """N-ACTION-RSP (PS3.7 10.3.4.2)."""
 
@@ -354,7 +334,7 @@ class NActionRSP(Response):
     SERVICE = "N-ACTION"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NCreateRQ(Request):
     """N-CREATE-RQ (PS3.7 10.3.5.1); without an instance UID the SCP chooses one."""
 
@@ -365,7 +345,7 @@ class NCreateRQ(Request):
     SERVICE = "N-CREATE"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NCreateRSP(Response):
     """N-CREATE-RSP (PS3.7 10.3.5.2)."""
 
@@ -375,7 +355,7 @@ class NCreateRSP(Response):
     SERVICE = "N-CREATE"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NDeleteRQ(Request):
     """N-DELETE-RQ (PS3.7 10.3.6.1)."""
 
@@ -386,7 +366,7 @@ class NDeleteRQ(Request):
     SERVICE = "N-DELETE"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@frozen
 class NDeleteRSP(Response):
     """N-DELETE-RSP (PS3.7 10.3.6.2)."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiodicom.dimse.messages import NActionRQ, NCreateRQ, NEventReportRQ, NGetRQ, NSetRQ, Request, Response
@@ -14,6 +13,7 @@ from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.requests import NCreateRequest, ServiceRequest
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.uids import is_valid_uid
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset as PydicomDataset
@@ -30,8 +30,8 @@ _MOST_COMMENT = 64
 _MOST_OFFENDING = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+@frozen
+class Answer(Value):
     """What a handler returns when a status alone does not say enough.
 
     `dataset`: the data set of the response, of the N services that have one. `sop_instance_uid`: the instance that was

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiodicom.dimse.messages import CGetRSP, CMoveRSP, Response
 from aiodicom.standard.status import Status
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -39,8 +39,8 @@ class Result(NamedTuple):
         return uid
 
 
-@dataclass(frozen=True, slots=True)
-class RetrieveResult:
+@frozen
+class RetrieveResult(Value):
     """How far a C-GET or C-MOVE has come: numbers of sub-operations, None where the peer did not say (PS3.7 9.1.3,
     9.1.4).
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from aiodicom.errors import (
     AssociationAborted,
@@ -16,12 +15,13 @@ from aiodicom.errors import (
     LocalError,
     StatusError,
 )
+from aiodicom.values import Value, frozen
 
 __all__ = ["Retry"]
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+@frozen
+class Retry(Value):
     """How often a `Pool` tries an operation, and how long it pauses in between: longer each time, and never for as long
     as others that failed together.
 

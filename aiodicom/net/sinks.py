@@ -6,13 +6,13 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from aiodicom.errors import ConnectionLost
 from aiodicom.net._performing import gathering
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Budget, Discard
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.net.requests import ServiceRequest, StoreRequest
@@ -38,13 +38,13 @@ class BodySink(Protocol):
 BodyChoice = Callable[["StoreRequest"], BodySink]
 
 
-@dataclass(frozen=True, slots=True)
-class Spooled:
+@frozen
+class Spooled(Value):
     """Gathers the data set in memory, and in an unnamed file in `directory` once it is larger than `above` bytes or the
     server's budget of memory has no more.
     """
 
-    above: int = 8 << 20
+    above: int = 16 << 20
     directory: str | os.PathLike[str] | None = None
 
     def __call__(self, request: ServiceRequest) -> BodySink:
@@ -54,16 +54,16 @@ class Spooled:
         return SpoolFile(self.directory)
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
+@frozen
+class Discarded(Value):
     """Throws the data set away. The ``total`` of the request's ``body`` is how many bytes it had."""
 
     def __call__(self, request: StoreRequest) -> BodySink:
         return Discard()
 
 
-@dataclass(frozen=True, slots=True)
-class Streamed:
+@frozen
+class Streamed(Value):
     """Hands the fragments to the handler while they arrive.
 
     The peer is held up while `high` bytes wait to be taken, or any while the server's budget of memory has no more.

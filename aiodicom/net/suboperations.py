@@ -7,7 +7,6 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -31,6 +30,7 @@ from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.unawaited import Unawaited, Withdrawn, begin_store
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -75,8 +75,8 @@ class SubOperation(NamedTuple):
     transfer_syntax: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+@frozen
+class Destination(Value):
     """Where a C-MOVE can send to: the address of an AE, and how.
 
     `associations`: how many at once at most. `transcode`: what may be done to objects in transfer syntaxes that it does
@@ -89,7 +89,7 @@ class Destination:
     associations: int = 4
     ssl: tls.SSLContext | None = None
     server_hostname: str | None = None
-    timeouts: Timeouts = Timeouts()  # noqa: RUF009 (immutable)
+    timeouts: Timeouts = Timeouts()
     transcode: Transcoding | str | None = None
 
     def __post_init__(self) -> None:

@@ -11,13 +11,14 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 from aiodicom.errors import LocalError, TLSHandshakeFailed
 from aiodicom.net.acceptor import Rejection
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.net.association import Association
@@ -206,8 +207,8 @@ def tls_server_context(
     return ServerContext(_ServerSettings(profile, cert, key, key_password, ca, verify, dict(certificates or {})))
 
 
-@dataclass(frozen=True, slots=True)
-class _ServerSettings:
+@frozen
+class _ServerSettings(Value):
     """The arguments of `tls_server_context`."""
 
     profile: TLSProfile

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import random
 from typing import Final
 
 from aiodicom.errors import LocalError
+from aiodicom.values import Value, frozen
 
 __all__ = ["Upkeep"]
 
@@ -16,8 +16,8 @@ __all__ = ["Upkeep"]
 _JITTER: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Upkeep:
+@frozen
+class Upkeep(Value):
     """When an association is released, and when it is asked whether it lives, in seconds; None for never.
 
     Raises `LocalError` for what is no number of seconds, or of operations.

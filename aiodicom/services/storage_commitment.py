@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -37,6 +37,7 @@ from aiodicom.standard.uids import (
     generate_uid,
     is_valid_uid,
 )
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.net.requests import NActionRequest, NEventReportRequest
@@ -258,8 +259,8 @@ def _reference(instance: ReferencedInstance) -> Dataset:
 # As SCU
 
 
-@dataclass(frozen=True, slots=True)
-class Commitment:
+@frozen
+class Commitment(Value):
     """What an SCP has committed to."""
 
     transaction_uid: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aiodicom.ul.pdu import AssociateAC, AssociateRJ, AssociateRQ, PDataTF
+from aiodicom.values import Value, frozen
 
 __all__ = [
     "AbortIndication",
@@ -19,53 +18,53 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateIndication:
+@frozen
+class AssociateIndication(Value):
     """A-ASSOCIATE indication: the peer proposes an association."""
 
     #: the proposal
     pdu: AssociateRQ
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateConfirm:
+@frozen
+class AssociateConfirm(Value):
     """A-ASSOCIATE confirmation: the peer accepted."""
 
     #: the answer
     pdu: AssociateAC
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateRejected:
+@frozen
+class AssociateRejected(Value):
     """A-ASSOCIATE confirmation: the peer rejected; the transport connection is to be closed."""
 
     #: the answer
     pdu: AssociateRJ
 
 
-@dataclass(frozen=True, slots=True)
-class DataIndication:
+@frozen
+class DataIndication(Value):
     """P-DATA indication."""
 
     #: one or more PDVs
     pdu: PDataTF
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseIndication:
+@frozen
+class ReleaseIndication(Value):
     """A-RELEASE indication: the peer wants to release; the user has to respond."""
 
     #: our own A-RELEASE-RQ was under way (PS3.8 7.2.2.7)
     collision: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseConfirm:
+@frozen
+class ReleaseConfirm(Value):
     """A-RELEASE confirmation: the peer agreed to release."""
 
 
-@dataclass(frozen=True, slots=True)
-class AbortIndication:
+@frozen
+class AbortIndication(Value):
     """A-ABORT indication: the peer's user aborted."""
 
     #: 0, the service-user
@@ -74,8 +73,8 @@ class AbortIndication:
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderAbortIndication:
+@frozen
+class ProviderAbortIndication(Value):
     """A-P-ABORT indication: a provider aborted, ours or the peer's, or the transport connection is lost."""
 
     #: 2, the service-provider, or what else the peer sent

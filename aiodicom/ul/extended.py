@@ -5,10 +5,11 @@ Both sides use the same bytes: the requestor says what it asks for, the acceptor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Self
 
 from aiodicom.errors import LocalError
+from aiodicom.values import Value, frozen
 
 __all__ = [
     "ApplicationInformation",
@@ -23,8 +24,8 @@ __all__ = [
 _MOST_BYTES = 0xFFFF - 66
 
 
-@dataclass(frozen=True, slots=True)
-class StorageExtended:
+@frozen
+class StorageExtended(Value):
     """Of a storage SOP class: what the sender does as its SCP (PS3.4 B.3.1).
 
     The defaults are those of who is an SCU only, which hold for a requestor that says nothing. Of an acceptor that says
@@ -48,22 +49,22 @@ class StorageExtended:
         return cls(*(information[at] for at in (0, 2, 4) if at < len(information)))
 
 
-class _Flags:
+class _Flags(Value):
     """Fields of one byte each, 0 or 1, in their order; those that are missing are 0."""
 
     __slots__ = ()
 
     def encode(self) -> bytes:
         """One byte for each field."""
-        return bytes(bool(getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        return bytes(bool(getattr(self, field.name)) for field in fields(self))
 
     @classmethod
     def decode(cls, information: bytes) -> Self:
         """What these bytes say; a field that is missing is off."""
-        return cls(*(byte == 1 for byte in information[: len(fields(cls))]))  # type: ignore[arg-type]
+        return cls(*(byte == 1 for byte in information[: len(fields(cls))]))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryRetrieveExtended(_Flags):
     """Of a SOP class with C-FIND: what is asked of the SCP, or done by it (PS3.4 C.5.1.1, tables C.5-1 and C.5-2).
 
@@ -82,7 +83,7 @@ class QueryRetrieveExtended(_Flags):
     multiple_value_matching: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetrieveExtended(_Flags):
     """Of a SOP class with C-MOVE or C-GET: what is asked of the SCP, or done by it (PS3.4 C.5.2.1, C.5.3.1)."""
 

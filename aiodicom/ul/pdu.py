@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from aiodicom.errors import ProtocolViolation
 from aiodicom.standard.uids import APPLICATION_CONTEXT_NAME, IMPLEMENTATION_CLASS_UID
+from aiodicom.values import Value, frozen
 
 __all__ = [
     "MOST_CONTEXTS",
@@ -94,8 +95,8 @@ class PduError(ProtocolViolation):
 MOST_CONTEXTS = 128
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedContext:
+@frozen
+class ProposedContext(Value):
     """Presentation Context Item of an A-ASSOCIATE-RQ (PS3.8 9.3.2.2)."""
 
     #: odd, 1 to 255
@@ -105,8 +106,8 @@ class ProposedContext:
     transfer_syntaxes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ContextResult:
+@frozen
+class ContextResult(Value):
     """Presentation Context Item of an A-ASSOCIATE-AC (PS3.8 9.3.3.2)."""
 
     #: the proposed context that this answers
@@ -116,8 +117,8 @@ class ContextResult:
     transfer_syntax: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AsynchronousOperationsWindow:
+@frozen
+class AsynchronousOperationsWindow(Value):
     """PS3.7 D.3.3.3; 0 is unlimited, 1 synchronous. Both fields are the association-requestor's point of view in the
     A-ASSOCIATE-RQ as well as in the -AC."""
 
@@ -127,8 +128,8 @@ class AsynchronousOperationsWindow:
     performed: int
 
 
-@dataclass(frozen=True, slots=True)
-class RoleSelection:
+@frozen
+class RoleSelection(Value):
     """SCP/SCU Role Selection (PS3.7 D.3.3.4): the roles of the association-requestor, proposed or accepted."""
 
     sop_class_uid: str
@@ -136,8 +137,8 @@ class RoleSelection:
     scp: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SOPClassExtendedNegotiation:
+@frozen
+class SOPClassExtendedNegotiation(Value):
     """PS3.7 D.3.3.5."""
 
     sop_class_uid: str
@@ -145,8 +146,8 @@ class SOPClassExtendedNegotiation:
     application_information: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SOPClassCommonExtendedNegotiation:
+@frozen
+class SOPClassCommonExtendedNegotiation(Value):
     """PS3.7 D.3.3.6; in an A-ASSOCIATE-RQ only."""
 
     sop_class_uid: str
@@ -154,8 +155,8 @@ class SOPClassCommonExtendedNegotiation:
     related_general_sop_class_uids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UserIdentity:
+@frozen
+class UserIdentity(Value):
     """User Identity of an A-ASSOCIATE-RQ (PS3.7 D.3.3.7.1). Its fields are credentials: they never show in ``repr``."""
 
     #: a `UserIdentityType`, or what else the peer sent
@@ -167,16 +168,16 @@ class UserIdentity:
     secondary_field: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class UserIdentityResponse:
+@frozen
+class UserIdentityResponse(Value):
     """User Identity of an A-ASSOCIATE-AC (PS3.7 D.3.3.7.2)."""
 
     #: Kerberos server ticket, SAML response or JSON web token; empty for types 1 and 2
     server_response: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class UserInformation:
+@frozen
+class UserInformation(Value):
     """User Information Item (PS3.8 9.3.2.3, annex D; PS3.7 D.3.3)."""
 
     #: of the variable field of a P-DATA-TF that the sender can receive, in bytes; 0 is no maximum
@@ -196,8 +197,8 @@ class UserInformation:
     user_identity_response: UserIdentityResponse | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateRQ:
+@frozen
+class AssociateRQ(Value):
     """A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
 
     #: 1 to 16 characters, without the padding
@@ -213,8 +214,8 @@ class AssociateRQ:
     received_header: bytes = field(default=b"", repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateAC:
+@frozen
+class AssociateAC(Value):
     """A-ASSOCIATE-AC (PS3.8 9.3.3)."""
 
     #: both titles as in the A-ASSOCIATE-RQ; not significant when received
@@ -229,8 +230,8 @@ class AssociateAC:
     received_header: bytes = field(default=b"", repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class AssociateRJ:
+@frozen
+class AssociateRJ(Value):
     """A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
 
     #: 1 permanent, 2 transient
@@ -241,8 +242,8 @@ class AssociateRJ:
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class PDV:
+@frozen
+class PDV(Value):
     """Presentation Data Value Item (PS3.8 9.3.5.1) with its message control header (annex E.2)."""
 
     context_id: int
@@ -253,26 +254,26 @@ class PDV:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PDataTF:
+@frozen
+class PDataTF(Value):
     """P-DATA-TF (PS3.8 9.3.5)."""
 
     #: at least one
     pdvs: tuple[PDV, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRQ:
+@frozen
+class ReleaseRQ(Value):
     """A-RELEASE-RQ (PS3.8 9.3.6)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRP:
+@frozen
+class ReleaseRP(Value):
     """A-RELEASE-RP (PS3.8 9.3.7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
+@frozen
+class Abort(Value):
     """A-ABORT (PS3.8 9.3.8)."""
 
     #: 0 service-user, 2 service-provider

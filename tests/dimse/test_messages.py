@@ -28,7 +28,7 @@ def test_shown_with_their_fields() -> None:
 
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 def test_frozen_and_without_a_dictionary(kind: type[Message]) -> None:
-    message = object.__new__(kind)
+    message = kind.__new__(kind)
     assert not hasattr(message, "__dict__")
     with pytest.raises(dataclasses.FrozenInstanceError):
         message.has_data_set = True

@@ -39,7 +39,9 @@ def test_what_is_written_is_what_it_holds(pieces: list[bytes], expected: int, un
     assert memoryview(body) == b"".join(pieces)
 
 
-@pytest.mark.parametrize("size", [1, 65535, 65536, 65537, (1 << 20) - 1, 1 << 20, 8 << 20, (8 << 20) + 1, 20 << 20])
+@pytest.mark.parametrize(
+    "size", [1, 65535, 65536, 65537, (1 << 20) - 1, 1 << 20, 8 << 20, (8 << 20) + 1, 16 << 20, 20 << 20]
+)
 def test_memory_that_is_used_again_is_not_shared(size: int) -> None:
     # The pool's blocks are of fixed sizes: at each edge, a body takes what another one gave back.
     bodies = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from aiodicom.cli.data import Data
 from aiodicom.cli.load.judging import THRESHOLD_HELP
 from aiodicom.cli.security import ClientTLS
+from aiodicom.values import Value, frozen
 
 __all__ = ["ScenarioOptions", "data_values", "option_error", "tls_values"]
 
@@ -25,8 +26,8 @@ def _option(name: str, metavar: str, panel: str, text: str, shown: str | bool = 
     return typer.Option(name, metavar=metavar, rich_help_panel=panel, help=text, show_default=shown)
 
 
-@dataclass(frozen=True)
-class ScenarioOptions:
+@frozen
+class ScenarioOptions(Value):
     """What may be given instead of, or beside, a scenario file: each is the key of the same name there."""
 
     title: Annotated[str | None, _option("--title", "TEXT", _LOAD, "What the report is called.")] = None

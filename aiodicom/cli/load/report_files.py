@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from aiodicom.cli import output
 from aiodicom.load.results import Result, encode, write_result
+from aiodicom.values import Value, frozen
 
 __all__ = ["CsvFile", "HtmlFile", "JsonFile", "ReportFiles", "is_stdout", "writable_or_stdout", "write_json"]
 
@@ -71,8 +71,8 @@ HtmlFile = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class ReportFiles:
+@frozen
+class ReportFiles(Value):
     """Options: what to write, and where."""
 
     json: JsonFile = None

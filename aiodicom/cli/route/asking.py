@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -15,6 +14,7 @@ import typer
 from aiodicom.cli import output
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
+from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
     from aiodicom.router.control import ObjectWay
@@ -42,8 +42,8 @@ StateName = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class MeantOptions:
+@frozen
+class MeantOptions(Value):
     """The deliveries that somebody means."""
 
     destination: DestinationName = None
