@@ -12,11 +12,11 @@ cdef enum:
     #: What is gathered for one write is written when it is this many bytes: beyond, a write costs its bytes alone, and the
     #: peer could have begun.
     GATHERED = 65536
-    #: After so many reads that filled the buffer, others have their turn, and after one while others wait for theirs: libuv
+    #: After so many reads that left more, others have their turn, and after one while others wait for theirs: libuv
     #: would read up to 32 times, 8 MiB, before it looks at another socket. Each end of a turn costs two calls of epoll_ctl.
     TURN = 3
-    #: What has come of a data set is read to where it gathers from here on: from the beginning of an object, where its length is not
-    #: known. That is the least that makes a large object (`aiodicom.store.committer`), and what most of the smaller ones are read by.
+    #: While data sets are read to where they gather, so much is read before: the beginning of an object, where its length is not
+    #: known yet. What is smaller comes by one read as it did.
     BEFORE_PLACED = 65536
     #: A socket that has not been asked for.
     NOT_ASKED = -2
@@ -32,7 +32,7 @@ cdef class BufferedTransport:
     one write when all is consumed. About `gathered` bytes wait for the flush at the end of the event loop's turn, which is
     asked for while `is_due`. `connection` is asyncio's transport, None before there is one. `is_impatient` is whether
     an acknowledgement that may be waited for is to be sent at once. `direct` is the descriptor of the socket where the system is
-    to send parts of files by itself, else -1. `full_reads` is how many reads have filled the buffer since the last that didn't, or
+    to send parts of files by itself, else -1. `full_reads` is how many reads have left more since the last that didn't, or
     since others had their turn. `source` is the descriptor of the socket where data sets may be read to where they gather, -1
     where not. `lent` is the part of `scratch` that the next read goes to: a short one while data sets are read like that.
     """
