@@ -169,6 +169,12 @@ cdef class Body:
         self.capacity = capacity
         return True
 
+    cdef Py_ssize_t room(self) noexcept:
+        """How many bytes more there is memory for, as it is."""
+        if self.spilled is not None:
+            return 0
+        return (self.capacity if self.spill is None else min(self.capacity, self.limit)) - self.size
+
     cdef int append(self, const uint8_t* data, Py_ssize_t size) except -1:
         if size == 0:
             return 0  # there may be no memory yet
@@ -181,7 +187,11 @@ cdef class Body:
                 self.spill_over()
         if self.spilled is not None:
             return write_view(self.spilled, data, size)
-        if (self.unread or self.capacity > LARGE) and size >= LEAST_PAST_CACHES:
+        if data == self.data + self.size:
+            pass  # it has been put there (placing.pxi)
+        elif self.data <= data < self.data + self.capacity:
+            memmove(self.data + self.size, data, size)
+        elif (self.unread or self.capacity > LARGE) and size >= LEAST_PAST_CACHES:
             copy_past_caches(self.data + self.size, data, size)
         else:
             memcpy(self.data + self.size, data, size)

@@ -124,6 +124,12 @@ cdef class Exchange:
             self.tracer.received(memoryview(buffer)[:size])
         self.receiver.receive(buffer, size)
 
+    def read_in_place(self, int fd):
+        """Has the receiver read from a socket what comes next of a data set, as `Receiver.read_in_place` says; what is traced has to
+        be seen first.
+        """
+        return None if self.tracer is not None else self.receiver.read_in_place(fd)
+
     def next_event(self, now):
         """Returns the next event in the bytes received, or None when all are consumed."""
         while True:

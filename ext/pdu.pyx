@@ -16,7 +16,7 @@ from cpython.memoryview cimport PyMemoryView_FromObject
 from cython cimport freelist
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from aiodicom.errors import DecodeError
 from aiodicom.ul.pdu import PduError
@@ -76,6 +76,7 @@ cdef class ReceivedMessage:
 
 
 include "body.pxi"
+include "placing.pxi"
 
 
 cdef class Receiver:
@@ -92,7 +93,8 @@ cdef class Receiver:
       bytes of the fragment are still to come, and `item_left` <= `left`.
     - `context_id` is the context of the message under way, or 0; `message` is its command set once that is whole.
     - While `is_parsing`, the buffer is in use: nothing but the end of `next_event()` gives it back.
-    - `view` is held exactly while `position` < `size`, that is between `receive()` and the `next_event()` that gives None.
+    - `view` is held exactly while `position` < `size`, that is between `receive()` and the `next_event()` that gives None; it is
+      nobody's while `placed` has what is looked at.
     """
 
     cdef Py_buffer view
@@ -116,6 +118,7 @@ cdef class Receiver:
     cdef object body
     cdef bytearray control
     cdef bytearray command
+    cdef Placed placed
     #: The largest P-DATA-TF that we announced, 0 for any.
     cdef public uint32_t maximum_length
     #: Whether a P-DATA-TF may come in the present state (PS3.8 table 9-10, DT-2 and AR-6).
@@ -211,6 +214,33 @@ cdef class Receiver:
         self.size = size
         self.position = 0
 
+    def read_in_place(self, int fd):
+        """Reads what comes next of a data set that a `Body` gathers from the socket with the descriptor `fd` to where it does. What
+        has come is then as if it had been given to `receive()`.
+
+        Returns how many bytes came and how many there was room for; None where nothing can be read like this.
+        """
+        cdef Py_ssize_t following = 0
+        if self.data != NULL or self.broken or self.item_size < HEADER or self.message is None or type(self.body) is not Body:
+            return None
+        if self.item_left == self.left and not self.item[5] & IS_LAST:
+            following = <Py_ssize_t> get_u32(self.item) - 2
+        if self.placed is None:
+            self.placed = Placed.__new__(Placed)
+        cdef Py_ssize_t asked = self.placed.read(fd, <Body> self.body, self.item_left, following)
+        cdef Py_ssize_t came = self.placed.left
+        if not self.take_placed():
+            self.release()
+        return (came, asked) if asked else None
+
+    cdef bint take_placed(self) except -1:
+        """Goes on to the next of the pieces that were read in place; false when there are no more."""
+        cdef Py_ssize_t size = 0 if self.placed is None else self.placed.take(&self.data, self.head_size == 0)
+        if size:
+            self.size = size
+            self.position = 0
+        return size > 0
+
     def discard(self):
         """Forgets the bytes lent and all that comes after, and abandons a data set under way.
 
@@ -228,6 +258,8 @@ cdef class Receiver:
             abandon(body)
 
     cdef void release(self) noexcept:
+        if self.placed is not None:
+            self.placed.drop()
         if self.data != NULL:
             self.data = NULL
             PyBuffer_Release(&self.view)
@@ -242,6 +274,8 @@ cdef class Receiver:
         self.is_parsing = True
         try:
             event = self.parse()
+            while event is None and not self.broken and self.take_placed():
+                event = self.parse()
         except BaseException:
             self.is_parsing = False
             self.discard()

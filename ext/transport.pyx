@@ -12,9 +12,14 @@ cdef enum:
     #: What is gathered for one write is written when it is this many bytes: beyond, a write costs its bytes alone, and the
     #: peer could have begun.
     GATHERED = 65536
-    #: After so many reads that filled the buffer, others have their turn, and after one while others wait for theirs: libuv
+    #: After so many reads that left more, others have their turn, and after one while others wait for theirs: libuv
     #: would read up to 32 times, 8 MiB, before it looks at another socket. Each end of a turn costs two calls of epoll_ctl.
     TURN = 3
+    #: While data sets are read to where they gather, so much is read before: the beginning of an object, where its length is not
+    #: known yet. What is smaller comes by one read as it did.
+    BEFORE_PLACED = 65536
+    #: A socket that has not been asked for.
+    NOT_ASKED = -2
 
 
 cdef class BufferedTransport:
@@ -27,20 +32,23 @@ cdef class BufferedTransport:
     one write when all is consumed. About `gathered` bytes wait for the flush at the end of the event loop's turn, which is
     asked for while `is_due`. `connection` is asyncio's transport, None before there is one. `is_impatient` is whether
     an acknowledgement that may be waited for is to be sent at once. `direct` is the descriptor of the socket where the system is
-    to send parts of files by itself, else -1. `full_reads` is how many reads have filled the buffer since the last that didn't, or
-    since others had their turn.
+    to send parts of files by itself, else -1. `full_reads` is how many reads have left more since the last that didn't, or
+    since others had their turn. `source` is the descriptor of the socket where data sets may be read to where they gather, -1
+    where not. `lent` is the part of `scratch` that the next read goes to: a short one while data sets are read like that.
     """
 
     cdef readonly object protocol
     cdef public object owner
     cdef readonly object time
     cdef object scratch
+    cdef object lent
     cdef readonly object call_soon
     cdef Py_ssize_t gathered
     cdef bint is_due
     cdef public object connection
     cdef public bint is_impatient
     cdef public int direct
+    cdef public int source
     cdef bint is_reading
     cdef int full_reads
 
@@ -49,37 +57,68 @@ cdef class BufferedTransport:
         self.owner = owner
         self.time = time
         self.call_soon = call_soon
-        self.scratch = scratch
+        self.scratch = self.lent = scratch
         self.direct = -1
+        self.source = NOT_ASKED
 
     def get_buffer(self, sizehint):
         """Returns the memory that the next read goes to."""
-        return self.scratch
+        return self.lent
 
     def buffer_updated(self, nbytes):
         """A read has filled so many bytes."""
         protocol = self.protocol
         now = self.time()
+        cdef Py_ssize_t came = nbytes
+        cdef bint is_full = came == len(self.lent)
         self.is_reading = True
         try:
             protocol.receive(self.scratch, nbytes, now)
-            while True:
-                event = protocol.next_event(now)
-                if event is None:
-                    break
-                self.owner.on_event(event, now)
+            self.tell_events(now)
+            if is_full:
+                is_full = self.read_in_place(now, &came)
         finally:
             self.is_reading = False
         self.flush()
-        if self.is_impatient and <Py_ssize_t> nbytes < WAITS_FOR_ACK and protocol.receiver.is_incomplete:
+        if self.is_impatient and came < WAITS_FOR_ACK and protocol.receiver.is_incomplete:
             self.acknowledge()
-        if <Py_ssize_t> nbytes < len(self.scratch):
+        if not is_full:
             self.full_reads = 0
         else:
             self.full_reads += 1
             if self.full_reads == TURN or self.others_wait():
                 self.full_reads = 0
                 self.end_turn()
+
+    cdef int tell_events(self, now) except -1:
+        """Tells the owner of what is in the bytes received."""
+        protocol = self.protocol
+        while True:
+            event = protocol.next_event(now)
+            if event is None:
+                return 0
+            self.owner.on_event(event, now)
+
+    cdef bint read_in_place(self, now, Py_ssize_t* came) except -1:
+        """After a read that filled its buffer in the middle of a data set: has what the system has of that read to where it gathers,
+        if it does, and says how many bytes came, unless none did. Returns whether there may be more to read.
+        """
+        cdef Py_ssize_t got, asked
+        read = None
+        if self.source == NOT_ASKED:
+            self.source = self.readable_socket()
+        if self.source >= 0 and self.connection.is_reading():
+            read = self.protocol.read_in_place(self.source)
+        if read is None:
+            self.lent = self.scratch
+            return True
+        if self.lent is self.scratch:
+            self.lent = self.scratch[:BEFORE_PLACED]
+        self.tell_events(now)
+        got, asked = read
+        if got:
+            came[0] = got
+        return got == asked
 
     def flush_soon(self, Py_ssize_t size):
         """Flushes, with what else is said in this turn of the event loop: `size` bytes are to be written, about."""

@@ -4,6 +4,7 @@ from typing import Any
 class BufferedTransport:
     connection: Any
     direct: int
+    source: int
     owner: Any
     is_impatient: bool
     def __init__(

@@ -141,7 +141,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
                 ended = Ended(lost)
             self.owner.on_event(ended, now)
         self.is_impatient = False
-        self.direct = -1
+        self.direct = self.source = -1
         self._is_closed = True
         self.protocol.blocked_since = None
         self.wake()
@@ -244,6 +244,12 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
     def others_wait(self) -> bool:
         """Whether others that have much to read wait for their turn."""
         return self._resources.turns.has_waiting
+
+    def readable_socket(self) -> int:
+        """The descriptor of the socket if what is read there is what the peer has said, else -1."""
+        connected = self._socket
+        is_plain = connected is not None and self.connection.get_extra_info("ssl_object") is None
+        return connected.fileno() if is_plain else -1
 
     def end_turn(self) -> None:
         """Reads on when the others that have something to read have been read, and those that have much their turn."""

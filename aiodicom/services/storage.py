@@ -43,7 +43,8 @@ __all__ = ["FolderStorage", "StorageServer"]
 _log = logging.getLogger(__name__)
 
 #: Threads that write. Those that need not sync seldom wait long, and more of them would only wake and sleep more often.
-_WRITERS: Final = {Durability.RECEIVED: 4, Durability.WRITTEN: 4, Durability.SYNCED: 8}
+#: Files that are to be synced at the same time share what the disk does for it.
+_WRITERS: Final = {Durability.RECEIVED: 4, Durability.WRITTEN: 4, Durability.SYNCED: 12}
 
 #: Threads that decode heads.
 _THREADS: Final = 32

@@ -7,9 +7,11 @@ from functools import partial
 from types import SimpleNamespace
 
 from aiodicom.net._transport import BufferedTransport
-from aiodicom.net.loops import TAKING_TURNS, ReadingTurns
+from aiodicom.net.loops import SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
 
 FULL = 1000
+#: What is read before data sets that are read to where they gather.
+SHORT = 64 << 10
 
 
 class Recording(BufferedTransport):
@@ -17,12 +19,24 @@ class Recording(BufferedTransport):
 
     ends = 0
 
-    def __init__(self, *, others_wait: bool = False) -> None:
+    def __init__(
+        self, *, others_wait: bool = False, placed: list[tuple[int, int] | None] | None = None, size: int = FULL
+    ) -> None:
+        """`placed`: what reads in place come to, one after another; None: the socket is not to be read."""
         self._others_wait = others_wait
+        self._placed = placed
         protocol = SimpleNamespace(
-            receive=lambda *_: None, next_event=lambda _: None, take_outgoing=list, is_closing=False
+            receive=lambda *_: None,
+            next_event=lambda _: None,
+            take_outgoing=list,
+            is_closing=False,
+            read_in_place=lambda _: placed.pop(0) if placed else None,
         )
-        super().__init__(protocol, None, lambda: 0.0, lambda *_: None, memoryview(bytearray(FULL)))
+        super().__init__(protocol, None, lambda: 0.0, lambda *_: None, memoryview(bytearray(size)))
+        self.connection = SimpleNamespace(is_reading=lambda: True)
+
+    def readable_socket(self) -> int:
+        return -1 if self._placed is None else 5
 
     def others_wait(self) -> bool:
         return self._others_wait
@@ -47,6 +61,35 @@ def test_while_others_wait_one_such_read_is_a_turn() -> None:
         transport.buffer_updated(size)
         ends.append(transport.ends)
     assert ends == [0, 1, 1, 2, 3]
+
+
+def test_a_read_in_place_that_left_nothing_behind_it_is_no_full_one() -> None:
+    all_of_it, less = (9, 9), (8, 9)
+    placed = [all_of_it, all_of_it, all_of_it, less, all_of_it, all_of_it, less, all_of_it, all_of_it, all_of_it]
+    transport = Recording(placed=[*placed], size=SCRATCH_SIZE)
+    ends = []
+    for _ in range(10):
+        transport.buffer_updated(len(transport.get_buffer(-1)))
+        ends.append(transport.ends)
+    assert ends == [0, 0, 1, 1, 1, 1, 1, 1, 1, 2]
+
+
+def test_while_data_sets_are_read_in_place_little_is_read_before() -> None:
+    transport = Recording(placed=[None, (0, 9), (9, 9), None, (9, 9)], size=SCRATCH_SIZE)
+    sizes = []
+    for _ in range(5):
+        transport.buffer_updated(len(transport.get_buffer(-1)))
+        sizes.append(len(transport.get_buffer(-1)))
+    assert sizes == [SCRATCH_SIZE, SHORT, SHORT, SCRATCH_SIZE, SHORT]
+
+
+def test_nothing_is_read_in_place_behind_a_read_that_left_nothing_nor_while_reading_is_paused() -> None:
+    placed: list[tuple[int, int] | None] = [(9, 9)]
+    transport = Recording(placed=placed, size=SCRATCH_SIZE)
+    transport.buffer_updated(SCRATCH_SIZE - 1)
+    transport.connection = SimpleNamespace(is_reading=lambda: False)
+    transport.buffer_updated(SCRATCH_SIZE)
+    assert placed == [(9, 9)]
 
 
 async def turns_until(count: int, order: list[int]) -> int:
