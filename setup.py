@@ -83,6 +83,7 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "initializedcheck": debug or sanitize,
+            "nonecheck": debug or sanitize,
             "linetrace": linetrace,
         },
     ),

@@ -1,14 +1,17 @@
-"""Data sets of messages, on their way from and to the peer.
+"""Data sets of messages, on their way from and to the peer: gathered, decoded and encoded.
 
 What encodes and decodes them is imported when it is first needed: who only echoes does without.
 """
 
 from aiodicom.errors import LocalError
 from aiodicom.standard.uids import uid_name
+from aiodicom.ul._pdu import Body
 
 cdef enum:
-    #: More bytes than this are not written at once.
+    #: More bytes than this are not written at once: `CHUNK` for who sends more.
     MOST_AT_ONCE = 1 << 20
+
+CHUNK = MOST_AT_ONCE
 
 cdef object data_set_type = None
 cdef object encode_message = None
@@ -23,14 +26,14 @@ cdef int prepare() except -1:
     return 0
 
 
-def decode_data_set(data, str transfer_syntax not None):
+def decode_data_set(data, transfer_syntax):
     """Returns the data set that `data` encode. Raises `DecodeError` for what is none; one that ends too early says so."""
     if decode_message is None:
         prepare()
     return decode_message(data, transfer_syntax)
 
 
-def encode_data_set(data_set, str transfer_syntax not None):
+def encode_data_set(data_set, transfer_syntax):
     """The encoded data set, ours or pydicom's, whose pixel data, if it has any, are as the transfer syntax demands.
 
     Raises `DecodeError` for one that was cut off, `LocalError` for what cannot be encoded, TypeError for what is none.
@@ -47,12 +50,25 @@ def encode_data_set(data_set, str transfer_syntax not None):
         raise LocalError(f"cannot be encoded in {uid_name(transfer_syntax)}: {error}") from error
 
 
+def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
+    """Returns a sink that gathers the data set of `request` in memory, and past `above` bytes, or when the server's budget
+    has no more, in the sink that `spill` makes. `unread`: as of `Body`.
+
+    After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
+    holds up everybody for as long as it takes.
+    """
+    cdef Py_ssize_t expected = request.expected_body_size
+    if expected > above:
+        return Body(0, spill)
+    return Body(above, spill, expected, request.association.budget, unread=unread)
+
+
 cdef class EncodedDataSet:
     """An encoded data set in memory: the compiled half of `aiodicom.net.sources.EncodedIdentifier`."""
 
     cdef readonly bytes data
     #: Bytes that it has.
-    cdef readonly Py_ssize_t size
+    cdef public Py_ssize_t size
 
     def __cinit__(self, bytes data not None):
         self.data = data

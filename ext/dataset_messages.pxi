@@ -4,32 +4,30 @@ cdef enum:
     #: Transfer syntaxes whose properties are kept.
     MOST_KNOWN = 64
 
-cdef object named_encoding = None   # aiodicom.dataset.transfer.named_encoding, from the first message on
+cdef object transfer = None   # aiodicom.dataset.transfer, from the first message on
 cdef dict known = {}
 
 
 cdef class Known:
-    """The properties of a transfer syntax, as C has them."""
+    """The properties of a transfer syntax, as C has them; `is_named` once it has been seen to be a UID."""
 
     cdef bint implicit
     cdef bint big
     cdef bint deflated
     cdef bint encapsulated
+    cdef bint is_named
 
 
-cdef Known known_encoding(str transfer_syntax):
-    """Raises ValueError for what is no UID."""
-    global named_encoding
+cdef Known known_encoding(transfer_syntax):
+    global transfer
     cdef Known found = known.get(transfer_syntax)
     if found is None:
-        if named_encoding is None:
+        if transfer is None:
             from aiodicom.dataset import transfer
-
-            named_encoding = transfer.named_encoding
-        encoding, implicit, big = named_encoding(transfer_syntax)
+        encoding = transfer.encoding_of(transfer_syntax)
         found = Known()
-        found.implicit = implicit
-        found.big = big
+        found.implicit = not encoding.explicit
+        found.big = not encoding.little_endian
         found.deflated = encoding.deflated
         found.encapsulated = encoding.encapsulated
         if len(known) < MOST_KNOWN:
@@ -37,7 +35,7 @@ cdef Known known_encoding(str transfer_syntax):
     return found
 
 
-def decode_message(data, str transfer_syntax not None):
+def decode_message(data, transfer_syntax):
     """The `Dataset` that `data` encode: what `Dataset.from_bytes` without options gives.
 
     A message's data set is small, and decoding it a matter of some microseconds: as much as options are to hand on.
@@ -53,7 +51,7 @@ def decode_message(data, str transfer_syntax not None):
     return data_set
 
 
-def encode_message(Core data_set not None, str transfer_syntax not None):
+def encode_message(Core data_set not None, transfer_syntax):
     """What `Dataset.to_bytes` without options gives: the reverse of `decode_message`.
 
     Raises `DecodeError` for a data set that was cut off, ValueError and TypeError for what cannot be encoded.
@@ -62,6 +60,9 @@ def encode_message(Core data_set not None, str transfer_syntax not None):
     cdef Target target
     cdef list kept = []
     cdef Known encoding = known_encoding(transfer_syntax)
+    if not encoding.is_named:
+        transfer.named_encoding(transfer_syntax)  # raises ValueError for what is none
+        encoding.is_named = True
     data_set.ensure()
     if data_set.trouble is not None:
         raise data_set.trouble

@@ -215,23 +215,45 @@ cdef class Receiver:
         self.position = 0
 
     def read_in_place(self, int fd):
-        """Reads what comes next of a data set that a `Body` gathers from the socket with the descriptor `fd` to where it does. What
-        has come is then as if it had been given to `receive()`.
+        """Reads what comes next of a data set that a `Body` gathers from the socket with the descriptor `fd` to where it does, or
+        has the system throw away what comes next of one that is discarded. What has come is then as if it had been given to
+        `receive()`.
 
-        Returns how many bytes came and how many there was room for; None where nothing can be read like this.
+        Returns how many bytes came, how many there was room for, and how many are to be read in the ordinary way before the next
+        call; None where nothing can be read like this.
         """
         cdef Py_ssize_t following = 0
-        if self.data != NULL or self.broken or self.item_size < HEADER or self.message is None or type(self.body) is not Body:
+        cdef Py_ssize_t asked, came
+        if self.data != NULL or self.broken or self.item_size < HEADER or self.message is None:
+            return None
+        if type(self.body) is Discard:
+            return self.drop_in_place(fd)
+        if type(self.body) is not Body:
             return None
         if self.item_left == self.left and not self.item[5] & IS_LAST:
             following = <Py_ssize_t> get_u32(self.item) - 2
         if self.placed is None:
             self.placed = Placed.__new__(Placed)
-        cdef Py_ssize_t asked = self.placed.read(fd, <Body> self.body, self.item_left, following)
-        cdef Py_ssize_t came = self.placed.left
+        asked = self.placed.read(fd, <Body> self.body, self.item_left, following)
+        came = self.placed.left
         if not self.take_placed():
             self.release()
-        return (came, asked) if asked else None
+        return (came, asked, BEFORE_PLACED) if asked else None
+
+    cdef object drop_in_place(self, int fd):
+        """Throws away what has come of a fragment but for its last byte: that and what follows is to be looked at."""
+        cdef Py_ssize_t most = min(self.item_left - 1, <Py_ssize_t> MOST_PLACED)
+        cdef Py_ssize_t came
+        if most < LEAST_PLACED:
+            return None
+        with nogil:
+            came = drop_bytes(fd, most)
+        if came < 0:
+            return None
+        (<Discard> self.body).total += came
+        self.left -= came
+        self.item_left -= came
+        return (came, most, BEFORE_DROPPED)
 
     cdef bint take_placed(self) except -1:
         """Goes on to the next of the pieces that were read in place; false when there are no more."""

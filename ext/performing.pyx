@@ -29,28 +29,15 @@ cdef object UNRECOGNIZED_OPERATION = Status.UNRECOGNIZED_OPERATION
 cdef frozenset CANCELLABLE = frozenset((CFindRQ, CGetRQ, CMoveRQ))
 
 
-def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
-    """Returns a sink that gathers the data set of `request` in memory, and past `above` bytes, or when the server's budget
-    has no more, in the sink that `spill` makes. `unread`: as of `Body`.
-
-    After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
-    holds up everybody for as long as it takes.
-    """
-    cdef Py_ssize_t expected = request.expected_body_size
-    if expected > above:
-        return Body(0, spill)
-    return Body(above, spill, expected, request.association.budget, unread=unread)
-
-
 cdef class Received:
     """A request as it came: the association, the `AcceptedContext` and the message.
 
     `body` is the sink that took the data set, None where there is none. `data_set` is what has been decoded of it.
     """
 
-    cdef readonly object association
-    cdef readonly object context
-    cdef readonly object message
+    cdef public object association
+    cdef public object context
+    cdef public object message
     cdef public object body
     cdef object data_set
 
@@ -58,6 +45,12 @@ cdef class Received:
         self.association = association
         self.context = context
         self.message = message
+
+    def __init__(self, association, context, message):
+        """What a subclass that has more calls."""
+
+    def __reduce__(self):
+        raise TypeError(f"{type(self).__name__} belongs to its association: it is neither copied nor pickled")
 
     def decoded(self):
         """The data set, decoded when it is first asked for. Raises what getting at its bytes raises, and `DecodeError`."""
@@ -107,7 +100,8 @@ cdef class Normalized(Received):
 
 
 cdef class Performing:
-    """Takes requests as they arrive to their handlers, and has what those return answered.
+    """Takes requests as they arrive to their handlers, and has what those return answered. What is rare is done by its subclass:
+    its stub names what it calls of that.
 
     `limit` is how many requests are performed at a time, 0 for any number; `performing` counts those that handlers have and
     that are not answered; further ones are in `waiting`, and then nothing more is read. `incoming` is the request whose data
@@ -189,10 +183,13 @@ cdef class Performing:
                     self.last_body_size = body.total
             if type(body) is Discard:
                 request.body = body  # in place of a sink that has failed, perhaps
-        self.begin(request)
+        self.perform(request)
 
-    cpdef begin(self, Received request):
+    def begin(self, Received request not None):
         """Has a request performed, when it is its turn."""
+        self.perform(request)
+
+    cdef perform(self, Received request):
         if self.performing >= self.limit > 0:
             # More than was agreed on, or sent ahead of our answer: read no more until this one has its turn.
             self.put_off(request)
@@ -201,7 +198,7 @@ cdef class Performing:
         message = request.message
         handler = self.handler_of(type(message))
         if handler is None:
-            self.answer(request, SUCCESS if type(message) is CEchoRQ else UNRECOGNIZED_OPERATION)
+            self.send_status(request, SUCCESS if type(message) is CEchoRQ else UNRECOGNIZED_OPERATION)
         elif type(request.body) is Discard and request.body.error is not None:
             error, request.body = request.body.error, None  # which has frames that have the request: a cycle ends here
             self.answer_failure(request, error)
@@ -243,10 +240,13 @@ cdef class Performing:
             return
         task = self.handlers.starter.start(coroutine, self.loop, self.done, request)
         if task is not None:
-            self.run(request, task)
+            self.keep_task(request, task)
 
-    cpdef run(self, request, answer):
+    def run(self, request, answer):
         """Has what will be the answer cancelled when the association ends."""
+        self.keep_task(request, answer)
+
+    cdef keep_task(self, request, answer):
         if self.tasks is None:
             self.tasks = {}
         self.tasks[request] = answer
@@ -267,22 +267,28 @@ cdef class Performing:
 
     cdef answer_with(self, Received request, answer):
         """Answers with what a handler has returned."""
-        if (answer is None or answer is SUCCESS) and (
+        if (answer is None or answer is SUCCESS or (type(answer) is int and answer == 0)) and (
             type(request.message) is not NCreateRQ or request.message.affected_sop_instance_uid
         ):
-            self.answer(request, SUCCESS)
+            self.send_status(request, SUCCESS)
         else:
             self.answer_more(request, answer)
 
-    cpdef answer(self, Received request, status):
+    def answer(self, Received request not None, status):
         """Answers with a status alone."""
+        self.send_status(request, status)
+
+    cdef send_status(self, Received request, status):
         self.performing -= 1
         if self.protocol.can_send:
             self.outbox.respond(<object> PyTuple_GetItem(request.context, CONTEXT_ID), request.message, status)
-        self.answered()
+        self.go_on()
 
-    cpdef answered(self):
+    def answered(self):
         """A request has been answered: the next one has its turn, and what waits for the last has it."""
+        self.go_on()
+
+    cdef go_on(self):
         if self.waiting:
             self.take_waiting()
         if self.is_released or self.is_finishing:

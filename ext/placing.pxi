@@ -1,5 +1,6 @@
-# Data sets that the system puts where they gather, without a copy of ours.  Included by pdu.pyx, whose Receiver goes through
-# what has come like this as through any other bytes: to append what lies already where it belongs moves nothing.
+# Data sets that the system puts where they gather, without a copy of ours, and those that it throws away.  Included by pdu.pyx,
+# whose Receiver goes through what has come like this as through any other bytes: to append what lies already where it belongs
+# moves nothing.
 
 cdef extern from *:
     """
@@ -17,11 +18,30 @@ cdef extern from *:
         while (got < 0 && errno == EINTR);
         return got < 0 ? 0 : got;
     }
+
+    /* Has the system throw away up to so many bytes that have come, without a copy of them; returns how many, -1 where it can't. */
+    static Py_ssize_t drop_bytes(int fd, Py_ssize_t most) {
+    #ifdef __linux__
+        struct sockaddr_storage local;
+        socklen_t length = sizeof local;
+        ssize_t got;
+        /* Of other sockets than TCP's it would lose what was sent together. */
+        if (getsockname(fd, (struct sockaddr*)&local, &length) || (local.ss_family != AF_INET && local.ss_family != AF_INET6)) return -1;
+        do got = recv(fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);
+        while (got < 0 && errno == EINTR);
+        if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+        return got;
+    #else
+        (void)fd; (void)most;
+        return -1;
+    #endif
+    }
     """
     cdef struct iovec:
         void* iov_base
         size_t iov_len
     Py_ssize_t read_pieces(int fd, iovec* pieces, int count) nogil
+    Py_ssize_t drop_bytes(int fd, Py_ssize_t most) nogil
 
 cdef enum:
     #: Of a P-DATA-TF with one presentation data value: two times HEADER.
@@ -31,6 +51,11 @@ cdef enum:
     #: Less than this is read and copied sooner. With fragments of this size the following is as much as is read otherwise.
     LEAST_PLACED = 1 << 15
     MOST_FRAGMENTS = MOST_PLACED // LEAST_PLACED
+    #: So much is read before what follows is placed: the beginning of an object, where its length is not known yet. What is
+    #: smaller comes by one read as it did.
+    BEFORE_PLACED = 1 << 16
+    #: So much before what follows is thrown away.
+    BEFORE_DROPPED = 1 << 12
 
 
 cdef class Placed:

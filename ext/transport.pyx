@@ -15,9 +15,6 @@ cdef enum:
     #: After so many reads that left more, others have their turn, and after one while others wait for theirs: libuv
     #: would read up to 32 times, 8 MiB, before it looks at another socket. Each end of a turn costs two calls of epoll_ctl.
     TURN = 3
-    #: While data sets are read to where they gather, so much is read before: the beginning of an object, where its length is not
-    #: known yet. What is smaller comes by one read as it did.
-    BEFORE_PLACED = 65536
     #: A socket that has not been asked for.
     NOT_ASKED = -2
 
@@ -101,9 +98,9 @@ cdef class BufferedTransport:
 
     cdef bint read_in_place(self, now, Py_ssize_t* came) except -1:
         """After a read that filled its buffer in the middle of a data set: has what the system has of that read to where it gathers,
-        if it does, and says how many bytes came, unless none did. Returns whether there may be more to read.
+        or thrown away, and says how many bytes came, unless none did. Returns whether there may be more to read.
         """
-        cdef Py_ssize_t got, asked
+        cdef Py_ssize_t got, asked, before
         read = None
         if self.source == NOT_ASKED:
             self.source = self.readable_socket()
@@ -112,10 +109,10 @@ cdef class BufferedTransport:
         if read is None:
             self.lent = self.scratch
             return True
-        if self.lent is self.scratch:
-            self.lent = self.scratch[:BEFORE_PLACED]
+        got, asked, before = read
+        if len(self.lent) != before:
+            self.lent = self.scratch[:before]
         self.tell_events(now)
-        got, asked = read
         if got:
             came[0] = got
         return got == asked

@@ -63,8 +63,8 @@ _OVER = frozenset((State.Sta1, State.Sta2, State.Sta13))
 class Protocol(Exchange):
     """One association's state: Upper Layer, messages, operations in flight, deadlines.
 
-    `open_body(context, message)` chooses the sink for the data set of a message that is to come, unless `body_of` is
-    set to what does before there can be one; `counters` counts the peer's operations.
+    `open_body(context, message)` chooses the sink for the data set of a message that is to come; where it is None,
+    `body_of` is to be set before any can come. `counters` counts the peer's operations.
 
     Invariants: `can_send` and the receiver's `allows_data` follow the state of the machine.
     """

@@ -129,14 +129,14 @@ class Handlers:
         #: What may be done to objects of C-GET and C-MOVE that the receiver does not accept as they are: `transcode` of
         #: `Association.c_store`.
         self.transcoding = policy_of(transcode)
-        #: The handlers by the kinds of their requests: to look at.
+        #: The handlers by the kinds of their requests: always this dictionary, as associations hold it.
         self.by_kind: dict[type[Request], Handler] = {}
         self._reported: set[str] = set()
         self.cancel_handler: CancelHandler | None = None
         self.starter = TaskStarter()
 
     def handler_of(self, kind: type[Request]) -> Handler | None:
-        """Returns the handler for this kind of request."""
+        """Returns the handler for this kind of request. Associations look where this does, and don't call it."""
         return self.by_kind.get(kind)
 
     def sop_classes(self) -> frozenset[str]:

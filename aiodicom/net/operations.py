@@ -316,9 +316,7 @@ class Operations(ABC):
         """Sends a request of the DIMSE-N services, with these fields after its message ID; what is returned, to be
         awaited at once, gives the response.
         """
-        source = None
-        if dataset is not None:
-            source = EncodedIdentifier(encode_data_set(dataset, context.transfer_syntax))
+        source = None if dataset is None else identifier_source(dataset, context)
         return self.invoker.invoke(context, partial(make_message, kind, fields), source)
 
 

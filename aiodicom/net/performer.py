@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.dimse.events import RequestRefused
-from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, Message, Request
+from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, Message, NCreateRQ, Request
 from aiodicom.dimse.protocol import Protocol
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import ConnectionLost, OperationRefused
@@ -21,6 +21,7 @@ from aiodicom.net.answers import Later, Reply, encode_answer, final_status, refu
 from aiodicom.net.handlers import Handler, Handlers
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.requests import REQUESTS, CancellableRequest, ServiceRequest, StoreRequest
+from aiodicom.net.responses import is_failure
 from aiodicom.net.sinks import FragmentStream
 from aiodicom.net.window import Window
 from aiodicom.standard.status import Status
@@ -229,14 +230,15 @@ class Performer(Performing):
 
     def answer_more(self, request: ServiceRequest, answer: Any) -> None:
         """Answers with what a handler has returned, where that is more than success, or the response says more."""
-        if isinstance(answer, int) and answer:
+        if isinstance(answer, int):
             try:
                 status = final_status(answer)
             except (TypeError, ValueError) as wrong:
                 self.answer_failure(request, wrong)
-            else:
+                return
+            if is_failure(status) or not _is_to_be_named(request.message):
                 self.answer(request, status)
-            return
+                return
         try:
             reply = encode_answer(request, answer)
         except Exception as wrong:  # whatever encoding what a handler made comes across
@@ -283,3 +285,8 @@ class Performer(Performing):
         """Releases the association once nothing is left to do."""
         if not self.is_over and not self.performing and not self.waiting and self.outbox.is_empty:
             self.association.settle(is_asked=self.is_released)
+
+
+def _is_to_be_named(message: Request) -> bool:
+    """Whether the response to a request has to say which instance has been created."""
+    return isinstance(message, NCreateRQ) and not message.affected_sop_instance_uid

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from aiodicom.errors import ConnectionLost
-from aiodicom.net._performing import gathering
+from aiodicom.net._data_sets import gathering
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Budget, Discard
 from aiodicom.values import Value, frozen

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from aiodicom.errors import LocalError
 from aiodicom.net import reencoding
-from aiodicom.net._data_sets import EncodedDataSet
+from aiodicom.net._data_sets import CHUNK, EncodedDataSet
 from aiodicom.net.codec_threads import codec_threads
 from aiodicom.net.reencoding import Reencoded
 from aiodicom.net.transcoding import NATIVE, Transcoding, sendable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
 
 __all__ = [
+    "CHUNK",
     "DataSource",
     "Encoded",
     "EncodedIdentifier",
@@ -44,8 +45,6 @@ Buffer: TypeAlias = bytes | memoryview
 #: What is sent at once, or a part of a file that is read when somebody looks at it.
 Piece: TypeAlias = Buffer | FilePart
 
-#: About how many bytes of a file are in memory at a time for each association that sends.
-CHUNK = 1 << 20
 #: A file of up to so many bytes is read when it is opened: until its turn it holds them, rather than a descriptor.
 _READ_AT_ONCE = 32 << 10
 #: Up to so many bytes it costs less to copy parts into one than to write them apart.

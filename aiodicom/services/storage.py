@@ -17,7 +17,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiodicom.errors import DecodeError, LocalError
-from aiodicom.net._performing import gathering
+from aiodicom.net._data_sets import gathering
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.server import Server
 from aiodicom.part10.meta import encode_file_meta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import aiodicom
 from aiodicom import Answer, Dataset, Handlers, Server, Status
-from aiodicom.dimse.messages import NActionRSP, NEventReportRSP, NGetRSP
+from aiodicom.dimse.messages import NActionRSP, NEventReportRSP, NGetRSP, NSetRQ
 from aiodicom.errors import ContextNotAccepted, LocalError, OperationRefused, StatusError
 from tests.net.sides import soon
 
@@ -107,10 +108,33 @@ async def test_an_instance_without_a_uid_gets_one(kind: str) -> None:
         created = await association.n_create(MPPS)
         assert [created.sop_instance_uid] == given
         assert created.sop_instance_uid.startswith("2.25.")
-        server.on_n_create(of_kind(kind, lambda request: 0))
-        assert (await association.n_create(MPPS)).sop_instance_uid.startswith("2.25.")
+        for status in (0, Status.ATTRIBUTE_LIST_ERROR):  # a warning
+            server.on_n_create(of_kind(kind, lambda request, status=status: status))
+            created = await association.n_create(MPPS)
+            assert created.status == status
+            assert created.sop_instance_uid.startswith("2.25.")
         server.on_n_create(lambda request: Answer(sop_instance_uid="1.2.9"))
         assert (await association.n_create(MPPS, PATIENT)).sop_instance_uid == "1.2.9"
+
+
+async def test_requests_of_classes_of_ones_own() -> None:
+    """As a test of a handler may make them."""
+
+    class Marked(aiodicom.NSetRequest):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.mark = "marked"
+
+    server = Server()
+    server.on_n_set(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        context = association.context_for(MPPS, None)
+        request = Marked(association, context, NSetRQ(1, MPPS, "1.2.3", has_data_set=False))
+        assert (request.mark, request.message_id, request.sop_instance_uid) == ("marked", 1, "1.2.3")
+        assert request.dataset is None
+        assert request.context is context
+        with pytest.raises(TypeError, match="belongs to its association"):
+            copy.copy(request)
 
 
 async def test_reported_on_the_association_that_asked() -> None:

@@ -20,7 +20,7 @@ class Recording(BufferedTransport):
     ends = 0
 
     def __init__(
-        self, *, others_wait: bool = False, placed: list[tuple[int, int] | None] | None = None, size: int = FULL
+        self, *, others_wait: bool = False, placed: list[tuple[int, int, int] | None] | None = None, size: int = FULL
     ) -> None:
         """`placed`: what reads in place come to, one after another; None: the socket is not to be read."""
         self._others_wait = others_wait
@@ -64,7 +64,7 @@ def test_while_others_wait_one_such_read_is_a_turn() -> None:
 
 
 def test_a_read_in_place_that_left_nothing_behind_it_is_no_full_one() -> None:
-    all_of_it, less = (9, 9), (8, 9)
+    all_of_it, less = (9, 9, SHORT), (8, 9, SHORT)
     placed = [all_of_it, all_of_it, all_of_it, less, all_of_it, all_of_it, less, all_of_it, all_of_it, all_of_it]
     transport = Recording(placed=[*placed], size=SCRATCH_SIZE)
     ends = []
@@ -75,21 +75,23 @@ def test_a_read_in_place_that_left_nothing_behind_it_is_no_full_one() -> None:
 
 
 def test_while_data_sets_are_read_in_place_little_is_read_before() -> None:
-    transport = Recording(placed=[None, (0, 9), (9, 9), None, (9, 9)], size=SCRATCH_SIZE)
+    dropped = (9, 9, 4096)
+    placed = [None, (0, 9, SHORT), (9, 9, SHORT), None, (9, 9, SHORT), dropped, dropped, (9, 9, SHORT)]
+    transport = Recording(placed=[*placed], size=SCRATCH_SIZE)
     sizes = []
-    for _ in range(5):
+    for _ in placed:
         transport.buffer_updated(len(transport.get_buffer(-1)))
         sizes.append(len(transport.get_buffer(-1)))
-    assert sizes == [SCRATCH_SIZE, SHORT, SHORT, SCRATCH_SIZE, SHORT]
+    assert sizes == [SCRATCH_SIZE, SHORT, SHORT, SCRATCH_SIZE, SHORT, 4096, 4096, SHORT]
 
 
 def test_nothing_is_read_in_place_behind_a_read_that_left_nothing_nor_while_reading_is_paused() -> None:
-    placed: list[tuple[int, int] | None] = [(9, 9)]
+    placed: list[tuple[int, int, int] | None] = [(9, 9, SHORT)]
     transport = Recording(placed=placed, size=SCRATCH_SIZE)
     transport.buffer_updated(SCRATCH_SIZE - 1)
     transport.connection = SimpleNamespace(is_reading=lambda: False)
     transport.buffer_updated(SCRATCH_SIZE)
-    assert placed == [(9, 9)]
+    assert placed == [(9, 9, SHORT)]
 
 
 async def turns_until(count: int, order: list[int]) -> int:

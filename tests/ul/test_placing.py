@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
@@ -19,6 +20,8 @@ ECHO = pdv(1, COMMAND | LAST, b"echo")
 FRAGMENT = 40_000
 #: What is not worth to be read like that.
 LITTLE = 32 << 10
+#: What is to be read before more is read like that.
+BEFORE = 64 << 10
 
 
 def data_of(size: int, seed: int = 1) -> bytes:
@@ -41,9 +44,18 @@ def expecting(size: int = 1 << 20, **options: Any) -> Callable[[], Receiver]:
     return lambda: receiver(open_body=lambda _context_id, _message: Body(expected=size, **options))
 
 
+def discarding() -> Receiver:
+    return receiver(open_body=lambda *_: Discard())
+
+
 @contextmanager
-def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
+def connected(is_tcp: bool = False) -> Iterator[tuple[socket.socket, socket.socket]]:
+    if is_tcp:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            theirs = socket.create_connection(listening.getsockname())
+            ours, _ = listening.accept()
+    else:
+        ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
         theirs.setblocking(False)
@@ -61,23 +73,30 @@ def taken(receiving: Receiver) -> list[Any]:
     return found
 
 
-def read(stream: bytes, receiving: Receiver, first: int = 1000) -> tuple[list[Any], int]:
+def read(stream: bytes, receiving: Receiver, first: int = 1000, *, is_tcp: bool = False) -> tuple[list[Any], int]:
     """The events in a stream that is read as a transport does, and how many reads were in place.
 
     `first`: the size of the other reads.
     """
     scratch = bytearray(first)
     found, placed, sent = list[Any](), 0, 0
-    with connected() as (ours, theirs):
+    with connected(is_tcp) as (ours, theirs):
         while True:
             try:
                 while sent < len(stream):
                     sent += theirs.send(stream[sent : sent + 100_000])
             except BlockingIOError:
                 pass
+            if sent == len(stream) and is_tcp:
+                theirs.shutdown(socket.SHUT_WR)
+                ours.setblocking(True)
             try:
                 size = ours.recv_into(scratch)
             except BlockingIOError:
+                if is_tcp:
+                    continue
+                return found, placed
+            if not size:
                 return found, placed
             receiving.receive(scratch, size)
             found += taken(receiving)
@@ -151,8 +170,9 @@ def came_in_place(receiving: Receiver, ours: socket.socket) -> int:
     """How many bytes came, of no fewer that there was room for."""
     read = receiving.read_in_place(ours.fileno())
     assert read is not None
-    came, asked = read
+    came, asked, before = read
     assert came < asked
+    assert before == BEFORE
     return came
 
 
@@ -190,7 +210,7 @@ def test_as_much_is_read_as_there_is_room_for() -> None:
         for _ in range(2):
             theirs.send(bytes(100_000))
         room = 131_072 - 1000  # what is given is the next power of two
-        assert receiving.read_in_place(ours.fileno()) == (room, room)
+        assert receiving.read_in_place(ours.fileno()) == (room, room, BEFORE)
         assert taken(receiving) == []
         assert receiving.read_in_place(ours.fileno()) is None
 
@@ -279,3 +299,46 @@ def test_a_receiver_that_nobody_has_any_more_lets_go_of_what_was_read() -> None:
         receiving.read_in_place(ours.fileno())
         del receiving
         assert budget.used == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system throws away what has come")
+@pytest.mark.parametrize("sizes", [(131_060,), (1 << 20,), (FRAGMENT, 100, 200, FRAGMENT), (60_000, 20_000, 60_000)])
+def test_what_is_discarded_is_thrown_away_by_the_system(sizes: tuple[int, ...]) -> None:
+    stream = message(data_of(1_300_001), *sizes) + message(data_of(200_000), *sizes) + p_data(ECHO)
+    found, dropped = read(stream, discarding(), is_tcp=True)
+    assert [(event.message.data, event.body and event.body.total) for event in found] == [
+        (b"Data follow", 1_300_001),
+        (b"Data follow", 200_000),
+        (b"echo", None),
+    ]
+    assert dropped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system throws away what has come")
+@pytest.mark.parametrize("wrong", [b"\xff" * 6, p_data(pdv(3, LAST, b"another context"))])
+def test_what_is_wrong_behind_what_was_thrown_away_is_refused(wrong: bytes) -> None:
+    stream = p_data(STORE) + p_data(pdv(1, 0, data_of(100_000))) + wrong + bytes(100_000)
+    found, dropped = read(stream, discarding(), is_tcp=True)
+    assert isinstance(found[-1], PduError)
+    assert dropped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system throws away what has come")
+def test_the_last_byte_of_a_fragment_is_left() -> None:
+    receiving = in_the_middle(discarding, (1 << 18) - 100_000)
+    with connected(is_tcp=True) as (ours, theirs):
+        assert receiving.read_in_place(ours.fileno()) == (0, 99_999, 4096)
+        theirs.setblocking(True)
+        theirs.sendall(bytes(100_000))
+        theirs.shutdown(socket.SHUT_WR)
+        came = 0
+        while came < 99_999 - LITTLE:
+            came += came_of(receiving.read_in_place(ours.fileno()))
+        assert receiving.read_in_place(ours.fileno()) is None or came == 99_999
+        ours.setblocking(True)
+        assert sum(map(len, iter(lambda: ours.recv(1 << 20), b""))) == 100_000 - came
+
+
+def came_of(read: tuple[int, int, int] | None) -> int:
+    assert read is not None
+    return read[0]
