@@ -11,7 +11,7 @@ cdef extern from *:
 
     enum { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
     /* Nanoseconds of CPU for reading a MiB, from which on the system had better send files by itself. */
-    enum { SLOW_COPY = 80000 };
+    enum { SLOW_COPY = 40000 };
     /* One of so many files is read all the same, to learn whether it still is so. */
     enum { READ_ANYWAY = 32 };
 

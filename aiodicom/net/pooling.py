@@ -90,6 +90,8 @@ class AssociationPool(Fleet):
         self._has_made_room = False
         #: how many operations have succeeded
         self._completed = 0
+        #: how many associations there were when all that were wanted were there last, -1 while they are not
+        self._settled = -1
 
     @property
     def concurrency(self) -> int:
@@ -180,8 +182,11 @@ class AssociationPool(Fleet):
     @property
     def is_blocked(self) -> bool:
         """Whether the peer takes less than is written, on each association with a turn: `begin_now` begins nothing."""
-        listed = self._listed
-        return bool(listed) and all(member.association.is_blocked for member in listed)
+        # Without a generator: this is asked for each object that is sent.
+        for member in self._listed:
+            if not member.association.is_blocked:
+                return False
+        return bool(self._listed)
 
     @property
     def sends_files(self) -> bool:
@@ -301,7 +306,8 @@ class AssociationPool(Fleet):
                 self._retire(member)
             elif not member.is_listed and not member.is_spent:
                 self._list(member)
-        self._adjust()
+        if self._queue.count or not self._is_settled(member.used):
+            self._adjust()
         if member.is_outdated and not member.taken:
             self._retire(member)
 
@@ -322,7 +328,7 @@ class AssociationPool(Fleet):
             if member.is_leaving or not member.association.is_open:
                 member.is_listed = False
                 self._retire(member)
-            elif not self._has_turns(member):
+            elif not (turns := self._turns_of(member)):
                 member.is_listed = False
             elif (wish.is_whole and member.taken) or not member.meets(wish.need):
                 listed.appendleft(member)
@@ -332,17 +338,24 @@ class AssociationPool(Fleet):
                 member.is_lent = wish.is_whole
                 member.is_spent |= self._upkeep.is_last(member.turns)
                 # To the other end: operations spread over the associations.
-                member.is_listed = self._has_turns(member)
+                member.is_listed = turns > 1 and not (member.is_lent or member.is_spent)
                 if member.is_listed:
                     listed.appendleft(member)
                 return member
         return None
 
-    def _has_turns(self, member: Member) -> bool:
+    def _turns_of(self, member: Member) -> int:
+        """How many turns are left on an association."""
+        if member.is_lent or member.is_spent:
+            return 0
+        window, granted = self._window, member.granted
+        return max((granted if 0 < granted < window else window) - member.taken, 0)
+
+    def _is_settled(self, now: float) -> bool:
+        """Whether there is nothing to adjust but for those who wait: as when it was done last, with all that was wanted."""
+        count = len(self._members)
         return (
-            not member.is_lent
-            and not member.is_spent
-            and member.taken < min(self._window, member.granted or self._window)
+            count == self._settled and self._window == self._tuner.window and count == self._tuner.associations(now)
         )
 
     def _holds_up(self, wish: Wish) -> bool:
@@ -356,7 +369,7 @@ class AssociationPool(Fleet):
         if self._window != self._tuner.window:
             self._window = self._tuner.window
             for member in self._members:
-                if not member.is_listed and self._has_turns(member):
+                if not member.is_listed and self._turns_of(member):
                     self._list(member)
         if len(self._members) > wanted:
             idle = [member for member in self._members if not member.taken]
@@ -374,7 +387,9 @@ class AssociationPool(Fleet):
                 self._make_way(now)
             elif there >= wanted:
                 self._make_room()
-        self._tuner.placed(now, is_complete=len(self._members) == wanted and not self._opening)
+        is_complete = len(self._members) == wanted and not self._opening
+        self._settled = wanted if is_complete else -1
+        self._tuner.placed(now, is_complete=is_complete)
         if self._members:
             self._wake_at(now + self._shortest)
 
