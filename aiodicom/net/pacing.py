@@ -9,6 +9,7 @@ this machine never has it.
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import ipaddress
 import os
@@ -93,8 +94,25 @@ async def _connect(loop: asyncio.AbstractEventLoop, connection: socket.socket, a
     try:
         connection.setblocking(False)
         unpace(connection)
-        await loop.sock_connect(connection, address)
+        if not _connect_at_once(connection, address):
+            await loop.sock_connect(connection, address)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _connect_at_once(connection: socket.socket, address: Any) -> bool:
+    """Whether a socket that does not block is connected at once, as within a machine it is where somebody listens and has
+    room. Otherwise it is about to be. Raises `OSError`.
+
+    An event loop that is asked for that may ask a thread for the address first, and waits for the next of its turns.
+    """
+    failed = connection.connect_ex(address)
+    if failed == errno.EINPROGRESS:
+        failed = connection.connect_ex(address)
+    if failed in (errno.EALREADY, errno.EINPROGRESS, errno.EAGAIN):
+        return False
+    if failed not in (0, errno.EISCONN):
+        raise OSError(failed, os.strerror(failed))
+    return True

@@ -191,7 +191,10 @@ class AssociationPool(Fleet):
     @property
     def sends_files(self) -> bool:
         """Whether the associations, as far as there are any, send parts of files without reading them."""
-        return any(member.association.sends_files for member in self._members)
+        for member in self._members:  # without a generator, as above
+            if member.association.sends_files:
+                return True
+        return False
 
     def when_ready(self, told: Callable[[], object]) -> None:
         """Has `told` called when the pool, which `is_blocked`, may be so no more."""
