@@ -56,6 +56,7 @@ extensions = [
     extension("aiodicom.dimse._exchange", "exchange.pyx"),
     extension("aiodicom.dimse._operations", "operations.pyx"),
     extension("aiodicom.net._data_sets", "data_sets.pyx"),
+    extension("aiodicom.net._invoking", "invoking.pyx"),
     extension("aiodicom.net._outbox", "outbox.pyx"),
     extension("aiodicom.net._performing", "performing.pyx"),
     extension("aiodicom.net._priority", "priority.pyx"),

@@ -262,7 +262,7 @@ class Association(Operations):
         """
         try:
             while self.is_open and self.outstanding:
-                await self.invoker.turns.drained()
+                await self.invoker.turns.all_given()
             if self.is_open:
                 self._protocol.release(self._loop.time())
                 self.transport.flush()

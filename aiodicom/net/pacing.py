@@ -103,8 +103,8 @@ async def _connect(loop: asyncio.AbstractEventLoop, connection: socket.socket, a
 
 
 def _connect_at_once(connection: socket.socket, address: Any) -> bool:
-    """Whether a socket that does not block is connected at once, as within a machine it is where somebody listens and has
-    room. Otherwise it is about to be. Raises `OSError`.
+    """Whether a socket that does not block is connected at once, as within a machine it is where somebody listens and
+    has room. Otherwise it is about to be. Raises `OSError`.
 
     An event loop that is asked for that may ask a thread for the address first, and waits for the next of its turns.
     """

@@ -191,10 +191,7 @@ class AssociationPool(Fleet):
     @property
     def sends_files(self) -> bool:
         """Whether the associations, as far as there are any, send parts of files without reading them."""
-        for member in self._members:  # without a generator, as above
-            if member.association.sends_files:
-                return True
-        return False
+        return any([member.association.sends_files for member in self._members])  # a generator would take longer
 
     def when_ready(self, told: Callable[[], object]) -> None:
         """Has `told` called when the pool, which `is_blocked`, may be so no more."""
@@ -355,11 +352,9 @@ class AssociationPool(Fleet):
         return max((granted if 0 < granted < window else window) - member.taken, 0)
 
     def _is_settled(self, now: float) -> bool:
-        """Whether there is nothing to adjust but for those who wait: as when it was done last, with all that was wanted."""
+        """Whether nothing is to be adjusted but for those who wait: all is as it was when all was there last."""
         count = len(self._members)
-        return (
-            count == self._settled and self._window == self._tuner.window and count == self._tuner.associations(now)
-        )
+        return count == self._settled and self._window == self._tuner.window and count == self._tuner.associations(now)
 
     def _holds_up(self, wish: Wish) -> bool:
         """Whether nobody who came later is served first: who waits for a whole association would do so for ever."""

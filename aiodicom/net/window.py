@@ -5,39 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from aiodicom.net._invoking import Turns
+
 __all__ = ["Window"]
 
 
-class Window:
-    """The asynchronous operations window of one side (PS3.7 D.3.3.3).
+class Window(Turns):
+    """The asynchronous operations window of one side (PS3.7 D.3.3.3)."""
 
-    Invariants: `taken` <= `limit` (0 is no limit); nobody waits while a turn is free.
-    """
-
-    __slots__ = ("_drained", "_waiters", "limit", "taken")
-
-    def __init__(self, limit: int = 1) -> None:
-        self.limit = limit
-        #: Turns taken and not given back.
-        self.taken = 0
-        self._waiters: deque[asyncio.Future[None]] | None = None
-        self._drained: asyncio.Future[None] | None = None
-
-    def take_now(self) -> bool:
-        """Takes a turn if there is one and nobody waits for it."""
-        if self.limit == 0 or (self.taken < self.limit and not self._waiters):
-            self.taken += 1
-            return True
-        return False
+    __slots__ = ()
 
     async def take(self) -> None:
         """Takes a turn, when there is one. Cancelled, none is taken. Raises what `fail()` was given."""
         if self.take_now():
             return
-        if self._waiters is None:
-            self._waiters = deque()
+        if self.waiters is None:
+            self.waiters = deque()
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self.waiters.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
@@ -45,31 +30,19 @@ class Window:
                 self.give()  # the turn came at the moment of the cancellation: pass it on
             raise
 
-    def give(self) -> None:
-        """Gives a turn back: the first who waits has it then."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self.taken -= 1
-        if self.taken == 0 and self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
-
-    async def drained(self) -> None:
+    async def all_given(self) -> None:
         """Waits until all turns have been given back, or `fail()` is called."""
         if self.taken:
-            if self._drained is None:
-                self._drained = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._drained)
+            if self.drained is None:
+                self.drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self.drained)
 
     def fail(self, error: Exception) -> None:
         """Lets everybody who waits have this error."""
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
-        waiters, self._waiters = self._waiters, None
+        if self.drained is not None:
+            self.drained.set_result(None)
+            self.drained = None
+        waiters, self.waiters = self.waiters, None
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_exception(error)
