@@ -191,7 +191,7 @@ class AssociationPool(Fleet):
     @property
     def sends_files(self) -> bool:
         """Whether the associations, as far as there are any, send parts of files without reading them."""
-        return any([member.association.sends_files for member in self._members])  # a generator would take longer
+        return any(member.association.sends_files for member in self._members)
 
     def when_ready(self, told: Callable[[], object]) -> None:
         """Has `told` called when the pool, which `is_blocked`, may be so no more."""
