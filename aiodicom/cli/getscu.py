@@ -153,7 +153,15 @@ async def _keep(objects: Retrieved, store: FolderStorage, tally: Tally, stop: as
         except StopAsyncIteration:
             break
         except Interrupted:
-            tally.end(await objects.cancel())
+            try:
+                result = await objects.cancel()
+            except StatusError as error:
+                # To the peer it is a failure when of all that it has sent we have taken nothing.
+                is_ours = error.status == aiodicom.Status.UNABLE_TO_PERFORM_SUB_OPERATIONS and objects.refused
+                if not is_ours or not isinstance(error.response, aiodicom.RetrieveResult):
+                    raise
+                result = error.response
+            tally.end(result, refused=objects.refused)
             return
         try:
             received.status = await store.keep(received)
