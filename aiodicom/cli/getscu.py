@@ -12,7 +12,7 @@ import typer
 import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.listening import check_folder
-from aiodicom.cli.models import ModelOptions
+from aiodicom.cli.models import RetrieveModels
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.query import LevelOption, Retrieval, RetrievalKeyOptions, retrieve_query
 from aiodicom.cli.retrieving import DurabilityOption, Tally
@@ -40,7 +40,7 @@ _log = logging.getLogger("aiodicom.getscu")
 def getscu(
     host: options.Host,
     port: options.Port,
-    models: ModelOptions = ModelOptions(),  # noqa: B008 (immutable)
+    models: RetrieveModels = RetrieveModels(),  # noqa: B008 (immutable)
     level: LevelOption = None,
     keys: RetrievalKeyOptions = RetrievalKeyOptions(),  # noqa: B008 (immutable)
     folder: Annotated[
