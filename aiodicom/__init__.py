@@ -65,9 +65,11 @@ if TYPE_CHECKING:
     from aiodicom.services.levels import Query
     from aiodicom.services.matching import Keys
     from aiodicom.services.mpps import PerformedProcedureStep, PerformedProcedureSteps, mpps
+    from aiodicom.services.naming import FileTemplate
     from aiodicom.services.performed import performed_series, scheduled_step
     from aiodicom.services.query_retrieve import QueryRetrieve
     from aiodicom.services.receiving import receiving_contexts
+    from aiodicom.services.storage import FolderStorage, StorageServer
     from aiodicom.services.storage_commitment import (
         Commitment,
         CommitmentArchive,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         Transaction,
         request_commitment,
     )
+    from aiodicom.services.studies import Studies, StudyCommand, StudyEnds
     from aiodicom.services.ups import UnifiedProcedureSteps
     from aiodicom.services.worklist import Worklist
     from aiodicom.standard.models import (
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
         UPS_GLOBAL_SUBSCRIPTION,
         VERIFICATION,
     )
+    from aiodicom.store.files import Durability
     from aiodicom.ul.extended import QueryRetrieveExtended, RetrieveExtended, StorageExtended
     from aiodicom.ul.negotiation import ANY, Support
     from aiodicom.ul.pdu import SOPClassCommonExtendedNegotiation, UserIdentity, UserIdentityType
@@ -129,11 +133,14 @@ _MODULES = {
     "Dataset": "aiodicom.dataset",
     "Destination": "aiodicom.net.suboperations",
     "Discarded": "aiodicom.net.sinks",
+    "Durability": "aiodicom.store.files",
     "EchoRequest": "aiodicom.net.requests",
     "FailedInstance": "aiodicom.services.storage_commitment",
     "FailureReason": "aiodicom.services.storage_commitment",
     "FileSet": "aiodicom.part10.dicomdir",
+    "FileTemplate": "aiodicom.services.naming",
     "FindRequest": "aiodicom.net.requests",
+    "FolderStorage": "aiodicom.services.storage",
     "Frame": "aiodicom.pixels.frames",
     "Frames": "aiodicom.pixels.frames",
     "GetRequest": "aiodicom.net.requests",
@@ -189,8 +196,12 @@ _MODULES = {
     "StatusCategory": "aiodicom.standard.status",
     "StorageCommitment": "aiodicom.services.storage_commitment",
     "StorageExtended": "aiodicom.ul.extended",
+    "StorageServer": "aiodicom.services.storage",
     "StoreRequest": "aiodicom.net.requests",
     "Streamed": "aiodicom.net.sinks",
+    "Studies": "aiodicom.services.studies",
+    "StudyCommand": "aiodicom.services.studies",
+    "StudyEnds": "aiodicom.services.studies",
     "StudyRoot": "aiodicom.standard.models",
     "SubOperation": "aiodicom.net.suboperations",
     "Support": "aiodicom.ul.negotiation",
@@ -252,11 +263,14 @@ __all__ = [
     "Dataset",
     "Destination",
     "Discarded",
+    "Durability",
     "EchoRequest",
     "FailedInstance",
     "FailureReason",
     "FileSet",
+    "FileTemplate",
     "FindRequest",
+    "FolderStorage",
     "Frame",
     "Frames",
     "GetRequest",
@@ -312,8 +326,12 @@ __all__ = [
     "StatusCategory",
     "StorageCommitment",
     "StorageExtended",
+    "StorageServer",
     "StoreRequest",
     "Streamed",
+    "Studies",
+    "StudyCommand",
+    "StudyEnds",
     "StudyRoot",
     "SubOperation",
     "Support",

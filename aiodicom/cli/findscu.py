@@ -9,7 +9,7 @@ import typer
 
 from aiodicom.cli import options, output
 from aiodicom.cli.finding import AsList, MaxResults, find
-from aiodicom.cli.models import ModelOptions
+from aiodicom.cli.models import FindModels
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.query import KeyOptions, LevelOption, find_query
 from aiodicom.cli.runner import run
@@ -24,7 +24,7 @@ _COMMAND = "findscu"
 def findscu(
     host: options.Host,
     port: options.Port,
-    models: ModelOptions = ModelOptions(),  # noqa: B008 (immutable)
+    models: FindModels = FindModels(),  # noqa: B008 (immutable)
     worklist: Annotated[
         bool, typer.Option("-W", "--worklist", help="Ask for a modality worklist, as the command worklist does.")
     ] = False,

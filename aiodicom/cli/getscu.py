@@ -12,7 +12,7 @@ import typer
 import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.listening import check_folder
-from aiodicom.cli.models import ModelOptions
+from aiodicom.cli.models import RetrieveModels
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.query import LevelOption, Retrieval, RetrievalKeyOptions, retrieve_query
 from aiodicom.cli.retrieving import DurabilityOption, Tally
@@ -40,7 +40,7 @@ _log = logging.getLogger("aiodicom.getscu")
 def getscu(
     host: options.Host,
     port: options.Port,
-    models: ModelOptions = ModelOptions(),  # noqa: B008 (immutable)
+    models: RetrieveModels = RetrieveModels(),  # noqa: B008 (immutable)
     level: LevelOption = None,
     keys: RetrievalKeyOptions = RetrievalKeyOptions(),  # noqa: B008 (immutable)
     folder: Annotated[
@@ -153,7 +153,15 @@ async def _keep(objects: Retrieved, store: FolderStorage, tally: Tally, stop: as
         except StopAsyncIteration:
             break
         except Interrupted:
-            tally.end(await objects.cancel())
+            try:
+                result = await objects.cancel()
+            except StatusError as error:
+                # To the peer it is a failure when of all that it has sent we have taken nothing.
+                is_ours = error.status == aiodicom.Status.UNABLE_TO_PERFORM_SUB_OPERATIONS and objects.refused
+                if not is_ours or not isinstance(error.response, aiodicom.RetrieveResult):
+                    raise
+                result = error.response
+            tally.end(result, refused=objects.refused)
             return
         try:
             received.status = await store.keep(received)

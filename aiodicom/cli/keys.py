@@ -21,11 +21,27 @@ from aiodicom.dataset import DataElement, Dataset, Sequence
 from aiodicom.standard.dictionary import entry_for_tag, similar_keyword, tag_for_keyword
 from aiodicom.standard.uids import is_valid_uid, uid_of_keyword
 
-__all__ = ["BadKey", "Key", "Path", "Step", "find_values", "parse_key", "parse_path", "path_text", "put", "vr_of"]
+__all__ = [
+    "BadKey",
+    "BadRange",
+    "Key",
+    "Path",
+    "Step",
+    "find_values",
+    "parse_key",
+    "parse_path",
+    "path_text",
+    "put",
+    "vr_of",
+]
 
 
 class BadKey(ValueError):
     """A key that can't be understood; the text says which, and what would be right."""
+
+
+class BadRange(BadKey):
+    """A key that nothing can match: a range that ends before it begins."""
 
 
 class Step(NamedTuple):
@@ -210,7 +226,7 @@ def _value(vr: str, text: str, name: str, is_matched: bool) -> Any:
             raise BadKey(f"{name}: {given!r} is no {right}{ranges}")
         first, _, last = text.partition("-")
         if vr == "DA" and last and last < first:  # which nothing can match
-            raise BadKey(f"{name}: {given!r} ends before it begins")
+            raise BadRange(f"{name}: {given!r} ends before it begins")
     longest = _LONGEST.get(vr)
     if longest is not None and len(text) > longest:
         raise BadKey(f"{name}: {text!r} is longer than {longest} characters")

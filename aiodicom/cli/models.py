@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -21,7 +21,7 @@ from aiodicom.standard.models import (
 from aiodicom.standard.uids import is_valid_uid, uid_of_keyword
 from aiodicom.values import Value, frozen
 
-__all__ = ["ModelOptions"]
+__all__ = ["FindModels", "ModelOptions", "RetrieveModels"]
 
 _MODELS: Final = (
     PatientRoot,
@@ -36,6 +36,16 @@ _MODELS: Final = (
 )
 
 
+def _option(*examples: str) -> Any:
+    """The option that names a model; the examples are some that have the command's operation."""
+    return typer.Option(
+        "--model",
+        metavar="NAME|UID",
+        show_default=False,
+        help=f"Ask another model: its name, such as {' or '.join(examples)}, or the keyword or UID of its SOP class.",
+    )
+
+
 @frozen
 class ModelOptions(Value):
     """Which information model is asked."""
@@ -46,16 +56,7 @@ class ModelOptions(Value):
     study_root: Annotated[
         bool, typer.Option("-S", "--study-root", help="Ask the Study Root information model; the default.")
     ] = False
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="NAME|UID",
-            show_default=False,
-            help="Ask another model: its name, such as composite-instance-root or ups-pull, or the keyword or UID of "
-            "its SOP class.",
-        ),
-    ] = None
+    model: str | None = None
 
     def chosen(self, *, operation: str, worklist: bool = False) -> InformationModel:
         """The model, which has that operation. Raises `typer.BadParameter`."""
@@ -76,6 +77,20 @@ class ModelOptions(Value):
         if self.model is not None:
             return _model(self.model, operation)
         return PatientRoot if self.patient_root else ModalityWorklist if worklist else StudyRoot
+
+
+@frozen
+class FindModels(ModelOptions):
+    """Which information model is asked what it has."""
+
+    model: Annotated[str | None, _option("patient-study-only", "ups-pull")] = None
+
+
+@frozen
+class RetrieveModels(ModelOptions):
+    """Which information model is asked for objects."""
+
+    model: Annotated[str | None, _option("patient-study-only", "composite-instance-root")] = None
 
 
 def _model(text: str, operation: str) -> InformationModel:

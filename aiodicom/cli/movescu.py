@@ -10,7 +10,7 @@ import typer
 import aiodicom
 from aiodicom.cli import options, output
 from aiodicom.cli.listening import Bind, ListeningPort, TLSListener, check_folder, listen_beside
-from aiodicom.cli.models import ModelOptions
+from aiodicom.cli.models import RetrieveModels
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.query import LevelOption, Retrieval, RetrievalKeyOptions, retrieve_query
 from aiodicom.cli.receiving import storage_support
@@ -39,7 +39,7 @@ def _destination(value: str | None) -> str | None:
 def movescu(
     host: options.Host,
     port: options.Port,
-    models: ModelOptions = ModelOptions(),  # noqa: B008 (immutable)
+    models: RetrieveModels = RetrieveModels(),  # noqa: B008 (immutable)
     level: LevelOption = None,
     keys: RetrievalKeyOptions = RetrievalKeyOptions(),  # noqa: B008 (immutable)
     destination: Annotated[

@@ -44,6 +44,7 @@ _REJECTED = {
     (1, 2): "the peer does not speak DICOM's application context: check that it is a DICOM server",
     (1, 3): "register this AE title at the peer, or give one that it knows with -aet",
     (1, 7): "give the peer's AE title with -aec",
+    (2, 1): "it may want a user: --user and --password-file; its log says why",
     (2, 2): "the peer wants another version of the protocol: check that it is a DICOM server",
     (3, 1): "try again later",
     (3, 2): "try again later: the peer has as many associations as it takes",

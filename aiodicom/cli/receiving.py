@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import aiodicom
 from aiodicom.cli import output
+from aiodicom.cli.users import Users
 from aiodicom.services.ingest import Corrupt, Ingest
 from aiodicom.services.naming import FileTemplate
 from aiodicom.services.storage import FolderStorage, StorageServer
@@ -44,6 +45,8 @@ class Settings(NamedTuple):
     debug: bool
     #: where to report objects for the end of their study, in a worker process
     study_reports: str | None = None
+    #: who is let in; None: everybody
+    users: Users | None = None
 
 
 def folder_of(destination: str) -> tuple[str, FileTemplate | None]:
@@ -79,6 +82,8 @@ def make_server(settings: Settings) -> aiodicom.Server:
     server = _make_server(settings)
     if settings.verify_ae_title:
         server.on_association(aiodicom.admit_by_certificate())
+    if settings.users is not None:
+        server.on_user_identity(settings.users.verify, required=True)
     return server
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -51,6 +51,8 @@ class Tally:
         self._completed = 0
         self._warning = 0
         self._failed_uids: list[str] = []
+        #: objects that came when they were not wanted any more
+        self._refused = 0
         #: of the present identifier
         self._latest: RetrieveResult | None = None
         self._statuses: list[Status] = []
@@ -111,14 +113,20 @@ class Tally:
             output.result_json({"event": "progress", **_counters(result)})
         self._latest = result
 
-    def end(self, result: RetrieveResult) -> None:
-        """The peer has answered finally."""
+    def end(self, result: RetrieveResult, *, refused: Set[str] = frozenset()) -> None:
+        """The peer has answered finally. It may count as failed what we have `refused` when it was interrupted."""
         self._latest = None
         self._statuses.append(result.status)
         self._completed += _number(result.completed)
-        self._failed += max(_number(result.failed), len(result.failed_sop_instance_uids))
+        told = result.failed_sop_instance_uids
+        failed_uids = [uid for uid in told if uid not in refused]
+        failed = max(_number(result.failed), len(told))
+        # Where it does not say which have failed, it is taken to count all of them.
+        failed -= len(told) - len(failed_uids) if told else min(failed, len(refused))
+        self._failed += failed
+        self._refused += len(refused)
         self._warning += _number(result.warning)
-        self._failed_uids += result.failed_sop_instance_uids
+        self._failed_uids += failed_uids
 
     def refused(
         self, error: StatusError, retrieval: Retrieval, identifier: Dataset, *, destination: str | None = None
@@ -149,7 +157,8 @@ class Tally:
             self._completed += _number(latest.completed)
             self._failed += _number(latest.failed)
             self._warning += _number(latest.warning)
-        output.note(self._command, "interrupted: the rest was cancelled")
+        refused = f", and {output.count(self._refused, 'object')} refused that still came" if self._refused else ""
+        output.note(self._command, f"interrupted: the rest was cancelled{refused}")
 
     @contextmanager
     def shown(self, *, is_quiet: bool) -> Iterator[None]:
@@ -218,7 +227,7 @@ class Tally:
             "failed_sop_instance_uids": self._failed_uids,
         }
         if is_received:
-            summary |= {"received": self.received, "bytes": self.bytes}
+            summary |= {"refused": self._refused, "received": self.received, "bytes": self.bytes}
         output.result_json(summary | {"seconds": round(seconds, 6)})
 
 

@@ -14,12 +14,13 @@ from typing import Annotated
 import typer
 
 import aiodicom
+from aiodicom.cli.users import Users, read_users
 from aiodicom.errors import LocalError
 from aiodicom.net.tls import TLS_PROFILES, ServerContext
 from aiodicom.ul.pdu import UserIdentityType
 from aiodicom.values import Value, frozen
 
-__all__ = ["ClientTLS", "Identity", "ServerTLS", "TLSProfileOption", "Verify"]
+__all__ = ["ClientTLS", "Identity", "ServerTLS", "ServerUsers", "TLSProfileOption", "Verify"]
 
 #: Bytes that a field of the user identity has room for: its length is two bytes.
 _MOST = 0xFFFF
@@ -237,6 +238,57 @@ class Identity(Value):
         if max(len(primary), len(secondary)) > _MOST:
             raise LocalError(f"a user identity of {max(len(primary), len(secondary)):,} bytes is longer than {_MOST:,}")
         return aiodicom.UserIdentity(kind, self.positive_response, primary, secondary)
+
+
+@frozen
+class ServerUsers(Value):
+    """Who a command that listens lets in."""
+
+    users: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--user",
+            metavar="NAME",
+            show_default=False,
+            help="User to let in, and nobody else; can be repeated. Without --password-file, by name alone.",
+        ),
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--password-file", metavar="FILE", show_default=False, help="File with the password of the one --user."
+        ),
+    ] = None
+    users_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--users-file",
+            metavar="FILE",
+            show_default=False,
+            help="File with several users to let in, and nobody else: lines of NAME:PASSWORD.",
+        ),
+    ] = None
+
+    def known(self) -> Users | None:
+        """Who is let in; None for everybody. Raises `LocalError` for files that can't be used."""
+        names = self.users or []
+        if self.users_file is not None:
+            if names or self.password_file is not None:
+                option = "'--users-file' and " + ("'--user'" if names else "'--password-file'")
+                raise typer.BadParameter("write all users into the file", param_hint=option)
+            return Users(read_users(self.users_file))
+        if self.password_file is None:
+            return Users(dict.fromkeys(map(_name, names))) if names else None
+        if not names:
+            raise typer.BadParameter("whose password?", param_hint="'--password-file' without '--user'")
+        if len(names) > 1:
+            raise typer.BadParameter(
+                "several users have a password each: give --users-file", param_hint="'--password-file'"
+            )
+        password = _secret(self.password_file)
+        if not password:
+            raise LocalError(f"{self.password_file}: the file is empty, and the user would need no password")
+        return Users({_name(names[0]): password})
 
 
 def _name(user: str) -> bytes:

@@ -18,7 +18,7 @@ from aiodicom.cli import options, output
 from aiodicom.cli.listening import advice_on_binding, announce, check_folder
 from aiodicom.cli.receiving import Settings, folder_of, make_server, settings_of_workers
 from aiodicom.cli.runner import run
-from aiodicom.cli.security import ServerTLS
+from aiodicom.cli.security import ServerTLS, ServerUsers
 from aiodicom.metrics import Counters
 from aiodicom.net.descriptors import allow_most_descriptors
 from aiodicom.net.serve import Serving, serve
@@ -129,6 +129,7 @@ def storescp(
         typer.Option("--corrupt", help="With --transcode-to: refuse what cannot be decoded, or store it as it came."),
     ] = CorruptPolicy.FAIL,
     security: ServerTLS = ServerTLS(),  # noqa: B008 (immutable)
+    users: ServerUsers = ServerUsers(),  # noqa: B008 (immutable)
     proxy_protocol: Annotated[
         bool,
         typer.Option(
@@ -156,6 +157,8 @@ def storescp(
     Example: aiodicom storescp 11112 --bind 0.0.0.0 -aet STORE -od 'in/{StudyInstanceUID}/{SOPInstanceUID}.dcm'
 
     With TLS: aiodicom storescp 2762 --bind 0.0.0.0 -od in --tls --cert me.pem --key me.key --ca ca.pem
+
+    For one user: aiodicom storescp 11112 -od in --user ct1 --password-file ct1.password
     """
     if discard and folder is not None:
         raise typer.BadParameter("what is thrown away goes to no folder", param_hint="'-od' and '--discard'")
@@ -170,7 +173,7 @@ def storescp(
         _check_transcoding(transcode_to, discard)
     if study_command is not None:
         _check_study_command(study_command, discard)
-    settings = Settings(
+    what = Settings(
         ae_title,
         None if discard else folder or ".",
         durability,
@@ -191,6 +194,7 @@ def storescp(
     allow_most_descriptors()
 
     async def work(stop: asyncio.Event) -> int:
+        settings = what._replace(users=users.known())
         if settings.folder is not None:
             check_folder(root)  # its faults are said once, and not by every worker process
         context = security.context()

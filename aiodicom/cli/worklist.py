@@ -10,7 +10,7 @@ import typer
 
 from aiodicom.cli import options, output
 from aiodicom.cli.finding import AsList, MaxResults, find
-from aiodicom.cli.keys import BadKey, Key, parse_key
+from aiodicom.cli.keys import BadKey, BadRange, Key, parse_key
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.query import KeyOptions, worklist_query
 from aiodicom.cli.runner import run
@@ -82,7 +82,8 @@ def _keys(option: str, keyword: str, value: str | None) -> list[Key]:
         return [parse_key(f"{_STEP}.{keyword}={value}")]
     except BadKey as error:
         what = str(error).removeprefix(f"{_STEP}.{keyword}: ")  # the option has said that
-        days = f"; or {', '.join(_DAYS)}" if option == "--date" else ""
+        is_range = isinstance(error, BadRange)  # of days that are right
+        days = f"; or {', '.join(_DAYS)}" if option == "--date" and not is_range else ""
         raise typer.BadParameter(f"{what}{days}", param_hint=f"'{option}'") from None
 
 

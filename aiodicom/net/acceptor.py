@@ -186,6 +186,7 @@ class Acceptor:
         if rejection is None and not admission.take_place():
             rejection = AssociateRJ(2, 3, 2)
         elif rejection is None and deciders.wants_user_identity and association.user_identity is None:
+            association.log(logging.WARNING, "no user identity, and one is required: rejected")
             rejection = _NOT_AUTHORIZED
         if rejection is not None:
             association.reject(rejection)

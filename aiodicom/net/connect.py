@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import socket
 import ssl as tls
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -319,14 +321,19 @@ class Connecting:
                             # uvloop, which has its descriptor, and closes it: not in each case so that this knows.
                             connected.detach()
                 else:
-                    await loop.create_connection(
-                        make,
-                        host or "",
-                        port,
-                        ssl=self._ssl,
-                        server_hostname=self._server_hostname,
-                        local_addr=self._local_addr,
-                    )
+                    try:
+                        await loop.create_connection(
+                            make,
+                            host or "",
+                            port,
+                            ssl=self._ssl,
+                            server_hostname=self._server_hostname,
+                            local_addr=self._local_addr,
+                        )
+                    except socket.gaierror:  # the event loops don't say which of the two names is none
+                        if self._local_addr is not None:
+                            await _look_up(self._local_addr)
+                        raise
         except OSError as error:  # a TimeoutError may be the system's own
             if limit.expired() and timeout is not None:
                 raise DeadlineExceeded(f"connection to {where}", timeout) from error
@@ -339,6 +346,14 @@ class Connecting:
 
     def _unix_name(self) -> str | None:
         return "" if self._ssl is not None else None
+
+
+async def _look_up(local_addr: tuple[str, int]) -> None:
+    """Raises `OSError` for a local address that is no address."""
+    try:
+        await asyncio.get_running_loop().getaddrinfo(*local_addr, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise OSError(errno.EADDRNOTAVAIL, error.strerror) from error
 
 
 def _establish(association: Association, answer: AssociateAC, _now: float) -> None:

@@ -17,6 +17,7 @@ from aiodicom.net.descriptors import open_file_limit
 from aiodicom.net.limits import Places
 from aiodicom.net.proxy_protocol import HeaderReader, Trusted
 from aiodicom.net.sockets import peer_text
+from aiodicom.net.tls import HANDSHAKE_REFUSALS, why_no_tls
 from aiodicom.net.transport import Transport
 from aiodicom.net.turns import Turns
 
@@ -55,7 +56,7 @@ class _Opening:
     all that it does, and would run it a turn of the loop later.
     """
 
-    __slots__ = ("_connection", "_coroutine", "_listener", "_peer", "_transport", "_waits_for")
+    __slots__ = ("_connection", "_coroutine", "_listener", "_peer", "_refusals", "_transport", "_waits_for")
 
     def __init__(
         self,
@@ -64,12 +65,14 @@ class _Opening:
         connection: socket.socket,
         coroutine: Coroutine[Any, Any, object],
         peer: str | None,
+        refusals: list[tls.SSLError],
     ) -> None:
         self._listener = listener
         self._transport = transport
         self._connection = connection
         self._coroutine = coroutine
         self._peer = peer
+        self._refusals = refusals
         self._waits_for: Any = None
 
     def step(self, _waited_for: object = None) -> None:
@@ -78,7 +81,9 @@ class _Opening:
             self._waits_for = waits_for = self._coroutine.send(None)
         except StopIteration:
             return  # the transport has told already that it is connected
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as failure:
+            # Once the client was refused, how it has left says nothing.
+            error = self._refusals[0] if self._refusals else failure
             self._listener.on_failed(self._transport, self._connection, error, self._peer)
             return
         waits_for._asyncio_future_blocking = False
@@ -114,7 +119,8 @@ class Listener:
         self.sock = sock
         self._kind = (int(sock.family), int(sock.type), sock.proto)
         self._loop = asyncio.get_running_loop()
-        #: What the callbacks of all connections run in; a copy for each would be kept as long as the connection.
+        #: What the callbacks of all connections run in; a copy for each would be kept as long as the connection. With
+        #: TLS there is one: see `HANDSHAKE_REFUSALS`.
         self._context = copy_context()
         self._make_transport = make_transport
         self._places = places
@@ -226,8 +232,13 @@ class Listener:
         elif self._tls:
             client = peer_text(connection)  # for the log, as long as it is there
         coroutine = self._loop.connect_accepted_socket(lambda: transport, connection, **self._tls)
-        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine, client)
-        self._context.run(opening.step)
+        context = self._context
+        refusals: list[tls.SSLError] = []
+        if self._tls:  # beside which a context is small
+            context = context.copy()
+            context.run(HANDSHAKE_REFUSALS.set, refusals)
+        self._opening[transport] = opening = _Opening(self, transport, connection, coroutine, client, refusals)
+        context.run(opening.step)
 
     def on_failed(
         self, transport: Transport, connection: socket.socket, error: BaseException, peer: str | None
@@ -239,9 +250,9 @@ class Listener:
         self._close(connection)
         peer = peer or "somebody"
         if isinstance(error, tls.SSLError):  # not somebody who only looks whether we are there
-            from aiodicom.net.tls import why_no_tls
-
-            self._warn(f"no connection from {peer}: {why_no_tls(error)}")
+            why = f"no connection from {peer}: {why_no_tls(error)}"
+            if not self._warn(why):
+                _log.info("%s", why)
         elif isinstance(error, OSError):  # no TLS handshake, or not in time
             why = str(error) or "the peer closed it during the TLS handshake"
             _log.info("a connection from %s came to nothing: %s", peer, why)
@@ -264,11 +275,14 @@ class Listener:
         self._pause(_RETRY)
         self._warn(f"further connections have to wait: {error.strerror} ({open_file_limit()})")
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, text: str) -> bool:
+        """Logs a warning unless there has just been one; returns whether it has."""
         now = self._loop.time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _QUIET
-            _log.warning("%s", text)
+        if now < self._quiet_until:
+            return False
+        self._quiet_until = now + _QUIET
+        _log.warning("%s", text)
+        return True
 
     def _pause(self, delay: float) -> None:
         self._loop.remove_reader(self.sock.fileno())

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from aiodicom.net.answers import Answer, Later
 from aiodicom.net.handlers import Handler
@@ -16,7 +16,7 @@ from aiodicom.net.sinks import BodyChoice, Discarded
 from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
     from aiodicom.dimse.events import AcceptedContext
     from aiodicom.dimse.messages import Request
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from aiodicom.net.sources import Source
 
 __all__ = ["Retrieved"]
+
+#: Objects that were refused which are remembered: a peer that does not stop may send any number.
+_MOST_REFUSED: Final = 0xFFFF
 
 
 class Retrieved:
@@ -86,6 +89,14 @@ class Retrieved:
                 check(event.message, detail=self.result)
                 raise StopAsyncIteration
             await tell_progress(self._on_progress, self.result)
+
+    @property
+    def refused(self) -> Set[str]:
+        """The SOP Instance UIDs of the objects that were refused because they came when this was left.
+
+        The peer may count them among those that have failed. No more are remembered than its counters go to.
+        """
+        return self._objects.refused
 
     async def cancel(self) -> RetrieveResult:
         """Sends C-CANCEL, waits for the final response and returns its numbers; nothing more is iterated over.
@@ -152,6 +163,7 @@ class _Objects:
         self.waiting: deque[tuple[StoreRequest, Later]] = deque()
         self._in_hand: tuple[StoreRequest, Later] | None = None
         self._wake: asyncio.Future[None] | None = None
+        self.refused: set[str] = set()
 
     def body(self, request: StoreRequest) -> BodySink:
         """Chooses where an object goes while it arrives."""
@@ -160,6 +172,7 @@ class _Objects:
     def receive(self, request: StoreRequest) -> Later | Answer:
         """The handler of C-STORE, as long as the C-GET lasts: plain, for a task would cost as much as the rest."""
         if self._is_left:
+            self._refuse(request)
             return Answer(Status.OUT_OF_RESOURCES, error_comment="nobody wants it any more")
         answered = Later()
         self.waiting.append((request, answered))
@@ -183,8 +196,14 @@ class _Objects:
         self._is_left = True
         self.answer()
         while self.waiting:
-            _, answered = self.waiting.popleft()
+            request, answered = self.waiting.popleft()
+            self._refuse(request)
             answered.give(Status.OUT_OF_RESOURCES)
+
+    def _refuse(self, request: StoreRequest) -> None:
+        """Remembers an object that nobody wants any more."""
+        if len(self.refused) < _MOST_REFUSED:
+            self.refused.add(request.affected_sop_instance_uid)
 
     async def changed(self, loop: asyncio.AbstractEventLoop) -> None:
         """Waits until there is an object or a response."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
@@ -14,7 +13,6 @@ from aiodicom.dimse.events import ResponseReceived, Timeouts
 from aiodicom.dimse.messages import CStoreRSP, Response
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import (
-    AiodicomError,
     ContextNotAccepted,
     DeadlineExceeded,
     LocalError,
@@ -23,6 +21,7 @@ from aiodicom.errors import (
 )
 from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.answers import Reply
+from aiodicom.net.failures import Failures
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.responses import Token, check, is_failure
 from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, Way, open_source
@@ -299,6 +298,7 @@ class _Retrieval:
         self._failed = 0
         self._warning = 0
         self._failed_uids: list[str] = []
+        self._failures = Failures(request.association, request.message.SERVICE)
         self._told = self._loop.time()
         #: None when nothing is told any more: what has been begun may end later than a handler that is cancelled.
         self._timer: asyncio.TimerHandle | None = None
@@ -327,6 +327,7 @@ class _Retrieval:
             self._waiting.clear()
             for task in self._tasks:
                 task.cancel()
+            self._failures.end()
         return self._reply()
 
     async def _begin(self, what: SubOperation) -> None:
@@ -443,17 +444,11 @@ class _Retrieval:
     def note_error(self, what: SubOperation, error: Exception) -> None:
         """A sub-operation has failed."""
         self._way.note(error)
-        association = self._request.association
-        if association.is_open:  # else there is nobody to count for
+        if self._request.association.is_open:  # else there is nobody to count for
             self._failed += 1
             if len(self._failed_uids) < _MOST_FAILED:
                 self._failed_uids += _uid_of(what)
-            if isinstance(error, (AiodicomError, OSError)):
-                # A failure status is the destination's affair; the rest is ours, or on the way.
-                level = logging.INFO if isinstance(error, StatusError) else logging.WARNING
-                association.log(level, "a sub-operation of %s failed: %s", self._service, _told(error))
-            else:
-                association.log(logging.ERROR, "a sub-operation of %s failed", self._service, error=error)
+            self._failures.note(error)
         self._note_end()
 
     def _note_end(self) -> None:
@@ -462,10 +457,6 @@ class _Retrieval:
             _awake(self._changed)
         elif not self._running:
             _awake(self._wake)
-
-    @property
-    def _service(self) -> str:
-        return self._request.message.SERVICE
 
     def _counters(self, *, is_final: bool) -> dict[str, int]:
         ended = self._completed + self._failed + self._warning
@@ -513,13 +504,6 @@ class _Retrieval:
 def _awake(waiter: asyncio.Future[None] | None) -> None:
     if waiter is not None and not waiter.done():
         waiter.set_result(None)
-
-
-def _told(error: BaseException) -> str:
-    """What may be logged of an error: which object it is would be in the name of its file."""
-    if isinstance(error, OSError) and not isinstance(error, AiodicomError):
-        return error.strerror or type(error).__name__
-    return str(error)
 
 
 def _uid_of(what: SubOperation) -> list[str]:

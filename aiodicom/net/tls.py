@@ -11,6 +11,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
 
 __all__ = [
+    "HANDSHAKE_REFUSALS",
     "TLS_PROFILES",
     "Certificate",
     "ServerContext",
@@ -312,6 +314,10 @@ class _Renewed:
         return stamps
 
 
+#: Where the TLS handshake of a connection puts why it refuses the client, if it tells the client first and fails later,
+#: as that of a `ServerContext` does: all callbacks of the connection run in a context with a list of its own.
+HANDSHAKE_REFUSALS: ContextVar[list[ssl.SSLError] | None] = ContextVar("HANDSHAKE_REFUSALS", default=None)
+
 #: Why a server refuses a client that speaks TLS, as OpenSSL calls it.
 _REFUSALS = {
     "CERTIFICATE_VERIFY_FAILED",
@@ -325,7 +331,8 @@ class _AlertingObject(ssl.SSLObject):
     """A server's side of a connection that tells the client why it was refused.
 
     Both event loops drop the alert that OpenSSL has written when a handshake fails. What they send is what there is
-    when the handshake is to go on; so it goes on, until the client closes, as TLS has it do, or the time is up.
+    when the handshake is to go on; so it goes on, until the client closes, as TLS has it do, or the time is up. Of the
+    refusal they then know nothing: who accepts the connection finds it in `HANDSHAKE_REFUSALS`.
     """
 
     def do_handshake(self) -> None:
@@ -334,8 +341,12 @@ class _AlertingObject(ssl.SSLObject):
         except ssl.SSLError as error:
             if error.reason not in _REFUSALS:
                 raise
-            _log.info("a client was refused in the TLS handshake: %s", _reason(error))
-            raise ssl.SSLWantReadError from error
+            refusals = HANDSHAKE_REFUSALS.get()
+            if refusals is None:
+                _log.info("a client was refused in the TLS handshake: %s", _reason(error))
+            else:
+                refusals.append(error.with_traceback(None))  # which would keep what is on the stack
+            raise ssl.SSLWantReadError from None
 
 
 def _configured(context: Context, profile: TLSProfile) -> Context:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,7 +23,7 @@ from aiodicom.errors import LocalError, OperationRefused
 from aiodicom.net.handlers import Handlers
 from aiodicom.standard.status import Status
 
-__all__ = ["attach"]
+__all__ = ["attach", "heard"]
 
 Function = Callable[[Any], Any]
 
@@ -84,3 +85,11 @@ def _dispatching(table: dict[str, Function], fallback: Function | None, *, is_yi
         return await answer if hasattr(answer, "__await__") else answer
 
     return choose if is_yielding else perform
+
+
+async def heard(answer: object) -> None:
+    """Waits until what a function of the embedder's was told has been heard: ``answer`` is what it gave, and may be
+    ``async``.
+    """
+    if inspect.isawaitable(answer):
+        await answer

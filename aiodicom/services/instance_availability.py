@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
 from aiodicom.services.decoding import attributes_of
-from aiodicom.services.dispatch import attach
+from aiodicom.services.dispatch import attach, heard
 from aiodicom.standard.dictionary import tag_for_keyword
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import INSTANCE_AVAILABILITY_NOTIFICATION
@@ -27,12 +27,12 @@ _REQUIRED: Final = ("StudyInstanceUID", "ReferencedSeriesSequence")
 class InstanceAvailability:
     """Performs N-CREATE of instance availability notifications.
 
-    `notified`: an ``async`` function that is told each: its SOP Instance UID and its attributes, which name a study,
-    its series and instances, where they can be retrieved, and their Instance Availability. Success is answered once it
-    has returned; it may raise `OperationRefused`.
+    `notified`: a function, plain or ``async``, that is told each: its SOP Instance UID and its attributes, which name
+    a study, its series and instances, where they can be retrieved, and their Instance Availability. Success is answered
+    once it has returned; it may raise `OperationRefused`.
     """
 
-    def __init__(self, notified: Callable[[str, Dataset], Awaitable[None]]) -> None:
+    def __init__(self, notified: Callable[[str, Dataset], Awaitable[None] | None]) -> None:
         self._notified = notified
 
     def attach(self, handlers: Handlers) -> None:
@@ -47,5 +47,5 @@ class InstanceAvailability:
             if element is None or element.is_empty:
                 status = Status.MISSING_ATTRIBUTE if element is None else Status.MISSING_ATTRIBUTE_VALUE
                 raise OperationRefused(status, f"{keyword} is missing", (tag_for_keyword(keyword) or 0,))
-        await self._notified(request.sop_instance_uid, notification)
+        await heard(self._notified(request.sop_instance_uid, notification))
         return Answer(sop_instance_uid=request.sop_instance_uid)

@@ -24,7 +24,7 @@ from aiodicom.dataset.interop import ours
 from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
 from aiodicom.services.decoding import attributes_of
-from aiodicom.services.dispatch import attach
+from aiodicom.services.dispatch import attach, heard
 from aiodicom.services.instances import Instances, Locks, changed_by, selected
 from aiodicom.services.reporting import Report, Reporter, Target
 from aiodicom.standard.status import Status
@@ -52,16 +52,16 @@ _UPDATED: Final = 4
 #: Error ID of an N-SET to a step that has ended (PS3.4 table F.7.2-2).
 _NO_LONGER_UPDATED: Final = 0xA710
 
-#: Hears of a step that was created or changed, before that is answered.
-Changed = Callable[[str, Dataset], Awaitable[None]]
+#: Hears of a step that was created or changed, before that is answered. Plain or ``async``.
+Changed = Callable[[str, Dataset], Awaitable[None] | None]
 
 
 class PerformedProcedureSteps:
     """Performs N-CREATE and N-SET of performed procedure steps, N-GET of the retrieve SOP class, and reports events of
     the notification SOP class to the requestors of open associations that have a context for it.
 
-    `instances`: where the steps are kept. `changed`: an ``async`` function that hears of a step, its SOP Instance UID
-    and its attributes, before it is kept; it may raise `OperationRefused`.
+    `instances`: where the steps are kept. `changed`: a function, plain or ``async``, that hears of a step, its SOP
+    Instance UID and its attributes, before it is kept; it may raise `OperationRefused`.
 
     A step begins IN PROGRESS (else 0106H) and ends COMPLETED or DISCONTINUED; after that an N-SET is answered 0110H
     with Error ID A710H. An N-SET replaces the attributes that it has. Whether a step that ends has all that PS3.4 F.7.2
@@ -119,7 +119,7 @@ class PerformedProcedureSteps:
 
     async def _keep(self, uid: str, step: Dataset, event_type_id: int) -> None:
         if self._changed is not None:
-            await self._changed(uid, step)
+            await heard(self._changed(uid, step))
         await self.instances.put(uid, step)
         if self._reporter is not None:
             report = Report(MODALITY_PERFORMED_PROCEDURE_STEP, uid, event_type_id, None)

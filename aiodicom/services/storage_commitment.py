@@ -28,7 +28,7 @@ from aiodicom.net.handlers import Handlers
 from aiodicom.net.sources import KnownFile
 from aiodicom.net.suboperations import find_destination
 from aiodicom.services.decoding import attributes_of
-from aiodicom.services.dispatch import attach
+from aiodicom.services.dispatch import attach, heard
 from aiodicom.services.reporting import Report, Reporter, Target
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import (
@@ -277,8 +277,8 @@ class Commitment(Value):
         return not self.failed and not self.missing
 
 
-#: Hears of a report that nobody waits for; may raise `OperationRefused`.
-Unexpected = Callable[[Commitment], Awaitable[None]]
+#: Hears of a report that nobody waits for; may raise `OperationRefused`. Plain or ``async``.
+Unexpected = Callable[[Commitment], Awaitable[None] | None]
 
 
 class CommitmentListener:
@@ -287,8 +287,9 @@ class CommitmentListener:
     `handlers` is for `connect(..., handlers=...)` or a `Pool`: reports on the association that asks. `attach` is for
     a `Server`: reports on associations that the SCP opens. One listener may have both.
 
-    `unexpected`: an ``async`` function that hears of reports that nobody waits for, such as after a restart or
-    a timeout; without one they are refused with 0115H, and the SCP may try again. At most `max_waiting` requests wait.
+    `unexpected`: a function, plain or ``async``, that hears of reports that nobody waits for, such as after a restart
+    or a timeout; without one they are refused with 0115H, and the SCP may try again. At most `max_waiting` requests
+    wait.
     """
 
     def __init__(self, *, unexpected: Unexpected | None = None, max_waiting: int = 1000) -> None:
@@ -311,7 +312,7 @@ class CommitmentListener:
         if self.take(commitment):
             return
         if self._unexpected is not None:
-            await self._unexpected(commitment)
+            await heard(self._unexpected(commitment))
         else:
             raise OperationRefused(Status.INVALID_ARGUMENT_VALUE, "unknown Transaction UID", (_TRANSACTION_UID,))
 

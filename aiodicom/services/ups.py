@@ -19,7 +19,7 @@ from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
 from aiodicom.net.suboperations import find_destination
 from aiodicom.services.decoding import attributes_of, identifier_of
-from aiodicom.services.dispatch import attach
+from aiodicom.services.dispatch import attach, heard
 from aiodicom.services.instances import Instances, Locks, changed_by, selected
 from aiodicom.services.matching import Keys
 from aiodicom.services.reporting import Report, Reporter, Target
@@ -115,17 +115,17 @@ _TOLD: Final = {
     "ProcedureStepProgressInformationSequence": _PROGRESS_REPORT,
 }
 
-#: Hears of a step that was created or changed, before that is answered.
-Changed = Callable[[str, Dataset], Awaitable[None]]
+#: Hears of a step that was created or changed, before that is answered. Plain or ``async``.
+Changed = Callable[[str, Dataset], Awaitable[None] | None]
 
 
 class UnifiedProcedureSteps:
     """Performs what PS3.4 CC.2 has for UPS Push, Pull, Watch, Event and Query.
 
-    `instances`: where the steps are kept. `changed`: an ``async`` function that hears of a step, its SOP Instance UID
-    and its attributes, before it is kept; it may raise `OperationRefused`. `cancel_requested`: one that hears of
-    a request to cancel a step that is IN PROGRESS, with what was said about it; it may refuse with C312H or C313H.
-    `worklist_label`: that of steps that come without one.
+    `instances`: where the steps are kept. `changed`: a function, plain or ``async``, that hears of a step, its SOP
+    Instance UID and its attributes, before it is kept; it may raise `OperationRefused`. `cancel_requested`: one that
+    hears of a request to cancel a step that is IN PROGRESS, with what was said about it; it may refuse with C312H or
+    C313H. `worklist_label`: that of steps that come without one.
 
     Subscriptions are in memory: after a restart tell everybody by `report_restart`. Steps are never deleted here, and
     while `is_locked` says so they must not be.
@@ -316,7 +316,7 @@ class UnifiedProcedureSteps:
             told.RequestingAE = requesting_ae
             if result == IN_PROGRESS:
                 if self._cancel_requested is not None:
-                    await self._cancel_requested(uid, told)
+                    await heard(self._cancel_requested(uid, told))
                 elif not self._subscriptions.subscribers(uid):
                     raise OperationRefused(Status.UPS_PERFORMER_CANNOT_BE_CONTACTED)
                 self._report(uid, _CANCEL_REQUESTED, told)
@@ -394,7 +394,7 @@ class UnifiedProcedureSteps:
 
     async def _keep(self, uid: str, step: Dataset) -> None:
         if self._changed is not None:
-            await self._changed(uid, step)
+            await heard(self._changed(uid, step))
         await self.instances.put(uid, step)
 
 

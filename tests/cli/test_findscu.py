@@ -6,13 +6,14 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -20,6 +21,7 @@ import aiodicom
 from aiodicom import Dataset, FindRequest, Status
 from aiodicom.cli import finding
 from aiodicom.cli.keys import parse_path
+from aiodicom.cli.models import FindModels, ModelOptions, RetrieveModels
 from aiodicom.cli.query import Query
 from aiodicom.errors import OperationRefused
 from aiodicom.standard.models import ModalityWorklist, PatientRoot, StudyRoot, UPSPull
@@ -521,3 +523,14 @@ async def test_nobody_reads_the_table_any_more(monkeypatch: pytest.MonkeyPatch) 
         shown.add(STUDIES[1])
     with pytest.raises(BrokenPipeError):
         shown.close()
+
+
+@pytest.mark.parametrize(
+    ("models", "operation"), [(FindModels, "find"), (RetrieveModels, "get"), (RetrieveModels, "move")]
+)
+def test_the_models_that_help_names_can_be_asked(models: type[ModelOptions], operation: str) -> None:
+    _, option = get_args(get_type_hints(models, include_extras=True)["model"])
+    found = re.search(r"its name, such as (\S+) or (\S+),", option.help)
+    assert found
+    for name in found.groups():
+        assert getattr(models(model=name).chosen(operation=operation), operation)

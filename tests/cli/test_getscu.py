@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ import pytest
 import aiodicom
 from aiodicom import Dataset, FindRequest, GetRequest, Status, SubOperation
 from aiodicom.errors import OperationRefused
+from aiodicom.net._data_sets import encode_data_set
 from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services import storage
 from aiodicom.standard.models import PatientRoot, StudyRoot
 from tests.cli.conftest import PATIENCE, Invoke, Start
 from tests.cli.objects import CT, EXPLICIT, IMPLICIT, put_many
 from tests.cli.serving import Asked, serving
-from tests.rawpeer import A_ABORT, Connection, RawPeer, pdu
+from tests.rawpeer import A_ABORT, Connection, Message, RawPeer, item, p_data, pdu, ui, us
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -123,6 +124,7 @@ def test_json_is_all_there_is_on_stdout(start: Start, tmp_path: Path) -> None:
         "failed": 0,
         "warning": 0,
         "failed_sop_instance_uids": [],
+        "refused": 0,
         "received": 2,
         "bytes": sum(line["bytes"] for line in objects),
     }
@@ -286,6 +288,85 @@ def test_a_signal_cancels(start: Start, tmp_path: Path) -> None:
     summary = json.loads(outcome.out.splitlines()[-1])
     assert (summary["statuses"], summary["received"]) == (["FE00"], 2)
     assert len(list((tmp_path / "got").iterdir())) == 2
+
+
+def still_sending(status: int, *, says_which: bool) -> Callable[[Connection], None]:
+    """A peer that sends one object, and another one after the C-CANCEL; it ends with that status, and counts what was
+    refused.
+    """
+
+    def script(peer: Connection) -> None:
+        role = item(0x54, len(CT).to_bytes(2, "big") + CT.encode() + bytes((0, 1)))  # it is SCP of storage
+        proposals = {each.abstract_syntax: each for each in peer.accept(sub_items=role).contexts}
+        get, ct = proposals[StudyRoot.get], proposals[CT]
+
+        def store(number: int) -> Message:
+            command = {
+                0x0002: ui(CT),
+                0x0100: us(0x0001),
+                0x0110: us(number),
+                0x0700: us(0),
+                0x0800: us(0),
+                0x1000: ui(f"1.2.3.{number}"),
+            }
+            peer.send(
+                p_data(ct.context_id, command, encode_data_set(Dataset(PatientName="A"), ct.transfer_syntaxes[0]))
+            )
+            answered = peer.message()
+            assert answered is not None
+            return answered
+
+        asked = peer.message()
+        assert asked is not None
+        assert store(1).number(0x0900) == 0
+        cancel = peer.message()
+        assert cancel is not None
+        assert cancel.number(0x0100) == 0x0FFF
+        assert store(2).number(0x0900) == 0xA700
+        data = encode_data_set(Dataset(FailedSOPInstanceUIDList=["1.2.3.2"]), get.transfer_syntaxes[0])
+        command = {
+            0x0002: ui(str(StudyRoot.get)),
+            0x0100: us(0x8010),
+            0x0120: asked.command[0x0110],
+            0x0800: us(0 if says_which else 0x0101),
+            0x0900: us(status),
+            0x1021: us(1),
+            0x1022: us(1),
+            0x1023: us(0),
+        }
+        peer.send(p_data(get.context_id, command, data if says_which else b""))
+        peer.serve()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("status", "says_which"), [(0xFE00, True), (0xFE00, False), (0xB000, True), (0xA702, True), (0xA702, False)]
+)
+def test_what_comes_after_a_signal_is_no_failure_of_the_peer(
+    status: int, says_which: bool, start: Start, tmp_path: Path
+) -> None:
+    with RawPeer(still_sending(status, says_which=says_which)) as peer:
+        arguments = ("-k", "StudyInstanceUID=1.2", "-od", tmp_path, "--sop-class", CT, "--json")
+        command = start("getscu", "127.0.0.1", peer.port, *arguments)
+        command.wait_for_result('{"event": "object"')
+        command.send_signal(signal.SIGINT)
+        outcome = command.wait()
+    assert outcome.code == 1
+    _stopping, *lines = outcome.errors
+    assert lines == ["aiodicom getscu: interrupted: the rest was cancelled, and 1 object refused that still came"]
+    summary = json.loads(outcome.out.splitlines()[-1])
+    del summary["seconds"], summary["bytes"]
+    assert summary == {
+        "event": "summary",
+        "statuses": [f"{status:04X}"],
+        "completed": 1,
+        "failed": 0,
+        "warning": 0,
+        "failed_sop_instance_uids": [],
+        "refused": 1,
+        "received": 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -260,12 +260,19 @@ def test_a_local_address(invoke: Invoke) -> None:
     assert sources == ["127.0.0.9"]
 
 
-def test_an_address_of_another_machine(invoke: Invoke) -> None:
-    outcome = invoke("echoscu", "127.0.0.1", free_port(), "--local-address", "192.0.2.1")
+@pytest.mark.parametrize("address", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_another_machine(address: str, invoke: Invoke) -> None:
+    outcome = invoke("echoscu", "127.0.0.1", free_port(), "--local-address", address)
     (line,) = outcome.errors
     assert outcome.code == 1
-    assert "from 192.0.2.1" in line
-    assert "--local-address" in line
+    assert f" from {address}: " in line
+    assert line.endswith(" (check --local-address: it has to be one of this machine)")
+
+
+def test_a_peer_of_another_name_is_no_local_address(invoke: Invoke) -> None:
+    outcome = invoke("echoscu", "no.such.host.invalid", 104, "--local-address", "127.0.0.1")
+    assert outcome.code == 1
+    assert "(check host and port" in outcome.err
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -111,6 +111,7 @@ def test_what_else_is_returned_is_shown(invoke: Invoke, served: Served) -> None:
             "'--date': 'soon' is no date, such as 20240131, or a range of them such as 20240101-20240131; "
             "or yesterday, today, tomorrow.",
         ),
+        (["--date", "20240301-20240201"], "'--date': '20240301-20240201' ends before it begins. See: "),
         (["--modality", "ct"], "'--modality': "),
         (["--modality", "CT", "-k", "0040,0100[0].Modality=MR"], "is given by an option already"),
     ],

@@ -112,8 +112,10 @@ async def test_c_cancel_within_the_last_object() -> None:
         retrieved = association.c_get(QUERY, body=choose)
         async with retrieved:
             await soon(begun.wait())
+            assert not retrieved.refused
         archive.may_answer.set()
         await soon(association.c_echo())
+        assert retrieved.refused == {"1.2.1"}
 
 
 async def test_c_cancel_while_a_destination_is_looked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from aiodicom import (
     Timeouts,
 )
 from aiodicom.errors import LocalError, StatusError
+from aiodicom.net.failures import Failures
 from aiodicom.net.sources import prepare
 from tests.net.raw_scu import C_MOVE_RQ, COMPLETED, FAILED, REMAINING, WARNING, raw_scu
 from tests.net.sides import CT, DATA, IMPLICIT, LARGE, MR, part10, soon, until
@@ -170,10 +172,59 @@ async def all_failed(archive: Archive, count: int) -> None:
         await association.c_echo()
 
 
-async def test_a_destination_that_is_not_there() -> None:
+async def test_a_destination_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so once, and at the end how often that was."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port = bound.getsockname()[1]
     await all_failed(Archive(*map(encoded, range(6)), destinations=at(port)), 6)
+    first, last = (record.getMessage().partition("] ")[2] for record in caplog.records)
+    why = f"sub-operation of C-MOVE failed: no connection to 127.0.0.1 port {port}: Connection refused"
+    assert (first, last) == (f"a {why}", f"6 {why.replace('operation', 'operations')}")
+
+
+class Logged:
+    """An association that keeps what it is to log."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[int, str]] = []
+
+    def log(self, level: int, message: str, *arguments: object, error: BaseException | None = None) -> None:
+        self.lines.append((level, message % arguments + ("" if error is None else f" ({type(error).__name__})")))
+
+
+def test_failures_are_logged_by_their_reasons() -> None:
+    logged = Logged()
+    failures = Failures(logged, "C-GET")  # type: ignore[arg-type]
+    refused = StatusError(0xA700, "out of resources")
+    full = OSError(28, "No space left on device", "/in/1.2.3.dcm")
+    for error in (full, KeyError("PatientName"), refused, full, KeyError("PatientID"), full):
+        failures.note(error)
+    assert logged.lines == [
+        (logging.WARNING, "a sub-operation of C-GET failed: No space left on device"),
+        (logging.ERROR, "a sub-operation of C-GET failed (KeyError)"),
+        (logging.INFO, f"a sub-operation of C-GET failed: {refused}"),
+    ]
+    logged.lines.clear()
+    failures.end()
+    failures.end()
+    assert logged.lines == [
+        (logging.WARNING, "3 sub-operations of C-GET failed: No space left on device"),
+        (logging.ERROR, "2 sub-operations of C-GET failed: KeyError"),
+    ]
+
+
+def test_many_reasons_are_one() -> None:
+    logged = Logged()
+    failures = Failures(logged, "C-GET")  # type: ignore[arg-type]
+    for number in range(2000):
+        failures.note(LocalError(f"reason {number}"))
+    failures.end()
+    assert len(logged.lines) == 18
+    assert [text for _, text in logged.lines[-3:]] == [
+        "a sub-operation of C-GET failed: reason 15",
+        "a sub-operation of C-GET failed: other reasons",
+        "1,984 sub-operations of C-GET failed: other reasons",
+    ]
 
 
 async def test_a_destination_that_refuses_the_association() -> None:
@@ -205,7 +256,7 @@ async def test_a_destination_that_does_not_answer(caplog: pytest.LogCaptureFixtu
     with RawPeer(script) as peer:
         destinations = at(peer.port, associations=2, timeouts=Timeouts(dimse=0.05))
         await all_failed(Archive(*map(encoded, range(3)), destinations=destinations), 3)
-    assert caplog.text.count("no C-STORE response within 0.05 s") >= 3
+    assert "3 sub-operations of C-MOVE failed: no C-STORE response within 0.05 s" in caplog.text
 
 
 async def test_some_fail() -> None:

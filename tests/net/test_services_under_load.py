@@ -40,8 +40,7 @@ assert StudyRoot.move is not None
 FIND, MOVE = StudyRoot.find, StudyRoot.move
 QUERY = Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="", PatientName="")
 
-#: `python -m benchmarks.services` has 1,000 matches for each.
-ASSOCIATIONS, MATCHES = 500, 100
+ASSOCIATIONS, MATCHES = 500, 1000
 
 
 def study(number: int) -> Dataset:

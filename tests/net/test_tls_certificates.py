@@ -20,6 +20,7 @@ from tests.certificates import Authority, Files
 from tests.net.hostile import requestor
 from tests.net.sides import connect, soon, until
 from tests.openssl import program, s_server
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -375,6 +376,42 @@ async def test_who_is_refused_and_stays_has_a_deadline_too(server_files: Files, 
     async with server.listen("127.0.0.1", 0, ssl=context) as listening:
         await soon(asyncio.to_thread(stay, listening.port))
         await until(lambda: server.places.connections == 0)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (None, "no TLS with the peer: peer did not return a certificate"),
+        ("unknown", "the peer's certificate is not accepted: unable to get local issuer certificate"),
+    ],
+)
+async def test_a_warning_says_who_was_refused_and_why(
+    name: str | None,
+    reason: str,
+    version: ssl.TLSVersion,
+    authority: Authority,
+    stranger: Authority,
+    server_files: Files,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "aiodicom")
+    server = aiodicom.Server()
+    context = aiodicom.tls_server_context(**server_files._asdict(), ca=authority.path)
+    files = {} if name is None else stranger.issue(name, "x")._asdict()
+    client = aiodicom.tls_client_context(ca=authority.path, **files)
+    client.maximum_version = version
+    async with server.listen("127.0.0.1", 0, ssl=context) as listening:
+        for port in free_port(), free_port():
+            with pytest.raises(TLSHandshakeFailed):
+                await soon(connect(listening.port, ssl=client, local_addr=("127.0.0.1", port)))
+            await until(lambda: server.places.connections == 0)
+            # Those after the first, within a minute, are for who wants to hear of each.
+            level = "WARNING" if len(caplog.records) == 1 else "INFO"
+            (record,) = caplog.records[-1:]
+            assert (record.name, record.levelname) == ("aiodicom.server", level)
+            assert record.getMessage() == f"no connection from 127.0.0.1:{port}: {reason}"
+    assert len(caplog.records) == 2
 
 
 async def test_a_handshake_has_a_deadline(server_files: Files, caplog: pytest.LogCaptureFixture) -> None:

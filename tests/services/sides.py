@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,3 +28,13 @@ async def served(
     for service in services:
         if hasattr(service, "close"):
             await service.close()
+
+
+def hearing(function: Callable[..., None], kind: str) -> Callable[..., Any]:
+    """A function of the embedder's that is told something: as it is, or ``async``."""
+
+    async def asynchronous(*arguments: Any) -> None:
+        await asyncio.sleep(0)
+        function(*arguments)
+
+    return function if kind == "plain" else asynchronous

@@ -24,17 +24,18 @@ from aiodicom.standard.uids import (
     UNIFIED_PROCEDURE_STEP_PUSH,
     VERIFICATION,
 )
-from tests.services.sides import served
+from tests.services.sides import hearing, served
 
 FILM_SESSION = "1.2.840.10008.5.1.1.1"
 WORKLIST = ModalityWorklist.find or ""
 MPPS = MODALITY_PERFORMED_PROCEDURE_STEP
 
 
-async def test_requests_go_to_the_service_of_their_context() -> None:
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_requests_go_to_the_service_of_their_context(kind: str) -> None:
     notified = []
 
-    async def remember(uid: str, notification: Dataset) -> None:
+    def remember(uid: str, notification: Dataset) -> None:
         notified.append((uid, notification.StudyInstanceUID))
 
     index = MemoryIndex()
@@ -42,7 +43,7 @@ async def test_requests_go_to_the_service_of_their_context() -> None:
     services = (
         QueryRetrieve(index),
         Worklist([Dataset(PatientID="1")]),
-        InstanceAvailability(remember),
+        InstanceAvailability(hearing(remember, kind)),
         PerformedProcedureSteps(MemoryInstances()),
     )
     contexts = [StudyRoot.find or "", WORKLIST, INSTANCE_AVAILABILITY_NOTIFICATION, MPPS]

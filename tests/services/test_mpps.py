@@ -20,7 +20,7 @@ from aiodicom.standard.uids import (
     MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE,
 )
 from tests.net.sides import until
-from tests.services.sides import served
+from tests.services.sides import hearing, served
 
 MPPS = MODALITY_PERFORMED_PROCEDURE_STEP
 RETRIEVE = MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE
@@ -100,16 +100,17 @@ class TestSCP:
         assert step is not None
         assert (step.PerformedStationName, step.PerformedProcedureStepDescription) == ("Gerät", "Κρανίο")
 
-    async def test_the_embedder_hears_first_and_may_refuse(self) -> None:
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    async def test_the_embedder_hears_first_and_may_refuse(self, kind: str) -> None:
         heard = []
 
-        async def changed(uid: str, step: Dataset) -> None:
+        def changed(uid: str, step: Dataset) -> None:
             heard.append((uid, step.PerformedProcedureStepStatus))
             if step.PerformedProcedureStepStatus == "COMPLETED" and not step.get("PerformedSeriesSequence"):
                 raise OperationRefused(Status.MISSING_ATTRIBUTE_VALUE)
 
         instances = MemoryInstances()
-        service = PerformedProcedureSteps(instances, changed=changed)
+        service = PerformedProcedureSteps(instances, changed=hearing(changed, kind))
         async with served(service, contexts=CONTEXTS) as (_, association):
             await association.n_create(MPPS, begun(), "1.2.3")
             with pytest.raises(StatusError, match="0121"):

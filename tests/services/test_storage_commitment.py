@@ -25,7 +25,7 @@ from aiodicom.services.storage_commitment import (
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL
 from tests.net.sides import until
-from tests.services.sides import served
+from tests.services.sides import hearing, served
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"
@@ -103,7 +103,7 @@ async def test_on_an_association_that_the_scp_opens() -> None:
 
 async def test_a_report_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     shelf, heard, attempts = Shelf("1.2.1"), [], []
-    listener = CommitmentListener(unexpected=remember(heard))
+    listener = CommitmentListener(unexpected=heard.append)
     ours = aiodicom.Server(ae_title="SCU")
 
     def refuse(request: Any) -> Status:
@@ -125,13 +125,6 @@ async def test_a_report_is_tried_again(caplog: pytest.LogCaptureFixture) -> None
     assert [each.transaction_uid for each in heard] == ["1.2.9"]
     assert len(attempts) == 2
     assert "could not be reported" in caplog.text
-
-
-def remember(heard: list[Commitment]) -> Any:
-    async def unexpected(commitment: Commitment) -> None:
-        heard.append(commitment)
-
-    return unexpected
 
 
 async def test_what_cannot_be_reported_stays_with_the_archive() -> None:
@@ -258,9 +251,11 @@ async def reported(instances: Sequence[Any], event_type: int, **report: Any) -> 
 
 
 class TestListener:
-    async def test_a_report_that_does_not_come(self) -> None:
-        shelf, heard = Shelf("1.2.1"), []
-        listener = CommitmentListener(unexpected=remember(heard))
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    async def test_a_report_that_does_not_come(self, kind: str) -> None:
+        shelf = Shelf("1.2.1")
+        heard: list[Commitment] = []
+        listener = CommitmentListener(unexpected=hearing(heard.append, kind))
         shelf.gate.clear()
         async with asked(StorageCommitment(shelf), listener) as (_, association):
             with pytest.raises(DeadlineExceeded, match=r"storage commitment report within 0.05 s"):

@@ -24,7 +24,7 @@ from aiodicom.standard.uids import (
     UPS_GLOBAL_SUBSCRIPTION,
 )
 from tests.net.sides import until
-from tests.services.sides import served
+from tests.services.sides import hearing, served
 
 PUSH = UNIFIED_PROCEDURE_STEP_PUSH
 PULL, WATCH, QUERY = UPSPull.find or "", UPSWatch.find or "", UPSQuery.find or ""
@@ -285,12 +285,13 @@ class TestSteps:
                 assert await scu.status(operation) == 0x0123
             assert await scu.status(association.n_create(PUSH, scheduled(), OTHER, abstract_syntax=PULL)) == 0x0122
 
-    async def test_the_embedder_hears_first_and_may_refuse(self) -> None:
-        async def changed(uid: str, step: Dataset) -> None:
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    async def test_the_embedder_hears_first_and_may_refuse(self, kind: str) -> None:
+        def changed(uid: str, step: Dataset) -> None:
             if step.ProcedureStepState == "IN PROGRESS":
                 raise OperationRefused(Status.NOT_AUTHORIZED)
 
-        async with ups(UnifiedProcedureSteps(MemoryInstances(), changed=changed)) as scu:
+        async with ups(UnifiedProcedureSteps(MemoryInstances(), changed=hearing(changed, kind))) as scu:
             await scu.create()
             assert await scu.change("IN PROGRESS") == 0x0124
             assert (await scu.get()).ProcedureStepState == "SCHEDULED"
@@ -377,14 +378,15 @@ class TestSubscriptions:
             assert progress.ReasonForCancellation == "not needed"
             assert progress.ProcedureStepDiscontinuationReasonCodeSequence[0].CodeValue == "110513"
 
-    async def test_the_performer_may_decide(self) -> None:
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    async def test_the_performer_may_decide(self, kind: str) -> None:
         asked = []
 
-        async def decide(uid: str, told: Dataset) -> None:
+        def decide(uid: str, told: Dataset) -> None:
             asked.append((uid, told.ReasonForCancellation))
             raise OperationRefused(Status.UPS_PERFORMER_DOES_NOT_CANCEL)
 
-        async with ups(UnifiedProcedureSteps(MemoryInstances(), cancel_requested=decide)) as scu:
+        async with ups(UnifiedProcedureSteps(MemoryInstances(), cancel_requested=hearing(decide, kind))) as scu:
             await scu.reach("IN PROGRESS")
             assert await scu.cancel(ReasonForCancellation="late") == 0xC313
         assert asked == [(STEP, "late")]
