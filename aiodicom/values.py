@@ -6,7 +6,7 @@ its start; values have these methods in common (``ext/values.pyx``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TypeVar, dataclass_transform
 
 from aiodicom._values import Layout, Value
@@ -23,5 +23,8 @@ def frozen(cls: type[_Value]) -> type[_Value]:
     Defaults are themselves immutable: there are no factories, and all fields are arguments.
     """
     cls = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    for each in fields(cls):
+        if each.default_factory is not MISSING or each.kw_only or not each.init:
+            raise TypeError(f"{cls.__name__}.{each.name} is no field of a value: those are arguments without a factory")
     cls.__layout__ = Layout(cls, fields(cls))
     return cls

@@ -76,7 +76,7 @@ cdef class Invoking:
         self.sending = sending
         self.found = {}
 
-    def context_for(self, str abstract_syntax, transfer_syntaxes, *, bint as_scp=False):
+    def context_for(self, abstract_syntax, transfer_syntaxes, *, bint as_scp=False):
         """Returns the context of the first of `transfer_syntaxes` that the peer has accepted, in which we have the
         role; None stands for any.
 

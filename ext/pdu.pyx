@@ -282,6 +282,8 @@ cdef class Receiver:
     cdef void release(self) noexcept:
         if self.placed is not None:
             self.placed.drop()
+            if self.context_id == 0:
+                self.placed = None  # which is larger than all the rest, and many associations may be idle
         if self.data != NULL:
             self.data = NULL
             PyBuffer_Release(&self.view)

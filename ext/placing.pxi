@@ -8,7 +8,8 @@ cdef extern from *:
     #include <sys/socket.h>
     #include <sys/uio.h>
 
-    /* Returns how many bytes the socket had; none as well where it has ended or failed, as whoever reads it next finds out. */
+    /* Returns how many bytes the socket had; none as well where it has ended or failed: whoever reads it next finds that it
+       has, though not that it was reset. */
     static Py_ssize_t read_pieces(int fd, struct iovec* pieces, int count) {
         struct msghdr message = {0};
         ssize_t got;
@@ -68,7 +69,7 @@ cdef class Placed:
     that all of the rest is `gathered` elsewhere first.
 
     Invariants: of the bytes that came, `left` have not been taken, from `pieces[next]` on; until they are dropped, `body` is
-    exported, and so stays where it is.
+    exported, and so stays where it is, unless all of the rest is gathered.
     """
 
     cdef iovec pieces[2 * MOST_FRAGMENTS + 1]
@@ -131,6 +132,9 @@ cdef class Placed:
             at += size
             self.next += 1
         self.gathered = gathered
+        # What was taken for headers may be more than there is room for: then the body has to move.
+        self.body.exports -= 1
+        self.body = None
         self.count = self.next = 0
         self.add(PyBytes_AS_STRING(gathered), at)
         return 0

@@ -57,6 +57,8 @@ class Signature:
     """The `__signature__` of each class, which is made when somebody asks for it."""
 
     def __get__(self, value, cls):
+        if cls.__init__ is not Value.__init__:
+            raise AttributeError(f"{cls.__name__} has arguments of its own")
         import inspect
 
         place = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import pickle
 from dataclasses import field
+from typing import Any
 
 import pytest
 
@@ -129,3 +130,23 @@ def test_a_dataclass_to_others() -> None:
     for same in (pickle.loads(pickle.dumps(point)), copy.copy(point), copy.deepcopy(point)):
         assert type(same) is Named
         assert same == point
+
+
+def test_a_class_with_arguments_of_its_own_says_so() -> None:
+    class Doubled(Point):
+        def __init__(self, half: int) -> None:
+            super().__init__(2 * half)
+
+    assert list(inspect.signature(Doubled).parameters) == ["half"]
+    assert Doubled(2).x == 4
+
+
+@pytest.mark.parametrize(
+    "made", [dataclasses.field(default_factory=list), dataclasses.field(kw_only=True), dataclasses.field(init=False)]
+)
+def test_fields_that_values_cannot_have_are_refused(made: Any) -> None:
+    class Wrong(Value):
+        x: int = made
+
+    with pytest.raises(TypeError, match="no field of a value"):
+        frozen(Wrong)

@@ -5,6 +5,7 @@ They do so without typer, which they do not need.
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ def read_users(path: Path) -> dict[bytes, bytes]:
     Raises `LocalError`, which has nothing of a line in it but the name.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as error:
         raise LocalError(f"{path}: {error.strerror}") from error
     users: dict[bytes, bytes] = {}

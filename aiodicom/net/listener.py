@@ -136,7 +136,8 @@ class Listener:
         self._all_opened: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_exhausted = False
-        self._quiet_until = 0.0
+        #: Until when nothing is said of a kind of warning.
+        self._quiet_until: dict[str, float] = {}
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._accept)
 
@@ -199,7 +200,7 @@ class Listener:
             self._is_exhausted = False
             if self._places.is_crowded:
                 os.close(descriptor)
-                self._warn(f"{self._places.idle:,} connections have no association: more are closed at once")
+                self._warn("idle", f"{self._places.idle:,} connections have no association: more are closed at once")
                 continue
             self._places.enter()
             self._accepted.append(_Accepted(*self._kind, descriptor))
@@ -251,7 +252,7 @@ class Listener:
         peer = peer or "somebody"
         if isinstance(error, tls.SSLError):  # not somebody who only looks whether we are there
             why = f"no connection from {peer}: {why_no_tls(error)}"
-            if not self._warn(why):
+            if not self._warn("tls", why):
                 _log.info("%s", why)
         elif isinstance(error, OSError):  # no TLS handshake, or not in time
             why = str(error) or "the peer closed it during the TLS handshake"
@@ -273,14 +274,14 @@ class Listener:
     def _on_exhausted(self, error: OSError) -> None:
         self._is_exhausted = True
         self._pause(_RETRY)
-        self._warn(f"further connections have to wait: {error.strerror} ({open_file_limit()})")
+        self._warn("wait", f"further connections have to wait: {error.strerror} ({open_file_limit()})")
 
-    def _warn(self, text: str) -> bool:
-        """Logs a warning unless there has just been one; returns whether it has."""
+    def _warn(self, kind: str, text: str) -> bool:
+        """Logs a warning unless there has just been one of its kind; returns whether it has."""
         now = self._loop.time()
-        if now < self._quiet_until:
+        if now < self._quiet_until.get(kind, 0.0):
             return False
-        self._quiet_until = now + _QUIET
+        self._quiet_until[kind] = now + _QUIET
         _log.warning("%s", text)
         return True
 

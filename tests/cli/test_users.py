@@ -16,7 +16,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("right").write_bytes(b"pass:word\n")
     Path("wrong").write_bytes(b"PASSWORD-OF-ANOTHER\n")
     Path("token").write_bytes(b"a.b.c\n")
-    Path("users").write_bytes("# who sends\n\njane:pass:word\r\nJörg:other\n".encode())
+    Path("users").write_bytes("\ufeffjane:pass:word\r\n\n# who sends\nJörg:other\n".encode())
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -247,3 +247,18 @@ async def test_what_can_not_be_asked() -> None:
             await soon(association.n_set(MPPS, "1.2.3", None))
         with pytest.raises(LocalError, match="NoSuchKeyword"):
             await association.n_get(MPPS, "1.2.3", ["NoSuchKeyword"])
+
+
+class Uid(str):
+    """As pydicom has one."""
+
+    __slots__ = ()
+
+
+async def test_uids_may_be_of_a_class_of_their_own() -> None:
+    server = Server()
+    server.on_n_set(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        assert (await association.n_set(Uid(MPPS), Uid("1.2.3"), PATIENT)).status == 0
+        async with aiodicom.Pool("127.0.0.1", listening.port, contexts=[Uid(MPPS)]) as pool:
+            assert (await soon(pool.n_set(Uid(MPPS), Uid("1.2.3"), PATIENT))).status == 0

@@ -342,3 +342,13 @@ def test_the_last_byte_of_a_fragment_is_left() -> None:
 def came_of(read: tuple[int, int, int] | None) -> int:
     assert read is not None
     return read[0]
+
+
+@pytest.mark.parametrize("first", [57_000, 61_440, 65_000])
+def test_longer_fragments_than_there_is_room_for(first: int) -> None:
+    """What is taken for their headers are data, too, for which the body has to grow."""
+    data = data_of(131_072 + 400_000)
+    for sizes in ((first, 131_060), (first, first, 131_060), (first, 90_000, 131_060)):
+        found, placed = read(message(data, *sizes) + p_data(ECHO), expecting(100_000)(), 1000)
+        assert [plain(event) for event in found] == [(1, b"Data follow", data), (1, b"echo", None)]
+        assert placed
