@@ -27,8 +27,7 @@ def test_memory_is_flat_and_everything_arrives(tmp_path: Path) -> None:
     assert hours[24]["tried"] < 24 * 12
     assert hours[24]["dead"] == 0
     # It is sent to again within the longest pause, each object once; what comes meanwhile is there before all that.
-    # One jump more than it takes, as a machine that is busy may hold up what then comes.
-    assert back["hours"] * 60 < 10 + 3 * 20
+    assert back["hours"] * 60 <= 10 + 2 * 20
     assert back["twice"] == 0
     assert back["live_waited"]
     assert max(back["live_waited"]) < BEFORE + COME
