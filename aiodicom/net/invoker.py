@@ -35,6 +35,7 @@ class Invoker(Invoking):
     def find_context(
         self, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None, as_scp: bool
     ) -> AcceptedContext:
+        """Looks among the accepted contexts for that of `context_for`. Raises `ContextNotAccepted`, with the reason."""
         association = self.association
         accepted = association.accepted(abstract_syntax)
         candidates = [context for context in accepted if (context.as_scp if as_scp else context.as_scu)]
@@ -79,6 +80,7 @@ class Invoker(Invoking):
         source: Source | None,
         waiter: asyncio.Future[ResponseReceived],
     ) -> ResponseReceived:
+        """Waits for its turn, and then for the response, which `waiter` gets."""
         await self.begin(context, build, source, waiter)
         return await waiter
 
