@@ -384,7 +384,9 @@ cdef inline uint8_t* put_uid(uint8_t* p, uint32_t element, const char* uid, Py_s
     return p
 
 
-def encode_response(uint16_t command_field, uint16_t message_id, uint16_t status, str sop_class_uid, str sop_instance_uid):
+cpdef bytes encode_response(
+    uint16_t command_field, uint16_t message_id, uint16_t status, str sop_class_uid, str sop_instance_uid
+):
     """Returns the command set of a response that says a status and what it repeats of its request, and has no data set.
 
     The same as encoding a message, at a fraction of the time: C-ECHO and C-STORE are answered with nothing else, thousands

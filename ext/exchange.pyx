@@ -7,7 +7,12 @@ It knows the operations in flight in both directions.  What PS3.8 says about the
 
 from cpython.tuple cimport PyTuple_GetItem
 
-from aiodicom.dimse.command import decode_command, encode_command, encode_response
+from aiodicom.dimse._command cimport encode_response
+from aiodicom.ul._pdu cimport ReceivedMessage, is_incomplete, lend
+from aiodicom.ul._pdu cimport encode_command as encode_command_pdus
+from aiodicom.ul._pdu cimport next_event as next_received
+
+from aiodicom.dimse.command import decode_command, encode_command
 from aiodicom.dimse.events import CancelReceived, RequestReceived, RequestRefused, ResponseReceived
 from aiodicom.dimse.messages import (
     CCancelRQ,
@@ -30,8 +35,7 @@ from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.standard.uids import is_valid_uid
-from aiodicom.ul._pdu import Discard, ReceivedMessage, Receiver, encode_data, join_data
-from aiodicom.ul._pdu import encode_command as encode_command_pdus
+from aiodicom.ul._pdu import Discard, Receiver, encode_data, join_data
 from aiodicom.ul.pdu import PduError
 
 cdef enum:
@@ -40,7 +44,8 @@ cdef enum:
     INVALID_PARAMETER = 6
     #: Refusals that wait until a data set of ours has been sent; who causes more meanwhile is up to no good.
     MOST_HELD = 64
-    #: Where an `AcceptedContext`, a tuple, has our roles.
+    #: Where an `AcceptedContext`, a tuple, has its abstract syntax and our roles.
+    ABSTRACT_SYNTAX = 1
     AS_SCU = 3
     AS_SCP = 4
 
@@ -70,7 +75,7 @@ cdef class Exchange:
     the operations of the peer that have been answered, and those of them with a failure status. `open_body(context, message)`
     chooses the sink for the data set of a message that is to come.
 
-    Invariants: `can_send` follows the state machine; `sending` is the operation whose data set is being sent, and then no
+    Invariants: `can_send` and `is_closing` follow the state machine; `sending` is the operation whose data set is being sent, and then no
     other message may be: refusals wait in `held`. `refusal` is the answer to the request whose data set arrives now, if it is
     not to be performed.
     """
@@ -78,6 +83,8 @@ cdef class Exchange:
     cdef readonly object receiver
     #: Whether the state machine allows messages to be sent.
     cdef public bint can_send
+    #: Whether the transport is to be closed once all is written.
+    cdef public bint is_closing
     #: Whether C-ECHO is answered with success here while nothing else is performed, so that nobody is told of it: PS3.4
     #: annex A asks for no more.
     cdef public bint answers_verification
@@ -117,12 +124,16 @@ cdef class Exchange:
 
     def receive(self, buffer, Py_ssize_t size, now):
         """Lends the first `size` bytes of `buffer` until `next_event()` gives None."""
+        self.take_in(buffer, size, now)
+
+    cdef int take_in(self, buffer, Py_ssize_t size, now) except -1:
         self.last_activity = now
         if self.retrieval is not None:
             self.invoked.touch(self.retrieval, now)
         if self.tracer is not None:
             self.tracer.received(memoryview(buffer)[:size])
-        self.receiver.receive(buffer, size)
+        lend(self.receiver, buffer, size)
+        return 0
 
     def read_in_place(self, int fd):
         """Has the receiver read from a socket what comes next of a data set, as `Receiver.read_in_place` says; what is traced has to
@@ -132,9 +143,13 @@ cdef class Exchange:
 
     def next_event(self, now):
         """Returns the next event in the bytes received, or None when all are consumed."""
+        return self.event(now)
+
+    cdef object event(self, now):
+        cdef ReceivedMessage received
         while True:
             try:
-                event = self.receiver.next_event()
+                event = next_received(self.receiver)
             except ProtocolViolation as error:
                 return self.violated(error, now)
             except DecodeError as error:
@@ -142,7 +157,8 @@ cdef class Exchange:
             if event is None:
                 return None
             if type(event) is ReceivedMessage:
-                result = self.on_message(event.context_id, event.message, event.body, now)
+                received = <ReceivedMessage> event
+                result = self.on_message(received.context_id, received.message, received.body, now)
             else:
                 result = self._on_control(event, now)
             if result is not None:
@@ -150,6 +166,9 @@ cdef class Exchange:
 
     def take_outgoing(self):
         """Returns what is to be written now, oldest first, and forgets it."""
+        return self.taken()
+
+    cdef list taken(self):
         cdef list outgoing = self.outgoing
         if not outgoing:
             return outgoing
@@ -209,6 +228,9 @@ cdef class Exchange:
 
     def respond(self, int context_id, request, status, now):
         """Sends the response that says no more than this status; unless that is pending, the operation is then over."""
+        self.send_status(context_id, request, status, now)
+
+    cdef int send_status(self, int context_id, request, status, now) except -1:
         kind = type(request)
         message_id = request.message_id
         sop_class = sop_instance = None
@@ -224,7 +246,7 @@ cdef class Exchange:
         else:
             command = encode_command(response_to(request, status))
         self.send(context_id, command)
-        self.answered(message_id, status, now)
+        return self.answered(message_id, status, now)
 
     cdef int answered(self, message_id, status, now) except -1:
         self.last_activity = now
@@ -312,7 +334,7 @@ cdef class Exchange:
         if refusal is not None:
             return self.send_refusal(context_id, message, refusal, now)
         if self.answers_verification and type(message) is CEchoRQ and not self.performing and self.sending is None:
-            self.respond(context_id, message, SUCCESS, now)
+            self.send_status(context_id, message, SUCCESS, now)
             return None
         self.performing.add(message.message_id)
         return tuple.__new__(RequestReceived, (context, message, body))
@@ -373,7 +395,7 @@ cdef class Exchange:
             return response_to(request, Status.UNRECOGNIZED_OPERATION)
         kind = type(request)
         if kind in COMPOSITE_REQUESTS:
-            if request.affected_sop_class_uid != context.abstract_syntax:
+            if request.affected_sop_class_uid != <object> PyTuple_GetItem(context, ABSTRACT_SYNTAX):
                 return response_to(request, Status.SOP_CLASS_NOT_SUPPORTED)
             if kind is CStoreRQ:
                 if not is_valid_uid(request.affected_sop_instance_uid):
@@ -383,6 +405,26 @@ cdef class Exchange:
         elif kind is UnrecognizedRequest:
             return response_to(request, Status.UNRECOGNIZED_OPERATION)
         return None
+
+
+cdef int receive(exchange, buffer, Py_ssize_t size, now) except -1:
+    return (<Exchange> exchange).take_in(buffer, size, now)
+
+
+cdef object next_event(exchange, now):
+    return (<Exchange> exchange).event(now)
+
+
+cdef list take_outgoing(exchange):
+    return (<Exchange> exchange).taken()
+
+
+cdef bint has_begun(exchange) noexcept:
+    return is_incomplete((<Exchange> exchange).receiver)
+
+
+cdef bint is_closing(exchange) noexcept:
+    return (<Exchange> exchange).is_closing
 
 
 cdef object unexpected(str text):

@@ -15,10 +15,11 @@ cdef extern from *:
     /* Returns how many bytes the socket has taken, which may be none. */
     static Py_ssize_t hand_over(int to, struct iovec* pieces, int count, int has_more) {
         struct msghdr message = {0};
+        int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (has_more ? MSG_MORE : 0);
         ssize_t taken;
         message.msg_iov = pieces;
         message.msg_iovlen = count;
-        do taken = sendmsg(to, &message, MSG_DONTWAIT | MSG_NOSIGNAL | (has_more ? MSG_MORE : 0));
+        do taken = count == 1 ? send(to, pieces->iov_base, pieces->iov_len, flags) : sendmsg(to, &message, flags);
         while (taken < 0 && errno == EINTR);
         return taken < 0 ? 0 : taken;
     }
@@ -53,6 +54,11 @@ cdef bint has_part(list outgoing):
         if type(each) is FilePart:
             return True
     return False
+
+
+cdef list in_memory(list outgoing):
+    """The same with parts of files read. Raises what reading them raises."""
+    return [memoryview(each) if type(each) is FilePart else each for each in outgoing]
 
 
 cdef list hand_over_all(int to, list outgoing):

@@ -67,10 +67,6 @@ cdef class ControlPdu:
 cdef class ReceivedMessage:
     """One whole DIMSE message: its context, its command set as `message`, and the finished sink of its data set or None."""
 
-    cdef readonly int context_id
-    cdef readonly object message
-    cdef readonly object body
-
     def __repr__(self):
         return f"ReceivedMessage(context_id={self.context_id}, message={self.message!r}, body={self.body!r})"
 
@@ -137,6 +133,9 @@ cdef class Receiver:
     @property
     def is_incomplete(self):
         """Whether a PDU or a message has begun and not ended, or bytes lent are still to be looked at."""
+        return self.has_begun()
+
+    cdef bint has_begun(self) noexcept:
         return self.head_size != 0 or self.context_id != 0 or (self.data != NULL and self.position < self.size)
 
     def announces_abort(self, data):
@@ -203,6 +202,9 @@ cdef class Receiver:
 
     def receive(self, buffer, Py_ssize_t size):
         """Lends the first `size` bytes of `buffer` until `next_event()` gives None."""
+        self.lend(buffer, size)
+
+    cdef int lend(self, buffer, Py_ssize_t size) except -1:
         if self.data != NULL:
             raise BufferError("the last bytes are not consumed: call next_event() until it gives None")
         PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE)
@@ -213,6 +215,7 @@ cdef class Receiver:
         self.data = <const uint8_t*> self.view.buf
         self.size = size
         self.position = 0
+        return 0
 
     def read_in_place(self, int fd):
         """Reads what comes next of a data set that a `Body` gathers from the socket with the descriptor `fd` to where it does, or
@@ -293,6 +296,9 @@ cdef class Receiver:
 
         Raises `PduError` for what PS3.8 forbids; what follows it is ignored.
         """
+        return self.event()
+
+    cdef object event(self):
         if self.is_parsing:
             raise RuntimeError("next_event() is called by what it has called")
         self.is_parsing = True
@@ -507,6 +513,18 @@ cdef class Receiver:
         self.message = None
         self.body = None
         return event
+
+
+cdef int lend(receiver, buffer, Py_ssize_t size) except -1:
+    return (<Receiver> receiver).lend(buffer, size)
+
+
+cdef object next_event(receiver):
+    return (<Receiver> receiver).event()
+
+
+cdef bint is_incomplete(receiver) noexcept:
+    return (<Receiver> receiver).has_begun()
 
 
 cdef ControlPdu control_pdu(int pdu_type, bytes body):

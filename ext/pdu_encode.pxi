@@ -20,7 +20,7 @@ cdef void put_headers(uint8_t* p, uint32_t size, int context_id, int flags) noex
     p[11] = flags
 
 
-def encode_command(int context_id, bytes command, Py_ssize_t fragment):
+cpdef bytes encode_command(int context_id, bytes command, Py_ssize_t fragment):
     """Returns the P-DATA-TF PDUs that carry a command set, in fragments of at most `fragment` bytes."""
     cdef Py_ssize_t size = len(command)
     cdef Py_ssize_t count = (size + fragment - 1) // fragment

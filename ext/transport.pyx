@@ -1,5 +1,8 @@
 """From a read of the socket to the write that answers it: the compiled half of `aiodicom.net.transport.Transport`."""
 
+from aiodicom.dimse._exchange cimport has_begun, is_closing, next_event, receive, take_outgoing
+
+from aiodicom.dimse._exchange import Exchange
 from aiodicom.errors import LocalError
 from aiodicom.store._files import FilePart
 
@@ -28,10 +31,11 @@ cdef class BufferedTransport:
     Invariants: while `is_reading` the owner's events are being handled and what they want written is gathered, to leave in
     one write when all is consumed. About `gathered` bytes wait for the flush at the end of the event loop's turn, which is
     asked for while `is_due`. `connection` is asyncio's transport, None before there is one. `is_impatient` is whether
-    an acknowledgement that may be waited for is to be sent at once. `direct` is the descriptor of the socket where the system is
-    to send parts of files by itself, else -1. `full_reads` is how many reads have left more since the last that didn't, or
-    since others had their turn. `source` is the descriptor of the socket where data sets may be read to where they gather, -1
-    where not. `lent` is the part of `scratch` that the next read goes to: a short one while data sets are read like that.
+    an acknowledgement that may be waited for is to be sent at once. `descriptor` is the socket's where what is read and written there is
+    what is said, -1 where not. `sends_files` is whether the system is to send parts of files by itself. `is_behind` is whether
+    `connection` may have what is to leave before all else. `full_reads` is how many reads have left more since the last that didn't, or
+    since others had their turn. `lent` is the part of `scratch` that the next read goes to: a short one while data sets are read to
+    where they gather.
     """
 
     cdef readonly object protocol
@@ -44,19 +48,21 @@ cdef class BufferedTransport:
     cdef bint is_due
     cdef public object connection
     cdef public bint is_impatient
-    cdef public int direct
-    cdef public int source
+    cdef public int descriptor
+    cdef public bint sends_files
+    cdef bint is_behind
     cdef bint is_reading
     cdef int full_reads
 
     def __init__(self, protocol, owner, time, call_soon, scratch):
+        if not isinstance(protocol, Exchange):
+            raise TypeError(f"{protocol!r} is not an Exchange")
         self.protocol = protocol
         self.owner = owner
         self.time = time
         self.call_soon = call_soon
         self.scratch = self.lent = scratch
-        self.direct = -1
-        self.source = NOT_ASKED
+        self.descriptor = NOT_ASKED
 
     def get_buffer(self, sizehint):
         """Returns the memory that the next read goes to."""
@@ -70,14 +76,14 @@ cdef class BufferedTransport:
         cdef bint is_full = came == len(self.lent)
         self.is_reading = True
         try:
-            protocol.receive(self.scratch, nbytes, now)
+            receive(protocol, self.scratch, came, now)
             self.tell_events(now)
             if is_full:
                 is_full = self.read_in_place(now, &came)
         finally:
             self.is_reading = False
-        self.flush()
-        if self.is_impatient and came < WAITS_FOR_ACK and protocol.receiver.is_incomplete:
+        self.write_out()
+        if self.is_impatient and came < WAITS_FOR_ACK and has_begun(protocol):
             self.acknowledge()
         if not is_full:
             self.full_reads = 0
@@ -91,7 +97,7 @@ cdef class BufferedTransport:
         """Tells the owner of what is in the bytes received."""
         protocol = self.protocol
         while True:
-            event = protocol.next_event(now)
+            event = next_event(protocol, now)
             if event is None:
                 return 0
             self.owner.on_event(event, now)
@@ -102,10 +108,8 @@ cdef class BufferedTransport:
         """
         cdef Py_ssize_t got, asked, before
         read = None
-        if self.source == NOT_ASKED:
-            self.source = self.readable_socket()
-        if self.source >= 0 and self.connection.is_reading():
-            read = self.protocol.read_in_place(self.source)
+        if self.has_descriptor() and self.connection.is_reading():
+            read = self.protocol.read_in_place(self.descriptor)
         if read is None:
             self.lent = self.scratch
             return True
@@ -121,62 +125,73 @@ cdef class BufferedTransport:
         """Flushes, with what else is said in this turn of the event loop: `size` bytes are to be written, about."""
         self.gathered += size
         if self.gathered >= GATHERED:
-            self.flush()
+            self.write_out()
         elif not self.is_due:
             self.is_due = True
             self.call_soon(self._flush_gathered)
 
     def _flush_gathered(self):
         self.is_due = False
-        self.flush()
+        self.write_out()
 
-    cpdef flush(self):
+    def flush(self):
         """Writes what the protocol has to say, and closes when it is done."""
+        self.write_out()
+
+    cdef int write_out(self) except -1:
         if self.is_reading:
-            return
+            return 0
         self.gathered = 0
         protocol, connection = self.protocol, self.connection
         cdef list outgoing
         try:
-            outgoing = protocol.take_outgoing()
+            outgoing = take_outgoing(protocol)
             if outgoing and connection is not None and not self.write(outgoing):
-                return
+                return 0
         except (OSError, LocalError) as error:  # of a file whose beginning is on its way
             connection.abort()
             self.connection_lost(error)
-            return
+            return 0
         if connection is None:
-            return
-        if protocol.is_closing:
+            return 0
+        if is_closing(protocol):
             if connection.get_write_buffer_size():
                 connection.abort()  # what is unsent is for nobody, and a graceful close would wait for it
             else:
                 connection.close()
+        return 0
+
+    cdef inline bint has_descriptor(self) except -1:
+        if self.descriptor == NOT_ASKED:
+            self.descriptor = self.plain_socket()
+        return self.descriptor >= 0
+
+    cdef bint has_all_left(self) except -1:
+        """Whether nothing is left that `connection` has to write first."""
+        if self.is_behind:
+            self.is_behind = self.connection.get_write_buffer_size() > 0
+        return not self.is_behind
 
     cdef bint write(self, list outgoing) except -1:
-        """Hands these on; false where there is no connection any more, which is then told. Raises what reading a file raises."""
+        """Writes these, by way of `connection` what the system does not take at once. Returns false where there is no connection any
+        more, which is then told. Raises what reading a file raises.
+        """
         connection = self.connection
+        cdef bint has_parts = has_part(outgoing)
+        if has_parts and not self.sends_files:
+            outgoing, has_parts = in_memory(outgoing), False
+        if self.has_descriptor() and not connection.is_closing() and self.has_all_left():
+            outgoing = hand_over_all(self.descriptor, outgoing)
+            if not outgoing:
+                return True
+            if has_parts:
+                # The next ones are to find nothing here that they would have to follow.
+                connection.set_write_buffer_limits(0)
+        self.is_behind = True
         try:
-            if len(outgoing) == 1:
-                connection.write(outgoing[0])
-            elif has_part(outgoing):
-                self.write_parts(outgoing)
-            else:
-                connection.writelines(outgoing)
+            connection.writelines(in_memory(outgoing) if has_parts else outgoing)
         except RuntimeError:
             # So uvloop says that it has closed the connection of a connect that was cancelled; it says no more.
             self.connection_lost(None)
             return False
         return True
-
-    cdef int write_parts(self, list outgoing) except -1:
-        """Writes what parts of files are among. Raises what reading them raises."""
-        connection = self.connection
-        if self.direct >= 0 and not connection.is_closing() and not connection.get_write_buffer_size():
-            outgoing = hand_over_all(self.direct, outgoing)
-            if not outgoing:
-                return 0
-            # The next ones are to find nothing here that they would have to follow.
-            connection.set_write_buffer_limits(0)
-        connection.writelines([memoryview(each) if type(each) is FilePart else each for each in outgoing])
-        return 0

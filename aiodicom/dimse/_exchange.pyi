@@ -13,6 +13,7 @@ from aiodicom.ul._pdu import Receiver
 class Exchange:
     body_of: Callable[[AcceptedContext, Message], Any] | None
     can_send: bool
+    is_closing: bool
     answers_verification: bool
     contexts: Mapping[int, AcceptedContext]
     fragment_size: int

@@ -66,7 +66,7 @@ class Protocol(Exchange):
     `open_body(context, message)` chooses the sink for the data set of a message that is to come; where it is None,
     `body_of` is to be set before any can come. `counters` counts the peer's operations.
 
-    Invariants: `can_send` and the receiver's `allows_data` follow the state of the machine.
+    Invariants: `can_send`, `is_closing` and the receiver's `allows_data` follow the state of the machine.
     """
 
     __slots__ = (
@@ -114,11 +114,6 @@ class Protocol(Exchange):
     def is_over(self) -> bool:
         """Whether there is no association, neither open nor on its way."""
         return self.machine.state in _OVER
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether the transport is to be closed once all is written."""
-        return self.machine.closing
 
     def connection_made(self, now: float, request: AssociateRQ | None = None) -> None:
         """The transport is there: the requestor sends its `request`, the acceptor waits for one.
@@ -262,6 +257,7 @@ class Protocol(Exchange):
     def _follow(self) -> None:
         """The state of the machine may have changed."""
         self.receiver.allows_data, self.can_send = _DATA[self.machine.state]
+        self.is_closing = self.machine.closing
 
     # --- events from the peer ---------------------------------------------------------------------------------------
 

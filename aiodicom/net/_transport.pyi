@@ -3,8 +3,8 @@ from typing import Any
 
 class BufferedTransport:
     connection: Any
-    direct: int
-    source: int
+    descriptor: int
+    sends_files: bool
     owner: Any
     is_impatient: bool
     def __init__(

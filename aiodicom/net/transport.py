@@ -141,7 +141,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
                 ended = Ended(lost)
             self.owner.on_event(ended, now)
         self.is_impatient = False
-        self.direct = self.source = -1
+        self.descriptor = -1
         self._is_closed = True
         self.protocol.blocked_since = None
         self.wake()
@@ -196,12 +196,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         set_option(connected, socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         # One that has been paced still is, and sends files slower by itself than we do.
         if not unpace(connected) and self.connection.get_extra_info("ssl_object") is None:
-            self.direct = connected.fileno()
-
-    @property
-    def sends_files(self) -> bool:
-        """Whether parts of files are sent without being read."""
-        return self.direct >= 0
+            self.sends_files = True
 
     @property
     def is_blocked(self) -> bool:
@@ -245,8 +240,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         """Whether others that have much to read wait for their turn."""
         return self._resources.turns.has_waiting
 
-    def readable_socket(self) -> int:
-        """The descriptor of the socket if what is read there is what the peer has said, else -1."""
+    def plain_socket(self) -> int:
+        """The descriptor of the socket if what is read and written there is what is said, else -1."""
         connected = self._socket
         is_plain = connected is not None and self.connection.get_extra_info("ssl_object") is None
         return connected.fileno() if is_plain else -1

@@ -15,6 +15,7 @@ class Recording:
         self.writes: list[list[Any]] = []
         self._connection = association.transport.connection
         association.transport.connection = self
+        association.transport.descriptor = -1  # nothing goes past it
 
     def write(self, buffer: Any) -> None:
         self.writes.append([buffer])

@@ -6,12 +6,25 @@ import asyncio
 from functools import partial
 from types import SimpleNamespace
 
+from aiodicom.dimse._exchange import Exchange
 from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
 
 FULL = 1000
 #: What is read before data sets that are read to where they gather.
 SHORT = 64 << 10
+
+
+class Deaf(Exchange):
+    """An association's messages where nothing is heard; what is read in place is what the test says."""
+
+    def __init__(self, placed: list[tuple[int, int, int] | None]) -> None:
+        super().__init__([], SimpleNamespace(operations=0, failures=0), None, None, 0)
+        self.receiver.discard()
+        self._placed = placed
+
+    def read_in_place(self, fd: int) -> tuple[int, int, int] | None:
+        return self._placed.pop(0) if self._placed else None
 
 
 class Recording(BufferedTransport):
@@ -25,17 +38,10 @@ class Recording(BufferedTransport):
         """`placed`: what reads in place come to, one after another; None: the socket is not to be read."""
         self._others_wait = others_wait
         self._placed = placed
-        protocol = SimpleNamespace(
-            receive=lambda *_: None,
-            next_event=lambda _: None,
-            take_outgoing=list,
-            is_closing=False,
-            read_in_place=lambda _: placed.pop(0) if placed else None,
-        )
-        super().__init__(protocol, None, lambda: 0.0, lambda *_: None, memoryview(bytearray(size)))
+        super().__init__(Deaf(placed or []), None, lambda: 0.0, lambda *_: None, memoryview(bytearray(size)))
         self.connection = SimpleNamespace(is_reading=lambda: True)
 
-    def readable_socket(self) -> int:
+    def plain_socket(self) -> int:
         return -1 if self._placed is None else 5
 
     def others_wait(self) -> bool:

@@ -1,0 +1,7 @@
+"""What other compiled modules call without a look at the names of Python: the methods of an `Exchange`, which `exchange` has to be."""
+
+cdef int receive(exchange, buffer, Py_ssize_t size, now) except -1
+cdef object next_event(exchange, now)
+cdef list take_outgoing(exchange)
+cdef bint has_begun(exchange) noexcept
+cdef bint is_closing(exchange) noexcept
