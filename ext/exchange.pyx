@@ -253,7 +253,8 @@ cdef class Exchange:
         if self.retrieval is not None:
             self.invoked.touch(self.retrieval, now)
         if not is_pending(status):
-            self.performing.discard(message_id)
+            if self.performing:
+                self.performing.discard(message_id)
             self.counters.operations += 1
             if status is not SUCCESS and status.category is FAILURE:
                 self.counters.failures += 1
@@ -387,7 +388,7 @@ cdef class Exchange:
 
     cdef object refuse(self, context, request):
         """Returns the response to a request that is not to be performed at all (PS3.7 annex C)."""
-        if request.message_id in self.performing:
+        if self.performing and request.message_id in self.performing:
             return response_to(request, Status.DUPLICATE_INVOCATION)
         # An SCU invokes operations, an SCP reports events: what is not in the peer's role is "not one of those agreed"
         # (0211H, PS3.7 9.1 and 10.1).
