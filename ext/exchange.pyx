@@ -204,6 +204,9 @@ cdef class Exchange:
 
         All pieces but the last are of an even number of bytes. Returns how many bytes they have.
         """
+        return self.send_request_whole(context_id, request, pieces, token, now)
+
+    cdef Py_ssize_t send_request_whole(self, int context_id, request, tuple pieces, token, now) except -1:
         cdef Py_ssize_t count = len(pieces)
         cdef Py_ssize_t size = 0
         cdef Py_ssize_t k
@@ -418,6 +421,14 @@ cdef object next_event(exchange, now):
 
 cdef list take_outgoing(exchange):
     return (<Exchange> exchange).taken()
+
+
+cdef Py_ssize_t send_whole(exchange, int context_id, request, tuple pieces, token, now) except -1:
+    return (<Exchange> exchange).send_request_whole(context_id, request, pieces, token, now)
+
+
+cdef int respond(exchange, int context_id, request, status, now) except -1:
+    return (<Exchange> exchange).send_status(context_id, request, status, now)
 
 
 cdef bint has_begun(exchange) noexcept:

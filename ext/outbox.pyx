@@ -1,6 +1,11 @@
 """Messages that are sent as a whole, at once: the compiled half of `aiodicom.net.outbox.Outbox`."""
 
+from aiodicom.dimse._exchange cimport respond, send_whole
+from aiodicom.net._transport cimport flush, flush_soon
+
+from aiodicom.dimse._exchange import Exchange
 from aiodicom.dimse.responses import response_to
+from aiodicom.net._transport import BufferedTransport
 
 cdef enum:
     #: About the bytes of a response without more than a status.
@@ -22,6 +27,8 @@ cdef class WholeMessages:
     cdef public bint is_gathering
 
     def __init__(self, protocol, transport, time):
+        if not (isinstance(protocol, Exchange) and isinstance(transport, BufferedTransport)):
+            raise TypeError(f"{protocol!r} and {transport!r} are not an Exchange and a BufferedTransport")
         self.protocol = protocol
         self.transport = transport
         self.time = time
@@ -32,20 +39,20 @@ cdef class WholeMessages:
         """
         protocol = self.protocol
         request = build(protocol.next_message_id())
-        size = protocol.send_whole(context_id, request, pieces, token, self.time())
+        cdef Py_ssize_t size = send_whole(protocol, context_id, request, pieces, token, self.time())
         if len(protocol.invoked) > 1:
             # The peer has something to do: what others ask for in this turn of the event loop goes with it.
-            self.transport.flush_soon(size)
+            flush_soon(self.transport, size)
         else:
-            self.transport.flush()
+            flush(self.transport)
 
     def respond(self, context_id, request, status):
         """Answers a request with no more than a status, after the data set that may be on its way."""
         if self.is_busy:
             self.send_response(context_id, response_to(request, status))
             return
-        self.protocol.respond(context_id, request, status, self.time())
+        respond(self.protocol, context_id, request, status, self.time())
         if self.is_gathering:
-            self.transport.flush_soon(RESPONSE)
+            flush_soon(self.transport, RESPONSE)
         else:
-            self.transport.flush()
+            flush(self.transport)

@@ -123,12 +123,16 @@ cdef class BufferedTransport:
 
     def flush_soon(self, Py_ssize_t size):
         """Flushes, with what else is said in this turn of the event loop: `size` bytes are to be written, about."""
+        self.write_out_soon(size)
+
+    cdef int write_out_soon(self, Py_ssize_t size) except -1:
         self.gathered += size
         if self.gathered >= GATHERED:
             self.write_out()
         elif not self.is_due:
             self.is_due = True
             self.call_soon(self._flush_gathered)
+        return 0
 
     def _flush_gathered(self):
         self.is_due = False
@@ -195,3 +199,11 @@ cdef class BufferedTransport:
             self.connection_lost(None)
             return False
         return True
+
+
+cdef int flush(transport) except -1:
+    return (<BufferedTransport> transport).write_out()
+
+
+cdef int flush_soon(transport, Py_ssize_t size) except -1:
+    return (<BufferedTransport> transport).write_out_soon(size)
