@@ -412,31 +412,31 @@ cdef class Exchange:
 
 
 cdef int receive(exchange, buffer, Py_ssize_t size, now) except -1:
-    return (<Exchange> exchange).take_in(buffer, size, now)
+    return (<Exchange?> exchange).take_in(buffer, size, now)
 
 
 cdef object next_event(exchange, now):
-    return (<Exchange> exchange).event(now)
+    return (<Exchange?> exchange).event(now)
 
 
 cdef list take_outgoing(exchange):
-    return (<Exchange> exchange).taken()
+    return (<Exchange?> exchange).taken()
 
 
 cdef Py_ssize_t send_whole(exchange, int context_id, request, tuple pieces, token, now) except -1:
-    return (<Exchange> exchange).send_request_whole(context_id, request, pieces, token, now)
+    return (<Exchange?> exchange).send_request_whole(context_id, request, pieces, token, now)
 
 
 cdef int respond(exchange, int context_id, request, status, now) except -1:
-    return (<Exchange> exchange).send_status(context_id, request, status, now)
+    return (<Exchange?> exchange).send_status(context_id, request, status, now)
 
 
-cdef bint has_begun(exchange) noexcept:
-    return is_incomplete((<Exchange> exchange).receiver)
+cdef bint has_begun(exchange) except -1:
+    return is_incomplete((<Exchange?> exchange).receiver)
 
 
-cdef bint is_closing(exchange) noexcept:
-    return (<Exchange> exchange).is_closing
+cdef bint is_closing(exchange) except -1:
+    return (<Exchange?> exchange).is_closing
 
 
 cdef object unexpected(str text):

@@ -3,9 +3,7 @@
 from aiodicom.dimse._exchange cimport respond, send_whole
 from aiodicom.net._transport cimport flush, flush_soon
 
-from aiodicom.dimse._exchange import Exchange
 from aiodicom.dimse.responses import response_to
-from aiodicom.net._transport import BufferedTransport
 
 cdef enum:
     #: About the bytes of a response without more than a status.
@@ -27,8 +25,6 @@ cdef class WholeMessages:
     cdef public bint is_gathering
 
     def __init__(self, protocol, transport, time):
-        if not (isinstance(protocol, Exchange) and isinstance(transport, BufferedTransport)):
-            raise TypeError(f"{protocol!r} and {transport!r} are not an Exchange and a BufferedTransport")
         self.protocol = protocol
         self.transport = transport
         self.time = time

@@ -516,15 +516,15 @@ cdef class Receiver:
 
 
 cdef int lend(receiver, buffer, Py_ssize_t size) except -1:
-    return (<Receiver> receiver).lend(buffer, size)
+    return (<Receiver?> receiver).lend(buffer, size)
 
 
 cdef object next_event(receiver):
-    return (<Receiver> receiver).event()
+    return (<Receiver?> receiver).event()
 
 
-cdef bint is_incomplete(receiver) noexcept:
-    return (<Receiver> receiver).has_begun()
+cdef bint is_incomplete(receiver) except -1:
+    return (<Receiver?> receiver).has_begun()
 
 
 cdef ControlPdu control_pdu(int pdu_type, bytes body):

@@ -2,7 +2,6 @@
 
 from aiodicom.dimse._exchange cimport has_begun, is_closing, next_event, receive, take_outgoing
 
-from aiodicom.dimse._exchange import Exchange
 from aiodicom.errors import LocalError
 from aiodicom.store._files import FilePart
 
@@ -55,8 +54,6 @@ cdef class BufferedTransport:
     cdef int full_reads
 
     def __init__(self, protocol, owner, time, call_soon, scratch):
-        if not isinstance(protocol, Exchange):
-            raise TypeError(f"{protocol!r} is not an Exchange")
         self.protocol = protocol
         self.owner = owner
         self.time = time
@@ -202,8 +199,8 @@ cdef class BufferedTransport:
 
 
 cdef int flush(transport) except -1:
-    return (<BufferedTransport> transport).write_out()
+    return (<BufferedTransport?> transport).write_out()
 
 
 cdef int flush_soon(transport, Py_ssize_t size) except -1:
-    return (<BufferedTransport> transport).write_out_soon(size)
+    return (<BufferedTransport?> transport).write_out_soon(size)

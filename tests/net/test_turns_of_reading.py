@@ -6,6 +6,8 @@ import asyncio
 from functools import partial
 from types import SimpleNamespace
 
+import pytest
+
 from aiodicom.dimse._exchange import Exchange
 from aiodicom.net._transport import BufferedTransport
 from aiodicom.net.loops import SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
@@ -141,3 +143,9 @@ async def test_who_comes_back_waits_for_the_others() -> None:
     for _ in range(6):
         await asyncio.sleep(0)
     assert order == ["first", "second"] * 3
+
+
+def test_what_is_no_exchange_is_not_taken_for_one() -> None:
+    transport = BufferedTransport(SimpleNamespace(), None, lambda: 0.0, lambda *_: None, memoryview(bytearray(FULL)))
+    with pytest.raises(TypeError, match="Exchange"):
+        transport.buffer_updated(FULL)

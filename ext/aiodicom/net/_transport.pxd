@@ -1,5 +1,5 @@
-"""What other compiled modules call without a look at the names of Python: the methods of a `BufferedTransport`, which `transport` has
-to be.
+"""What other compiled modules call without a look at the names of Python: the methods of a `BufferedTransport`. They raise
+TypeError for anything else.
 """
 
 cdef int flush(transport) except -1

@@ -7,10 +7,10 @@ cdef class ReceivedMessage:
     cdef readonly object body
 
 
-# The methods and properties of a `Receiver`, which `receiver` has to be.
+# The methods and properties of a `Receiver`; they raise TypeError for anything else.
 
 cdef int lend(receiver, buffer, Py_ssize_t size) except -1
 cdef object next_event(receiver)
-cdef bint is_incomplete(receiver) noexcept
+cdef bint is_incomplete(receiver) except -1
 
 cpdef bytes encode_command(int context_id, bytes command, Py_ssize_t fragment)
