@@ -10,7 +10,12 @@ cdef extern from *:
     #include <sys/uio.h>
 
     #ifdef __linux__
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
     #include <sys/sendfile.h>
+
+    /* While a socket is held back, only full segments leave: the end of each file would be one of its own otherwise. */
+    static void hold_back(int to, int on) { setsockopt(to, IPPROTO_TCP, TCP_CORK, &on, sizeof on); }
 
     /* Returns how many bytes the socket has taken, which may be none. */
     static Py_ssize_t hand_over(int to, struct iovec* pieces, int count, int has_more) {
@@ -34,6 +39,7 @@ cdef extern from *:
         return done;
     }
     #else
+    static void hold_back(int to, int on) { (void)to; (void)on; }
     static Py_ssize_t hand_over(int to, struct iovec* pieces, int count, int has_more) { return 0; }
     static Py_ssize_t hand_over_file(int to, int file, off_t offset, Py_ssize_t size) { return 0; }
     #endif
@@ -41,11 +47,14 @@ cdef extern from *:
     cdef struct iovec:
         void* iov_base
         size_t iov_len
+    void hold_back(int to, bint on) nogil
     Py_ssize_t hand_over(int to, iovec* pieces, int count, bint has_more) nogil
     Py_ssize_t hand_over_file(int to, int file, long long offset, Py_ssize_t size) nogil
 
 cdef enum:
     MOST_PIECES = 64
+    #: What a data set that fits into one PDU is at most: its command set, a header, and a part of a file.
+    ONE_PDU = 3
 
 
 cdef bint has_part(list outgoing):
@@ -67,6 +76,16 @@ cdef list hand_over_all(int to, list outgoing):
     What goes wrong is left to who writes the rest: a part that has been cut short cannot be read then.
     """
     cdef Py_ssize_t count = len(outgoing)
+    if count <= ONE_PDU:
+        return hand_over_each(to, outgoing, count)
+    hold_back(to, True)
+    try:
+        return hand_over_each(to, outgoing, count)
+    finally:
+        hold_back(to, False)
+
+
+cdef list hand_over_each(int to, list outgoing, Py_ssize_t count):
     cdef Py_ssize_t first = 0
     cdef Py_ssize_t taken, size
     while first < count:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -235,6 +236,28 @@ async def test_a_file_that_is_replaced_is_sent_as_it_was(files: list[Any]) -> No
         token = Token()
         assert begin_store(association, source, token)
         await soon(token)
+    assert stored == [content(0)]
+
+
+def segments(association: aiodicom.Association) -> int:
+    """How many segments with data have left (tcpi_data_segs_out in Linux's include/uapi/linux/tcp.h)."""
+    (sent,) = struct.unpack_from("I", socket_of(association).getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160), 156)
+    assert isinstance(sent, int)
+    return sent
+
+
+async def test_the_pdus_of_a_file_share_segments(files: list[Any]) -> None:
+    stored: list[bytes] = []
+    async with (
+        server(stored, max_pdu=16_384).listen("127.0.0.1", 0) as listening,
+        connect(listening.port) as association,
+    ):
+        before = segments(association)
+        token = Token()
+        assert begin_store(association, opened(files[0]), token)
+        await soon(token)
+        if has_room(association):
+            assert segments(association) - before < SIZE / 16_384 / 2
     assert stored == [content(0)]
 
 
