@@ -13,7 +13,7 @@ cdef extern from *:
     /* Nanoseconds of CPU for reading a MiB, from which on the system had better send files by itself. */
     enum { SLOW_COPY = 40000 };
     /* One of so many files is read all the same, to learn whether it still is so. */
-    enum { READ_ANYWAY = 32 };
+    enum { READ_ANYWAY = 128 };
 
     typedef struct job {
         struct job *next;

@@ -22,6 +22,7 @@ from aiodicom.errors import (
 from aiodicom.net._data_sets import encode_data_set
 from aiodicom.net.answers import Reply
 from aiodicom.net.failures import Failures
+from aiodicom.net.pacing import is_here
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.responses import Token, check, is_failure
 from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, Way, open_source
@@ -218,6 +219,8 @@ class _There:
         self._priority = request.priority
         self._originator = MoveOriginator(association.calling_aet, request.message_id)
         self._silence: DeadlineExceeded | None = None
+        #: Before there is an association that tells.
+        self._may_send_files = destination.ssl is None and is_here(destination.host)
         self.pool = Pool(
             destination.host,
             destination.port,
@@ -250,7 +253,7 @@ class _There:
 
     @property
     def sends_files(self) -> bool:
-        return self.pool.sends_files
+        return self.pool.sends_files if self.pool.open else self._may_send_files
 
     def begin(self, source: DataSource, token: Token) -> bool:
         self._check()
