@@ -59,6 +59,7 @@ extensions = [
     extension("aiodicom.net._invoking", "invoking.pyx"),
     extension("aiodicom.net._outbox", "outbox.pyx"),
     extension("aiodicom.net._performing", "performing.pyx"),
+    extension("aiodicom.net._pooling", "pooling.pyx"),
     extension("aiodicom.net._priority", "priority.pyx"),
     extension("aiodicom.net._steps", "steps.pyx"),
     extension("aiodicom.net._transport", "transport.pyx"),

@@ -2,6 +2,9 @@
 are taken for each of them.
 """
 
+from aiodicom.dimse.command import make_message
+from aiodicom.dimse.messages import CStoreRQ
+
 cdef enum:
     #: How many presentation contexts are remembered by what was asked for.
     MOST_FOUND = 128
@@ -82,6 +85,9 @@ cdef class Invoking:
 
         Raises `ContextNotAccepted`, or why the association is over.
         """
+        return self.context(abstract_syntax, transfer_syntaxes, as_scp)
+
+    cdef object context(self, abstract_syntax, transfer_syntaxes, bint as_scp):
         if not self.association.is_open:
             raise self.association.why_closed()
         wanted = (abstract_syntax, transfer_syntaxes, as_scp)
@@ -147,3 +153,28 @@ cdef class Invoking:
         token = operation.take_token()
         if not token.done():
             token.set_result(event)
+
+
+cdef class StoreRequest:
+    """C-STORE of a source (PS3.7 9.1.1): as a function, makes the request of a message ID, when the source has its UIDs."""
+
+    cdef object source
+    cdef object priority
+    cdef object originator
+
+    def __init__(self, source, priority, move_originator):
+        self.source = source
+        self.priority = priority
+        self.originator = move_originator
+
+    def __call__(self, message_id):
+        source = self.source
+        title, originating = (None, None) if self.originator is None else self.originator
+        values = (source.sop_class_uid, source.sop_instance_uid, self.priority, True, title, originating)
+        return make_message(CStoreRQ, values, message_id)
+
+    def begin(self, association, token):
+        """Begins it if it can be sent now: see `aiodicom.net.unawaited.begin_store`."""
+        cdef Invoking invoker = association.invoker
+        context = invoker.context(self.source.sop_class_uid, (self.source.transfer_syntax,), False)
+        return invoker.begin_at_once(context, self, self.source, token)

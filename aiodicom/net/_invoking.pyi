@@ -8,7 +8,8 @@ from aiodicom.net.association import Association
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
 from aiodicom.net.responses import Token
-from aiodicom.net.sources import Source
+from aiodicom.net.sources import DataSource, Source
+from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.window import Window
 
 class Turns:
@@ -57,3 +58,8 @@ class Invoking:
         source: Source | None,
         waiter: asyncio.Future[ResponseReceived],
     ) -> ResponseReceived: ...
+
+class StoreRequest:
+    def __init__(self, source: DataSource, priority: int, move_originator: MoveOriginator | None, /) -> None: ...
+    def __call__(self, message_id: int, /) -> Request: ...
+    def begin(self, association: Association, token: Token, /) -> bool: ...

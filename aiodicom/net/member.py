@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiodicom.errors import AssociationClosed, ContextNotAccepted
+from aiodicom.net._pooling import TurnsOfMember
 from aiodicom.net.association import Association
 from aiodicom.net.proposing import Need
 
@@ -12,61 +13,29 @@ __all__ = ["Member"]
 _MOST_REMEMBERED = 512
 
 
-class Member:
-    """An association of a pool, and what it is doing.
+class Member(TurnsOfMember):
+    """An association of a pool, and what it is doing. What every operation asks for is compiled.
 
     Invariants: `taken` turns on it are taken, all of them when it is lent as a whole; `is_listed` while it is among
     those that have turns left; once `is_spent` or `is_leaving`, nobody gets another turn on it.
+
+    `granted` is the window that the peer has granted, 0 for any; `turns` are all that ever were taken. One that
+    `is_spent` is released when all its turns have been given back; beside one that `is_outdated` there is one that
+    proposed all that it did, and more. It was `used` when its last turn was given back, and `heard` when it was last
+    known to live. Whether it has ever answered is `is_proven`; until then, while turns are taken, the first `begun` at
+    that time, and all have `size` bytes.
     """
 
-    __slots__ = (
-        "_refusals",
-        "association",
-        "begun",
-        "ends",
-        "granted",
-        "heard",
-        "is_leaving",
-        "is_lent",
-        "is_listed",
-        "is_outdated",
-        "is_proven",
-        "is_spent",
-        "is_withdrawn",
-        "mark",
-        "opened",
-        "proposed",
-        "size",
-        "taken",
-        "turns",
-        "used",
-        "why",
-    )
+    __slots__ = ("_refusals", "ends", "is_withdrawn", "mark", "opened", "proposed", "why")
 
     def __init__(self, association: Association, proposed: frozenset[tuple[str, str]], now: float, ends: float) -> None:
-        self.association = association
+        super().__init__(association, now)
         #: the pairs of abstract and transfer syntax that it proposed
         self.proposed = proposed
-        #: the window that the peer has granted, 0 for any
-        self.granted = association.window
-        #: turns that are taken, and all that ever were
-        self.taken = 0
-        self.turns = 0
-        self.is_lent = False
-        self.is_listed = False
-        self.is_leaving = False
-        #: it is released when all its turns have been given back
-        self.is_spent = False
-        #: there is one that proposed all that this one did, and more
-        self.is_outdated = False
-        #: when it was opened, when its last turn was given back, when it was last known to live, when it is too old
-        self.opened = self.used = self.heard = now
+        #: when it was opened, and when it is too old
+        self.opened = now
         self.ends = ends
-        #: whether it has ever answered. Until then, while turns are taken: when the first began, the bytes of all,
-        #: and how many operations the pool had completed at the first
-        self.is_proven = False
-        self.begun: float | None = None
-        self.size = 0
+        #: how many operations the pool had completed at the first of those that it has not answered
         self.mark = 0
         #: aborted because it answered nothing
         self.is_withdrawn = False
@@ -75,16 +44,12 @@ class Member:
         #: for each need, why it is not met; "" when it is
         self._refusals: dict[Need, str] = {}
 
-    def meets(self, need: Need | None) -> bool:
-        """Whether an operation that needs this can be on it."""
-        return need is None or self._refusal(need) == ""
-
     def refuses(self, need: Need) -> str:
         """Returns why this is refused where it was proposed and is; else an empty string."""
-        return (self._refusal(need) or "") if need.is_met_by(self.proposed) else ""
+        return (self.refusal(need) or "") if need.is_met_by(self.proposed) else ""
 
-    def _refusal(self, need: Need) -> str | None:
-        """Why a need is not met, an empty string where it is, None when the association is over."""
+    def refusal(self, need: Need) -> str | None:
+        """Returns why a need is not met, an empty string where it is, None when the association is over."""
         refusal = self._refusals.get(need)
         if refusal is None:
             try:

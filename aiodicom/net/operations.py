@@ -26,6 +26,7 @@ from aiodicom.dimse.messages import (
 )
 from aiodicom.errors import LocalError
 from aiodicom.net._data_sets import encode_data_set
+from aiodicom.net._invoking import StoreRequest
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
 from aiodicom.net.results import Result, RetrieveResult, retrieve_result, tell_progress
@@ -33,7 +34,6 @@ from aiodicom.net.sinks import BodyChoice, Spooled
 from aiodicom.net.sources import Encoded, EncodedIdentifier, Storable, open_source
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.transcoding import Transcoding, policy_of
-from aiodicom.net.unawaited import store_request
 from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
 
@@ -134,7 +134,7 @@ class Operations(ABC):
             context = self.invoker.context_for(opened.sop_class_uid, syntaxes)
             if not opened.is_encoded or context.transfer_syntax != opened.transfer_syntax:
                 opened = Encoded(opened, context.transfer_syntax)
-            event = await self.invoker.invoke(context, store_request(opened, priority, move_originator), opened)
+            event = await self.invoker.invoke(context, StoreRequest(opened, priority, move_originator), opened)
             check(event.message)
         finally:
             opened.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, c
 from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CStoreRSP
 from aiodicom.errors import LocalError
+from aiodicom.net._invoking import StoreRequest
 from aiodicom.net.association import Association
 from aiodicom.net.connect import ContextProposal, connect, listed_contexts
 from aiodicom.net.handlers import Handlers
@@ -27,14 +28,13 @@ from aiodicom.net.retry import Retry
 from aiodicom.net.sinks import BodyChoice
 from aiodicom.net.sources import DataSource, Storable, prepare
 from aiodicom.net.suboperations import MoveOriginator
-from aiodicom.net.transcoding import Transcoding, policy_of
+from aiodicom.net.transcoding import Transcoding, policy_of, sendable
 from aiodicom.net.tuning import MOST_WINDOW, Choice
-from aiodicom.net.unawaited import begin_store
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.standard.models import InformationModel, StudyRoot
 from aiodicom.standard.uids import VERIFICATION
 from aiodicom.ul.extended import ApplicationInformation
-from aiodicom.ul.pdu import SOPClassCommonExtendedNegotiation, UserIdentity
+from aiodicom.ul.pdu import MOST_CONTEXTS, SOPClassCommonExtendedNegotiation, UserIdentity
 
 if TYPE_CHECKING:
     from aiodicom.net.operations import Identifier
@@ -81,6 +81,12 @@ def _to_move(query: object, destination: str, model: InformationModel | str = St
 
 def _normalized(sop_class_uid: str, *_: object, abstract_syntax: str | None = None, **__: object) -> Need:
     return Need(abstract_syntax or sop_class_uid)
+
+
+@functools.lru_cache(maxsize=MOST_CONTEXTS)
+def _to_store(sop_class_uid: str, transfer_syntax: str, policy: Transcoding) -> Need:
+    """What a data set needs that is encoded: the same object each time, which is found met sooner."""
+    return Need(sop_class_uid, sendable(transfer_syntax, policy), True)
 
 
 class Pool(AssociationPool):
@@ -232,10 +238,11 @@ class Pool(AssociationPool):
         again.
         """
 
-        def begin(association: Association, turn: Token) -> bool:
-            return begin_store(association, source, turn, priority=priority, move_originator=move_originator)
-
-        need = Need(source.sop_class_uid, source.transfer_syntaxes(self._transcoding), source.is_encoded)
+        begin = StoreRequest(source, priority, move_originator).begin
+        if source.is_encoded:
+            need = _to_store(source.sop_class_uid, source.transfer_syntax, self._transcoding)
+        else:
+            need = Need(source.sop_class_uid, source.transfer_syntaxes(self._transcoding), False)
         return self.begin_now(begin, token, need=need, size=source.size)
 
     def c_find(

@@ -8,15 +8,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from aiodicom.dimse.events import ResponseReceived
 from aiodicom.errors import AssociationClosed, ContextNotAccepted, DeadlineExceeded, LocalError, StatusError
+from aiodicom.net._pooling import TurnsOfPool
 from aiodicom.net.association import Association
 from aiodicom.net.fleet import Connect, Fleet, pool_closed
 from aiodicom.net.member import Member
 from aiodicom.net.proposing import REFUSED_FOR, Context, Need, Proposals
-from aiodicom.net.responses import Token, is_failure
 from aiodicom.net.tuning import PATIENCE, Choice, Tuner
-from aiodicom.net.unawaited import Unawaited, Withdrawn
+from aiodicom.net.unawaited import Withdrawn
 from aiodicom.net.upkeep import Upkeep
 from aiodicom.net.waiting import Queue, Wish
 from aiodicom.ul.pdu import MOST_CONTEXTS
@@ -38,7 +37,7 @@ class NoTurn(DeadlineExceeded):
     """No turn came in time."""
 
 
-class AssociationPool(Fleet):
+class AssociationPool(TurnsOfPool, Fleet):
     """Up to `size` associations, each opened by `connect(contexts)` when an operation would have to wait without it.
 
     `window`: how many operations each has outstanding at most, as far as the peer grants that. Either may be "auto".
@@ -48,7 +47,7 @@ class AssociationPool(Fleet):
 
     Where the peer takes no more associations, those that it has taken go on, and more are tried later. What an
     operation needs and no association has proposed is added to `proposals`: another association is opened, or takes the
-    place of one without it, one at a time.
+    place of one without it, one at a time. Turns that nobody waits for are given out and back by what is compiled.
 
     Invariants: nobody waits while there is a turn for whoever waits longest; who is in `_listed` had turns left when
     it was put there.
@@ -141,58 +140,6 @@ class AssociationPool(Fleet):
             self.give(member)
             return result
 
-    def begin_now(
-        self,
-        begin: Callable[[Association, Token], bool],
-        token: Token,
-        *,
-        need: Need | None = None,
-        size: int | None = None,
-    ) -> bool:
-        """Has `begin(association, token)` begin one operation if there is a turn for it; returns whether it was begun.
-
-        It is what `perform` is, with the same `need` and `size`, at the cost of neither task nor future; see
-        `aiodicom.net.unawaited`. `token` is told of the final response, whatever its status, or why there is none, from
-        within the event loop's callbacks, once the turn has been given back: `Withdrawn` where `perform` would call its
-        operation once more. Raises what `begin` raises, and `AssociationClosed` when the pool is closed.
-        """
-        member = self._take_now(_ANY if need is None else Wish(need, False))
-        if member is None:
-            return False
-        begun = self._now()
-        try:
-            is_begun = begin(member.association, _Turn(self, member, begun, size, token))
-        except BaseException:
-            self.give(member)
-            raise
-        if not is_begun:
-            self._put_back(member)
-        elif size is not None and not member.is_proven:
-            self._watch(member, begun, size)
-        return is_begun
-
-    def _put_back(self, member: Member) -> None:
-        """A turn that has just been taken was of no use, and does not count."""
-        member.taken -= 1
-        member.turns -= 1
-        member.is_spent = False  # else there would have been no turn
-        if not member.is_listed:
-            self._list(member)
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether the peer takes less than is written, on each association with a turn: `begin_now` begins nothing."""
-        # Without a generator: this is asked for each object that is sent.
-        for member in self._listed:
-            if not member.association.is_blocked:
-                return False
-        return bool(self._listed)
-
-    @property
-    def sends_files(self) -> bool:
-        """Whether the associations, as far as there are any, send parts of files without reading them."""
-        return any(member.association.sends_files for member in self._members)
-
     def when_ready(self, told: Callable[[], object]) -> None:
         """Has `told` called when the pool, which `is_blocked`, may be so no more."""
         if not self._held_up:
@@ -206,29 +153,10 @@ class AssociationPool(Fleet):
         for told in held_up:
             told()
 
-    def answered(
-        self, member: Member, begun: float, size: int | None, outcome: ResponseReceived | BaseException
-    ) -> BaseException | None:
-        """An operation that was begun by `begin_now` at this time has ended: gives its turn back. Returns the error to
-        pass on, None for a response.
-        """
-        if isinstance(outcome, BaseException):
-            self.give(member, outcome)
-            is_withdrawn = member.is_withdrawn and isinstance(outcome, AssociationClosed) and size is not None
-            return Withdrawn(str(outcome)) if is_withdrawn else outcome
-        if is_failure(outcome.message.status):
-            member.is_proven = True
-        else:
-            self._succeeded(member, begun, size)
-        self.give(member)
-        return None
-
-    def _succeeded(self, member: Member, begun: float, size: int | None) -> None:
-        """An operation that began at this time was answered, and not by a failure."""
-        member.is_proven = True
-        if size is not None:
-            self._completed += 1
-            self._tuner.completed(begun, self._now(), size)
+    def _passed_on(self, member: Member, size: int | None, error: BaseException) -> BaseException:
+        """What is told of an operation that `begin_now` began, for this error."""
+        is_withdrawn = member.is_withdrawn and isinstance(error, AssociationClosed) and size is not None
+        return Withdrawn(str(error)) if is_withdrawn else error
 
     async def take(self, need: Need | None = None, *, is_whole: bool = False) -> Member:
         """Waits for a turn on an association, or for one that nobody else uses; to be given back by `give`.
@@ -238,15 +166,11 @@ class AssociationPool(Fleet):
         wish = Wish(need, is_whole)
         return self._take_now(wish) or await self._wait_for(wish)
 
-    def _take_now(self, wish: Wish) -> Member | None:
-        """Takes a turn if there is one and nobody waits."""
-        if self._loop is None:
-            raise LocalError("the pool is not in use yet: `async with` it, or await it")
+    def _why_none(self) -> Exception:
+        """Why there are no turns at all."""
         if self._is_over:
-            raise pool_closed()
-        if wish.need is not None:
-            self._proposals.touch(wish.need)
-        return None if self._queue.count else self._pick(wish)
+            return pool_closed()
+        return LocalError("the pool is not in use yet: `async with` it, or await it")
 
     async def _wait_for(self, wish: Wish) -> Member:
         """Waits for a turn."""
@@ -288,29 +212,6 @@ class AssociationPool(Fleet):
         super()._sweep()
         self._wake_at(waits_until)
 
-    def give(self, member: Member, error: BaseException | None = None) -> None:
-        """Gives a turn back; `error` is what came of it."""
-        member.taken -= 1
-        member.is_lent = False
-        member.used = member.heard = self._now()
-        if not member.taken:
-            member.begun, member.size = None, 0
-        if not member.is_leaving:
-            if not member.association.is_open:
-                member.why = error
-                self._retire(member)
-            elif error is not None and not isinstance(error, Exception):
-                # Cancelled, its response may still be on the way: that turn is not free.
-                self._retire(member)
-            elif (self._is_over or member.is_spent) and not member.taken:
-                self._retire(member)
-            elif not member.is_listed and not member.is_spent:
-                self._list(member)
-        if self._queue.count or not self._is_settled(member.used):
-            self._adjust()
-        if member.is_outdated and not member.taken:
-            self._retire(member)
-
     # --- turns ------------------------------------------------------------------------------------------------------
 
     def _list(self, member: Member) -> None:
@@ -319,42 +220,6 @@ class AssociationPool(Fleet):
         self._listed.append(member)
         if self._held_up:
             self._tell_held_up()
-
-    def _pick(self, wish: Wish) -> Member | None:
-        """Takes a turn if there is one."""
-        listed = self._listed
-        for _ in range(len(listed)):
-            member = listed.pop()
-            if member.is_leaving or not member.association.is_open:
-                member.is_listed = False
-                self._retire(member)
-            elif not (turns := self._turns_of(member)):
-                member.is_listed = False
-            elif (wish.is_whole and member.taken) or not member.meets(wish.need):
-                listed.appendleft(member)
-            else:
-                member.taken += 1
-                member.turns += 1
-                member.is_lent = wish.is_whole
-                member.is_spent |= self._upkeep.is_last(member.turns)
-                # To the other end: operations spread over the associations.
-                member.is_listed = turns > 1 and not (member.is_lent or member.is_spent)
-                if member.is_listed:
-                    listed.appendleft(member)
-                return member
-        return None
-
-    def _turns_of(self, member: Member) -> int:
-        """How many turns are left on an association."""
-        if member.is_lent or member.is_spent:
-            return 0
-        window, granted = self._window, member.granted
-        return max((granted if 0 < granted < window else window) - member.taken, 0)
-
-    def _is_settled(self, now: float) -> bool:
-        """Whether nothing is to be adjusted but for those who wait: all is as it was when all was there last."""
-        count = len(self._members)
-        return count == self._settled and self._window == self._tuner.window and count == self._tuner.associations(now)
 
     def _holds_up(self, wish: Wish) -> bool:
         """Whether nobody who came later is served first: who waits for a whole association would do so for ever."""
@@ -514,23 +379,3 @@ class AssociationPool(Fleet):
     def _turn_away(self, error: Exception) -> None:
         for wish in self._queue.wishes():
             self._queue.fail(wish, error)
-
-
-class _Turn(Unawaited):
-    """The token of an operation that nobody awaits: gives its turn back, and passes on what came of it."""
-
-    __slots__ = ("_begun", "_member", "_pool", "_size", "_token")
-
-    def __init__(self, pool: AssociationPool, member: Member, begun: float, size: int | None, token: Token) -> None:
-        self._pool = pool
-        self._member = member
-        self._begun = begun
-        self._size = size
-        self._token = token
-
-    def set_result(self, event: ResponseReceived) -> None:
-        self._pool.answered(self._member, self._begun, self._size, event)
-        self._token.set_result(event)
-
-    def set_exception(self, error: BaseException) -> None:
-        self._token.set_exception(self._pool.answered(self._member, self._begun, self._size, error))

@@ -76,6 +76,8 @@ class Proposals:
         #: pairs of abstract and transfer syntax, "" for any, the least recently needed one first
         self._learned: OrderedDict[tuple[str, str], None] = OrderedDict.fromkeys(kinds)
         self._refused: OrderedDict[Need, tuple[float, str]] = OrderedDict()
+        #: What was touched last, and need not be again.
+        self.latest: Need | None = None
 
     def contexts(self) -> list[Context]:
         """Returns what an association is to propose now: Verification where nothing is known."""
@@ -87,6 +89,7 @@ class Proposals:
 
     def need(self, need: Need) -> None:
         """Has it proposed from now on. Raises `LocalError` where the given contexts leave no room for it."""
+        self.latest = None
         kind = (need.abstract_syntax, need.transfer_syntax or "")
         if kind in self._learned:
             self._learned.move_to_end(kind)
@@ -107,6 +110,7 @@ class Proposals:
 
     def touch(self, need: Need) -> None:
         """It is needed and an association has it."""
+        self.latest = need
         if self._learned:
             kind = (need.abstract_syntax, need.transfer_syntax or "")
             if kind in self._learned:

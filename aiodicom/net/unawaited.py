@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodicom.dimse.command import make_message
-from aiodicom.dimse.messages import CEchoRQ, CStoreRQ, Request
+from aiodicom.dimse.messages import CEchoRQ, Request
 from aiodicom.errors import AssociationClosed
+from aiodicom.net._invoking import StoreRequest
 from aiodicom.standard.uids import VERIFICATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiodicom.net.association import Association
     from aiodicom.net.responses import Token
     from aiodicom.net.sources import DataSource
     from aiodicom.net.suboperations import MoveOriginator
 
-__all__ = ["Unawaited", "Withdrawn", "begin_echo", "begin_store", "store_request"]
+__all__ = ["Unawaited", "Withdrawn", "begin_echo", "begin_store"]
 
 
 class Unawaited:
@@ -70,22 +68,7 @@ def begin_store(
 
     `token` and what is raised: see `begin_echo`; the other parameters: see `Association.c_store`.
     """
-    invoker = association.invoker
-    context = invoker.context_for(source.sop_class_uid, (source.transfer_syntax,))
-    return invoker.begin_now(context, store_request(source, priority, move_originator), source, token)
-
-
-def store_request(
-    source: DataSource, priority: int, move_originator: MoveOriginator | None
-) -> Callable[[int], Request]:
-    """Returns what makes the request for a source, which has its UIDs by then, of a message ID."""
-    originator = (None, None) if move_originator is None else move_originator
-
-    def build(message_id: int) -> Request:
-        uids = source.sop_class_uid, source.sop_instance_uid
-        return make_message(CStoreRQ, (*uids, priority, True, *originator), message_id)
-
-    return build
+    return StoreRequest(source, priority, move_originator).begin(association, token)
 
 
 def _echo(message_id: int) -> Request:

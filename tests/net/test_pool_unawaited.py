@@ -153,7 +153,7 @@ def test_one_that_answers_nothing_is_withdrawn() -> None:
             first, second = Token(), Token()
             assert begin(first)
             assert begin(second)
-            withdrawn = first if len(unanswered.tokens) and unanswered.tokens[0]._token is first else second
+            withdrawn = first if len(unanswered.tokens) and unanswered.tokens[0].token is first else second
             while not withdrawn.done():
                 await asyncio.sleep(Far.ROUND_TRIP)
                 begin(Token())
