@@ -61,6 +61,7 @@ extensions = [
     extension("aiodicom.net._performing", "performing.pyx"),
     extension("aiodicom.net._pooling", "pooling.pyx"),
     extension("aiodicom.net._priority", "priority.pyx"),
+    extension("aiodicom.net._retrieving", "retrieving.pyx"),
     extension("aiodicom.net._steps", "steps.pyx"),
     extension("aiodicom.net._transport", "transport.pyx"),
     extension("aiodicom.pixels._markers", "markers.pyx"),

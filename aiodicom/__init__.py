@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from aiodicom.net.serve import Serving, serve
     from aiodicom.net.server import Server
     from aiodicom.net.sinks import BodySink, Discarded, Spooled, Streamed
-    from aiodicom.net.suboperations import Destination, MoveOriginator, SubOperation
+    from aiodicom.net.sources import SubOperation
+    from aiodicom.net.suboperations import Destination, MoveOriginator
     from aiodicom.net.tls import (
         TLSProfile,
         admit_by_certificate,
@@ -203,7 +204,7 @@ _MODULES = {
     "StudyCommand": "aiodicom.services.studies",
     "StudyEnds": "aiodicom.services.studies",
     "StudyRoot": "aiodicom.standard.models",
-    "SubOperation": "aiodicom.net.suboperations",
+    "SubOperation": "aiodicom.net.sources",
     "Support": "aiodicom.ul.negotiation",
     "TLSProfile": "aiodicom.net.tls",
     "Tag": "aiodicom.dataset",

@@ -78,7 +78,7 @@ cdef class TurnsOfPool:
         within the event loop's callbacks, once the turn has been given back: `Withdrawn` where `perform` would call its
         operation once more. Raises what `begin` raises, and `AssociationClosed` when the pool is closed.
         """
-        cdef TurnsOfMember member = self.take_one(need, False)
+        cdef TurnsOfMember member = self.take_one(need, False, True)
         cdef Turn turn
         cdef bint is_begun
         if member is None:
@@ -104,20 +104,21 @@ cdef class TurnsOfPool:
 
     def _take_now(self, wish):
         """Takes a turn if there is one and nobody waits."""
-        return self.take_one(wish.need, wish.is_whole)
+        return self.take_one(wish.need, wish.is_whole, False)
 
-    cdef TurnsOfMember take_one(self, need, bint is_whole):
+    cdef TurnsOfMember take_one(self, need, bint is_whole, bint is_hurried):
         if self._loop is None or self._is_over:
             raise self._why_none()
         if need is not None and need is not self._proposals.latest:
             self._proposals.touch(need)
-        return None if self._queue.count else self.pick(need, is_whole)
+        return None if self._queue.count else self.pick(need, is_whole, is_hurried)
 
     def _pick(self, wish):
         """Takes a turn if there is one."""
-        return self.pick(wish.need, wish.is_whole)
+        return self.pick(wish.need, wish.is_whole, False)
 
-    cdef TurnsOfMember pick(self, need, bint is_whole):
+    cdef TurnsOfMember pick(self, need, bint is_whole, bint is_hurried):
+        """Takes a turn; who `is_hurried` waits for no peer that takes less than is written."""
         cdef TurnsOfMember member
         cdef Py_ssize_t turns
         listed = self._listed
@@ -130,7 +131,7 @@ cdef class TurnsOfPool:
             turns = member.left(self._window)
             if turns == 0:
                 member.is_listed = False
-            elif (is_whole and member.taken) or not member.has(need):
+            elif (is_whole and member.taken) or not member.has(need) or (is_hurried and member.association.is_blocked):
                 listed.appendleft(member)
             else:
                 member.taken += 1

@@ -61,6 +61,12 @@ cdef class BufferedTransport:
         self.scratch = self.lent = scratch
         self.descriptor = NOT_ASKED
 
+    @property
+    def is_blocked(self):
+        """Whether the peer takes less than is written, and it matters."""
+        protocol = self.protocol
+        return protocol.blocked_since is not None and not protocol.is_over and not self.connection.is_closing()
+
     def get_buffer(self, sizehint):
         """Returns the memory that the next read goes to."""
         return self.lent

@@ -40,7 +40,7 @@ from aiodicom.net.requests import (
 )
 from aiodicom.net.sinks import BodyChoice, BodySink, Discarded, Spooled, Streamed
 from aiodicom.net.starting import TaskStarter
-from aiodicom.net.suboperations import Destinations, SubOperation, perform_get, perform_move
+from aiodicom.net.suboperations import Destinations, perform_get, perform_move
 from aiodicom.net.transcoding import Transcoding, policy_of
 from aiodicom.standard.models import normalized_sop_classes, operation_of
 from aiodicom.standard.status import Status
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
     from aiodicom.net.outbox import Outbox
     from aiodicom.net.results import RetrieveResult
-    from aiodicom.net.sources import Storable
+    from aiodicom.net.sources import Storable, SubOperation
 
 __all__ = ["EchoHandler", "Handler", "Handlers", "StoreHandler", "is_asynchronous"]
 

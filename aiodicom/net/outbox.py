@@ -82,6 +82,15 @@ class Outbox(WholeMessages):
             else:
                 await self.transport.drain()
 
+    def when_ready(self, told: Callable[[], object]) -> None:
+        """Has `told` called when it may be so, or the association is over."""
+        if self.is_busy:
+            if self._free is None:
+                self._free = self._loop.create_future()
+            self._free.add_done_callback(lambda _free: told())
+        else:
+            self.transport.when_drained(told)
+
     def encode_response(self, context_id: int, response: Response) -> bytes:
         """Returns what `send_pending` sends before a data set."""
         return self.protocol.encode_response(context_id, response)

@@ -36,6 +36,7 @@ __all__ = [
     "Piece",
     "Source",
     "Storable",
+    "SubOperation",
     "Way",
     "open_source",
     "stamp_of",
@@ -72,6 +73,15 @@ Storable: TypeAlias = (
     "str | os.PathLike[str] | KnownFile | bytes | bytearray | memoryview | HasToBytes | Dataset | PydicomDataset"
     " | DataSource"
 )
+
+
+class SubOperation(NamedTuple):
+    """What is to be sent, where it does not say itself what it is: the arguments of `Association.c_store`."""
+
+    source: Storable
+    sop_class_uid: str | None = None
+    sop_instance_uid: str | None = None
+    transfer_syntax: str | None = None
 
 
 class Source:

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from aiodicom.dimse.events import ResponseReceived, Timeouts
+from aiodicom.dimse.events import Timeouts
 from aiodicom.dimse.messages import CStoreRSP, Response
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import (
-    ContextNotAccepted,
     DeadlineExceeded,
     LocalError,
     OperationRefused,
     StatusError,
 )
 from aiodicom.net._data_sets import encode_data_set
+from aiodicom.net._retrieving import SubOperations
 from aiodicom.net.answers import Reply
 from aiodicom.net.failures import Failures
 from aiodicom.net.pacing import is_here
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
-from aiodicom.net.responses import Token, check, is_failure
-from aiodicom.net.sources import AheadFile, DataSource, KnownFile, Storable, Way, open_source
+from aiodicom.net.responses import Token, check
+from aiodicom.net.sources import DataSource, KnownFile, SubOperation, open_source
+from aiodicom.net.sources import Way as FileWay
 from aiodicom.net.transcoding import Transcoding
-from aiodicom.net.unawaited import Unawaited, Withdrawn, begin_store
+from aiodicom.net.unawaited import begin_store
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status
 from aiodicom.values import Value, frozen
@@ -42,7 +41,6 @@ __all__ = [
     "Destination",
     "Destinations",
     "MoveOriginator",
-    "SubOperation",
     "find_destination",
     "perform_get",
     "perform_move",
@@ -53,8 +51,6 @@ _MOST_FAILED: Final = 0xFFFF
 #: The send buffer of the one association of a C-GET to a peer on this machine, which has less to do where it finds more
 #: at a time; by C-MOVE there are several.
 SEND_BUFFER: Final = 2 << 20
-#: So many objects are read while others are sent, if they can be.
-_AHEAD: Final = 8
 #: Sub-operations at once on one association, as far as the peer grants so many.
 _MOST_AT_ONCE: Final = 16
 
@@ -64,15 +60,6 @@ class MoveOriginator(NamedTuple):
 
     ae_title: str
     message_id: int
-
-
-class SubOperation(NamedTuple):
-    """What is to be sent, where it does not say itself what it is: the arguments of `Association.c_store`."""
-
-    source: Storable
-    sop_class_uid: str | None = None
-    sop_instance_uid: str | None = None
-    transfer_syntax: str | None = None
 
 
 @frozen
@@ -105,7 +92,7 @@ Destinations = (
 )
 
 
-class _Way(Way, Protocol):
+class Way(FileWay, Protocol):
     """How sub-operations reach who is to store."""
 
     @property
@@ -116,8 +103,8 @@ class _Way(Way, Protocol):
     def is_ready(self) -> bool:
         """Whether there is any use in `begin`."""
 
-    async def ready(self) -> None:
-        """Waits until there is, or nothing can be sent any more."""
+    def when_ready(self, told: Callable[[], object]) -> None:
+        """Has `told` called when there may be, or nothing can be sent any more."""
 
     def begin(self, source: DataSource, token: Token) -> bool:
         """Begins one if that has to wait for nothing; returns whether it was. Raises as `begin_store` does."""
@@ -186,10 +173,10 @@ class _Back:
 
     @property
     def is_ready(self) -> bool:
-        return self._outbox.is_ready
+        return self._outbox.is_ready or not self._association.is_open
 
-    async def ready(self) -> None:
-        await self._outbox.ready()
+    def when_ready(self, told: Callable[[], object]) -> None:
+        self._outbox.when_ready(told)
 
     @property
     def sends_files(self) -> bool:
@@ -245,11 +232,8 @@ class _There:
         # No more are begun than the pool has turns for, if the destination grants them.
         return not self.pool.is_blocked
 
-    async def ready(self) -> None:
-        while self.pool.is_blocked:
-            drained = asyncio.get_running_loop().create_future()
-            self.pool.when_ready(partial(_awake, drained))
-            await drained
+    def when_ready(self, told: Callable[[], object]) -> None:
+        self.pool.when_ready(told)
 
     @property
     def sends_files(self) -> bool:
@@ -272,37 +256,20 @@ class _There:
             raise DeadlineExceeded(self._silence.what, self._silence.seconds)
 
 
-class _Retrieval:
-    """The sub-operations of one C-GET or C-MOVE, up to `way.at_once` at a time.
+class _Retrieval(SubOperations):
+    """The sub-operations of one C-GET or C-MOVE. What each of them needs is compiled.
 
-    What has to wait for nothing is begun, and `_Begun` told of its response: that costs neither task nor future. Other
-    sub-operations are tasks, such as those of objects that are large or have to be transcoded.
-
-    Invariants: every sub-operation that has been yielded is `_waiting`, one of those `_running`, or counted in exactly
-    one of `completed`, `failed`, `warning`; each of those `_running` is one of `_tasks`, or has a `_Begun` that has not
-    been told yet; `_carry` is one of `_tasks`, too.
+    Invariant: each of those `running` is one of `_tasks`, such as that of an object that is large or has to be
+    transcoded, or has a token that has not been told yet.
     """
 
-    def __init__(self, request: RetrieveRequest, outbox: Outbox, way: _Way, interval: float) -> None:
+    def __init__(self, request: RetrieveRequest, outbox: Outbox, way: Way, interval: float) -> None:
+        super().__init__(way, request.association.loop, interval)
         self._request = request
         self._outbox = outbox
-        self._way = way
-        self._interval = interval
-        self._loop = request.association.loop
-        #: What is read while others are sent.
-        self._waiting: deque[SubOperation] = deque()
-        self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        #: What `_carry` waits for, and who fills `_waiting`, and waits for the end.
-        self._changed: asyncio.Future[None] | None = None
-        self._wake: asyncio.Future[None] | None = None
-        self._begun = 0
-        self._completed = 0
-        self._failed = 0
-        self._warning = 0
         self._failed_uids: list[str] = []
         self._failures = Failures(request.association, request.message.SERVICE)
-        self._told = self._loop.time()
         #: None when nothing is told any more: what has been begun may end later than a handler that is cancelled.
         self._timer: asyncio.TimerHandle | None = None
 
@@ -310,177 +277,89 @@ class _Retrieval:
         """Sends what the handler yields, and returns the final response when all has ended. Raises what the handler
         raises, then too.
         """
-        self._timer = self._loop.call_later(self._interval, self._tell)
+        self._timer = self.loop.call_later(self.interval, self.tell)
         try:
             async with yielding(function, self._request) as things:
                 try:
                     async for thing in things:
-                        await self._begin(thing if isinstance(thing, SubOperation) else SubOperation(thing))
+                        if not self.take(thing):
+                            while not self.has_room:
+                                await self.changed()
                 except Exception:
                     await self._ended()
                     raise
                 await self._ended()
             # What is being sent ends also when the peer has cancelled: to stop in the middle of an object would be the
             # end of its association.
-            self._waiting.clear()
+            self.waiting.clear()
             await self._ended()
         finally:
             self._timer.cancel()
             self._timer = None
-            self._waiting.clear()
+            self.waiting.clear()
             for task in self._tasks:
                 task.cancel()
             self._failures.end()
         return self._reply()
 
-    async def _begin(self, what: SubOperation) -> None:
-        """Takes what has been yielded; returns when the next can be."""
-        source = AheadFile.of(what.source, self._way)
-        self._begun += 1
-        if source is what.source:
-            if not self._waiting and self._has_turn and self._way.is_ready:
-                self._send(what)
-                return
-        else:
-            what = SubOperation(source, *what[1:])
-        self._waiting.append(what)
-        if self._changed is None:
-            self._changed = self._loop.create_future()
-            self._start(self._carry())
-        _awake(self._changed)
-        # What is in no file takes memory.
-        most = _AHEAD if isinstance(source, KnownFile) else 1
-        if len(self._waiting) >= most:
-            while len(self._waiting) > most // 2:
-                await self._change()
+    async def _ended(self) -> None:
+        while self.running or self.waiting:
+            await self.changed()
 
-    @property
-    def _has_turn(self) -> bool:
-        return self._running < self._way.at_once
-
-    async def _carry(self) -> None:
-        """Sends what waits, when it is its turn."""
-        assert self._changed is not None
-        while True:
-            while self._waiting and self._has_turn:
-                if not self._way.is_ready:
-                    await self._way.ready()
-                if self._waiting:
-                    self._send(self._waiting.popleft())
-                if len(self._waiting) in (0, _AHEAD // 2):
-                    _awake(self._wake)
-            await self._changed
-            self._changed = self._loop.create_future()
-
-    def _send(self, what: SubOperation) -> None:
-        """Has one be sent now if it can be, else in a task."""
-        self._running += 1
-        try:
-            is_begun = self._send_now(what)
-        except Exception as error:
-            self.note_error(what, error)
-        else:
-            if not is_begun:
-                self._start(self._perform(what))
-
-    def _send_now(self, what: SubOperation) -> bool:
-        source = open_source(*what)
-        is_begun = False
-        try:
-            is_begun = self._way.begin(source, _Begun(self, what, source))
-        except ContextNotAccepted:
-            pass  # in its own transfer syntax: it may be transcoded
-        finally:
-            if not is_begun:
-                source.close()
-        return is_begun
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
+    def send_later(self, what: SubOperation) -> None:
+        """Has a sub-operation be sent by a task."""
+        task = self.loop.create_task(self._perform(what))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _change(self) -> None:
-        """Waits until there is room in `_waiting`, or nothing is sent any more."""
-        self._wake = self._loop.create_future()
-        await self._wake
-
-    async def _ended(self) -> None:
-        while self._running or self._waiting:
-            await self._change()
-
     async def _perform(self, what: SubOperation) -> None:
         try:
-            status = (await self._way.send(what)).status
+            status = (await self.way.send(what)).status
         except Exception as error:  # whatever a source of the handler's raises
             self.note_error(what, error)
         except asyncio.CancelledError:
-            self._note_end()  # all of it is over, unless a source of the handler's raises that
+            self.note_end()  # all of it is over, unless a source of the handler's raises that
             raise
         else:
-            self._note(status)
+            self.note(status)
 
-    def again(self, what: SubOperation) -> None:
-        """A sub-operation is to be sent once more, on another association."""
-        self._start(self._perform(what))
-
-    def on_response(self, what: SubOperation, response: Response) -> None:
-        """There is the response to a sub-operation."""
-        if is_failure(response.status):
-            try:
-                check(response)
-            except StatusError as error:
-                self.note_error(what, error)
-        else:
-            self._note(response.status)
-
-    def _note(self, status: Status) -> None:
-        """A sub-operation has ended."""
-        if status:
-            self._warning += 1
-        else:
-            self._completed += 1
-        self._note_end()
-        if self._loop.time() - self._told >= self._interval:
-            self._tell()
+    def note_failure(self, what: SubOperation, response: Response) -> None:
+        """The response to a sub-operation says that it has failed."""
+        try:
+            check(response)
+        except StatusError as error:
+            self.note_error(what, error)
 
     def note_error(self, what: SubOperation, error: Exception) -> None:
         """A sub-operation has failed."""
-        self._way.note(error)
+        self.way.note(error)
         if self._request.association.is_open:  # else there is nobody to count for
-            self._failed += 1
+            self.failed += 1
             if len(self._failed_uids) < _MOST_FAILED:
                 self._failed_uids += _uid_of(what)
             self._failures.note(error)
-        self._note_end()
-
-    def _note_end(self) -> None:
-        self._running -= 1
-        if self._waiting:
-            _awake(self._changed)
-        elif not self._running:
-            _awake(self._wake)
+        self.note_end()
 
     def _counters(self, *, is_final: bool) -> dict[str, int]:
-        ended = self._completed + self._failed + self._warning
-        remaining = max(self._request.total or 0, self._begun) - ended
+        ended = self.completed + self.failed + self.warning
+        remaining = max(self._request.total or 0, self.begun) - ended
         counters = {
-            "number_of_completed_suboperations": min(self._completed, 0xFFFF),
-            "number_of_failed_suboperations": min(self._failed, 0xFFFF),
-            "number_of_warning_suboperations": min(self._warning, 0xFFFF),
+            "number_of_completed_suboperations": min(self.completed, 0xFFFF),
+            "number_of_failed_suboperations": min(self.failed, 0xFFFF),
+            "number_of_warning_suboperations": min(self.warning, 0xFFFF),
         }
         # PS3.7 9.1.3.1.6: how many remain is in pending responses, and where the peer has cancelled.
         if not is_final or self._request.is_cancelled:
             counters["number_of_remaining_suboperations"] = min(remaining, 0xFFFF)
         return counters
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
         """Sends a pending response, unless the peer takes less than is sent: the next one says more."""
         if self._timer is None:
             return
         self._timer.cancel()
-        now = self._told = self._loop.time()
-        self._timer = self._loop.call_at(now + self._interval, self._tell)
+        now = self.told = self.loop.time()
+        self._timer = self.loop.call_at(now + self.interval, self.tell)
         if self._outbox.is_ready and self._request.association.is_open:
             response = response_to(self._request.message, Status.PENDING, **self._counters(is_final=False))
             self._outbox.send_response(self._request.context.context_id, response)
@@ -488,9 +367,9 @@ class _Retrieval:
     def _reply(self) -> Reply:
         if self._request.is_cancelled:
             status = Status.CANCEL
-        elif not self._failed and not self._warning:
+        elif not self.failed and not self.warning:
             status = Status.SUCCESS
-        elif self._completed or self._warning:
+        elif self.completed or self.warning:
             status = Status.SUB_OPERATIONS_COMPLETE_WITH_FAILURES
         else:
             status = Status.UNABLE_TO_PERFORM_SUB_OPERATIONS
@@ -502,11 +381,6 @@ class _Retrieval:
             data = encode_data_set(failed, self._request.context.transfer_syntax)
         counters = self._counters(is_final=True)
         return Reply(response_to(self._request.message, status, has_data_set=data is not None, **counters), data)
-
-
-def _awake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
 
 
 def _uid_of(what: SubOperation) -> list[str]:
@@ -523,25 +397,3 @@ def _uid_of(what: SubOperation) -> list[str]:
         return [opened.sop_instance_uid]
     finally:
         opened.close()
-
-
-class _Begun(Unawaited):
-    """The token of a sub-operation that nobody awaits."""
-
-    __slots__ = ("_retrieval", "_source", "_what")
-
-    def __init__(self, retrieval: _Retrieval, what: SubOperation, source: DataSource) -> None:
-        self._retrieval = retrieval
-        self._what = what
-        self._source = source
-
-    def set_result(self, event: ResponseReceived) -> None:
-        self._source.close()
-        self._retrieval.on_response(self._what, event.message)
-
-    def set_exception(self, error: Exception) -> None:
-        self._source.close()
-        if isinstance(error, Withdrawn):
-            self._retrieval.again(self._what)
-        else:
-            self._retrieval.note_error(self._what, error)

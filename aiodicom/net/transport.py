@@ -198,13 +198,6 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         if not unpace(connected) and self.connection.get_extra_info("ssl_object") is None:
             self.sends_files = True
 
-    @property
-    def is_blocked(self) -> bool:
-        """Whether the peer takes less than is written, and it matters."""
-        return (
-            self.protocol.blocked_since is not None and not self.protocol.is_over and not self.connection.is_closing()
-        )
-
     def wake(self) -> None:
         """Has who waits in `drain()` look again."""
         if self._drained is not None:

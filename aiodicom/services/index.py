@@ -15,7 +15,7 @@ from aiodicom.services.levels import UNIQUE_KEYS, Query, keys_of
 from aiodicom.services.scan import Unusable, scan
 
 if TYPE_CHECKING:
-    from aiodicom.net.suboperations import SubOperation
+    from aiodicom.net.sources import SubOperation
 
 __all__ = ["Index", "MemoryIndex"]
 

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodicom.dataset import DataElement, Dataset, Sequence
 from aiodicom.dataset.interop import is_pydicom, ours
-from aiodicom.net.sources import KnownFile, Storable
-from aiodicom.net.suboperations import SubOperation
+from aiodicom.net.sources import KnownFile, Storable, SubOperation
 from aiodicom.part10.reader import dcmread
 from aiodicom.services.decoding import identifier_of
 from aiodicom.services.dispatch import attach

@@ -13,7 +13,7 @@ import pytest
 import aiodicom
 from aiodicom import Answer, BodySink, Dataset, Destination, Server, Spooled, Status, StudyRoot
 from aiodicom.errors import AssociationAborted, ConnectFailed, OperationRefused, StatusError
-from aiodicom.net.suboperations import SubOperation
+from aiodicom.net.sources import SubOperation
 from tests.leaks import no_garbage
 from tests.net.sides import CONTEXTS, CT, CT_UIDS, DATA, IMPLICIT, connect
 from tests.ports import free_port

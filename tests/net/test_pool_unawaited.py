@@ -206,6 +206,29 @@ def test_blocked_until_there_is_a_turn_on_another_association() -> None:
     run_virtually(main())
 
 
+def test_begun_where_the_peer_takes_what_is_written() -> None:
+    async def main() -> None:
+        peer = BlockingPeer(window=3)
+        async with peer.pool(size=2, window=3) as it:
+            turns = [await it.take() for _ in range(6)]
+            blocked, other = dict.fromkeys(turns)
+            for turn in turns:
+                it.give(turn)
+            blocked.association.is_blocked = True  # type: ignore[misc]
+            begun: list[object] = []
+
+            def begin(association: object, _token: object) -> bool:
+                begun.append(association)
+                return True
+
+            assert [it.begin_now(begin, Token()) for _ in range(4)] == [True, True, True, False]
+            assert begun == [other.association] * 3
+            for _ in begun:
+                it.give(other)
+
+    run_virtually(main())
+
+
 def test_blocked_until_another_association_is_opened() -> None:
     async def main() -> None:
         peer = BlockingPeer(window=2)

@@ -13,7 +13,8 @@ import pytest
 import aiodicom
 from aiodicom import Dataset
 from aiodicom.errors import StatusError
-from aiodicom.net.suboperations import Destination, SubOperation
+from aiodicom.net.sources import SubOperation
+from aiodicom.net.suboperations import Destination
 from aiodicom.services.finding import find_instances, find_series, find_studies
 from aiodicom.services.index import MemoryIndex
 from aiodicom.services.levels import UNIQUE_KEYS

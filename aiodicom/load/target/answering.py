@@ -14,7 +14,7 @@ from aiodicom.load.target.counts import Counts
 from aiodicom.load.target.faults import Fault, wrong_answer
 from aiodicom.load.target.matches import match
 from aiodicom.load.target.slow import PacedSink
-from aiodicom.net.suboperations import SubOperation
+from aiodicom.net.sources import SubOperation
 from aiodicom.standard.models import ModalityWorklist
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import MODALITY_PERFORMED_PROCEDURE_STEP

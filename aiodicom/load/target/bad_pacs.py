@@ -20,7 +20,8 @@ from aiodicom.net.acceptor import Rejection
 from aiodicom.net.association import Association
 from aiodicom.net.requests import NActionRequest
 from aiodicom.net.server import Listening, Server
-from aiodicom.net.suboperations import Destination, SubOperation
+from aiodicom.net.sources import SubOperation
+from aiodicom.net.suboperations import Destination
 from aiodicom.net.transport import set_option
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import EXPLICIT_VR_LITTLE_ENDIAN, STORAGE_COMMITMENT_PUSH_MODEL
