@@ -1,6 +1,7 @@
 # Files that a thread reads before it is their turn to be sent, for the module that includes this.  The thread knows nothing of
 # Python: it takes its jobs from a queue, fills the memory that was set aside for them, and never waits for a disk.  Where memory
-# is slow, it leaves a file open instead: what the system sends by itself (sendfile) is copied once less.
+# is slow, a file is left open instead: what the system sends by itself (sendfile) is copied once less. The thread is not needed
+# for that where the system says at once that it can open the file without waiting.
 cdef extern from *:
     """
     #include <pthread.h>
@@ -23,7 +24,7 @@ cdef extern from *:
         void *into;
         Py_ssize_t size, got;
         int state;
-        int may_stay;  /* the file may be left open instead of read */
+        int may_stay;  /* the file is to be left open instead of read, if it needs no disk */
         int file;      /* then this is its descriptor, else -1, */
         struct timespec written;  /* and this when it was written to last */
     } job;
@@ -90,6 +91,39 @@ cdef extern from *:
             && when.tv_sec == one->written.tv_sec && when.tv_nsec == one->written.tv_nsec;
     }
 
+    /* Whether a file of the stamp is left open: then as many bytes are got as are wanted. */
+    static int leave_open(job *one, int fd) {
+        if (!is_cached(fd, one->offset, one->size) || when_written(fd, &one->written) != one->stamp[2]) return 0;
+        one->file = fd;
+        one->got = one->size;
+        return 1;
+    }
+
+    /* Opens a file whose name the system can look up without waiting for anything, else gives -1. */
+    static int open_at_once(const char *path) {
+    #if defined(__linux__) && defined(SYS_openat2)
+        enum { RESOLVE_CACHED_ = 0x20 };  /* Linux 5.12 */
+        struct { unsigned long long flags, mode, resolve; } how = {O_RDONLY | O_CLOEXEC, 0, RESOLVE_CACHED_};
+        return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    #else
+        (void)path;
+        return -1;
+    #endif
+    }
+
+    /* Leaves a file open if it is the one of the stamp and that takes no time; whether it did. */
+    static int leave_open_at_once(job *one) {
+        long long found[4];
+        int fd = one->may_stay ? open_at_once(one->path) : -1;
+        if (fd < 0) return 0;
+        if (!look_at(fd, NULL, found) && !memcmp(found, one->stamp, sizeof found) && leave_open(one, fd)) {
+            one->state = JOB_DONE;
+            return 1;
+        }
+        close(fd);
+        return 0;
+    }
+
     /* Reads a file if it is the one of the stamp and that needs no disk, or leaves it open: then that many bytes are got. */
     static void read_file_of(job *one) {
         long long found[4];
@@ -98,11 +132,7 @@ cdef extern from *:
         one->got = -1;
         if (fd < 0) return;
         if (!look_at(fd, NULL, found) && !memcmp(found, one->stamp, sizeof found)) {
-            if (one->may_stay && copying_is_slow() && is_cached(fd, one->offset, one->size) && when_written(fd, &one->written) == found[2]) {
-                one->file = fd;
-                one->got = one->size;
-                return;
-            }
+            if (one->may_stay && leave_open(one, fd)) return;
             began = cpu_time();
             one->got = read_nowait(fd, one->into, one->size, one->offset);
             if (one->got < 0 && errno == EOPNOTSUPP) one->got = pread(fd, one->into, one->size, one->offset);
@@ -208,6 +238,8 @@ cdef extern from *:
         bint may_stay
         int file
     void read_file_of(job* one) nogil
+    bint leave_open_at_once(job* one)
+    bint copying_is_slow()
     void set_copying(long nanoseconds)
     bint is_unwritten(const job* one)
     bint queue_job(job* one) nogil

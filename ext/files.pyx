@@ -253,47 +253,50 @@ cdef int ahead = 0
 
 @no_gc  # it is in no cycle by itself, and when it goes it has to know its block
 cdef class ReadAhead:
-    """What a file holds from `offset` on, read or left open by a thread of its own if it is the one of the stamp and needs no disk."""
+    """What a file holds from `offset` on, if it is the one of the stamp and needs no disk: left open, or read by a thread of its own."""
 
     cdef job job
+    #: The memory that is read to.
     cdef Block block
     cdef bytes path
+    cdef bint is_held
 
     def __cinit__(self, path, stamp, off_t offset, Py_ssize_t size, bint may_stay):
         global ahead
         self.path = encoded_path(path)
-        self.block = Block(size)
         self.job.path = self.path
         self.job.stamp[0], self.job.stamp[1], self.job.stamp[2], self.job.stamp[3] = stamp
         self.job.offset = offset
-        self.job.into = self.block.data
         self.job.size = size
-        self.job.may_stay = may_stay
+        self.job.may_stay = may_stay and copying_is_slow()
         self.job.file = -1
-        if not queue_job(&self.job):
-            self.block = None
-            return
+        if not leave_open_at_once(&self.job):
+            self.block = Block(size)
+            self.job.into = self.block.data
+            if not queue_job(&self.job):
+                return
+        self.is_held = True
         ahead += 1
 
     @property
     def is_read(self):
         """Whether it is there to be taken."""
-        return self.block is not None and is_done(&self.job) and self.job.got == self.job.size
+        return self.is_held and is_done(&self.job) and self.job.got == self.job.size
 
     @property
     def is_taken(self):
         """Whether it holds nothing any more."""
-        return self.block is None
+        return not self.is_held
 
     def take(self):
         """Returns a view of it, or a `FilePart`, once; or None: who then reads in the ordinary way sees why."""
         global ahead
-        cdef Block block = self.block
         cdef OpenFile file
-        if block is None:
+        if not self.is_held:
             return None
-        self.block = None
+        self.is_held = False
         ahead -= 1
+        block, self.block = self.block, None
         with nogil:
             if not end_job(&self.job):
                 read_file_of(&self.job)
@@ -307,7 +310,7 @@ cdef class ReadAhead:
 
     def __dealloc__(self):
         global ahead
-        if self.block is not None:
+        if self.is_held:
             ahead -= 1
             with nogil:
                 end_job(&self.job)
