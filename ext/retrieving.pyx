@@ -12,6 +12,12 @@ cdef enum:
     AHEAD = 8
 
 
+cdef Py_ssize_t size_of(what) except -1:
+    """About how many bytes a sub-operation has, if that is known before it is opened."""
+    source = (<tuple> what)[0]
+    return source.stamp.size if isinstance(source, KnownFile) else 0
+
+
 cdef class SubOperations:
     """What is to be sent on its `way`, up to `way.at_once` at a time.
 
@@ -31,6 +37,8 @@ cdef class SubOperations:
     #: What is read while others are sent.
     cdef readonly object waiting
     cdef readonly Py_ssize_t running
+    #: The bytes of what has been begun and not answered.
+    cdef Py_ssize_t unanswered
     #: How many have been taken, and how each of these has ended.
     cdef readonly Py_ssize_t begun
     cdef readonly Py_ssize_t completed
@@ -56,12 +64,12 @@ cdef class SubOperations:
         # Its fields are looked up as those of a tuple: as those of its own class each takes a call of Python's.
         what = thing if isinstance(thing, SubOperation) else tuple.__new__(SubOperation, (thing, None, None, None))
         known = (<tuple> what)[0]
-        source = AheadFile.reading(known, self.way) if type(known) is KnownFile else known
+        source = AheadFile.reading(known, may_stay=self.way.sends_files) if type(known) is KnownFile else known
         self.begun += 1
         if source is not known:
             what = tuple.__new__(SubOperation, (source, *(<tuple> what)[1:]))
         elif not self.waiting and not self.is_held_up and self.running < <Py_ssize_t> self.way.at_once and self.send(what):
-            return True
+            return True  # a small file, of which there is always room for one more
         self.waiting.append(what)
         self.send_soon()
         # What is in no file takes memory.
@@ -94,13 +102,17 @@ cdef class SubOperations:
         return 0
 
     def _send_waiting(self):
-        cdef Py_ssize_t most
+        cdef Py_ssize_t most, room
         self.is_due = False
         if not self.waiting or self.is_held_up:
             return
         most = self.way.at_once
+        room = self.way.room if self.way.sends_files else 0
         while self.waiting and self.running < most:
             what = self.waiting.popleft()
+            if room and self.unanswered and self.unanswered + size_of(what) > room:
+                self.waiting.appendleft(what)
+                break
             if not self.send(what):
                 self.waiting.appendleft(what)
                 break
@@ -134,14 +146,15 @@ cdef class SubOperations:
         cdef tuple said = <tuple> what
         source = open_source(said[0], said[1], said[2], said[3])
         cdef Begun token = Begun.__new__(Begun)
-        token.operations, token.what, token.source = self, what, source
+        token.operations, token.what, token.source, token.size = self, what, source, source.size
+        self.unanswered += token.size
         try:
             is_begun = self.way.begin(source, token)
         except ContextNotAccepted:
             pass  # in its own transfer syntax: it may be transcoded
         finally:
             if not is_begun:
-                source.close()
+                token.end()
         return is_begun
 
     # --- what has come of it ----------------------------------------------------------------------------------------
@@ -175,6 +188,7 @@ cdef class Begun:
     cdef SubOperations operations
     cdef object what
     cdef object source
+    cdef Py_ssize_t size
 
     def done(self):
         """Something is always wanted."""
@@ -187,9 +201,17 @@ cdef class Begun:
         """Nothing has been told yet."""
         return None
 
+    cdef int end(self) except -1:
+        """Gives back what it holds; harmless when that has been done."""
+        source, self.source = self.source, None
+        if source is not None:
+            self.operations.unanswered -= self.size
+            source.close()
+        return 0
+
     def set_result(self, event):
         """There is the response."""
-        self.source.close()
+        self.end()
         response = event.message
         status = response.status
         if status and is_failure(status):
@@ -199,7 +221,7 @@ cdef class Begun:
 
     def set_exception(self, error):
         """There will be none."""
-        self.source.close()
+        self.end()
         if isinstance(error, Withdrawn):
             self.operations.send_later(self.what)  # on another association
         else:

@@ -37,7 +37,6 @@ __all__ = [
     "Source",
     "Storable",
     "SubOperation",
-    "Way",
     "open_source",
     "stamp_of",
 ]
@@ -57,14 +56,6 @@ class HasToBytes(Protocol):
 
     def tobytes(self) -> bytes:
         """Returns all of it."""
-
-
-class Way(Protocol):
-    """How objects reach who is to store them."""
-
-    @property
-    def sends_files(self) -> bool:
-        """Whether parts of files are sent without being read."""
 
 
 #: A path of a Part 10 file, or what is known of one; Part 10 bytes, or an encoded data set, in memory; or a data set,
@@ -218,18 +209,12 @@ class AheadFile(KnownFile):
         return self.ahead.is_read or super().is_unchanged
 
     @classmethod
-    def of(cls, source: Storable, way: Way | None = None) -> Storable:
-        """Has a known file be read ahead; what is none is returned as it is."""
-        return cls.reading(source, way) if type(source) is KnownFile else source
-
-    @classmethod
-    def reading(cls, known: KnownFile, way: Way | None = None) -> KnownFile:
+    def reading(cls, known: KnownFile, *, may_stay: bool = False) -> KnownFile:
         """Has a file be read ahead, if it is not yet, is small enough to be sent at once and no small one.
 
-        Where the way that it is to go is known, and `sends_files`, it may be opened only, if that is faster.
+        `may_stay`: it may be opened only, if that is faster, as it is to go where parts of files are sent unread.
         """
         if _READ_AT_ONCE < known.stamp.size <= CHUNK and not isinstance(known, AheadFile):
-            may_stay = way is not None and way.sends_files
             ahead = read_ahead(known.path, known.stamp, known.meta.data_offset, may_stay)
             if ahead is not None:
                 file = cls(*known)
@@ -260,10 +245,12 @@ class AheadSource(DataSource):
     __slots__ = ("_file",)
 
     def __init__(self, file: AheadFile) -> None:
+        # Without a further call, as there is one of these for each object that is sent.
         meta = file.meta
-        super().__init__(
-            meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax, file.stamp.size - meta.data_offset
-        )
+        self.sop_class_uid = meta.sop_class_uid
+        self.sop_instance_uid = meta.sop_instance_uid
+        self.transfer_syntax = meta.transfer_syntax
+        self.size = file.stamp.size - meta.data_offset
         self._file = file
 
     def encoder(self, transfer_syntax: str) -> Callable[[], Reencoded]:

@@ -24,8 +24,8 @@ from aiodicom.net.pacing import is_here
 from aiodicom.net.requests import GetRequest, MoveRequest, RetrieveRequest
 from aiodicom.net.responses import Token, check
 from aiodicom.net.sources import DataSource, KnownFile, SubOperation, open_source
-from aiodicom.net.sources import Way as FileWay
 from aiodicom.net.transcoding import Transcoding
+from aiodicom.net.transport import NEAR_SEND_BUFFER
 from aiodicom.net.unawaited import begin_store
 from aiodicom.net.yielding import yielding
 from aiodicom.standard.status import Status
@@ -92,12 +92,22 @@ Destinations = (
 )
 
 
-class Way(FileWay, Protocol):
+class Way(Protocol):
     """How sub-operations reach who is to store."""
 
     @property
     def at_once(self) -> int:
         """How many of them are wanted at a time."""
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether parts of files are sent without being read."""
+
+    @property
+    def room(self) -> int:
+        """How many bytes of them are wanted at a time: where parts of files are sent unread, what the system takes at
+        once, for the rest of one would be read.
+        """
 
     @property
     def is_ready(self) -> bool:
@@ -182,6 +192,10 @@ class _Back:
     def sends_files(self) -> bool:
         return self._association.sends_files
 
+    @property
+    def room(self) -> int:
+        return SEND_BUFFER
+
     def begin(self, source: DataSource, token: Token) -> bool:
         return begin_store(self._association, source, token, priority=self._priority)
 
@@ -239,8 +253,13 @@ class _There:
     def sends_files(self) -> bool:
         return self.pool.sends_files if self.pool.open else self._may_send_files
 
+    @property
+    def room(self) -> int:
+        return NEAR_SEND_BUFFER * max(self.pool.open, 1)
+
     def begin(self, source: DataSource, token: Token) -> bool:
-        self._check()
+        if self._silence is not None:
+            self._check()
         return self.pool.begin_store(source, token, priority=self._priority, move_originator=self._originator)
 
     async def send(self, what: SubOperation) -> CStoreRSP:

@@ -67,13 +67,12 @@ class _Node:
         self.record: Dataset | None = None
         self.source = source
 
-    def below(self, level: str) -> Iterator[_Node]:
+    def below(self, level: str) -> list[_Node]:
         """The entities of `level` that are this one or belong to it."""
-        if self.level == level:
-            yield self
-        else:
-            for child in self.children.values():
-                yield from child.below(level)
+        nodes = [self]
+        while nodes and nodes[0].level != level:
+            nodes = [child for node in nodes for child in node.children.values()]
+        return nodes
 
 
 class MemoryIndex:

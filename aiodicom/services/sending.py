@@ -358,11 +358,12 @@ class _Group:
         """Returns the next file, and has another one of those that follow read, where not enough of them are."""
         taken = self.queue.popleft()
         self._reading = [each for each in self._reading if not each.is_taken]
+        may_stay = self.pool is not None and self.pool.sends_files
         # Several at a time: to wake the thread that reads costs a good part of what reading does.
         if len(self._reading) <= _AHEAD // 2:
             for number, file in enumerate(islice(self.queue, _AHEAD)):
                 if len(self._reading) < _AHEAD and not isinstance(file, AheadFile):
-                    self.queue[number] = file = AheadFile.reading(file, self.pool)
+                    self.queue[number] = file = AheadFile.reading(file, may_stay=may_stay)
                     if isinstance(file, AheadFile):
                         self._reading.append(file.ahead)
         return taken

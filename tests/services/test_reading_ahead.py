@@ -35,8 +35,8 @@ async def test_each_file_is_read_ahead(
     read: list[AheadFile] = []
     reading = AheadFile.reading
 
-    def note(known: KnownFile, way: Any = None) -> KnownFile:
-        file = reading(known, way)
+    def note(known: KnownFile, *, may_stay: bool = False) -> KnownFile:
+        file = reading(known, may_stay=may_stay)
         if isinstance(file, AheadFile):
             read.append(file)
         return file

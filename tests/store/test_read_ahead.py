@@ -92,7 +92,7 @@ def change(known: KnownFile) -> None:
 
 
 async def test_a_source_gives_it_and_then_reads_the_file(known: KnownFile) -> None:
-    file = AheadFile.of(known)
+    file = AheadFile.reading(known)
     source = open_source(file)
     assert isinstance(source, AheadSource)
     data_set = content(known)[known.meta.data_offset :]
@@ -105,10 +105,10 @@ async def test_a_source_gives_it_and_then_reads_the_file(known: KnownFile) -> No
 
 
 async def test_a_file_that_changed_before_it_was_read(known: KnownFile) -> None:
-    late = open_source(AheadFile.of(known))
+    late = open_source(AheadFile.reading(known))
     late.at_once()
     change(known)
-    source = open_source(AheadFile.of(known))
+    source = open_source(AheadFile.reading(known))
     assert isinstance(source, FileSource)
     assert source.size == known.size + 16 - known.meta.data_offset
     source.close()
@@ -118,7 +118,7 @@ async def test_a_file_that_changed_before_it_was_read(known: KnownFile) -> None:
 
 async def test_a_file_that_changed_after_it_was_read_is_sent_as_it_was(known: KnownFile) -> None:
     data_set = content(known)[known.meta.data_offset :]
-    file = AheadFile.of(known)
+    file = AheadFile.reading(known)
     assert isinstance(file, AheadFile)
     while not file.ahead.is_read:  # noqa: ASYNC110 (a thread without events)
         await asyncio.sleep(0)
@@ -128,7 +128,6 @@ async def test_a_file_that_changed_after_it_was_read_is_sent_as_it_was(known: Kn
     assert b"".join(given) == data_set
 
 
-def test_what_is_small_or_no_known_file_is_left_as_it_is(known: KnownFile) -> None:
+def test_what_is_small_is_left_as_it_is(known: KnownFile) -> None:
     small = known._replace(stamp=known.stamp._replace(size=20_000))
-    for source in (small, known.path, b"bytes"):
-        assert AheadFile.of(source) is source
+    assert AheadFile.reading(small) is small
