@@ -70,13 +70,13 @@ cdef list in_memory(list outgoing):
     return [memoryview(each) if type(each) is FilePart else each for each in outgoing]
 
 
-cdef list hand_over_all(int to, list outgoing):
-    """Has the socket with the descriptor `to` take what it takes at once; returns what is left.
+cdef list hand_over_all(int to, list outgoing, bint has_parts):
+    """Has the socket with the descriptor `to` take what it takes at once; returns what is left. `has_parts`: of files.
 
     What goes wrong is left to who writes the rest: a part that has been cut short cannot be read then.
     """
     cdef Py_ssize_t count = len(outgoing)
-    if count <= ONE_PDU:
+    if not has_parts or count <= ONE_PDU:
         return hand_over_each(to, outgoing, count)
     hold_back(to, True)
     try:

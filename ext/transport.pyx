@@ -188,7 +188,7 @@ cdef class BufferedTransport:
         if has_parts and not self.sends_files:
             outgoing, has_parts = in_memory(outgoing), False
         if self.has_descriptor() and not connection.is_closing() and self.has_all_left():
-            outgoing = hand_over_all(self.descriptor, outgoing)
+            outgoing = hand_over_all(self.descriptor, outgoing, has_parts)
             if not outgoing:
                 return True
             if has_parts:
