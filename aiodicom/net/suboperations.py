@@ -51,6 +51,8 @@ _MOST_FAILED: Final = 0xFFFF
 #: The send buffer of the one association of a C-GET to a peer on this machine, which has less to do where it finds more
 #: at a time; by C-MOVE there are several.
 SEND_BUFFER: Final = 2 << 20
+#: How many times as much as was asked for Linux takes of what is to be sent.
+_TAKEN: Final = 2
 #: Sub-operations at once on one association, as far as the peer grants so many.
 _MOST_AT_ONCE: Final = 16
 
@@ -194,7 +196,7 @@ class _Back:
 
     @property
     def room(self) -> int:
-        return SEND_BUFFER
+        return _TAKEN * SEND_BUFFER
 
     def begin(self, source: DataSource, token: Token) -> bool:
         return begin_store(self._association, source, token, priority=self._priority)
@@ -255,7 +257,7 @@ class _There:
 
     @property
     def room(self) -> int:
-        return NEAR_SEND_BUFFER * max(self.pool.open, 1)
+        return _TAKEN * NEAR_SEND_BUFFER * max(self.pool.open, 1)
 
     def begin(self, source: DataSource, token: Token) -> bool:
         if self._silence is not None:
