@@ -46,6 +46,8 @@ cdef class SubOperations:
     cdef public Py_ssize_t failed
     cdef bint is_due
     cdef bint is_held_up
+    #: Whether parts of files are sent without being read, as of the last time that anything was sent.
+    cdef bint sends_files
     #: With so many waiting more are taken, and who is to be told then, or at the end.
     cdef Py_ssize_t enough
     cdef object wake
@@ -56,6 +58,7 @@ cdef class SubOperations:
         self.interval = interval
         self.told = loop.time()
         self.waiting = deque()
+        self.sends_files = way.sends_files
 
     # --- what is to be sent -----------------------------------------------------------------------------------------
 
@@ -64,7 +67,7 @@ cdef class SubOperations:
         # Its fields are looked up as those of a tuple: as those of its own class each takes a call of Python's.
         what = thing if isinstance(thing, SubOperation) else tuple.__new__(SubOperation, (thing, None, None, None))
         known = (<tuple> what)[0]
-        source = AheadFile.reading(known, may_stay=self.way.sends_files) if type(known) is KnownFile else known
+        source = AheadFile.reading(known, may_stay=self.sends_files) if type(known) is KnownFile else known
         self.begun += 1
         if source is not known:
             what = tuple.__new__(SubOperation, (source, *(<tuple> what)[1:]))
@@ -107,7 +110,8 @@ cdef class SubOperations:
         if not self.waiting or self.is_held_up:
             return
         most = self.way.at_once
-        room = self.way.room if self.way.sends_files else 0
+        self.sends_files = self.way.sends_files
+        room = self.way.room if self.sends_files else 0
         while self.waiting and self.running < most:
             what = self.waiting.popleft()
             if room and self.unanswered and self.unanswered + size_of(what) > room:

@@ -64,7 +64,7 @@ def files(tmp_path: Path) -> list[Any]:
 
 def opened(known: KnownFile) -> GatheredSource:
     """A file that has been left open."""
-    for _ in range(2):  # one of 32 is read
+    for _ in range(2):  # one of 128 is read
         job = read_ahead(known.path, known.stamp, known.meta.data_offset, may_stay=True)
         assert job is not None
         taken = job.take()

@@ -17,7 +17,7 @@ from aiodicom.ul._pdu import encode_data
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are read")
 SIZE = 300_000
-#: How many of them there are in a row; one of 32 is read all the same.
+#: How many of them there are in a row; one of 128 is read all the same.
 COUNT = 30
 
 
@@ -145,7 +145,7 @@ def test_what_is_written_to_before_it_is_taken(path: str, name: str | None) -> N
     """It is no more what was looked at; which name it has makes no difference."""
     for overwritten in (False, True):
         job = None
-        while job is None or not descriptors_of(path):  # one of 32 is read
+        while job is None or not descriptors_of(path):  # one of 128 is read
             job = read_ahead(path, file_stamp(path), 0, may_stay=True)
             assert job is not None
             while not job.is_read:
