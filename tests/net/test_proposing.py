@@ -142,6 +142,20 @@ def test_what_was_needed_least_recently_makes_room() -> None:
     assert not {"1.2.2", "1.2.3", "1.2.1000"} & proposed
 
 
+def test_what_is_needed_all_the_time_stays_among_others() -> None:
+    """However often it is the latest one already, which need not be told then."""
+    proposals = Proposals()
+    often = jpeg(1000)
+    for number in range(300):
+        proposals.need(jpeg(number))
+        assert proposals.latest is None
+        if not number:
+            proposals.need(often)
+        proposals.touch(often)
+        assert proposals.latest is often
+    assert "1.2.1000" in {abstract for abstract, _ in proposals.contexts()}
+
+
 @pytest.mark.parametrize("native", [0, 60, 127])
 def test_never_more_than_128(native: int) -> None:
     proposals = Proposals([VERIFICATION])
