@@ -179,6 +179,10 @@ cdef class BufferedTransport:
             self.is_behind = self.connection.get_write_buffer_size() > 0
         return not self.is_behind
 
+    def write_as_it_is(self, data):
+        """Writes what the protocol knows nothing of, behind what has been written."""
+        self.write([data])
+
     cdef bint write(self, list outgoing) except -1:
         """Writes these, by way of `connection` what the system does not take at once. Returns false where there is no connection any
         more, which is then told. Raises what reading a file raises.

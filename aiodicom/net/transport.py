@@ -239,6 +239,11 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         is_plain = connected is not None and self.connection.get_extra_info("ssl_object") is None
         return connected.fileno() if is_plain else -1
 
+    def divert(self, connection: Any) -> None:
+        """Has `connection` take all that is written from now on, in place of the socket and of the event loop's."""
+        self.connection = connection
+        self.descriptor = -1
+
     def end_turn(self) -> None:
         """Reads on when the others that have something to read have been read, and those that have much their turn."""
         if self._resources.connections == 1:

@@ -14,8 +14,7 @@ class Recording:
     def __init__(self, association: aiodicom.Association) -> None:
         self.writes: list[list[Any]] = []
         self._connection = association.transport.connection
-        association.transport.connection = self
-        association.transport.descriptor = -1  # nothing goes past it
+        association.transport.divert(self)
 
     def write(self, buffer: Any) -> None:
         self.writes.append([buffer])

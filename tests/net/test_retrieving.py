@@ -93,9 +93,8 @@ async def test_answers_that_follow_one_another_leave_together() -> None:
             await until(lambda: len(retrieved._objects.waiting) == 4)
             written: list[bytes] = []
             connection = association.transport.connection
-            association.transport.descriptor = -1
-            association.transport.connection = SimpleNamespace(
-                write=written.append, writelines=lambda parts: written.append(b"".join(parts))
+            association.transport.divert(
+                SimpleNamespace(write=written.append, writelines=lambda parts: written.append(b"".join(parts)))
             )
             try:
                 uids = [(await anext(retrieved)).affected_sop_instance_uid for _ in range(4)]

@@ -187,7 +187,7 @@ class Answering:
             accepted=association.contexts,
             fragment_size=fragment_size(association.max_pdu),
         ):
-            connection.write(data)
+            association.transport.write_as_it_is(data)
 
     def _abort(self, association: Association, fault: Fault) -> None:
         if association.is_open:

@@ -166,7 +166,7 @@ class BadPACS:
         if self._scenario.read_rate is not None and connected is not None:
             set_option(connected, socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         if self._scenario.write_rate is not None:
-            transport.connection = PacedWriter(association, self._scenario.write_rate)
+            transport.divert(PacedWriter(association, self._scenario.write_rate))
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 
