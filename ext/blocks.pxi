@@ -1,8 +1,12 @@
 # Memory for data sets, for the module that includes this.  A large block that goes back to the system has to be faulted in
 # again page by page for the next object, which costs more than receiving it, and as much as sending it; so blocks from 64 KiB
-# to 16 MiB are kept for reuse, up to POOL_LIMIT bytes in all.  A block's first bytes link it to the next of its size.  They lie on
-# whole pages, so that a disk can take them from there; from 1 MiB on in huge ones, where the system has these to give: to copy
-# to them and to hand them to a disk costs less by a quarter.  The halves of a huge page go back to the system together.
+# to 16 MiB are kept for reuse.  A block's first bytes link it to the next of its size.  They lie on whole pages, so that a disk can
+# take them from there; those of 1 MiB in huge ones, where the system has these to give: to copy to them and to hand them to a disk
+# costs less by a quarter.  The halves of a huge page go back to the system together.
+#
+# Larger blocks are rooms: each has addresses for 16 MiB, so that what it holds grows without being moved, which would hold up
+# everybody for as long as it takes.  Their pages are small ones, which are had one by one as they are needed: for a virtual machine
+# whose host has to find the memory, a huge one takes up to 7 ms.
 cdef extern from *:
     """
     #include <stdint.h>
@@ -11,17 +15,30 @@ cdef extern from *:
 
     #define HUGE_PAGE (2 << 20)
 
-    static void* allocate_huge(size_t size) {
+    static void* allocate_pages(size_t size) {
+        void* pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return pages == MAP_FAILED ? NULL : pages;
+    }
+
+    static void* allocate_huge_page(void) {
         // Not by malloc, which keeps what lies between others, and loses as much as it aligns.
-        char* room = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (room == MAP_FAILED) return NULL;
-        size_t before = -(uintptr_t)room % HUGE_PAGE;
-        if (before) munmap(room, before);
-        munmap(room + before + size, HUGE_PAGE - before);
+        char* pages = allocate_pages(2 * HUGE_PAGE);
+        if (!pages) return NULL;
+        size_t before = -(uintptr_t)pages % HUGE_PAGE;
+        if (before) munmap(pages, before);
+        munmap(pages + before + HUGE_PAGE, HUGE_PAGE - before);
     #ifdef MADV_HUGEPAGE
-        madvise(room + before, size, MADV_HUGEPAGE);
+        madvise(pages + before, HUGE_PAGE, MADV_HUGEPAGE);
     #endif
-        return room + before;
+        return pages + before;
+    }
+
+    static void* allocate_room(size_t size) {
+        void* room = allocate_pages(size);
+    #ifdef MADV_NOHUGEPAGE
+        if (room) madvise(room, size, MADV_NOHUGEPAGE);
+    #endif
+        return room;
     }
 
     static void* other_half(void* half) { return (void*)((uintptr_t)half ^ HUGE_PAGE / 2); }
@@ -29,7 +46,8 @@ cdef extern from *:
     """
     enum:
         HUGE_PAGE
-    void* allocate_huge(size_t size) nogil
+    void* allocate_huge_page() nogil
+    void* allocate_room(size_t size) nogil
     int munmap(void* block, size_t size) nogil
     void* other_half(void* half) nogil
     void* whole_page(void* half) nogil
@@ -41,11 +59,18 @@ cdef enum:
     PAGE_SIZE = 4096
     SMALLEST_POOLED = 1 << 16
     HALF_INDEX = 4
+    #: Blocks of 2 MiB and more are rooms.
+    ROOM_INDEX = 5
     POOLED_SIZES = 9
+    ROOM = SMALLEST_POOLED << (POOLED_SIZES - 1)
+    #: How much is kept at most, of rooms and of smaller blocks.
+    ROOMS_LIMIT = 256 << 20
     POOL_LIMIT = 64 << 20
 
 cdef void* pool[POOLED_SIZES]
+#: How much is kept, and how much of it in rooms.
 cdef Py_ssize_t pool_size = 0
+cdef Py_ssize_t rooms_size = 0
 #: The second half of the latest huge page, while nobody has taken it: to link it would have the whole page made at once, which
 #: takes a virtual machine up to 7 ms. Who fills the first half may be a thread that nobody waits for.
 cdef void* untouched = NULL
@@ -62,15 +87,31 @@ cdef int pool_index(Py_ssize_t capacity) noexcept:
 
 
 cdef void keep_block(void* block, int index) noexcept:
-    global pool_size
     (<void**> block)[0] = pool[index]
     pool[index] = block
-    pool_size += <Py_ssize_t> SMALLEST_POOLED << index
+    count_kept(index, 1)
+
+
+cdef void* unkeep_block(int index) noexcept:
+    """A block of this size from the pool; NULL when there is none."""
+    cdef void* block = pool[index]
+    if block != NULL:
+        pool[index] = (<void**> block)[0]
+        count_kept(index, -1)
+    return block
+
+
+cdef void count_kept(int index, Py_ssize_t count) noexcept:
+    global pool_size, rooms_size
+    cdef Py_ssize_t size = count * (<Py_ssize_t> SMALLEST_POOLED << index)
+    pool_size += size
+    if index >= ROOM_INDEX:
+        rooms_size += size
 
 
 cdef bint unkeep_half(void* half) noexcept:
     """Takes this half of a huge page out of the pool; false when it is in use."""
-    global pool_size, untouched
+    global untouched
     cdef void** link = &pool[HALF_INDEX]
     if half == untouched:
         untouched = NULL
@@ -78,34 +119,44 @@ cdef bint unkeep_half(void* half) noexcept:
     while link[0] != NULL:
         if link[0] == half:
             link[0] = (<void**> half)[0]
-            pool_size -= HUGE_PAGE // 2
+            count_kept(HALF_INDEX, -1)
             return True
         link = <void**> link[0]
     return False
 
 
-cdef uint8_t* take_block(Py_ssize_t* capacity) except NULL:
-    """Returns a block of at least `capacity` bytes, and writes there how many it has."""
-    global pool_size, untouched
+cdef uint8_t* take_block(Py_ssize_t* capacity, Py_ssize_t* used = NULL) except NULL:
+    """Returns a block of at least `capacity` bytes, and writes there how many it has. `used`: how many of them have been used
+    before, as far as that matters.
+    """
+    global untouched
     cdef int index = pool_index(capacity[0])
+    cdef int found = index
     cdef void* block = NULL
-    if index >= 0:
+    if index < 0:
+        block = malloc(capacity[0])
+    else:
         capacity[0] = <Py_ssize_t> SMALLEST_POOLED << index
-        block = pool[index]
+        block = unkeep_block(index)
+        while block == NULL and found > ROOM_INDEX:  # one that has been used for less
+            found -= 1
+            block = unkeep_block(found)
         if block != NULL:
-            pool[index] = (<void**> block)[0]
-            pool_size -= capacity[0]
+            if used != NULL:
+                used[0] = <Py_ssize_t> SMALLEST_POOLED << found
             return <uint8_t*> block
-        if index == HALF_INDEX and untouched != NULL:
+        if index >= ROOM_INDEX:
+            block = allocate_room(ROOM)
+            if used != NULL:
+                used[0] = 0
+        elif index == HALF_INDEX:
             block, untouched = untouched, NULL
-        elif index >= HALF_INDEX:
-            block = allocate_huge(max(capacity[0], HUGE_PAGE))
-            if block != NULL and index == HALF_INDEX:
-                untouched = other_half(block)
+            if block == NULL:
+                block = allocate_huge_page()
+                if block != NULL:
+                    untouched = other_half(block)
         elif posix_memalign(&block, PAGE_SIZE, capacity[0]):
             block = NULL
-    else:
-        block = malloc(capacity[0])
     if block == NULL:
         raise MemoryError(f"no memory for a data set of {capacity[0]} bytes")
     return <uint8_t*> block
@@ -115,8 +166,8 @@ cdef bint free_block(void* block, int index) noexcept:
     """Gives a pooled block back to the system; false for a half whose other half is in use."""
     if index < HALF_INDEX:
         free(block)
-    elif index > HALF_INDEX:
-        munmap(block, <size_t> SMALLEST_POOLED << index)
+    elif index >= ROOM_INDEX:
+        munmap(block, ROOM)
     elif unkeep_half(other_half(block)):
         munmap(whole_page(block), HUGE_PAGE)
     else:
@@ -126,7 +177,13 @@ cdef bint free_block(void* block, int index) noexcept:
 
 cdef void give_block(uint8_t* block, Py_ssize_t capacity) noexcept:
     cdef int index = pool_index(capacity)
+    cdef bint is_kept
     if block == NULL or index < 0:
         free(block)
-    elif pool_size + capacity <= POOL_LIMIT or not free_block(block, index):
+        return
+    if index >= ROOM_INDEX:
+        is_kept = rooms_size + capacity <= ROOMS_LIMIT
+    else:
+        is_kept = pool_size - rooms_size + capacity <= POOL_LIMIT
+    if is_kept or not free_block(block, index):
         keep_block(block, index)

@@ -44,15 +44,12 @@ cdef enum:
 
 cdef void empty_pool() noexcept:
     """Gives the blocks kept for reuse back to the system, but for halves whose other half is in use."""
-    global pool_size
     cdef int index
     cdef void* block
     cdef void* halves = NULL
     for index in range(POOLED_SIZES):
         while pool[index] != NULL:
-            block = pool[index]
-            pool[index] = (<void**> block)[0]
-            pool_size -= <Py_ssize_t> SMALLEST_POOLED << index
+            block = unkeep_block(index)
             if not free_block(block, index):
                 (<void**> block)[0] = halves
                 halves = block
@@ -60,6 +57,17 @@ cdef void empty_pool() noexcept:
         block = halves
         halves = (<void**> block)[0]
         keep_block(block, HALF_INDEX)
+
+
+cdef bint has_room(Py_ssize_t capacity, Py_ssize_t* wanted) noexcept:
+    """Whether a block of `capacity` bytes can have the bytes that are wanted where it is; then says there how many it has, once `wanted`
+    is its capacity.
+    """
+    cdef int index = pool_index(wanted[0])
+    if index < 0 or pool_index(capacity) < ROOM_INDEX:
+        return False
+    wanted[0] = <Py_ssize_t> SMALLEST_POOLED << index
+    return True
 
 
 cdef class Budget:
@@ -111,12 +119,14 @@ cdef class Body:
     the processor's caches to others.
 
     Invariants: `data` has room for `capacity` bytes, which are taken from the budget and of which `size` are filled; `size` is 0
-    once `spilled` is there; while `exports` is not 0 the memory stays where it is.
+    once `spilled` is there; while `exports` is not 0 the memory stays where it is. Beyond the first `used` bytes of a room the
+    memory has probably still to be had from the system.
     """
 
     cdef uint8_t* data
     cdef Py_ssize_t size
     cdef Py_ssize_t capacity
+    cdef Py_ssize_t used
     cdef Py_ssize_t exports
     cdef Py_ssize_t limit
     cdef bint unread
@@ -155,18 +165,32 @@ cdef class Body:
 
     cdef bint reserve(self, Py_ssize_t capacity) except -1:
         """Makes room for so many bytes; false when they have to go elsewhere."""
+        cdef uint8_t* data
+        cdef Py_ssize_t used = 0
         self.require_unexported()
-        data = take_block(&capacity)
-        if self.budget is not None and not self.budget.take(capacity):
-            if self.spill is not None:
-                give_block(data, capacity)
+        if has_room(self.capacity, &capacity):
+            if not self.afford(capacity - self.capacity):
                 return False
-            self.budget.require(capacity)
+            self.capacity = capacity
+            return True
+        data = take_block(&capacity, &used)
+        if not self.afford(capacity):
+            give_block(data, capacity)
+            return False
         if self.size:
             memcpy(data, self.data, self.size)
         self.release()
         self.data = data
         self.capacity = capacity
+        self.used = used
+        return True
+
+    cdef bint afford(self, Py_ssize_t size) noexcept:
+        """Takes so many bytes from the budget; false when it has no more, and they can go elsewhere."""
+        if self.budget is not None and not self.budget.take(size):
+            if self.spill is not None:
+                return False
+            self.budget.require(size)
         return True
 
     cdef Py_ssize_t room(self) noexcept:

@@ -49,6 +49,8 @@ cdef enum:
     HEADERS = 12
     #: Bytes that are read at once at most: others wait meanwhile.
     MOST_PLACED = 1 << 19
+    #: And so many where the memory has first to be had from the system, by page after page.
+    MOST_FRESH = 1 << 17
     #: Less than this is read and copied sooner. With fragments of this size the following is as much as is read otherwise.
     LEAST_PLACED = 1 << 15
     MOST_FRAGMENTS = MOST_PLACED // LEAST_PLACED
@@ -89,7 +91,7 @@ cdef class Placed:
         """Reads the `here` bytes that are left of a fragment to where `body` gathers them, and behind them fragments of
         `following` bytes, or none. Returns how many it asked for, 0 when so few are not worth it; `left` came.
         """
-        cdef Py_ssize_t room = min(body.room(), <Py_ssize_t> MOST_PLACED)
+        cdef Py_ssize_t room = min(body.room(), <Py_ssize_t> (MOST_PLACED if body.size < body.used else MOST_FRESH))
         cdef Py_ssize_t placed = min(here, room)
         cdef Py_ssize_t size
         cdef int fragments = 0

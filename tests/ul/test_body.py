@@ -57,10 +57,18 @@ def test_memory_that_is_used_again_is_not_shared(size: int) -> None:
         assert numpy.all(numpy.frombuffer(body, "u1") == fill)
 
 
+MIB = 1 << 20
+
+
 def gathered(size: int, fill: int) -> Body:
     body = Body(expected=size)
     body.write(bytes([fill]) * size)
     return body
+
+
+def empty_pool() -> None:
+    """Has nothing kept for reuse."""
+    assert Budget(0).take(0)
 
 
 def resident_bytes() -> int:
@@ -71,7 +79,8 @@ def resident_bytes() -> int:
 @pytest.mark.parametrize("order", ["as they came", "the other way round", "shuffled"])
 def test_memory_that_is_given_back_in_any_order(order: str) -> None:
     # Bodies of up to 1 MiB share huge pages by twos; more of them than are kept for reuse.
-    size, count = 1 << 20, 80
+    size, count, most_kept = 1 << 20, 128, 64
+    empty_pool()
     bodies = [(fill, gathered(size, fill)) for fill in range(count)]
     before = resident_bytes()
     if order == "the other way round":
@@ -84,7 +93,51 @@ def test_memory_that_is_given_back_in_any_order(order: str) -> None:
         del body
         if len(bodies) % 3 == 0:
             assert numpy.all(numpy.frombuffer(gathered(size, 255), "u1") == 255)
-    assert before - resident_bytes() > (count - 32) * size * 0.9
+    assert before - resident_bytes() > (count - most_kept) * size * 0.9
+
+
+def address_of(body: Body) -> int:
+    return int(numpy.frombuffer(body, "u1").__array_interface__["data"][0])
+
+
+def test_from_2_to_16_mib_it_grows_where_it_is() -> None:
+    budget = Budget(1 << 30)
+    body = Body(budget=budget)
+    mebibytes = [bytes([fill]) * MIB for fill in range(16)]
+    addresses, taken = set(), []
+    for count, mebibyte in enumerate(mebibytes, 1):
+        body.write(mebibyte)
+        if count > 1:
+            addresses.add(address_of(body))
+        taken.append(budget.used // MIB)
+    assert len(addresses) == 1
+    assert taken == [1, 2, 4, 4, *[8] * 4, *[16] * 8]
+    assert memoryview(body) == b"".join(mebibytes)
+    assert budget.peak == budget.used  # what it had before is not taken a second time
+    del body
+    assert budget.used == 0
+
+
+def test_one_that_may_not_grow_where_it_is_goes_to_the_spill() -> None:
+    sink, budget = Gathering(), Budget(8 * MIB - 1)
+    body = Body(32 * MIB, lambda: sink, 0, budget)
+    for _ in range(4):
+        body.write(bytes(MIB))
+    assert (body.spilled, budget.used) == (None, 4 * MIB)
+    body.write(b"one more")
+    assert body.spilled is sink
+    assert sink.data == bytes(4 * MIB) + b"one more"
+    assert budget.used == 0
+
+
+def test_memory_that_was_used_for_less_is_used_for_more() -> None:
+    empty_pool()
+    small = gathered(3 * MIB, 1)
+    address = address_of(small)
+    del small
+    large = gathered(12 * MIB, 2)
+    assert address_of(large) == address
+    assert numpy.all(numpy.frombuffer(large, "u1") == 2)
 
 
 def test_a_budget_that_is_used_up_has_what_is_kept_given_back() -> None:

@@ -176,6 +176,20 @@ def came_in_place(receiving: Receiver, ours: socket.socket) -> int:
     return came
 
 
+@pytest.mark.parametrize(("used", "most"), [(0, 128 << 10), (2 << 20, 512 << 10)])
+def test_less_is_read_at_once_to_memory_that_the_system_has_still_to_find(used: int, most: int) -> None:
+    assert Budget(0).take(0)  # nothing is kept for reuse
+    body = Body(expected=used)
+    body.write(bytes(used))
+    del body
+    receiving = expecting(4 << 20)()
+    assert events_of(receiving, [p_data(STORE) + p_data(pdv(1, 0, data_of(3 << 20)))[:1000]]) == []
+    with connected() as (ours, _):
+        read = receiving.read_in_place(ours.fileno())
+    assert read is not None
+    assert read[1] == most
+
+
 def in_the_middle(make: Callable[[], Receiver], size: int = 1000) -> Receiver:
     """A receiver that has got so many bytes of a fragment."""
     receiving = make()
