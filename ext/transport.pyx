@@ -21,6 +21,15 @@ cdef enum:
     NOT_ASKED = -2
 
 
+cdef class Turns:
+    """What those who are read on one event loop say of it, for who gives them turns (`aiodicom.net.loops.ReadingTurns`)."""
+
+    #: Bytes that they brought.
+    cdef public Py_ssize_t brought
+    #: Whether somebody was read who had sent whole messages, and left nothing behind.
+    cdef public bint has_little
+
+
 cdef class BufferedTransport:
     """What the event loop calls for every read (`asyncio.BufferedProtocol`).
 
@@ -34,7 +43,7 @@ cdef class BufferedTransport:
     what is said, -1 where not. `sends_files` is whether the system is to send parts of files by itself. `is_behind` is whether
     `connection` may have what is to leave before all else. `full_reads` is how many reads have left more since the last that didn't, or
     since others had their turn. `lent` is the part of `scratch` that the next read goes to: a short one while data sets are read to
-    where they gather.
+    where they gather. `turns` are the event loop's; `is_amid` is whether the last read was in the middle of a message or ended there.
     """
 
     cdef readonly object protocol
@@ -51,14 +60,17 @@ cdef class BufferedTransport:
     cdef public bint sends_files
     cdef bint is_behind
     cdef bint is_reading
+    cdef bint is_amid
     cdef int full_reads
+    cdef Turns turns
 
-    def __init__(self, protocol, owner, time, call_soon, scratch):
+    def __init__(self, protocol, owner, time, call_soon, scratch, Turns turns not None):
         self.protocol = protocol
         self.owner = owner
         self.time = time
         self.call_soon = call_soon
         self.scratch = self.lent = scratch
+        self.turns = turns
         self.descriptor = NOT_ASKED
 
     @property
@@ -77,6 +89,7 @@ cdef class BufferedTransport:
         now = self.time()
         cdef Py_ssize_t came = nbytes
         cdef bint is_full = came == len(self.lent)
+        self.turns.brought += came
         self.is_reading = True
         try:
             receive(protocol, self.scratch, came, now)
@@ -86,15 +99,21 @@ cdef class BufferedTransport:
         finally:
             self.is_reading = False
         self.write_out()
-        if self.is_impatient and came < WAITS_FOR_ACK and has_begun(protocol):
-            self.acknowledge()
-        if not is_full:
-            self.full_reads = 0
-        else:
+        if is_full:
+            self.is_amid = True
             self.full_reads += 1
             if self.full_reads == TURN or self.others_wait():
                 self.full_reads = 0
                 self.end_turn()
+            return
+        self.full_reads = 0
+        cdef bint was_amid = self.is_amid
+        self.is_amid = has_begun(protocol)
+        if self.is_amid:
+            if self.is_impatient and came < WAITS_FOR_ACK:
+                self.acknowledge()
+        elif not was_amid:
+            self.turns.has_little = True
 
     cdef int tell_events(self, now) except -1:
         """Tells the owner of what is in the bytes received."""
@@ -122,6 +141,7 @@ cdef class BufferedTransport:
         self.tell_events(now)
         if got:
             came[0] = got
+            self.turns.brought += got
         return got == asked
 
     def flush_soon(self, Py_ssize_t size):

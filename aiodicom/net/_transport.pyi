@@ -1,6 +1,10 @@
 from collections.abc import Callable
 from typing import Any
 
+class Turns:
+    brought: int
+    has_little: bool
+
 class BufferedTransport:
     connection: Any
     descriptor: int
@@ -14,6 +18,7 @@ class BufferedTransport:
         time: Callable[[], float],
         call_soon: Callable[..., Any],
         scratch: memoryview,
+        turns: Turns,
         /,
     ) -> None: ...
     @property

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from aiodicom.net._transport import Turns
+
 if TYPE_CHECKING:
     from aiodicom.net.codec_threads import CodecThreads
 
@@ -18,6 +20,11 @@ SCRATCH_SIZE = 1 << 18
 
 #: Of how many that wait for a turn to read one has it in each turn of the event loop.
 TAKING_TURNS: Final = 16
+
+#: Bytes that are read before those with much pause, if anybody has sent little meanwhile, and for how many seconds: the
+#: fewest that event loops know.
+BEFORE_PAUSE: Final = 1 << 19
+PAUSE: Final = 0.001
 
 
 class Timed(Protocol):
@@ -99,10 +106,12 @@ class TimerWheel:
                 self.schedule(item, max(when, now + self.resolution))
 
 
-class ReadingTurns:
+class ReadingTurns(Turns):
     """Has those read on that have much to read: in each turn of the event loop one, of more than 16 a sixteenth.
 
-    Who has little to read is read in every turn, and so waits for one of them instead of for all.
+    Who has little to read is read in every turn, and so waits for one of them instead of for all. While there is
+    somebody like that they pause now and then: the system lets who always has something to do finish a time slice of
+    milliseconds before another one on the same machine, who waits for an answer, gets a processor to take it.
 
     Invariants: while anybody waits, `_next` is about to be called.
     """
@@ -119,14 +128,22 @@ class ReadingTurns:
     def wait(self, read_on: Callable[[], None]) -> None:
         """Has `read_on` called when it is its turn."""
         if not self._waiting:
-            self._loop.call_soon(self._next)
+            self._go_on()
         self._waiting.append(read_on)
+
+    def _go_on(self) -> None:
+        if self.has_little and self.brought >= BEFORE_PAUSE:
+            self.has_little = False
+            self.brought = 0
+            self._loop.call_later(PAUSE, self._next)
+        else:
+            self._loop.call_soon(self._next)
 
     def _next(self) -> None:
         count = -(-len(self._waiting) // TAKING_TURNS)
         turns = [self._waiting.popleft() for _ in range(count)]
         if self._waiting:
-            self._loop.call_soon(self._next)
+            self._go_on()
         for read_on in turns:
             read_on()
 

@@ -87,8 +87,8 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
     def __init__(
         self, loop: asyncio.AbstractEventLoop, protocol: AssociationProtocol, owner: Owner, timeouts: Timeouts
     ) -> None:
-        self._resources = resources_of(loop)
-        super().__init__(protocol, owner, loop.time, loop.call_soon, self._resources.scratch)
+        self._resources = shared = resources_of(loop)
+        super().__init__(protocol, owner, loop.time, loop.call_soon, shared.scratch, shared.turns)
         self.wheel_slot: int | None = None
         #: The address of the client whose connection a load balancer passes on, as that says (PROXY protocol).
         self.client: str | None = None

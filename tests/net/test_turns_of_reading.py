@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from aiodicom.dimse._exchange import Exchange
-from aiodicom.net._transport import BufferedTransport
-from aiodicom.net.loops import SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
+from aiodicom.net._transport import BufferedTransport, Turns
+from aiodicom.net.loops import BEFORE_PAUSE, PAUSE, SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
 
 FULL = 1000
 #: What is read before data sets that are read to where they gather.
@@ -29,18 +31,35 @@ class Deaf(Exchange):
         return self._placed.pop(0) if self._placed else None
 
 
+class Hearing(Exchange):
+    """Messages that say nothing: PDUs of any kind."""
+
+    def __init__(self) -> None:
+        super().__init__([], SimpleNamespace(operations=0, failures=0), None, None, 0)
+
+    def _on_control(self, *_: object) -> None:
+        pass
+
+
 class Recording(BufferedTransport):
     """As much of a transport as reading takes; it counts the ends of its turns."""
 
     ends = 0
 
     def __init__(
-        self, *, others_wait: bool = False, placed: list[tuple[int, int, int] | None] | None = None, size: int = FULL
+        self,
+        *,
+        others_wait: bool = False,
+        placed: list[tuple[int, int, int] | None] | None = None,
+        size: int = FULL,
+        exchange: Exchange | None = None,
     ) -> None:
         """`placed`: what reads in place come to, one after another; None: the socket is not to be read."""
         self._others_wait = others_wait
         self._placed = placed
-        super().__init__(Deaf(placed or []), None, lambda: 0.0, lambda *_: None, memoryview(bytearray(size)))
+        self.seen = Turns()
+        shared = memoryview(bytearray(size)), self.seen
+        super().__init__(exchange or Deaf(placed or []), None, lambda: 0.0, lambda *_: None, *shared)
         self.connection = SimpleNamespace(is_reading=lambda: True)
 
     def plain_socket(self) -> int:
@@ -102,6 +121,73 @@ def test_nothing_is_read_in_place_behind_a_read_that_left_nothing_nor_while_read
     assert placed == [(9, 9, SHORT)]
 
 
+def test_who_sends_whole_messages_and_leaves_nothing_behind_has_little() -> None:
+    transport = Recording(exchange=Hearing())
+    seen = []
+    small, large = b"\5\0\0\0\0\4four", b"\2\0" + (FULL).to_bytes(4, "big") + bytes(FULL)
+    for read in [large[:FULL], large[FULL:], small, small[:7], small[7:], small + small]:
+        transport.get_buffer(-1)[: len(read)] = read
+        transport.buffer_updated(len(read))
+        seen.append(transport.seen.has_little)
+        transport.seen.has_little = False
+    assert seen == [False, False, True, False, False, True]
+
+
+def test_what_was_read_is_counted_in_place_or_not() -> None:
+    transport = Recording(placed=[(700, 700, SHORT), (5, 700, SHORT)])
+    transport.buffer_updated(FULL)
+    assert transport.seen.brought == FULL + 700
+    transport.buffer_updated(FULL)
+    transport.buffer_updated(3)
+    assert transport.seen.brought == FULL + 700 + FULL + 5 + 3
+
+
+class Calls:
+    """As much of an event loop as turns take: what was to be called, and after how many seconds."""
+
+    def __init__(self) -> None:
+        self.later: list[tuple[float, Callable[[], None]]] = []
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        self.later.append((0.0, call))
+
+    def call_later(self, delay: float, call: Callable[[], None]) -> None:
+        self.later.append((delay, call))
+
+    def step(self) -> float:
+        """Does the next of it, and returns what its delay was."""
+        delay, call = self.later.pop(0)
+        call()
+        return delay
+
+
+def reading_on(turns: ReadingTurns, brings: int, *, beside_little: bool) -> Callable[[], None]:
+    """Reads so much, and waits for its next turn."""
+
+    def read_on() -> None:
+        turns.brought += brings
+        turns.has_little = turns.has_little or beside_little
+        turns.wait(read_on)
+
+    return read_on
+
+
+def delays(brings: int, *, beside_little: bool) -> list[float]:
+    """How long turns are apart with two that have much to read."""
+    calls = Calls()
+    turns = ReadingTurns(cast("Any", calls))
+    for _ in range(2):
+        turns.wait(reading_on(turns, brings, beside_little=beside_little))
+    return [calls.step() for _ in range(8)]
+
+
+def test_who_has_much_to_read_pauses_while_somebody_has_little() -> None:
+    assert delays(BEFORE_PAUSE, beside_little=False) == [0.0] * 8
+    # The next turn is arranged before the present one is read in.
+    assert delays(BEFORE_PAUSE, beside_little=True) == [0.0, 0.0, *[PAUSE] * 6]
+    assert delays(BEFORE_PAUSE // 2, beside_little=True) == [0.0, 0.0, 0.0, PAUSE, 0.0, PAUSE, 0.0, PAUSE]
+
+
 async def turns_until(count: int, order: list[int]) -> int:
     """How many turns of the event loop go by until so many have had their turn to read."""
     turns = 0
@@ -146,6 +232,7 @@ async def test_who_comes_back_waits_for_the_others() -> None:
 
 
 def test_what_is_no_exchange_is_not_taken_for_one() -> None:
-    transport = BufferedTransport(SimpleNamespace(), None, lambda: 0.0, lambda *_: None, memoryview(bytearray(FULL)))
+    shared = memoryview(bytearray(FULL)), Turns()
+    transport = BufferedTransport(SimpleNamespace(), None, lambda: 0.0, lambda *_: None, *shared)
     with pytest.raises(TypeError, match="Exchange"):
         transport.buffer_updated(FULL)
