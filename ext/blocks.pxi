@@ -1,12 +1,12 @@
 # Memory for data sets, for the module that includes this.  A large block that goes back to the system has to be faulted in
 # again page by page for the next object, which costs more than receiving it, and as much as sending it; so blocks from 64 KiB
 # to 16 MiB are kept for reuse.  A block's first bytes link it to the next of its size.  They lie on whole pages, so that a disk can
-# take them from there; those of 1 MiB in huge ones, where the system has these to give: to copy to them and to hand them to a disk
+# take them from there; from 1 MiB on in huge ones, where the system has these to give: to copy to them and to hand them to a disk
 # costs less by a quarter.  The halves of a huge page go back to the system together.
 #
-# Larger blocks are rooms: each has addresses for 16 MiB, so that what it holds grows without being moved, which would hold up
-# everybody for as long as it takes.  Their pages are small ones, which are had one by one as they are needed: for a virtual machine
-# whose host has to find the memory, a huge one takes up to 7 ms.
+# Blocks above 1 MiB are rooms: each has addresses for 16 MiB, so that what it holds grows without being moved, which would hold up
+# everybody for as long as it takes.  For a virtual machine whose host has to find the memory, a huge page takes up to 7 ms: who must
+# not hold up others has new rooms of small pages, which are had one by one as they are needed.
 cdef extern from *:
     """
     #include <stdint.h>
@@ -14,31 +14,38 @@ cdef extern from *:
     #include <sys/mman.h>
 
     #define HUGE_PAGE (2 << 20)
+    // Of memory from the system, on any processor.
+    #define PAGE_BYTES (1 << 16)
 
     static void* allocate_pages(size_t size) {
         void* pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return pages == MAP_FAILED ? NULL : pages;
     }
 
-    static void* allocate_huge_page(void) {
+    static void* allocate_huge_pages(size_t size) {
         // Not by malloc, which keeps what lies between others, and loses as much as it aligns.
-        char* pages = allocate_pages(2 * HUGE_PAGE);
+        char* pages = allocate_pages(size + HUGE_PAGE);
         if (!pages) return NULL;
         size_t before = -(uintptr_t)pages % HUGE_PAGE;
         if (before) munmap(pages, before);
-        munmap(pages + before + HUGE_PAGE, HUGE_PAGE - before);
+        munmap(pages + before + size, HUGE_PAGE - before);
     #ifdef MADV_HUGEPAGE
-        madvise(pages + before, HUGE_PAGE, MADV_HUGEPAGE);
+        madvise(pages + before, size, MADV_HUGEPAGE);
     #endif
         return pages + before;
     }
 
-    static void* allocate_room(size_t size) {
-        void* room = allocate_pages(size);
+    // Memory that is not on huge pages begins between two, by which it is known.
+    static void* allocate_small_pages(size_t size) {
+        char* pages = allocate_pages(size + PAGE_BYTES);
+        if (!pages) return NULL;
+        int is_between = (uintptr_t)pages % HUGE_PAGE != 0;
+        munmap(is_between ? pages + size : pages, PAGE_BYTES);
+        if (!is_between) pages += PAGE_BYTES;
     #ifdef MADV_NOHUGEPAGE
-        if (room) madvise(room, size, MADV_NOHUGEPAGE);
+        madvise(pages, size, MADV_NOHUGEPAGE);
     #endif
-        return room;
+        return pages;
     }
 
     static void* other_half(void* half) { return (void*)((uintptr_t)half ^ HUGE_PAGE / 2); }
@@ -46,8 +53,8 @@ cdef extern from *:
     """
     enum:
         HUGE_PAGE
-    void* allocate_huge_page() nogil
-    void* allocate_room(size_t size) nogil
+    void* allocate_huge_pages(size_t size) nogil
+    void* allocate_small_pages(size_t size) nogil
     int munmap(void* block, size_t size) nogil
     void* other_half(void* half) nogil
     void* whole_page(void* half) nogil
@@ -125,9 +132,9 @@ cdef bint unkeep_half(void* half) noexcept:
     return False
 
 
-cdef uint8_t* take_block(Py_ssize_t* capacity, Py_ssize_t* used = NULL) except NULL:
-    """Returns a block of at least `capacity` bytes, and writes there how many it has. `used`: how many of them have been used
-    before, as far as that matters.
+cdef uint8_t* take_block(Py_ssize_t* capacity, bint is_patient = True, Py_ssize_t* ready = NULL) except NULL:
+    """Returns a block of at least `capacity` bytes, and writes there how many it has. `is_patient`: new memory may be had in large
+    pieces. Where it may not, `ready` is how many bytes are probably there.
     """
     global untouched
     cdef int index = pool_index(capacity[0])
@@ -141,18 +148,20 @@ cdef uint8_t* take_block(Py_ssize_t* capacity, Py_ssize_t* used = NULL) except N
         while block == NULL and found > ROOM_INDEX:  # one that has been used for less
             found -= 1
             block = unkeep_block(found)
+        if ready != NULL:
+            ready[0] = 0
+            if is_patient:
+                ready[0] = ROOM
+            elif block != NULL:
+                ready[0] = <Py_ssize_t> SMALLEST_POOLED << found
         if block != NULL:
-            if used != NULL:
-                used[0] = <Py_ssize_t> SMALLEST_POOLED << found
             return <uint8_t*> block
         if index >= ROOM_INDEX:
-            block = allocate_room(ROOM)
-            if used != NULL:
-                used[0] = 0
+            block = allocate_huge_pages(ROOM) if is_patient else allocate_small_pages(ROOM)
         elif index == HALF_INDEX:
             block, untouched = untouched, NULL
             if block == NULL:
-                block = allocate_huge_page()
+                block = allocate_huge_pages(HUGE_PAGE)
                 if block != NULL:
                     untouched = other_half(block)
         elif posix_memalign(&block, PAGE_SIZE, capacity[0]):

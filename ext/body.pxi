@@ -11,6 +11,8 @@ cdef extern from *:
     #include <stdint.h>
     #include <string.h>
 
+    static int has_small_pages(void* block) { return (uintptr_t)block % HUGE_PAGE != 0; }
+
     // Copies as memcpy does, without reading what it writes to into the processor's caches, nor leaving it there.
     static void copy_past_caches(void* target, const void* source, size_t size) {
     #if defined(__x86_64__)
@@ -32,6 +34,7 @@ cdef extern from *:
     #endif
     }
     """
+    bint has_small_pages(void* block) nogil
     void copy_past_caches(void* target, const void* source, size_t size) nogil
 
 cdef enum:
@@ -116,29 +119,32 @@ cdef class Body:
 
     Past `limit` bytes, or when `budget` has no more, everything goes to the sink that `spill()` makes, which is then `spilled`;
     without `spill` there is no limit. `unread`: nobody is expected to read it here; it goes to a disk, by which it had better leave
-    the processor's caches to others.
+    the processor's caches to others. `others`: their `may_wait` is whether somebody may wait meanwhile who is not to be held up.
 
     Invariants: `data` has room for `capacity` bytes, which are taken from the budget and of which `size` are filled; `size` is 0
-    once `spilled` is there; while `exports` is not 0 the memory stays where it is. Beyond the first `used` bytes of a room the
-    memory has probably still to be had from the system.
+    once `spilled` is there; while `exports` is not 0 the memory stays where it is. Beyond the first `ready` bytes of a room the
+    memory has probably still to be had, page by page.
     """
 
     cdef uint8_t* data
     cdef Py_ssize_t size
     cdef Py_ssize_t capacity
-    cdef Py_ssize_t used
+    cdef Py_ssize_t ready
     cdef Py_ssize_t exports
     cdef Py_ssize_t limit
     cdef bint unread
+    cdef object others
     cdef object spill
     cdef Budget budget
     cdef readonly object spilled
     #: Bytes of the data set so far, wherever they are.
     cdef readonly Py_ssize_t total
 
-    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None, *, bint unread=False):
+    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None, *, bint unread=False,
+                  others=None):
         self.limit = limit
         self.unread = unread
+        self.others = others
         self.spill = spill
         self.budget = budget
         if expected > 0:
@@ -157,23 +163,30 @@ cdef class Body:
 
     cdef void release(self) noexcept:
         """Gives the memory back."""
-        give_block(self.data, self.capacity)
+        if pool_index(self.capacity) >= ROOM_INDEX and has_small_pages(self.data) and self.is_patient():
+            free_block(self.data, ROOM_INDEX)  # the next one is to be of huge pages, which cost less
+        else:
+            give_block(self.data, self.capacity)
         if self.budget is not None:
             self.budget.give(self.capacity)
         self.data = NULL
         self.capacity = 0
 
+    cdef bint is_patient(self) noexcept:
+        """Whether memory may be had in large pieces."""
+        return self.others is None or not self.others.may_wait
+
     cdef bint reserve(self, Py_ssize_t capacity) except -1:
         """Makes room for so many bytes; false when they have to go elsewhere."""
         cdef uint8_t* data
-        cdef Py_ssize_t used = 0
+        cdef Py_ssize_t ready = 0
         self.require_unexported()
         if has_room(self.capacity, &capacity):
             if not self.afford(capacity - self.capacity):
                 return False
             self.capacity = capacity
             return True
-        data = take_block(&capacity, &used)
+        data = take_block(&capacity, self.is_patient(), &ready)
         if not self.afford(capacity):
             give_block(data, capacity)
             return False
@@ -182,7 +195,7 @@ cdef class Body:
         self.release()
         self.data = data
         self.capacity = capacity
-        self.used = used
+        self.ready = ready
         return True
 
     cdef bint afford(self, Py_ssize_t size) noexcept:

@@ -60,7 +60,8 @@ def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
     cdef Py_ssize_t expected = request.expected_body_size
     if expected > above:
         return Body(0, spill)
-    return Body(above, spill, expected, request.association.budget, unread=unread)
+    association = request.association
+    return Body(above, spill, expected, association.budget, unread=unread, others=association.transport.turns)
 
 
 cdef class EncodedDataSet:

@@ -91,7 +91,7 @@ cdef class Placed:
         """Reads the `here` bytes that are left of a fragment to where `body` gathers them, and behind them fragments of
         `following` bytes, or none. Returns how many it asked for, 0 when so few are not worth it; `left` came.
         """
-        cdef Py_ssize_t room = min(body.room(), <Py_ssize_t> (MOST_PLACED if body.size < body.used else MOST_FRESH))
+        cdef Py_ssize_t room = min(body.room(), <Py_ssize_t> (MOST_PLACED if body.size < body.ready else MOST_FRESH))
         cdef Py_ssize_t placed = min(here, room)
         cdef Py_ssize_t size
         cdef int fragments = 0

@@ -62,7 +62,7 @@ cdef class BufferedTransport:
     cdef bint is_reading
     cdef bint is_amid
     cdef int full_reads
-    cdef Turns turns
+    cdef readonly Turns turns
 
     def __init__(self, protocol, owner, time, call_soon, scratch, Turns turns not None):
         self.protocol = protocol

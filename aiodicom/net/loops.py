@@ -26,6 +26,9 @@ TAKING_TURNS: Final = 16
 BEFORE_PAUSE: Final = 1 << 19
 PAUSE: Final = 0.001
 
+#: Bytes that are read without anybody who sends little, until none is expected.
+ALONE: Final = 1 << 26
+
 
 class Timed(Protocol):
     """What a `TimerWheel` calls when its time has come."""
@@ -124,6 +127,11 @@ class ReadingTurns(Turns):
     def has_waiting(self) -> bool:
         """Whether anybody waits for a turn."""
         return bool(self._waiting)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether somebody who sends little may wait to be read: there was one not long ago, or little was read yet."""
+        return self.has_little or self.brought < ALONE
 
     def wait(self, read_on: Callable[[], None]) -> None:
         """Has `read_on` called when it is its turn."""

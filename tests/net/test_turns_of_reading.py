@@ -12,7 +12,7 @@ import pytest
 
 from aiodicom.dimse._exchange import Exchange
 from aiodicom.net._transport import BufferedTransport, Turns
-from aiodicom.net.loops import BEFORE_PAUSE, PAUSE, SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
+from aiodicom.net.loops import ALONE, BEFORE_PAUSE, PAUSE, SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
 
 FULL = 1000
 #: What is read before data sets that are read to where they gather.
@@ -186,6 +186,15 @@ def test_who_has_much_to_read_pauses_while_somebody_has_little() -> None:
     # The next turn is arranged before the present one is read in.
     assert delays(BEFORE_PAUSE, beside_little=True) == [0.0, 0.0, *[PAUSE] * 6]
     assert delays(BEFORE_PAUSE // 2, beside_little=True) == [0.0, 0.0, 0.0, PAUSE, 0.0, PAUSE, 0.0, PAUSE]
+
+
+def test_somebody_may_wait_who_was_there_not_long_ago() -> None:
+    turns = ReadingTurns(cast("Any", Calls()))
+    assert turns.may_wait
+    turns.brought = ALONE
+    assert not turns.may_wait
+    turns.has_little = True
+    assert turns.may_wait
 
 
 async def turns_until(count: int, order: list[int]) -> int:

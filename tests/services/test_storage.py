@@ -60,6 +60,7 @@ class Engine:
                 calling_aet=calling,
                 log=logging.getLogger("aiodicom").log,
                 budget=Budget(1 << 30),
+                transport=SimpleNamespace(turns=None),
             ),
             expected_body_size=0,
             body=None,

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import random
 import weakref
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -138,6 +139,22 @@ def test_memory_that_was_used_for_less_is_used_for_more() -> None:
     large = gathered(12 * MIB, 2)
     assert address_of(large) == address
     assert numpy.all(numpy.frombuffer(large, "u1") == 2)
+
+
+def test_while_others_may_wait_memory_is_of_small_pages_and_not_kept_when_none_does() -> None:
+    empty_pool()
+    others = SimpleNamespace(may_wait=True)
+    huge_page, kept = 2 * MIB, []
+    for may_wait in [True, True, False, False, True]:
+        body = Body(expected=12 * MIB, others=others)
+        body.write(bytes([may_wait]) * 12 * MIB)
+        assert numpy.all(numpy.frombuffer(body, "u1") == may_wait)
+        kept.append(address_of(body))
+        others.may_wait = may_wait
+        del body
+    assert [address % huge_page != 0 for address in kept] == [True, True, True, False, False]
+    assert kept[0] == kept[1] == kept[2]
+    assert kept[3] == kept[4]
 
 
 def test_a_budget_that_is_used_up_has_what_is_kept_given_back() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -176,13 +177,15 @@ def came_in_place(receiving: Receiver, ours: socket.socket) -> int:
     return came
 
 
-@pytest.mark.parametrize(("used", "most"), [(0, 128 << 10), (2 << 20, 512 << 10)])
-def test_less_is_read_at_once_to_memory_that_the_system_has_still_to_find(used: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("used", "may_wait", "most"), [(0, True, 128 << 10), (2 << 20, True, 512 << 10), (0, False, 512 << 10)]
+)
+def test_while_others_may_wait_less_is_read_at_once_to_new_memory(used: int, may_wait: bool, most: int) -> None:
     assert Budget(0).take(0)  # nothing is kept for reuse
     body = Body(expected=used)
     body.write(bytes(used))
     del body
-    receiving = expecting(4 << 20)()
+    receiving = expecting(4 << 20, others=SimpleNamespace(may_wait=may_wait))()
     assert events_of(receiving, [p_data(STORE) + p_data(pdv(1, 0, data_of(3 << 20)))[:1000]]) == []
     with connected() as (ours, _):
         read = receiving.read_in_place(ours.fileno())
