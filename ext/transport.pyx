@@ -19,6 +19,10 @@ cdef enum:
     TURN = 3
     #: A socket that has not been asked for.
     NOT_ASKED = -2
+    # Who asks something of whom.
+    WE_ASK = 0
+    THEY_ASK = 1
+    THEY_ASK_HERE = 2
 
 
 cdef class Turns:
@@ -26,8 +30,10 @@ cdef class Turns:
 
     #: Bytes that they brought.
     cdef public Py_ssize_t brought
-    #: Whether somebody was read who had sent whole messages, and left nothing behind.
+    #: Whether somebody was read who asks of us, had sent whole messages, and left nothing behind.
     cdef public bint has_little
+    #: Whether one of them is on this machine.
+    cdef public bint is_here
 
 
 cdef class BufferedTransport:
@@ -43,7 +49,7 @@ cdef class BufferedTransport:
     what is said, -1 where not. `sends_files` is whether the system is to send parts of files by itself. `is_behind` is whether
     `connection` may have what is to leave before all else. `full_reads` is how many reads have left more since the last that didn't, or
     since others had their turn. `lent` is the part of `scratch` that the next read goes to: a short one while data sets are read to
-    where they gather. `turns` are the event loop's; `is_amid` is whether the last read was in the middle of a message or ended there.
+    where they gather. `turns` are the event loop's; `asking` is who asks on this association; `is_amid` is whether the last read was in the middle of a message or ended there.
     """
 
     cdef readonly object protocol
@@ -61,6 +67,7 @@ cdef class BufferedTransport:
     cdef bint is_behind
     cdef bint is_reading
     cdef bint is_amid
+    cdef int asking
     cdef int full_reads
     cdef readonly Turns turns
 
@@ -71,7 +78,7 @@ cdef class BufferedTransport:
         self.call_soon = call_soon
         self.scratch = self.lent = scratch
         self.turns = turns
-        self.descriptor = NOT_ASKED
+        self.descriptor = self.asking = NOT_ASKED
 
     @property
     def is_blocked(self):
@@ -113,7 +120,18 @@ cdef class BufferedTransport:
             if self.is_impatient and came < WAITS_FOR_ACK:
                 self.acknowledge()
         elif not was_amid:
+            self.note_little()
+
+    cdef int note_little(self) except -1:
+        """All that this peer had sent was read."""
+        if self.asking == NOT_ASKED:
+            asks_here = self.peer_asks_here()
+            self.asking = WE_ASK if asks_here is None else THEY_ASK_HERE if asks_here else THEY_ASK
+        if self.asking != WE_ASK:
             self.turns.has_little = True
+            if self.asking == THEY_ASK_HERE:
+                self.turns.is_here = True
+        return 0
 
     cdef int tell_events(self, now) except -1:
         """Tells the owner of what is in the bytes received."""

@@ -4,6 +4,7 @@ from typing import Any
 class Turns:
     brought: int
     has_little: bool
+    is_here: bool
 
 class BufferedTransport:
     connection: Any

@@ -21,8 +21,8 @@ SCRATCH_SIZE = 1 << 18
 #: Of how many that wait for a turn to read one has it in each turn of the event loop.
 TAKING_TURNS: Final = 16
 
-#: Bytes that are read before those with much pause, if anybody has sent little meanwhile, and for how many seconds: the
-#: fewest that event loops know.
+#: Bytes that are read before those with much pause, if anybody on this machine has sent little meanwhile, and for how many
+#: seconds: the fewest that event loops know.
 BEFORE_PAUSE: Final = 1 << 19
 PAUSE: Final = 0.001
 
@@ -113,8 +113,8 @@ class ReadingTurns(Turns):
     """Has those read on that have much to read: in each turn of the event loop one, of more than 16 a sixteenth.
 
     Who has little to read is read in every turn, and so waits for one of them instead of for all. While there is
-    somebody like that they pause now and then: the system lets who always has something to do finish a time slice of
-    milliseconds before another one on the same machine, who waits for an answer, gets a processor to take it.
+    somebody like that on the same machine they pause now and then: the system lets who always has something to do
+    finish a time slice of milliseconds before another one, who waits for an answer, gets a processor to take it.
 
     Invariants: while anybody waits, `_next` is about to be called.
     """
@@ -140,9 +140,12 @@ class ReadingTurns(Turns):
         self._waiting.append(read_on)
 
     def _go_on(self) -> None:
+        pauses = False
         if self.has_little and self.brought >= BEFORE_PAUSE:
-            self.has_little = False
+            pauses = self.is_here
+            self.has_little = self.is_here = False
             self.brought = 0
+        if pauses:
             self._loop.call_later(PAUSE, self._next)
         else:
             self._loop.call_soon(self._next)

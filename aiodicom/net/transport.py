@@ -239,6 +239,13 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         is_plain = connected is not None and self.connection.get_extra_info("ssl_object") is None
         return connected.fileno() if is_plain else -1
 
+    def peer_asks_here(self) -> bool | None:
+        """Whether the peer, which asks something of us, is on this machine; None where we ask."""
+        if not self.protocol.machine.acceptor:
+            return None
+        peer = self.connection.get_extra_info("peername")
+        return not isinstance(peer, tuple) or is_here(peer[0])  # without a tuple it is a unix socket's
+
     def divert(self, connection: Any) -> None:
         """Has `connection` take all that is written from now on, in place of the socket and of the event loop's."""
         self.connection = connection

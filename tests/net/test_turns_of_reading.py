@@ -53,8 +53,10 @@ class Recording(BufferedTransport):
         placed: list[tuple[int, int, int] | None] | None = None,
         size: int = FULL,
         exchange: Exchange | None = None,
+        asks_here: bool | None = True,
     ) -> None:
         """`placed`: what reads in place come to, one after another; None: the socket is not to be read."""
+        self._asks_here = asks_here
         self._others_wait = others_wait
         self._placed = placed
         self.seen = Turns()
@@ -67,6 +69,9 @@ class Recording(BufferedTransport):
 
     def others_wait(self) -> bool:
         return self._others_wait
+
+    def peer_asks_here(self) -> bool | None:
+        return self._asks_here
 
     def end_turn(self) -> None:
         self.ends += 1
@@ -133,6 +138,14 @@ def test_who_sends_whole_messages_and_leaves_nothing_behind_has_little() -> None
     assert seen == [False, False, True, False, False, True]
 
 
+@pytest.mark.parametrize("asks_here", [None, False, True])
+def test_who_answers_has_nothing_to_wait_for(asks_here: bool | None) -> None:
+    transport = Recording(exchange=Hearing(), asks_here=asks_here)
+    transport.get_buffer(-1)[:10] = b"\5\0\0\0\0\4four"
+    transport.buffer_updated(10)
+    assert (transport.seen.has_little, transport.seen.is_here) == (asks_here is not None, bool(asks_here))
+
+
 def test_what_was_read_is_counted_in_place_or_not() -> None:
     transport = Recording(placed=[(700, 700, SHORT), (5, 700, SHORT)])
     transport.buffer_updated(FULL)
@@ -161,28 +174,30 @@ class Calls:
         return delay
 
 
-def reading_on(turns: ReadingTurns, brings: int, *, beside_little: bool) -> Callable[[], None]:
+def reading_on(turns: ReadingTurns, brings: int, *, beside_little: bool, here: bool) -> Callable[[], None]:
     """Reads so much, and waits for its next turn."""
 
     def read_on() -> None:
         turns.brought += brings
         turns.has_little = turns.has_little or beside_little
+        turns.is_here = turns.is_here or here
         turns.wait(read_on)
 
     return read_on
 
 
-def delays(brings: int, *, beside_little: bool) -> list[float]:
+def delays(brings: int, *, beside_little: bool, here: bool = True) -> list[float]:
     """How long turns are apart with two that have much to read."""
     calls = Calls()
     turns = ReadingTurns(cast("Any", calls))
     for _ in range(2):
-        turns.wait(reading_on(turns, brings, beside_little=beside_little))
+        turns.wait(reading_on(turns, brings, beside_little=beside_little, here=here))
     return [calls.step() for _ in range(8)]
 
 
 def test_who_has_much_to_read_pauses_while_somebody_has_little() -> None:
     assert delays(BEFORE_PAUSE, beside_little=False) == [0.0] * 8
+    assert delays(BEFORE_PAUSE, beside_little=True, here=False) == [0.0] * 8
     # The next turn is arranged before the present one is read in.
     assert delays(BEFORE_PAUSE, beside_little=True) == [0.0, 0.0, *[PAUSE] * 6]
     assert delays(BEFORE_PAUSE // 2, beside_little=True) == [0.0, 0.0, 0.0, PAUSE, 0.0, PAUSE, 0.0, PAUSE]
