@@ -21,8 +21,8 @@ SCRATCH_SIZE = 1 << 18
 #: Of how many that wait for a turn to read one has it in each turn of the event loop.
 TAKING_TURNS: Final = 16
 
-#: Bytes that are read before those with much pause, if anybody on this machine has sent little meanwhile, and for how many
-#: seconds: the fewest that event loops know.
+#: Bytes that are read before those with much pause, if anybody on this machine has sent little meanwhile, and for how
+#: many seconds: the fewest that event loops know.
 BEFORE_PAUSE: Final = 1 << 19
 PAUSE: Final = 0.001
 
