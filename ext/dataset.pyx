@@ -24,8 +24,9 @@ The parts of this one module:
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_Keys
+from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -97,6 +98,8 @@ cdef class Core:
     cdef dict overlay
     cdef dict cache
     cdef object trouble               # a DecodeError
+    #: UID of the transfer syntax that the data set was decoded from; None for one made anew.
+    cdef public object transfer_syntax
     cdef object __weakref__
 
     def __cinit__(self):
@@ -528,10 +531,12 @@ cdef class Core:
     def _copy_to(self, Core other not None):
         """Makes `other`, which is new, the same data set over the same bytes, without what was changed."""
         copy_to(self, other)
+        other.transfer_syntax = self.transfer_syntax
 
     def _select_into(self, Core other not None, keys):
         """Makes `other`, which is new, a data set of the elements with those tags as they are now."""
         select_into(self, other, keys)
+        other.transfer_syntax = self.transfer_syntax
 
     def _changes(self):
         """Everything that differs from the encoded bytes: tag to element, None for what was deleted."""

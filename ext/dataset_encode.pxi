@@ -8,6 +8,7 @@ cdef enum Lengths:
 cdef enum:
     LONG_PART = 4096          # bytes from which on a range is not copied into a part with others
     SHORT_TEXT = 256          # characters up to which text is copied at once
+    FEW_CHANGES = 32          # elements that were set, for which no memory is asked for
 
 cdef struct Target:
     bint implicit
@@ -89,23 +90,25 @@ cdef list parts_of(const Writer* writer, Core data_set):
         writer_free(&between)
 
 
-cdef int put_header(Writer* writer, const Target* target, uint32_t tag, uint16_t code, uint32_t length) except -1:
+cdef uint8_t* put_header(Writer* writer, const Target* target, uint32_t tag, uint16_t code, uint32_t length,
+                         uint64_t room=0) except NULL:
+    """Returns where `room` bytes of the value go, which the caller fills at once."""
     cdef bint long_form = not target.implicit and info_of(code).long_form
-    cdef uint8_t* p = writer_reserve(writer, 12 if long_form else 8)
+    cdef uint8_t* p = writer_reserve(writer, (12 if long_form else 8) + room)
     if p == NULL:
         raise MemoryError
     store_tag(p, tag, target.big)
     if target.implicit:
         store32(p + 4, length, target.big)
-        return 0
+        return p + 8
     p[4] = <uint8_t>(code >> 8)
     p[5] = <uint8_t>code
     if long_form:
         p[6] = p[7] = 0
         store32(p + 8, length, target.big)
-    else:
-        store16(p + 6, <uint16_t>length, target.big)
-    return 0
+        return p + 12
+    store16(p + 6, <uint16_t>length, target.big)
+    return p + 8
 
 
 cdef int put_mark(Writer* writer, const Target* target, uint32_t tag, uint32_t length) except -1:
@@ -157,11 +160,7 @@ cdef int put_short_ascii(Writer* writer, const Target* target, uint32_t tag, uin
     """What `encode_value` and `put_value` do with such text, without an object for its bytes."""
     cdef Py_ssize_t length = PyUnicode_GET_LENGTH(value)
     cdef Py_ssize_t padded = length + (length & 1)
-    cdef uint8_t* p
-    put_header(writer, target, tag, code, <uint32_t>padded)
-    p = writer_reserve(writer, padded)
-    if p == NULL:
-        raise MemoryError
+    cdef uint8_t* p = put_header(writer, target, tag, code, <uint32_t>padded, padded)
     memcpy(p, PyUnicode_1BYTE_DATA(value), length)
     if padded > length:
         p[length] = 0 if info_of(code).kind == KIND_UID else 0x20
@@ -366,29 +365,62 @@ cdef bint ends_whole(Core data_set, const Element* element) except -1:
     return True
 
 
-cdef bint are_ascending(list tags) except -1:
-    """Whether they are in order, as they mostly are: to see that takes less than to sort them."""
-    cdef int64_t last = -1
-    cdef int64_t tag
-    for each in tags:
-        tag = each
-        if tag < last:
-            return False
-        last = tag
-    return True
+cdef struct Change:
+    uint32_t tag
+    PyObject* element         # a reference of its own to the `DataElement` that was set, or to None where one was deleted
+
+
+cdef int compare_changes(const void* one, const void* other) noexcept nogil:
+    cdef uint32_t left = (<const Change*>one).tag
+    cdef uint32_t right = (<const Change*>other).tag
+    return (left > right) - (left < right)
+
+
+cdef void sort_changes(Change* changes, Py_ssize_t count) noexcept:
+    """By their tags. A few are sorted in less time than it takes to call a function for each comparison."""
+    cdef Py_ssize_t k, at
+    cdef Change change
+    if count > FEW_CHANGES:
+        qsort(changes, count, sizeof(Change), compare_changes)
+        return
+    for k in range(1, count):
+        change = changes[k]
+        at = k
+        while at and changes[at - 1].tag > change.tag:
+            changes[at] = changes[at - 1]
+            at -= 1
+        changes[at] = change
+
+
+cdef Change* changes_of(dict overlay, Change* few) except NULL:
+    """What was changed in a data set, by ascending tags: in `few`, which has room for `FEW_CHANGES`, or in memory of its own."""
+    cdef Change* changes = few
+    cdef Py_ssize_t count = 0, place = 0
+    cdef PyObject* key
+    cdef PyObject* element
+    cdef bint ascend = True
+    if len(overlay) > FEW_CHANGES:
+        changes = <Change*>malloc(len(overlay) * sizeof(Change))
+        if changes == NULL:
+            raise MemoryError
+    while PyDict_Next(overlay, &place, &key, &element):
+        changes[count].tag = <object>key
+        changes[count].element = element
+        Py_INCREF(<object>element)
+        ascend = ascend and (count == 0 or changes[count - 1].tag < changes[count].tag)
+        count += 1
+    if not ascend:
+        sort_changes(changes, count)
+    return changes
 
 
 cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, bytes outer, list kept,
                          int depth) except -1:
     cdef bytes own_charset
-    cdef bint recode = False, alike = False, copy
-    cdef const Element* element
-    cdef list changed
-    cdef Py_ssize_t next_changed = 0
-    cdef size_t i = 0
-    cdef uint32_t tag = 0
-    cdef dict cache
-    cdef uint8_t wanted = FLAG_IMPLICIT if target.implicit else 0
+    cdef bint recode = False, alike = False
+    cdef Change few[FEW_CHANGES]
+    cdef Change* changes = few
+    cdef Py_ssize_t k, count = 0
     data_set.ensure()
     kept.append(data_set.source)
     own_charset = charset_bytes(data_set, outer)
@@ -399,23 +431,37 @@ cdef int encode_data_set(Core data_set, Writer* writer, const Target* target, by
                 and (not depth or (data_set.tidy and (not data_set.count or ends_whole(
                     data_set, &data_set.elements[data_set.count - 1]))))):
             return copy_whole(data_set, writer, kept)
-    changed = PyDict_Keys(data_set.overlay) if data_set.overlay else []
-    if not are_ascending(changed):
-        changed.sort()
-    cache = data_set.cache
+    if data_set.overlay:
+        count = len(data_set.overlay)
+        changes = changes_of(data_set.overlay, few)
+    try:
+        encode_merged(data_set, changes, count, writer, target, own_charset, alike, recode, kept, depth)
+    finally:
+        for k in range(count):
+            Py_DECREF(<object>changes[k].element)
+        if changes != few:
+            free(changes)
+    return 0
+
+
+cdef int encode_merged(Core data_set, const Change* changes, Py_ssize_t count, Writer* writer, const Target* target,
+                       bytes own_charset, bint alike, bint recode, list kept, int depth) except -1:
+    """The elements that were changed, and between them those that were decoded."""
+    cdef const Change* end = changes + count
+    cdef const Element* element
+    cdef size_t i = 0
+    cdef bint copy
+    cdef dict cache = data_set.cache
+    cdef uint8_t wanted = FLAG_IMPLICIT if target.implicit else 0
     while True:
         element = &data_set.elements[i] if i < data_set.count else NULL
-        if next_changed < len(changed):
-            key = changed[next_changed]
-            tag = key
-            if element == NULL or tag <= element.tag:
-                if element != NULL and tag == element.tag:
-                    i += 1
-                next_changed += 1
-                own = data_set.overlay[key]
-                if own is not None:
-                    encode_own(data_set, <DataElement>own, writer, target, own_charset, kept, depth)
-                continue
+        if changes < end and (element == NULL or changes.tag <= element.tag):
+            if element != NULL and changes.tag == element.tag:
+                i += 1
+            if changes.element != <PyObject*>None:
+                encode_own(data_set, <DataElement>changes.element, writer, target, own_charset, kept, depth)
+            changes += 1
+            continue
         if element == NULL:
             return 0
         i += 1

@@ -35,19 +35,23 @@ cdef Known known_encoding(transfer_syntax):
     return found
 
 
-def decode_message(data, transfer_syntax):
-    """The `Dataset` that `data` encode: what `Dataset.from_bytes` without options gives.
+def decode_message(data, transfer_syntax, bint is_whole=False):
+    """The `Dataset` that `data` encode: what `Dataset.from_bytes` without options gives. Raises `DecodeError` also for one that ends
+    too early if it has to be whole.
 
     A message's data set is small, and decoding it a matter of some microseconds: as much as options are to hand on.
     """
     cdef Core data_set
     cdef Known encoding = known_encoding(transfer_syntax)
     if encoding.deflated:
-        return item_type.from_bytes(memoryview(data), transfer_syntax)
-    data_set = new_item()
-    read_data_set(data_set, data, encoding.implicit, encoding.big, 0xFFFFFFFF, False, USUAL_DEPTH, USUAL_ELEMENTS, 0, None,
-                  None, None, None)
-    PyObject_GenericSetAttr(data_set, "transfer_syntax", <PyObject*>transfer_syntax)
+        data_set = item_type.from_bytes(memoryview(data), transfer_syntax)
+    else:
+        data_set = new_item()
+        read_data_set(data_set, data, encoding.implicit, encoding.big, 0xFFFFFFFF, False, USUAL_DEPTH, USUAL_ELEMENTS, 0, None,
+                      None, None, None)
+        data_set.transfer_syntax = transfer_syntax
+    if is_whole and data_set.trouble is not None:
+        raise data_set.trouble
     return data_set
 
 
@@ -72,7 +76,7 @@ def encode_message(Core data_set not None, transfer_syntax):
     target.implicit = encoding.implicit
     target.big = encoding.big
     target.encapsulated = encoding.encapsulated
-    target.checked = PyObject_GenericGetAttr(data_set, "transfer_syntax") != transfer_syntax
+    target.checked = data_set.transfer_syntax != transfer_syntax
     if target.checked:
         check_pixels(data_set, encoding.encapsulated)
     memset(&writer, 0, sizeof(writer))

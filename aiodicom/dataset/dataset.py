@@ -50,8 +50,6 @@ class Dataset(Core):
 
     #: `file_meta`, or the bytes that encode it until somebody asks.
     _meta: Dataset | bytes | None = None
-    #: UID of the transfer syntax that the data set was decoded from; None for one made anew.
-    transfer_syntax: str | None = None
     #: The 128 bytes that a file began with (PS3.10 7.1); empty where it had none, None for what came from no file.
     preamble: bytes | None = None
     #: The path that the data set was read from.
@@ -341,7 +339,6 @@ class Dataset(Core):
         """
         selection = type(self).__new__(type(self))
         self._select_into(selection, keys)
-        selection.transfer_syntax = self.transfer_syntax
         return selection
 
     def _part(self, key: slice) -> Self:
@@ -439,7 +436,7 @@ class Dataset(Core):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.truncated is not None or not self._decoded:
-            return _from_elements, (type(self), [element.__copy__() for element in self], dict(self.__dict__))
+            return _from_elements, (type(self), [element.__copy__() for element in self], self._attributes())
         syntax = self.transfer_syntax
         if syntax is None or encoding_of(syntax).deflated:
             syntax = _syntax_of(self._implicit, self._big)
@@ -447,8 +444,11 @@ class Dataset(Core):
             type(self),
             encode(self, self._implicit, self._big, False, False, "kept"),
             syntax,
-            dict(self.__dict__),
+            self._attributes(),
         )
+
+    def _attributes(self) -> dict[str, Any]:
+        return self.__dict__ | {"transfer_syntax": self.transfer_syntax}
 
     def __str__(self) -> str:
         if self.file_meta is None:
@@ -553,15 +553,17 @@ def _syntax_of(implicit: bool, big: bool) -> str:
 
 
 def _from_encoded(cls: type[Dataset], data: bytes, transfer_syntax: str, attributes: dict[str, Any]) -> Dataset:
-    data_set = cls.from_bytes(data, transfer_syntax)
+    return _with_attributes(cls.from_bytes(data, transfer_syntax), attributes)
+
+
+def _with_attributes(data_set: Dataset, attributes: dict[str, Any]) -> Dataset:
+    data_set.transfer_syntax = attributes.pop("transfer_syntax")
     data_set.__dict__.update(attributes)
     return data_set
 
 
 def _from_elements(cls: type[Dataset], elements: list[DataElement], attributes: dict[str, Any]) -> Dataset:
-    data_set = cls(elements)
-    data_set.__dict__.update(attributes)
-    return data_set
+    return _with_attributes(cls(elements), attributes)
 
 
 set_item_type(Dataset)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 from aiodicom.dataset import Dataset
@@ -84,3 +87,47 @@ def test_pixel_data_that_do_not_fit_are_refused() -> None:
 def test_what_is_no_transfer_syntax_is_refused() -> None:
     with pytest.raises(ValueError, match="UID"):
         encode_message(_data_set(), "explicit")
+
+
+@pytest.mark.parametrize("transfer_syntax", _SYNTAXES)
+def test_one_that_ends_too_early_is_refused_where_it_has_to_be_whole(transfer_syntax: str) -> None:
+    data = _data_set().to_bytes(transfer_syntax)
+    assert decode_message(memoryview(data), transfer_syntax, is_whole=True) == _data_set()
+    assert decode_message(memoryview(data[:-4]), transfer_syntax).truncated is not None
+    with pytest.raises(DecodeError, match="end"):
+        decode_message(memoryview(data[:-4]), transfer_syntax, is_whole=True)
+
+
+@pytest.mark.parametrize("count", [2, 31, 32, 33, 200])
+@pytest.mark.parametrize("step", [1, -1, 7])
+def test_elements_are_written_in_the_order_of_their_tags_whatever_that_of_setting_them(count: int, step: int) -> None:
+    made = Dataset()
+    decoded = Dataset.from_bytes(Dataset(PatientID="P1", Rows=512).to_bytes())
+    for number in range(count):
+        tag = 0x00110100 + step * number % count
+        made.add_new(tag, "SH", f"{tag:08X}")
+        decoded.add_new(tag, "SH", f"{tag:08X}")
+    del decoded["PatientID"]
+    for data_set, others in ((made, 0), (decoded, 1)):
+        again = decode_message(
+            memoryview(encode_message(data_set, EXPLICIT_VR_LITTLE_ENDIAN)), EXPLICIT_VR_LITTLE_ENDIAN
+        )
+        written = [(element.tag, element.value) for element in again]
+        assert written[:count] == [(tag, f"{tag:08X}") for tag in range(0x00110100, 0x00110100 + count)]
+        assert len(written) == count + others
+
+
+@pytest.mark.parametrize("transfer_syntax", [*_SYNTAXES, None])
+def test_copies_know_the_transfer_syntax(transfer_syntax: str | None) -> None:
+    data_set = (
+        _data_set()
+        if transfer_syntax is None
+        else Dataset.from_bytes(_data_set().to_bytes(transfer_syntax), transfer_syntax)
+    )
+    data_set.filename = "somewhere"
+    for make in (copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))):
+        made = make(data_set)
+        assert (made, made.transfer_syntax, made.filename) == (data_set, transfer_syntax, "somewhere")
+    assert data_set.select(["PatientID"]).transfer_syntax == transfer_syntax
+    [item] = pickle.loads(pickle.dumps(data_set)).ScheduledStepAttributesSequence
+    assert item.transfer_syntax is None
