@@ -37,6 +37,9 @@ cdef extern from *:
     bint has_small_pages(void* block) nogil
     void copy_past_caches(void* target, const void* source, size_t size) nogil
 
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(object)
+
 cdef enum:
     #: Less than this is copied sooner than it is fetched back from memory.
     LEAST_PAST_CACHES = 1 << 14
@@ -260,6 +263,8 @@ cdef class Body:
         if self.spilled is not None:
             self.spilled.finish()
         self.spill = None  # it may be kept for long, and needs no room any more
+        if self.spilled is None and type(self) is Body:
+            PyObject_GC_UnTrack(self)  # nor has the garbage collector to look at it: it leads to nothing that could lead back
 
     def abandon(self):
         """The data set will not be completed: what has come of it is dropped."""

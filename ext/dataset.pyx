@@ -47,6 +47,9 @@ cdef extern from "Python.h":
     ctypedef object (*newfunc)(PyTypeObject*, object, PyObject*)
     ctypedef struct PyTypeObject:
         newfunc tp_new
+    void PyObject_GC_Track(object)
+    void PyObject_GC_UnTrack(object)
+    bint PyObject_GC_IsTracked(object)
     object PyObject_GenericGetAttr(object, object)
     int PyObject_GenericSetAttr(object, object, PyObject*) except -1
     bint PyUnicode_IS_ASCII(object)
@@ -72,7 +75,8 @@ cdef class Core:
 
     Invariants: `elements` is in tag order without repetition and its ranges lie within `source`; it is made once and
     never moves. `overlay` holds, by tag, elements that were set, and None for those that were deleted; it goes before
-    the index. `cache` holds the lists and sequences that were handed out, for their changes to be seen.
+    the index. `cache` holds the lists and sequences that were handed out, for their changes to be seen. The garbage collector
+    need not know of one that has neither, nor attributes: nothing in it leads to another object that has to be collected.
     """
 
     cdef Source source                # None where nothing was decoded
@@ -302,8 +306,15 @@ cdef class Core:
 
     cdef int keep(self, uint32_t tag, value) except -1:
         if self.cache is None:
+            self.tell_collector()
             self.cache = {}
         self.cache[tag] = value
+        return 0
+
+    cdef int tell_collector(self) except -1:
+        """Has the garbage collector look at this, if it did not: what is about to be kept here may lead back to it."""
+        if not PyObject_GC_IsTracked(self):
+            PyObject_GC_Track(self)
         return 0
 
     # Elements by tag
@@ -328,6 +339,7 @@ cdef class Core:
 
     cdef int put(self, DataElement element) except -1:
         if self.overlay is None:
+            self.tell_collector()
             self.overlay = {}
         self.ensure()
         if element.element != NULL:  # a view into a data set, which has no value of its own
@@ -349,6 +361,7 @@ cdef class Core:
             raise KeyError(Tag(tag))
         if find_element(self.elements, self.count, tag) != NULL:
             if self.overlay is None:
+                self.tell_collector()
                 self.overlay = {}
             self.overlay[tag] = None
         else:

@@ -90,25 +90,34 @@ cdef list parts_of(const Writer* writer, Core data_set):
         writer_free(&between)
 
 
-cdef uint8_t* put_header(Writer* writer, const Target* target, uint32_t tag, uint16_t code, uint32_t length,
-                         uint64_t room=0) except NULL:
-    """Returns where `room` bytes of the value go, which the caller fills at once."""
-    cdef bint long_form = not target.implicit and info_of(code).long_form
-    cdef uint8_t* p = writer_reserve(writer, (12 if long_form else 8) + room)
-    if p == NULL:
-        raise MemoryError
+cdef inline int header_size(const Target* target, const VrInfo* info) noexcept nogil:
+    return 12 if info.long_form and not target.implicit else 8
+
+
+cdef inline uint8_t* store_header(uint8_t* p, const Target* target, const VrInfo* info, uint32_t tag, uint16_t code,
+                                  uint32_t length) noexcept nogil:
+    """Writes the header of an element and returns where its value goes."""
     store_tag(p, tag, target.big)
     if target.implicit:
         store32(p + 4, length, target.big)
         return p + 8
     p[4] = <uint8_t>(code >> 8)
     p[5] = <uint8_t>code
-    if long_form:
+    if info.long_form:
         p[6] = p[7] = 0
         store32(p + 8, length, target.big)
         return p + 12
     store16(p + 6, <uint16_t>length, target.big)
     return p + 8
+
+
+cdef int put_header(Writer* writer, const Target* target, uint32_t tag, uint16_t code, uint32_t length) except -1:
+    cdef const VrInfo* info = info_of(code)
+    cdef uint8_t* p = writer_reserve(writer, header_size(target, info))
+    if p == NULL:
+        raise MemoryError
+    store_header(p, target, info, tag, code, length)
+    return 0
 
 
 cdef int put_mark(Writer* writer, const Target* target, uint32_t tag, uint32_t length) except -1:
@@ -150,20 +159,24 @@ cdef int put_value(Writer* writer, const Target* target, uint32_t tag, uint16_t 
     return put_bytes(writer, data, kept)
 
 
-cdef inline bint is_short_ascii(uint16_t code, value):
+cdef inline bint is_short_ascii(const VrInfo* info, value):
     """Whether a value is text that is the same in every character set: nearly all text is, and much of it is set anew."""
-    return (KIND_CODE <= info_of(code).kind <= KIND_NAME and isinstance(value, str) and PyUnicode_IS_ASCII(value)
+    return (KIND_CODE <= info.kind <= KIND_NAME and isinstance(value, str) and PyUnicode_IS_ASCII(value)
             and PyUnicode_GET_LENGTH(value) <= SHORT_TEXT)
 
 
-cdef int put_short_ascii(Writer* writer, const Target* target, uint32_t tag, uint16_t code, value) except -1:
+cdef int put_short_ascii(Writer* writer, const Target* target, const VrInfo* info, uint32_t tag, uint16_t code,
+                         value) except -1:
     """What `encode_value` and `put_value` do with such text, without an object for its bytes."""
     cdef Py_ssize_t length = PyUnicode_GET_LENGTH(value)
     cdef Py_ssize_t padded = length + (length & 1)
-    cdef uint8_t* p = put_header(writer, target, tag, code, <uint32_t>padded, padded)
+    cdef uint8_t* p = writer_reserve(writer, header_size(target, info) + padded)
+    if p == NULL:
+        raise MemoryError
+    p = store_header(p, target, info, tag, code, <uint32_t>padded)
     memcpy(p, PyUnicode_1BYTE_DATA(value), length)
     if padded > length:
-        p[length] = 0 if info_of(code).kind == KIND_UID else 0x20
+        p[length] = 0 if info.kind == KIND_UID else 0x20
     return 0
 
 
@@ -217,6 +230,18 @@ cdef int encode_items(Sequence sequence, Writer* writer, const Target* target, b
 cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Target* target, bytes own_charset,
                     list kept, int depth) except -1:
     """An element that was set."""
+    cdef uint16_t code = element.code
+    cdef const VrInfo* info
+    if code > VR_LAST_AMBIGUOUS and element.element == NULL:
+        info = info_of(code)
+        if is_short_ascii(info, element.own):
+            return put_short_ascii(writer, target, info, element.number, code, element.own)
+    return encode_whatever(data_set, element, writer, target, own_charset, kept, depth)
+
+
+cdef int encode_whatever(Core data_set, DataElement element, Writer* writer, const Target* target, bytes own_charset,
+                         list kept, int depth) except -1:
+    """An element of any VR that was set."""
     cdef uint16_t code
     cdef bytes data
     cdef uint32_t tag = element.number
@@ -225,8 +250,6 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
     code = element.vr_now()
     if code == VR_SQ:  # whose elements are named by their own errors
         return encode_sequence(data_set, tag, element.own, writer, target, own_charset, kept, depth + 1)
-    if is_short_ascii(code, element.own):
-        return put_short_ascii(writer, target, tag, code, element.own)
     try:
         if pixels and is_buffer(element.own) and (element.is_undefined_length or target.encapsulated):
             data = encode_value(VR_OB, element.own, own_charset, False)

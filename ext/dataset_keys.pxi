@@ -47,11 +47,12 @@ cdef object keyword_tag(str name):
     return tag
 
 
-cdef int set_attribute(self, str name, value) except -1:
+cdef int set_attribute(Core self, str name, value) except -1:
     """Sets an attribute of the object, and tells who most likely meant an element: only keywords look like that."""
     if name and "A" <= name[0] <= "Z" and name.isalnum() and not name.isupper():
         message = f"{name} is no keyword of PS3.6: it becomes an attribute of the object, not an element"
         warnings.warn(message, UserWarning, stacklevel=1)
+    self.tell_collector()
     return PyObject_GenericSetAttr(self, name, <PyObject*>value)
 
 

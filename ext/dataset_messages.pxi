@@ -50,6 +50,8 @@ def decode_message(data, transfer_syntax, bint is_whole=False):
         read_data_set(data_set, data, encoding.implicit, encoding.big, 0xFFFFFFFF, False, USUAL_DEPTH, USUAL_ELEMENTS, 0, None,
                       None, None, None)
         data_set.transfer_syntax = transfer_syntax
+        if data_set.trouble is None:
+            PyObject_GC_UnTrack(data_set)  # who keeps a hundred thousand is not to wait for these to be looked at
     if is_whole and data_set.trouble is not None:
         raise data_set.trouble
     return data_set

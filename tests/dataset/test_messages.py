@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 
@@ -131,3 +133,27 @@ def test_copies_know_the_transfer_syntax(transfer_syntax: str | None) -> None:
     assert data_set.select(["PatientID"]).transfer_syntax == transfer_syntax
     [item] = pickle.loads(pickle.dumps(data_set)).ScheduledStepAttributesSequence
     assert item.transfer_syntax is None
+
+
+@pytest.mark.parametrize("change", ["attribute", "element", "sequence", "nothing"])
+def test_what_a_decoded_data_set_leads_to_is_collected_with_it(change: str) -> None:
+    """The garbage collector does not know of it before anything could lead back to it."""
+    data = _data_set().to_bytes(EXPLICIT_VR_LITTLE_ENDIAN)
+    body = Body()
+    body.write(data)
+    body.finish()
+    data_set = decode_message(body, EXPLICIT_VR_LITTLE_ENDIAN)
+    assert not gc.is_tracked(body)
+    assert not gc.is_tracked(data_set)
+    assert data_set.PatientID == "P1"
+    if change == "attribute":
+        data_set.itself = data_set
+    elif change == "element":
+        data_set.ReferencedStudySequence = [Dataset(PatientID="P2")]
+        data_set.ReferencedStudySequence[0].itself = data_set
+    elif change == "sequence":
+        data_set.ScheduledStepAttributesSequence[0].itself = data_set
+    gone = weakref.ref(data_set)
+    del data_set, body
+    gc.collect()
+    assert gone() is None
