@@ -7,10 +7,6 @@ from aiodicom.errors import LocalError
 from aiodicom.standard.uids import uid_name
 from aiodicom.ul._pdu import Body
 
-cdef enum:
-    #: More bytes than this are not written at once: `CHUNK` for who sends more.
-    MOST_AT_ONCE = 1 << 20
-
 CHUNK = MOST_AT_ONCE
 
 cdef object data_set_type = None
@@ -26,11 +22,17 @@ cdef int prepare() except -1:
     return 0
 
 
-def decode_data_set(data, transfer_syntax):
-    """Returns the data set that `data` encode. Raises `DecodeError` for what is none; one that ends too early says so."""
+def decode_data_set(data, transfer_syntax, bint is_whole=False):
+    """Returns the data set that `data` encode. Raises `DecodeError` for what is none; one that ends too early says so, unless it
+    has to be whole.
+    """
+    return decode(data, transfer_syntax, is_whole)
+
+
+cdef object decode(data, transfer_syntax, bint is_whole):
     if decode_message is None:
         prepare()
-    return decode_message(data, transfer_syntax)
+    return decode_message(data, transfer_syntax, is_whole)
 
 
 def encode_data_set(data_set, transfer_syntax):
@@ -38,6 +40,10 @@ def encode_data_set(data_set, transfer_syntax):
 
     Raises `DecodeError` for one that was cut off, `LocalError` for what cannot be encoded, TypeError for what is none.
     """
+    return encode(data_set, transfer_syntax)
+
+
+cdef bytes encode(data_set, transfer_syntax):
     if encode_message is None:
         prepare()
     if not isinstance(data_set, data_set_type):
@@ -57,6 +63,10 @@ def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
     After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
     holds up everybody for as long as it takes.
     """
+    return gather(request, above, spill, unread)
+
+
+cdef object gather(request, Py_ssize_t above, spill, bint unread):
     cdef Py_ssize_t expected = request.expected_body_size
     if expected > above:
         return Body(0, spill)

@@ -8,9 +8,11 @@ It knows the operations in flight in both directions.  What PS3.8 says about the
 from cpython.tuple cimport PyTuple_GetItem
 
 from aiodicom.dimse._command cimport encode_response
+from aiodicom.standard._valid_uids cimport is_uid
 from aiodicom.ul._pdu cimport ReceivedMessage, is_incomplete, lend
 from aiodicom.ul._pdu cimport encode_command as encode_command_pdus
 from aiodicom.ul._pdu cimport next_event as next_received
+from named cimport named
 
 from aiodicom.dimse.command import decode_command, encode_command
 from aiodicom.dimse.events import CancelReceived, RequestReceived, RequestRefused, ResponseReceived
@@ -34,7 +36,6 @@ from aiodicom.dimse._operations import InvokedOperations, Operation
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
-from aiodicom.standard.uids import is_valid_uid
 from aiodicom.ul._pdu import Discard, Receiver, encode_data, join_data
 from aiodicom.ul.pdu import PduError
 
@@ -244,7 +245,7 @@ cdef class Exchange:
                 sop_instance = request.affected_sop_instance_uid
         elif kind in REQUESTED_INSTANCE:
             sop_class, sop_instance = request.requested_sop_class_uid, request.requested_sop_instance_uid
-        if is_known or (sop_instance is not None and is_valid_uid(sop_class) and is_valid_uid(sop_instance)):
+        if is_known or (sop_instance is not None and is_uid(sop_class) and is_uid(sop_instance)):
             command = encode_response(kind.COMMAND_FIELD, message_id, status, sop_class, sop_instance)
         else:
             command = encode_command(response_to(request, status))
@@ -341,7 +342,7 @@ cdef class Exchange:
             self.send_status(context_id, message, SUCCESS, now)
             return None
         self.performing.add(message.message_id)
-        return tuple.__new__(RequestReceived, (context, message, body))
+        return named(RequestReceived, (context, message, body))
 
     cdef object send_refusal(self, int context_id, message, refusal, now):
         """Answers a request that is not performed, after the data set that may be on its way."""
@@ -378,7 +379,7 @@ cdef class Exchange:
             return self.violated(unexpected(f"a pending response to a {response.SERVICE} request"), now)
         elif not operation.is_cancelled:
             self.invoked.touch(operation, now)
-        return tuple.__new__(ResponseReceived, (operation, response, body, is_final))
+        return named(ResponseReceived, (operation, response, body, is_final))
 
     def _open_body(self, context_id, message):
         """The receiver's call when a command set announces a data set."""
@@ -402,7 +403,7 @@ cdef class Exchange:
             if request.affected_sop_class_uid != <object> PyTuple_GetItem(context, ABSTRACT_SYNTAX):
                 return response_to(request, Status.SOP_CLASS_NOT_SUPPORTED)
             if kind is CStoreRQ:
-                if not is_valid_uid(request.affected_sop_instance_uid):
+                if not is_uid(request.affected_sop_instance_uid):
                     return response_to(request, Status.INVALID_SOP_INSTANCE)
                 if not request.has_data_set:
                     return response_to(request, Status.CANNOT_UNDERSTAND, error_comment="C-STORE-RQ without a data set")

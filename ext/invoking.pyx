@@ -2,12 +2,52 @@
 are taken for each of them.
 """
 
+from cpython.tuple cimport PyTuple_GetItem
+
+from cython cimport freelist
+
+from aiodicom.net._data_sets cimport MOST_AT_ONCE, encode
+from aiodicom.net._outbox cimport send_request
+from named cimport named
+
 from aiodicom.dimse.command import make_message
 from aiodicom.dimse.messages import CStoreRQ
+from aiodicom.net.responses import check, dataset_of
+from aiodicom.net.results import Result
+from aiodicom.net.sources import EncodedIdentifier
+from aiodicom.standard.status import Status
 
 cdef enum:
+    # Where the fields of an `AcceptedContext` and a `ResponseReceived`, which are tuples, are.
+    CONTEXT_ID = 0
+    TRANSFER_SYNTAX = 2
+    EVENT_MESSAGE = 1
     #: How many presentation contexts are remembered by what was asked for.
     MOST_FOUND = 128
+
+cdef object SUCCESS = Status.SUCCESS
+
+
+def result_of(event, context):
+    """What a response of the DIMSE-N services, in this context, says. Raises `StatusError` for a failure, and `DecodeError` for a data
+    set that is none.
+    """
+    message = <object> PyTuple_GetItem(event, EVENT_MESSAGE)
+    if message.status is not SUCCESS:
+        check(message)
+    data_set = dataset_of(event, <object> PyTuple_GetItem(context, TRANSFER_SYNTAX)) if message.has_data_set else None
+    return named(Result, (message, data_set))
+
+
+@freelist(8)
+cdef class Making:
+    """Makes a request of this kind and with these fields once its message ID is known."""
+
+    cdef object kind
+    cdef tuple fields
+
+    def __call__(self, message_id):
+        return make_message(self.kind, self.fields, message_id)
 
 
 cdef class Turns:
@@ -103,9 +143,28 @@ cdef class Invoking:
         its status.
         """
         waiter = self.association.loop.create_future()
-        if self.begin_at_once(context, build, source, waiter):
+        if self.begin_at_once(context, build, source, () if source is None else None, waiter):
             return waiter
         return self.invoke_later(context, build, source, waiter)
+
+    def ask(self, context, kind, tuple fields, data_set):
+        """Sends a request of the DIMSE-N services, of this kind and with these fields after its message ID, and `data_set` where
+        that is not None: as `invoke` does. What only has to be there while it waits for its turn is made where it does.
+
+        Raises `LocalError` for a data set that cannot be encoded in this context.
+        """
+        cdef Making build = Making.__new__(Making)
+        cdef tuple pieces = ()
+        data = None
+        build.kind = kind
+        build.fields = fields
+        if data_set is not None:
+            data = encode(data_set, <object> PyTuple_GetItem(context, TRANSFER_SYNTAX))
+            pieces = (data,)
+        waiter = self.association.loop.create_future()
+        if (data is None or len(<bytes> data) <= MOST_AT_ONCE) and self.begin_at_once(context, build, None, pieces, waiter):
+            return waiter
+        return self.invoke_later(context, build, None if data is None else EncodedIdentifier(data), waiter)
 
     def begin_now(self, context, build, source, token):
         """Sends a request, and its data set, if that has to wait for nothing and is there at once; returns whether it
@@ -114,9 +173,10 @@ cdef class Invoking:
         It is what `begin` is at the cost of neither task nor future: of use to who invokes tens of thousands a second.
         Raises `AssociationClosed`, and what the source raises.
         """
-        return self.begin_at_once(context, build, source, token)
+        return self.begin_at_once(context, build, source, () if source is None else None, token)
 
-    cdef bint begin_at_once(self, context, build, source, token) except -1:
+    cdef bint begin_at_once(self, context, build, source, tuple pieces, token) except -1:
+        """`begin_now`; where `pieces` is None, `source` is asked for them when it is its turn."""
         cdef bint is_sent = False
         if not self.turns.take_one():
             return False
@@ -124,9 +184,10 @@ cdef class Invoking:
             self.turns.give_back()
             return False
         try:
-            pieces = () if source is None else source.at_once()
+            if pieces is None:
+                pieces = source.at_once()
             if pieces is not None:
-                self.outbox.send_whole(context.context_id, build, token, pieces)
+                send_request(self.outbox, <object> PyTuple_GetItem(context, CONTEXT_ID), build, token, pieces)
                 is_sent = True
         finally:
             self.sending.give_back()
@@ -177,4 +238,4 @@ cdef class StoreRequest:
         """Begins it if it can be sent now: see `aiodicom.net.unawaited.begin_store`."""
         cdef Invoking invoker = association.invoker
         context = invoker.context(self.source.sop_class_uid, (self.source.transfer_syntax,), False)
-        return invoker.begin_at_once(context, self, self.source, token)
+        return invoker.begin_at_once(context, self, self.source, None, token)

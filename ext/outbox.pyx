@@ -33,6 +33,9 @@ cdef class WholeMessages:
         """Sends the request that `build(message_id)` gives, and with it its data set, which `pieces` are; none for a
         request without. The caller has the turn.
         """
+        self.send_at_once(context_id, build, token, pieces)
+
+    cdef int send_at_once(self, context_id, build, token, tuple pieces) except -1:
         protocol = self.protocol
         request = build(protocol.next_message_id())
         cdef Py_ssize_t size = send_whole(protocol, context_id, request, pieces, token, self.time())
@@ -41,14 +44,27 @@ cdef class WholeMessages:
             flush_soon(self.transport, size)
         else:
             flush(self.transport)
+        return 0
 
     def respond(self, context_id, request, status):
         """Answers a request with no more than a status, after the data set that may be on its way."""
+        self.answer(context_id, request, status)
+
+    cdef int answer(self, context_id, request, status) except -1:
         if self.is_busy:
             self.send_response(context_id, response_to(request, status))
-            return
+            return 0
         respond(self.protocol, context_id, request, status, self.time())
         if self.is_gathering:
             flush_soon(self.transport, RESPONSE)
         else:
             flush(self.transport)
+        return 0
+
+
+cdef int send_request(outbox, context_id, build, token, tuple pieces) except -1:
+    return (<WholeMessages?> outbox).send_at_once(context_id, build, token, pieces)
+
+
+cdef int send_status(outbox, context_id, request, status) except -1:
+    return (<WholeMessages?> outbox).answer(context_id, request, status)

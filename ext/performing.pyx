@@ -6,8 +6,11 @@ from asyncio import CancelledError
 
 from cpython.tuple cimport PyTuple_GetItem
 
+from aiodicom.net._data_sets cimport decode, gather
+from aiodicom.net._outbox cimport send_status
+
 from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NCreateRQ, NEventReportRQ
-from aiodicom.net._data_sets import decode_data_set
+from aiodicom.net.sinks import Spooled
 from aiodicom.standard.status import Status
 from aiodicom.ul._pdu import Body, Discard
 
@@ -54,18 +57,23 @@ cdef class Received:
 
     def decoded(self):
         """The data set, decoded when it is first asked for. Raises what getting at its bytes raises, and `DecodeError`."""
-        if self.data_set is None:
-            body = self.body
-            data = body if type(body) is Body and body.spilled is None else self.data
-            self.data_set = decode_data_set(data, <object> PyTuple_GetItem(self.context, TRANSFER_SYNTAX))
-        return self.data_set
+        return self.decode(False)
 
     def whole(self):
         """The data set, decoded. Raises `DecodeError` also for one that ends too early: what is asked is another thing then."""
-        data_set = self.decoded()
-        if data_set.truncated is not None:
-            raise data_set.truncated
-        return data_set
+        return self.decode(True)
+
+    cdef object decode(self, bint is_whole):
+        if self.data_set is None:
+            data = self.body if self.is_in_memory() else self.data
+            self.data_set = decode(data, <object> PyTuple_GetItem(self.context, TRANSFER_SYNTAX), is_whole)
+        elif is_whole and self.data_set.truncated is not None:
+            raise self.data_set.truncated
+        return self.data_set
+
+    cdef bint is_in_memory(self) except -1:
+        """Whether the data set has been gathered in memory."""
+        return type(self.body) is Body and self.body.spilled is None
 
     def close(self):
         """Gives back what the request holds outside of memory; the association does it when the handler has ended."""
@@ -96,7 +104,7 @@ cdef class Normalized(Received):
 
         Raises `DecodeError` for what is no data set, or ends too early.
         """
-        return self.whole() if self.message.has_data_set else None
+        return self.decode(True) if self.message.has_data_set else None
 
 
 cdef class Performing:
@@ -119,6 +127,7 @@ cdef class Performing:
     cdef readonly object loop
     cdef readonly object protocol
     cdef readonly object handlers
+    cdef object starter
     cdef readonly object outbox
     cdef dict by_kind
     cdef dict kinds
@@ -137,6 +146,7 @@ cdef class Performing:
         self.loop = association.loop
         self.protocol = protocol
         self.handlers = handlers
+        self.starter = handlers.starter
         self.outbox = outbox
         self.by_kind = handlers.by_kind
         self.kinds = kinds
@@ -160,7 +170,7 @@ cdef class Performing:
         if choice is None:
             return self.open_other(message)
         self.incoming = request = self.request_for(context, message)
-        request.body = choice(request)
+        request.body = gather(request, choice.above, choice.spill, False) if type(choice) is Spooled else choice(request)
         if type(request.body) is not Body:
             self.stream(request)
         return request.body
@@ -198,7 +208,7 @@ cdef class Performing:
         message = request.message
         handler = self.handler_of(type(message))
         if handler is None:
-            self.send_status(request, SUCCESS if type(message) is CEchoRQ else UNRECOGNIZED_OPERATION)
+            self.answer_status(request, SUCCESS if type(message) is CEchoRQ else UNRECOGNIZED_OPERATION)
         elif type(request.body) is Discard and request.body.error is not None:
             error, request.body = request.body.error, None  # which has frames that have the request: a cycle ends here
             self.answer_failure(request, error)
@@ -221,7 +231,7 @@ cdef class Performing:
             if answer is not None and not isinstance(answer, int) and self.is_promised(request, answer):
                 return
             self.answer_with(request, answer)
-        request.close()
+        self.close(request)
 
     cdef start(self, handler, Received request):
         """Starts an asynchronous handler; it is cancelled when the association ends."""
@@ -236,9 +246,9 @@ cdef class Performing:
                 coroutine = function(request)
         except Exception as error:  # a function that can't be called with a request
             self.answer_failure(request, error)
-            request.close()
+            self.close(request)
             return
-        task = self.handlers.starter.start(coroutine, self.loop, self.done, request)
+        task = self.starter.start(coroutine, self.loop, self.done, request)
         if task is not None:
             self.keep_task(request, task)
 
@@ -261,7 +271,12 @@ cdef class Performing:
             self.answer_with(request, answer)
         else:
             self.answer_error(request, error)
-        request.close()
+        self.close(request)
+
+    cdef int close(self, Received request) except -1:
+        if request.body is not None and not request.is_in_memory():
+            request.close()
+        return 0
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -270,18 +285,18 @@ cdef class Performing:
         if (answer is None or answer is SUCCESS or (type(answer) is int and answer == 0)) and (
             type(request.message) is not NCreateRQ or request.message.affected_sop_instance_uid
         ):
-            self.send_status(request, SUCCESS)
+            self.answer_status(request, SUCCESS)
         else:
             self.answer_more(request, answer)
 
     def answer(self, Received request not None, status):
         """Answers with a status alone."""
-        self.send_status(request, status)
+        self.answer_status(request, status)
 
-    cdef send_status(self, Received request, status):
+    cdef answer_status(self, Received request, status):
         self.performing -= 1
         if self.protocol.can_send:
-            self.outbox.respond(<object> PyTuple_GetItem(request.context, CONTEXT_ID), request.message, status)
+            send_status(self.outbox, <object> PyTuple_GetItem(request.context, CONTEXT_ID), request.message, status)
         self.go_on()
 
     def answered(self):

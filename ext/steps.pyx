@@ -21,7 +21,8 @@ cdef extern from "Python.h":
 cdef class Spare:
     """A task that waits for a coroutine to take over.
 
-    Invariants: until it has taken one over, nothing but the first steps of coroutines has run in `context`, which was `original`.
+    Invariants: until it has taken one over, nothing but the first steps of coroutines has run in `context`, which before the latest
+    of them was as `original` is.
     """
 
     cdef readonly object context
@@ -35,11 +36,10 @@ cdef class Spare:
         self.loop = loop
 
     cdef bint fits(self, context, loop) except -1:
-        """Whether it is as good as a new task in this context: a coroutine may have changed that, or cancelled it."""
+        """Whether it is as good as a new task in this context: a coroutine may have changed its own, or cancelled it."""
         return (
             self.loop is loop
-            and self.context == self.original
-            and self.original == context
+            and self.context == context
             and not self.task.cancelling()
             and not self.task.done()
         )
@@ -89,6 +89,8 @@ cdef class FirstSteps:
         self.spare = None
         if spare is None or not spare.fits(context, loop):
             spare = self.renew(spare, context, loop)
+        else:
+            spare.original = context
         try:
             has_ended = spare.take_first_steps(coroutine, &reached)
         except (Exception, CancelledError) as error:

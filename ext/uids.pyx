@@ -19,6 +19,10 @@ def is_valid_uid(uid):
 
     Raises `TypeError` for what is no string.
     """
+    return is_uid(uid)
+
+
+cdef bint is_uid(uid) except -1:
     cdef const uint8_t* p
     cdef const uint8_t* end
     cdef const uint8_t* start  # of the present component
@@ -33,7 +37,7 @@ def is_valid_uid(uid):
     end = p + length
     while True:
         start = p
-        while p < end and c"0" <= p[0] <= c"9":
+        while <uint8_t> (p[0] - c"0") < 10:  # as the NUL behind the last is not
             p += 1
         if p == start or (start[0] == c"0" and p - start > 1):
             return False

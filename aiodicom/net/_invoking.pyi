@@ -1,6 +1,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import Request
@@ -8,9 +9,12 @@ from aiodicom.net.association import Association
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.performer import Performer
 from aiodicom.net.responses import Token
+from aiodicom.net.results import Result
 from aiodicom.net.sources import DataSource, Source
 from aiodicom.net.suboperations import MoveOriginator
 from aiodicom.net.window import Window
+
+def result_of(event: ResponseReceived, context: AcceptedContext, /) -> Result: ...
 
 class Turns:
     limit: int
@@ -40,6 +44,9 @@ class Invoking:
     ) -> AcceptedContext: ...
     def invoke(
         self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None, /
+    ) -> Awaitable[ResponseReceived]: ...
+    def ask(
+        self, context: AcceptedContext, kind: type[Request], fields: tuple[Any, ...], data_set: Any, /
     ) -> Awaitable[ResponseReceived]: ...
     def begin_now(
         self, context: AcceptedContext, build: Callable[[int], Request], source: Source | None, token: Token, /

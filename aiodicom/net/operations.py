@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from aiodicom.dimse.command import make_message
-from aiodicom.dimse.events import AcceptedContext, ResponseReceived
+from aiodicom.dimse.events import AcceptedContext
 from aiodicom.dimse.messages import (
     CEchoRQ,
     CEchoRSP,
@@ -22,11 +20,10 @@ from aiodicom.dimse.messages import (
     NEventReportRQ,
     NGetRQ,
     NSetRQ,
-    Request,
 )
 from aiodicom.errors import LocalError
 from aiodicom.net._data_sets import encode_data_set
-from aiodicom.net._invoking import StoreRequest
+from aiodicom.net._invoking import StoreRequest, result_of
 from aiodicom.net.acceptor import check_ae_title
 from aiodicom.net.responses import Matches, ResponseStream, check, dataset_of
 from aiodicom.net.results import Result, RetrieveResult, retrieve_result, tell_progress
@@ -240,9 +237,10 @@ class Operations(ABC):
         meta SOP class of print management.
         """
         tags = tuple(map(_tag, attributes))
-        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        invoker = self.invoker
+        context = invoker.context_for(abstract_syntax or sop_class_uid, None)
         fields = (sop_class_uid, sop_instance_uid, tags, False)
-        return _result(await self._invoke_normalized(NGetRQ, fields, None, context), context)
+        return result_of(await invoker.ask(context, NGetRQ, fields, None), context)
 
     async def n_set(
         self, sop_class_uid: str, sop_instance_uid: str, dataset: Identifier, *, abstract_syntax: str | None = None
@@ -250,9 +248,10 @@ class Operations(ABC):
         """Has attributes of a SOP instance modified (N-SET, PS3.7 10.1.3): `dataset` is the modification list."""
         if dataset is None:  # the peer would wait for it, and we for the peer
             raise LocalError("an N-SET has to have a modification list (PS3.7 table 10.1-3)")
-        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        invoker = self.invoker
+        context = invoker.context_for(abstract_syntax or sop_class_uid, None)
         fields = (sop_class_uid, sop_instance_uid, True)
-        return _result(await self._invoke_normalized(NSetRQ, fields, dataset, context), context)
+        return result_of(await invoker.ask(context, NSetRQ, fields, dataset), context)
 
     async def n_action(
         self,
@@ -265,9 +264,10 @@ class Operations(ABC):
     ) -> Result:
         """Has an action performed (N-ACTION, PS3.7 10.1.4): `dataset` is the action information."""
         _check_id(action_type_id, "action type ID")
-        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        invoker = self.invoker
+        context = invoker.context_for(abstract_syntax or sop_class_uid, None)
         fields = (sop_class_uid, sop_instance_uid, action_type_id, dataset is not None)
-        return _result(await self._invoke_normalized(NActionRQ, fields, dataset, context), context)
+        return result_of(await invoker.ask(context, NActionRQ, fields, dataset), context)
 
     async def n_create(
         self,
@@ -280,17 +280,19 @@ class Operations(ABC):
         """Has a SOP instance created (N-CREATE, PS3.7 10.1.5): `dataset` is the attribute list. Without an instance
         UID the peer chooses one: `Result.sop_instance_uid`.
         """
-        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        invoker = self.invoker
+        context = invoker.context_for(abstract_syntax or sop_class_uid, None)
         fields = (sop_class_uid, sop_instance_uid, dataset is not None)
-        return _result(await self._invoke_normalized(NCreateRQ, fields, dataset, context), context)
+        return result_of(await invoker.ask(context, NCreateRQ, fields, dataset), context)
 
     async def n_delete(
         self, sop_class_uid: str, sop_instance_uid: str, *, abstract_syntax: str | None = None
     ) -> Result:
         """Has a SOP instance deleted (N-DELETE, PS3.7 10.1.6)."""
-        context = self.context_for(abstract_syntax or sop_class_uid, None)
+        invoker = self.invoker
+        context = invoker.context_for(abstract_syntax or sop_class_uid, None)
         fields = (sop_class_uid, sop_instance_uid, False)
-        return _result(await self._invoke_normalized(NDeleteRQ, fields, None, context), context)
+        return result_of(await invoker.ask(context, NDeleteRQ, fields, None), context)
 
     async def n_event_report(
         self,
@@ -306,27 +308,10 @@ class Operations(ABC):
         It goes from the SCP of the SOP class to its SCU.
         """
         _check_id(event_type_id, "event type ID")
-        context = self.context_for(abstract_syntax or sop_class_uid, None, as_scp=True)
+        invoker = self.invoker
+        context = invoker.context_for(abstract_syntax or sop_class_uid, None, as_scp=True)
         fields = (sop_class_uid, sop_instance_uid, event_type_id, dataset is not None)
-        return _result(await self._invoke_normalized(NEventReportRQ, fields, dataset, context), context)
-
-    def _invoke_normalized(
-        self, kind: type[Request], fields: tuple[Any, ...], dataset: Identifier | None, context: AcceptedContext
-    ) -> Awaitable[ResponseReceived]:
-        """Sends a request of the DIMSE-N services, with these fields after its message ID; what is returned, to be
-        awaited at once, gives the response.
-        """
-        source = None if dataset is None else identifier_source(dataset, context)
-        return self.invoker.invoke(context, partial(make_message, kind, fields), source)
-
-
-def _result(event: ResponseReceived, context: AcceptedContext) -> Result:
-    """What a response of the DIMSE-N services says. Raises `StatusError` for a failure."""
-    message = event.message
-    check(message)
-    # Not by way of the function that a NamedTuple has for this, which costs as much as all the rest of this one.
-    dataset = dataset_of(event, context.transfer_syntax) if message.has_data_set else None
-    return tuple.__new__(Result, (message, dataset))
+        return result_of(await invoker.ask(context, NEventReportRQ, fields, dataset), context)
 
 
 def _check_priority(priority: int) -> None:

@@ -80,10 +80,7 @@ def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:
     data: memoryview | Body = body.spilled.map() if isinstance(body.spilled, SpoolFile) else body
     if isinstance(body.spilled, SpoolFile):
         body.spilled.file.close()  # the map stays
-    data_set = decode_data_set(data, transfer_syntax)
-    if data_set.truncated is not None:
-        raise data_set.truncated
-    return data_set
+    return decode_data_set(data, transfer_syntax, True)
 
 
 class ResponseStream:

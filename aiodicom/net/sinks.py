@@ -48,9 +48,10 @@ class Spooled(Value):
     directory: str | os.PathLike[str] | None = None
 
     def __call__(self, request: ServiceRequest) -> BodySink:
-        return gathering(request, self.above, self._spill)
+        return gathering(request, self.above, self.spill)
 
-    def _spill(self) -> SpoolFile:
+    def spill(self) -> SpoolFile:
+        """Returns the file that takes what is too large."""
         return SpoolFile(self.directory)
 
 

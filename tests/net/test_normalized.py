@@ -12,8 +12,12 @@ import pytest
 import aiodicom
 from aiodicom import Answer, Dataset, Handlers, Server, Status
 from aiodicom.dimse.messages import NActionRSP, NEventReportRSP, NGetRSP, NSetRQ
-from aiodicom.errors import ContextNotAccepted, LocalError, OperationRefused, StatusError
-from tests.net.sides import soon
+from aiodicom.dimse.responses import response_to
+from aiodicom.errors import ContextNotAccepted, DecodeError, LocalError, OperationRefused, StatusError
+from aiodicom.net._invoking import result_of
+from aiodicom.net.answers import Reply
+from aiodicom.net.sources import EncodedIdentifier
+from tests.net.sides import IMPLICIT, soon
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
 FILM_SESSION = "1.2.840.10008.5.1.1.1"
@@ -247,6 +251,70 @@ async def test_what_can_not_be_asked() -> None:
             await soon(association.n_set(MPPS, "1.2.3", None))
         with pytest.raises(LocalError, match="NoSuchKeyword"):
             await association.n_get(MPPS, "1.2.3", ["NoSuchKeyword"])
+
+
+@pytest.mark.parametrize("size", [100, 1 << 20, 3 << 20])
+async def test_data_sets_of_any_length_go_at_once_and_after_a_wait(size: int) -> None:
+    server = Server()
+    server.on_n_set(lambda request: request.dataset)
+    held = asyncio.get_running_loop().create_future()
+
+    @server.on_n_action
+    async def wait(request: aiodicom.NActionRequest) -> None:
+        await held
+
+    data_set = Dataset(PixelData=bytes(size), PatientID="P1")
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        assert (await soon(association.n_set(MPPS, "1.2.3", data_set))).dataset == data_set
+        waiting = asyncio.create_task(association.n_action(MPPS, "1.2.3", 1))
+        behind = [asyncio.create_task(association.n_set(MPPS, f"1.2.{each}", data_set)) for each in range(3)]
+        await asyncio.sleep(0)
+        assert association.outstanding == 1
+        behind.pop(1).cancel()
+        held.set_result(None)
+        assert (await soon(waiting)).dataset is None
+        for each, instance in zip(behind, ("1.2.0", "1.2.2"), strict=True):
+            result = await soon(each)
+            assert (result.sop_instance_uid, result.dataset) == (instance, data_set)
+        assert association.outstanding == 0
+
+
+async def test_a_request_that_cannot_be_made_holds_no_turn() -> None:
+    server = Server()
+    server.on_n_set(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(LocalError, match="cannot be encoded"):
+            await association.n_set(MPPS, "1.2.3", Dataset(Rows=70_000))
+        with pytest.raises(LocalError):
+            await association.n_set(MPPS, "1.2." * 70_000, PATIENT)
+        assert association.outstanding == 0
+        assert (await soon(association.n_set(MPPS, "1.2.3", PATIENT))).status == 0
+
+
+async def test_data_sets_that_end_too_early_are_refused_on_both_sides() -> None:
+    server = Server()
+    cut = PATIENT.to_bytes(IMPLICIT)[:-2]
+    refusals: list[bool] = []
+
+    @server.on_n_set
+    def modify(request: aiodicom.NSetRequest) -> Reply:
+        for _ in range(2):
+            with pytest.raises(DecodeError, match="end"):
+                request.dataset  # noqa: B018
+            refusals.append(True)
+        return Reply(response_to(request.message, Status.SUCCESS, has_data_set=True), cut)
+
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        connect(listening.port, contexts=[(MPPS, [IMPLICIT])], roles={}) as one,
+    ):
+        context = one.context_for(MPPS, None)
+        event = await soon(
+            one.invoker.invoke(context, lambda number: NSetRQ(number, MPPS, "1.2.3"), EncodedIdentifier(cut))
+        )
+        with pytest.raises(DecodeError, match="end"):
+            result_of(event, context)
+    assert refusals == [True, True]
 
 
 class Uid(str):

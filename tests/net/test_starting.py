@@ -134,6 +134,29 @@ async def test_what_a_coroutine_has_set_is_not_seen_by_who_is_told_of_its_end(wa
     await starter.close()
 
 
+async def test_who_is_told_has_the_context_of_the_start_though_an_earlier_coroutine_has_set_the_same() -> None:
+    told: list[str] = []
+    starter = TaskStarter()
+
+    async def sets(value: str, *, waits: bool) -> None:
+        mark.set(value)
+        if waits:
+            await asyncio.sleep(0)
+
+    def start(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
+        return starter.start(coroutine, asyncio.get_running_loop(), lambda *_: told.append(mark.get()), None)
+
+    assert start(sets("inner", waits=False)) is None
+    mark.set("inner")
+    task = start(sets("other", waits=True))
+    assert task is not None
+    await task
+    mark.set("unset")
+    assert start(sets("last", waits=False)) is None
+    assert told == ["unset", "inner", "unset"]
+    await starter.close()
+
+
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
 async def test_cancelling_the_task_reaches_the_coroutine_wherever_it_waits(turns: int) -> None:
     reached: list[str] = []
