@@ -263,7 +263,9 @@ cdef class Body:
         if self.spilled is not None:
             self.spilled.finish()
         self.spill = None  # it may be kept for long, and needs no room any more
-        if self.spilled is None and type(self) is Body:
+        if pool_index(self.capacity) < ROOM_INDEX:
+            self.others = None
+        if self.spilled is None and self.others is None and type(self) is Body:
             PyObject_GC_UnTrack(self)  # nor has the garbage collector to look at it: it leads to nothing that could lead back
 
     def abandon(self):

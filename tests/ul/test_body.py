@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import mmap
 import random
 import weakref
@@ -365,3 +366,19 @@ def test_a_size_that_is_only_expected_is_not_taken_by_force() -> None:
     body.write(bytes(100))
     assert body.spilled is None
     assert budget.used == 100
+
+
+@pytest.mark.parametrize("size", [100, 1 << 20, 3 << 20])
+def test_the_garbage_collector_sees_what_leads_back_to_it(size: int) -> None:
+    class Others:
+        may_wait = True
+        last: Body
+
+    others = Others()
+    others.last = body = Body(others=others)
+    body.write(bytes(size))
+    body.finish()
+    seen = weakref.ref(others)
+    del body, others
+    gc.collect()
+    assert seen() is None
