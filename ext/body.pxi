@@ -117,6 +117,7 @@ cdef class Budget:
         return self.used >= self.limit
 
 
+@no_gc_clear  # else the budget would not be there any more to be given back what it was for
 cdef class Body:
     """A sink that gathers a data set in memory, readable as one contiguous buffer once it is whole.
 

@@ -359,6 +359,16 @@ def test_without_a_spill_it_goes_over_the_budget() -> None:
     assert budget.used == 0
 
 
+def test_the_garbage_collector_gives_back_what_was_taken() -> None:
+    budget = Budget(1 << 20)
+    cycle: list[object] = [Body(expected=1000, budget=budget)]
+    assert budget.used
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    assert budget.used == 0
+
+
 def test_a_size_that_is_only_expected_is_not_taken_by_force() -> None:
     budget = Budget(100)
     body = Body(10_000, Gathering, 200, budget)
