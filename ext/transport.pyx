@@ -23,10 +23,17 @@ cdef enum:
     WE_ASK = 0
     THEY_ASK = 1
     THEY_ASK_HERE = 2
+    #: Bytes that are read without anybody who sends little, until none is expected.
+    READ_ALONE = 1 << 26
+
+ALONE = READ_ALONE
 
 
 cdef class Turns:
-    """What those who are read on one event loop say of it, for who gives them turns (`aiodicom.net.loops.ReadingTurns`)."""
+    """What those who are read on one event loop say of it, for who gives them turns (`aiodicom.net.loops.ReadingTurns`).
+
+    It leads to nothing else: the data sets that look at it are kept out of the garbage collector's sight.
+    """
 
     #: Bytes that they brought.
     cdef public Py_ssize_t brought
@@ -34,6 +41,11 @@ cdef class Turns:
     cdef public bint has_little
     #: Whether one of them is on this machine.
     cdef public bint is_here
+
+    @property
+    def may_wait(self):
+        """Whether somebody who sends little may wait to be read: there was one not long ago, or little was read yet."""
+        return self.has_little or self.brought < READ_ALONE
 
 
 cdef class BufferedTransport:

@@ -1,10 +1,14 @@
 from collections.abc import Callable
 from typing import Any
 
+ALONE: int
+
 class Turns:
     brought: int
     has_little: bool
     is_here: bool
+    @property
+    def may_wait(self) -> bool: ...
 
 class BufferedTransport:
     connection: Any

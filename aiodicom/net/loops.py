@@ -26,9 +26,6 @@ TAKING_TURNS: Final = 16
 BEFORE_PAUSE: Final = 1 << 19
 PAUSE: Final = 0.001
 
-#: Bytes that are read without anybody who sends little, until none is expected.
-ALONE: Final = 1 << 26
-
 
 class Timed(Protocol):
     """What a `TimerWheel` calls when its time has come."""
@@ -109,17 +106,20 @@ class TimerWheel:
                 self.schedule(item, max(when, now + self.resolution))
 
 
-class ReadingTurns(Turns):
+class ReadingTurns:
     """Has those read on that have much to read: in each turn of the event loop one, of more than 16 a sixteenth.
 
     Who has little to read is read in every turn, and so waits for one of them instead of for all. While there is
     somebody like that on the same machine they pause now and then: the system lets who always has something to do
     finish a time slice of milliseconds before another one, who waits for an answer, gets a processor to take it.
 
+    `seen` is what those who are read say.
+
     Invariants: while anybody waits, `_next` is about to be called.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.seen = Turns()
         self._loop = loop
         self._waiting: deque[Callable[[], None]] = deque()
 
@@ -127,11 +127,6 @@ class ReadingTurns(Turns):
     def has_waiting(self) -> bool:
         """Whether anybody waits for a turn."""
         return bool(self._waiting)
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether somebody who sends little may wait to be read: there was one not long ago, or little was read yet."""
-        return self.has_little or self.brought < ALONE
 
     def wait(self, read_on: Callable[[], None]) -> None:
         """Has `read_on` called when it is its turn."""
@@ -141,10 +136,11 @@ class ReadingTurns(Turns):
 
     def _go_on(self) -> None:
         pauses = False
-        if self.has_little and self.brought >= BEFORE_PAUSE:
-            pauses = self.is_here
-            self.has_little = self.is_here = False
-            self.brought = 0
+        seen = self.seen
+        if seen.has_little and seen.brought >= BEFORE_PAUSE:
+            pauses = seen.is_here
+            seen.has_little = seen.is_here = False
+            seen.brought = 0
         if pauses:
             self._loop.call_later(PAUSE, self._next)
         else:

@@ -88,7 +88,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         self, loop: asyncio.AbstractEventLoop, protocol: AssociationProtocol, owner: Owner, timeouts: Timeouts
     ) -> None:
         self._resources = shared = resources_of(loop)
-        super().__init__(protocol, owner, loop.time, loop.call_soon, shared.scratch, shared.turns)
+        super().__init__(protocol, owner, loop.time, loop.call_soon, shared.scratch, shared.turns.seen)
         self.wheel_slot: int | None = None
         #: The address of the client whose connection a load balancer passes on, as that says (PROXY protocol).
         self.client: str | None = None

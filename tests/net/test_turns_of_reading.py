@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -11,8 +13,10 @@ from typing import Any, cast
 import pytest
 
 from aiodicom.dimse._exchange import Exchange
-from aiodicom.net._transport import BufferedTransport, Turns
-from aiodicom.net.loops import ALONE, BEFORE_PAUSE, PAUSE, SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
+from aiodicom.net._data_sets import decode_data_set
+from aiodicom.net._transport import ALONE, BufferedTransport, Turns
+from aiodicom.net.loops import BEFORE_PAUSE, PAUSE, SCRATCH_SIZE, TAKING_TURNS, ReadingTurns
+from aiodicom.ul._pdu import Body
 
 FULL = 1000
 #: What is read before data sets that are read to where they gather.
@@ -178,9 +182,9 @@ def reading_on(turns: ReadingTurns, brings: int, *, beside_little: bool, here: b
     """Reads so much, and waits for its next turn."""
 
     def read_on() -> None:
-        turns.brought += brings
-        turns.has_little = turns.has_little or beside_little
-        turns.is_here = turns.is_here or here
+        turns.seen.brought += brings
+        turns.seen.has_little = turns.seen.has_little or beside_little
+        turns.seen.is_here = turns.seen.is_here or here
         turns.wait(read_on)
 
     return read_on
@@ -204,12 +208,26 @@ def test_who_has_much_to_read_pauses_while_somebody_has_little() -> None:
 
 
 def test_somebody_may_wait_who_was_there_not_long_ago() -> None:
-    turns = ReadingTurns(cast("Any", Calls()))
+    turns = Turns()
     assert turns.may_wait
     turns.brought = ALONE
     assert not turns.may_wait
     turns.has_little = True
     assert turns.may_wait
+
+
+@pytest.mark.parametrize("size", [1000, 3 << 20])
+def test_a_data_set_that_is_kept_leads_to_no_event_loop(size: int) -> None:
+    calls = Calls()
+    body = Body(others=ReadingTurns(cast("Any", calls)).seen)
+    body.write(b"\xe0\x7f\x10\0OB\0\0" + size.to_bytes(4, "little") + bytes(size))
+    body.finish()
+    data_set = decode_data_set(body, "1.2.840.10008.1.2.1")
+    calls.later.append((0.0, partial(data_set.copy)))  # type: ignore[arg-type]
+    gone = weakref.ref(calls)
+    del calls, body, data_set
+    gc.collect()
+    assert gone() is None
 
 
 async def turns_until(count: int, order: list[int]) -> int:
