@@ -75,6 +75,9 @@ cdef class BufferedTransport:
     cdef public object connection
     cdef public bint is_impatient
     cdef public int descriptor
+    #: Of the event loop, None where there is none. One that closes may close its sockets, whose transports do not tell: the system
+    #: gives their descriptors to others.
+    cdef public object is_loop_closed
     cdef public bint sends_files
     cdef bint is_behind
     cdef bint is_reading
@@ -223,6 +226,9 @@ cdef class BufferedTransport:
             self.descriptor = self.plain_socket()
         return self.descriptor >= 0
 
+    cdef inline bint has_lost_loop(self) except -1:
+        return self.is_loop_closed is not None and self.is_loop_closed()
+
     cdef bint has_all_left(self) except -1:
         """Whether nothing is left that `connection` has to write first."""
         if self.is_behind:
@@ -241,7 +247,7 @@ cdef class BufferedTransport:
         cdef bint has_parts = has_part(outgoing)
         if has_parts and not self.sends_files:
             outgoing, has_parts = in_memory(outgoing), False
-        if self.has_descriptor() and not connection.is_closing() and self.has_all_left():
+        if self.has_descriptor() and not connection.is_closing() and not self.has_lost_loop() and self.has_all_left():
             outgoing = hand_over_all(self.descriptor, outgoing, has_parts)
             if not outgoing:
                 return True

@@ -13,6 +13,7 @@ class Turns:
 class BufferedTransport:
     connection: Any
     descriptor: int
+    is_loop_closed: Callable[[], bool] | None
     sends_files: bool
     owner: Any
     is_impatient: bool

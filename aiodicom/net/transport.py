@@ -89,6 +89,7 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
     ) -> None:
         self._resources = shared = resources_of(loop)
         super().__init__(protocol, owner, loop.time, loop.call_soon, shared.scratch, shared.turns.seen)
+        self.is_loop_closed = loop.is_closed
         self.wheel_slot: int | None = None
         #: The address of the client whose connection a load balancer passes on, as that says (PROXY protocol).
         self.client: str | None = None
