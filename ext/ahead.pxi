@@ -103,7 +103,8 @@ cdef extern from *:
     static int open_at_once(const char *path) {
     #if defined(__linux__) && defined(SYS_openat2)
         enum { RESOLVE_CACHED_ = 0x20 };  /* Linux 5.12 */
-        struct { unsigned long long flags, mode, resolve; } how = {O_RDONLY | O_CLOEXEC, 0, RESOLVE_CACHED_};
+        /* Not to wait for who has a lease on it, as file servers have, nor for who would write to a pipe. */
+        struct { unsigned long long flags, mode, resolve; } how = {O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, RESOLVE_CACHED_};
         return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
     #else
         (void)path;

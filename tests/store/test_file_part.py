@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -168,3 +171,19 @@ def test_fragments_are_made_without_looking(path: str, fragment: int) -> None:
     assert all(isinstance(each, FilePart) for each in pieces[1::2])
     Path(path).write_bytes(content)
     assert b"".join(pieces) == b"".join(encode_data(3, content, fragment, True))
+
+
+def test_a_file_that_somebody_has_a_lease_on_is_not_waited_for(path: str) -> None:
+    stamp = file_stamp(path)
+    told = signal.signal(signal.SIGIO, signal.SIG_IGN)  # by which the system asks for it
+    file = os.open(path, os.O_RDWR)
+    try:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        began = time.monotonic()
+        job = read_ahead(path, stamp, 0, may_stay=True)
+        assert time.monotonic() - began < 1  # it would be /proc/sys/fs/lease-break-time, 45 seconds
+    finally:
+        os.close(file)
+        signal.signal(signal.SIGIO, told)
+    assert job is not None
+    assert job.take() is not None
