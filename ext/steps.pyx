@@ -18,6 +18,16 @@ cdef extern from "Python.h":
     int PyContext_Exit(object context) except -1
 
 
+cdef bint have_same(one, other) except -1:
+    """Whether two contexts have the same objects: what is equal now may be changed by who has it."""
+    if len(one) != len(other):
+        return False
+    for variable, value in one.items():
+        if other.get(variable, other) is not value:
+            return False
+    return True
+
+
 cdef class Spare:
     """A task that waits for a coroutine to take over.
 
@@ -39,7 +49,7 @@ cdef class Spare:
         """Whether it is as good as a new task in this context: a coroutine may have changed its own, or cancelled it."""
         return (
             self.loop is loop
-            and self.context == context
+            and have_same(self.context, context)
             and not self.task.cancelling()
             and not self.task.done()
         )

@@ -291,3 +291,18 @@ def test_a_starter_serves_one_loop_after_another(loop_factory: Any) -> None:
         loop.run_until_complete(main())
         loop.close()
     assert ended == [(0, None, None), (1, None, None)] * 2
+
+
+async def test_what_is_equal_in_another_context_is_not_taken_for_the_same() -> None:
+    own: ContextVar[list[str]] = ContextVar("own")
+    seen: list[list[str]] = []
+
+    async def handler() -> None:
+        seen.append(own.get())
+
+    async with starting() as start:
+        values: list[list[str]] = [[], [], []]
+        for value in values:
+            own.set(value)
+            await start(handler()).ended
+    assert [one is other for one, other in zip(seen, values, strict=True)] == [True, True, True]
