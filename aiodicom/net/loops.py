@@ -152,7 +152,10 @@ class ReadingTurns:
         if self._waiting:
             self._go_on()
         for read_on in turns:
-            read_on()
+            try:
+                read_on()
+            except Exception as error:  # the others have their turn none the less
+                self._loop.call_exception_handler({"message": "reading on failed", "exception": error})
 
 
 class LoopResources:

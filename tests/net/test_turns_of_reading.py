@@ -258,6 +258,22 @@ async def test_of_many_several_have_their_turn() -> None:
     assert order == list(range(10))
 
 
+async def test_who_cannot_be_read_on_takes_no_turn_from_the_others() -> None:
+    loop = asyncio.get_running_loop()
+    turns, order, told = ReadingTurns(loop), list[int](), list[object]()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    error = OSError("the descriptor is closed")
+
+    def fail() -> None:
+        raise error
+
+    turns.wait(fail)
+    for number in range(2 * TAKING_TURNS):
+        turns.wait(partial(order.append, number))
+    await turns_until(2 * TAKING_TURNS, order)
+    assert told == [error]
+
+
 async def test_who_comes_back_waits_for_the_others() -> None:
     turns, order = ReadingTurns(asyncio.get_running_loop()), list[str]()
 
