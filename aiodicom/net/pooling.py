@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 from aiodicom.errors import AssociationClosed, ContextNotAccepted, DeadlineExceeded, LocalError, StatusError
@@ -83,6 +84,8 @@ class AssociationPool(TurnsOfPool, Fleet):
         self._queue = Queue()
         #: who is to be told when not all of those with turns are blocked
         self._held_up: list[Callable[[], object]] = []
+        #: of which associations it is to be told when their peers take enough, once however often that was asked
+        self._awaited: set[Member] = set()
         #: what all associations have, as far as that has been looked at since the last one was opened
         self._common: set[Need] = set()
         #: an association has been given up for one that is to propose more
@@ -144,8 +147,14 @@ class AssociationPool(TurnsOfPool, Fleet):
         """Has `told` called when the pool, which `is_blocked`, may be so no more."""
         if not self._held_up:
             for member in self._listed:
-                member.association.when_drained(self._tell_held_up)
+                if member not in self._awaited:
+                    self._awaited.add(member)
+                    member.association.when_drained(partial(self._on_drained, member))
         self._held_up.append(told)
+
+    def _on_drained(self, member: Member) -> None:
+        self._awaited.discard(member)
+        self._tell_held_up()
 
     def _tell_held_up(self) -> None:
         """One of the associations with turns is blocked no more, or there is another one."""

@@ -174,8 +174,11 @@ def test_one_that_answers_nothing_is_withdrawn() -> None:
 class Blocking(Far):
     """An association whose peer takes less than is written, if it `is_blocked`."""
 
+    asked = 0
+
     def when_drained(self, told: Any) -> None:
         """It never is."""
+        self.asked += 1
 
 
 class BlockingPeer(FarPeer):
@@ -202,6 +205,27 @@ def test_blocked_until_there_is_a_turn_on_another_association() -> None:
             it.give(other)
             it.give(blocked)
             assert told == [False]
+
+    run_virtually(main())
+
+
+def test_who_is_blocked_for_long_is_asked_once_to_tell() -> None:
+    async def main() -> None:
+        peer = BlockingPeer(window=2)
+        async with peer.pool(size=2, window=2) as it:
+            turns = [await it.take() for _ in range(4)]
+            blocked, other = dict.fromkeys(turns)
+            it.give(blocked)
+            blocked.association.is_blocked = True  # type: ignore[misc]
+            told: list[bool] = []
+            for _ in range(10):
+                it.when_ready(lambda: told.append(it.is_blocked))
+                it.give(other)
+                assert it.begin_now(lambda *_: True, Token())
+            assert told == [False] * 10
+            assert blocked.association.asked == 1  # type: ignore[attr-defined]
+            for turn in (other, other, blocked):
+                it.give(turn)
 
     run_virtually(main())
 
