@@ -210,12 +210,17 @@ cdef class Exchange:
     cdef Py_ssize_t send_request_whole(self, int context_id, request, tuple pieces, token, now) except -1:
         cdef Py_ssize_t count = len(pieces)
         cdef Py_ssize_t size = 0
+        cdef Py_ssize_t before = len(self.outgoing)
         cdef Py_ssize_t k
         self.send(context_id, encode_command(request))
+        try:
+            for k in range(count):
+                self.put_data(context_id, pieces[k], k == count - 1)
+                size += len(pieces[k])
+        except BaseException:  # a short part of a file is read for this, which may have been cut short
+            del self.outgoing[before:]
+            raise
         self.begin(context_id, request, token, now)
-        for k in range(count):
-            self.put_data(context_id, pieces[k], k == count - 1)
-            size += len(pieces[k])
         return size
 
     cdef object begin(self, int context_id, request, token, now):

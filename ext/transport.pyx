@@ -61,7 +61,8 @@ cdef class BufferedTransport:
     what is said, -1 where not. `sends_files` is whether the system is to send parts of files by itself. `is_behind` is whether
     `connection` may have what is to leave before all else. `full_reads` is how many reads have left more since the last that didn't, or
     since others had their turn. `lent` is the part of `scratch` that the next read goes to: a short one while data sets are read to
-    where they gather. `turns` are the event loop's; `asking` is who asks on this association; `is_amid` is whether the last read was in the middle of a message or ended there.
+    where they gather. `turns` are the event loop's; `asking` is who asks on this association; `is_amid` is whether the last read was in the
+    middle of a message or ended there.
     """
 
     cdef readonly object protocol

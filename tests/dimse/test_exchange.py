@@ -205,3 +205,11 @@ def test_what_cannot_be_encoded_begins_nothing(pair: Pair) -> None:
         scu.send_whole(STORE, CStoreRQ(7, CT, "1.2.3", priority=1 << 16), (b"data",), None, 0.0)
     assert scu.take_outgoing() == []
     assert scu.take_tokens() == []
+
+
+def test_a_request_whose_data_set_cannot_be_had_is_not_begun(pair: Pair) -> None:
+    scu = pair.requestor.protocol
+    with pytest.raises(TypeError):
+        scu.send_whole(STORE, CStoreRQ(7, CT, "1.2.3"), (b"ab", [0, 0]), "token", 0.0)  # type: ignore[arg-type]
+    assert scu.take_outgoing() == []
+    assert scu.take_tokens() == []
