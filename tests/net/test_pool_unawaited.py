@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -187,16 +189,21 @@ class BlockingPeer(FarPeer):
         return Blocking(self)
 
 
+@asynccontextmanager
+async def two_without_turns(window: int) -> AsyncIterator[tuple[Any, Any, Any]]:
+    """A pool of two associations, of which all turns have been taken, and both of these."""
+    async with BlockingPeer(window=window).pool(size=2, window=window) as it:
+        one, other = dict.fromkeys([await it.take() for _ in range(2 * window)])
+        yield it, one, other
+
+
 def test_blocked_until_there_is_a_turn_on_another_association() -> None:
     """However long the one with turns takes nothing."""
 
     async def main() -> None:
-        peer = BlockingPeer(window=2)
-        async with peer.pool(size=2, window=2) as it:
-            turns = [await it.take() for _ in range(4)]
-            blocked, other = dict.fromkeys(turns)
+        async with two_without_turns(2) as (it, blocked, other):
             it.give(blocked)
-            blocked.association.is_blocked = True  # type: ignore[misc]
+            blocked.association.is_blocked = True
             assert it.is_blocked
             told: list[bool] = []
             it.when_ready(lambda: told.append(it.is_blocked))
@@ -211,19 +218,16 @@ def test_blocked_until_there_is_a_turn_on_another_association() -> None:
 
 def test_who_is_blocked_for_long_is_asked_once_to_tell() -> None:
     async def main() -> None:
-        peer = BlockingPeer(window=2)
-        async with peer.pool(size=2, window=2) as it:
-            turns = [await it.take() for _ in range(4)]
-            blocked, other = dict.fromkeys(turns)
+        async with two_without_turns(2) as (it, blocked, other):
             it.give(blocked)
-            blocked.association.is_blocked = True  # type: ignore[misc]
+            blocked.association.is_blocked = True
             told: list[bool] = []
             for _ in range(10):
                 it.when_ready(lambda: told.append(it.is_blocked))
                 it.give(other)
                 assert it.begin_now(lambda *_: True, Token())
             assert told == [False] * 10
-            assert blocked.association.asked == 1  # type: ignore[attr-defined]
+            assert blocked.association.asked == 1
             for turn in (other, other, blocked):
                 it.give(turn)
 
@@ -232,13 +236,11 @@ def test_who_is_blocked_for_long_is_asked_once_to_tell() -> None:
 
 def test_begun_where_the_peer_takes_what_is_written() -> None:
     async def main() -> None:
-        peer = BlockingPeer(window=3)
-        async with peer.pool(size=2, window=3) as it:
-            turns = [await it.take() for _ in range(6)]
-            blocked, other = dict.fromkeys(turns)
-            for turn in turns:
-                it.give(turn)
-            blocked.association.is_blocked = True  # type: ignore[misc]
+        async with two_without_turns(3) as (it, blocked, other):
+            for turn in (blocked, other):
+                for _ in range(3):
+                    it.give(turn)
+            blocked.association.is_blocked = True
             begun: list[object] = []
 
             def begin(association: object, _token: object) -> bool:
