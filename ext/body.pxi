@@ -144,8 +144,11 @@ cdef class Body:
     #: Bytes of the data set so far, wherever they are.
     cdef readonly Py_ssize_t total
 
-    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None, *, bint unread=False,
-                  others=None):
+    def __init__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None, *, bint unread=False,
+                 others=None):
+        self.open(limit, spill, expected, budget, unread, others)
+
+    cdef int open(self, Py_ssize_t limit, spill, Py_ssize_t expected, Budget budget, bint unread, others) except -1:
         self.limit = limit
         self.unread = unread
         self.others = others
@@ -153,6 +156,7 @@ cdef class Body:
         self.budget = budget
         if expected > 0:
             self.reserve(expected)
+        return 0
 
     def __dealloc__(self):
         self.release()
@@ -312,6 +316,12 @@ cdef int write_view(sink, const uint8_t* data, Py_ssize_t size) except -1:
     if lent.exports:
         raise BufferError("the sink has kept a view of memory that it was lent for the call of write() only")
     return 0
+
+
+cdef object new_body(Py_ssize_t limit, spill, Py_ssize_t expected, budget, bint unread, others):
+    cdef Body body = Body.__new__(Body)
+    body.open(limit, spill, expected, <Budget?> budget, unread, others)
+    return body
 
 
 cdef void abandon(sink) noexcept:

@@ -3,9 +3,10 @@
 What encodes and decodes them is imported when it is first needed: who only echoes does without.
 """
 
+from aiodicom.ul._pdu cimport new_body
+
 from aiodicom.errors import LocalError
 from aiodicom.standard.uids import uid_name
-from aiodicom.ul._pdu import Body
 
 CHUNK = MOST_AT_ONCE
 
@@ -68,10 +69,10 @@ def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
 
 cdef object gather(request, Py_ssize_t above, spill, bint unread):
     cdef Py_ssize_t expected = request.expected_body_size
-    if expected > above:
-        return Body(0, spill)
     association = request.association
-    return Body(above, spill, expected, association.budget, unread=unread, others=association.transport.turns)
+    if expected > above:
+        above = expected = 0
+    return new_body(above, spill, expected, association.budget, unread, association.transport.turns)
 
 
 cdef class EncodedDataSet:

@@ -9,7 +9,7 @@ from cpython.tuple cimport PyTuple_GetItem
 
 from aiodicom.dimse._command cimport encode_response
 from aiodicom.standard._valid_uids cimport is_uid
-from aiodicom.ul._pdu cimport ReceivedMessage, is_incomplete, lend
+from aiodicom.ul._pdu cimport ReceivedMessage, is_incomplete, join_data, lend
 from aiodicom.ul._pdu cimport encode_command as encode_command_pdus
 from aiodicom.ul._pdu cimport next_event as next_received
 from named cimport named
@@ -36,7 +36,7 @@ from aiodicom.dimse._operations import InvokedOperations, Operation
 from aiodicom.dimse.responses import response_to
 from aiodicom.errors import AssociationClosed, DecodeError, ProtocolViolation
 from aiodicom.standard.status import Status, StatusCategory
-from aiodicom.ul._pdu import Discard, Receiver, encode_data, join_data
+from aiodicom.ul._pdu import Discard, Receiver, encode_data
 from aiodicom.ul.pdu import PduError
 
 cdef enum:

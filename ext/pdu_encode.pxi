@@ -70,11 +70,13 @@ def encode_data(int context_id, data, Py_ssize_t fragment, bint last):
             return buffers
 
 
-def join_data(int context_id, bytes before, data, Py_ssize_t fragment):
+cpdef object join_data(int context_id, bytes before, data, Py_ssize_t fragment):
     """Returns `before` and the P-DATA-TF PDU of a whole data set behind it in one piece, to be written at once with many more;
     None for a data set that is too long for that, or odd.
     """
     cdef Py_buffer view
+    if type(data) is bytes:
+        return joined_data(context_id, before, <const uint8_t*> PyBytes_AS_STRING(data), len(<bytes> data), fragment)
     if len(data) > JOINED:
         return None
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)

@@ -8,6 +8,7 @@ from cpython.tuple cimport PyTuple_GetItem
 
 from aiodicom.net._data_sets cimport decode, gather
 from aiodicom.net._outbox cimport send_status
+from aiodicom.net._steps cimport FirstSteps
 
 from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NCreateRQ, NEventReportRQ
 from aiodicom.net.sinks import Spooled
@@ -49,8 +50,8 @@ cdef class Received:
         self.context = context
         self.message = message
 
-    def __init__(self, association, context, message):
-        """What a subclass that has more calls."""
+    def __init__(self, *arguments):
+        """What a subclass that has more calls; `__cinit__` has seen to the arguments."""
 
     def __reduce__(self):
         raise TypeError(f"{type(self).__name__} belongs to its association: it is neither copied nor pickled")
@@ -127,7 +128,7 @@ cdef class Performing:
     cdef readonly object loop
     cdef readonly object protocol
     cdef readonly object handlers
-    cdef object starter
+    cdef FirstSteps starter
     cdef readonly object outbox
     cdef dict by_kind
     cdef dict kinds

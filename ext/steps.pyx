@@ -20,8 +20,11 @@ cdef extern from "Python.h":
 
 cdef bint have_same(one, other) except -1:
     """Whether two contexts have the same objects: what is equal now may be changed by who has it."""
-    if len(one) != len(other):
+    cdef Py_ssize_t count = len(one)
+    if count != len(other):
         return False
+    if count == 0:
+        return True
     for variable, value in one.items():
         if other.get(variable, other) is not value:
             return False
@@ -34,11 +37,6 @@ cdef class Spare:
     Invariants: until it has taken one over, nothing but the first steps of coroutines has run in `context`, which before the latest
     of them was as `original` is.
     """
-
-    cdef readonly object context
-    cdef readonly object original
-    cdef readonly object loop
-    cdef public object task
 
     def __init__(self, context, loop):
         self.context = context
@@ -84,9 +82,7 @@ cdef class Spare:
 cdef class FirstSteps:
     """Starts coroutines in the spare task, of which there is one at a time."""
 
-    cdef public Spare spare
-
-    def start(self, coroutine, loop, done, subject):
+    cpdef object start(self, coroutine, loop, done, subject):
         """Runs the coroutine until it waits and returns its task, or None when it has ended.
 
         ``done(subject, result, error)`` is called as soon as it has ended, here or by the task, also when that is cancelled;

@@ -14,3 +14,7 @@ cdef object next_event(receiver)
 cdef bint is_incomplete(receiver) except -1
 
 cpdef bytes encode_command(int context_id, bytes command, Py_ssize_t fragment)
+cpdef object join_data(int context_id, bytes before, data, Py_ssize_t fragment)
+
+# `Body(limit, spill, expected, budget, unread=unread, others=others)`.
+cdef object new_body(Py_ssize_t limit, spill, Py_ssize_t expected, budget, bint unread, others)
