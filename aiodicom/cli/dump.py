@@ -60,7 +60,7 @@ def dump(
             failed |= not _dump(file, form, bulk, wanted, len(files) > 1)
         sys.stdout.flush()
     except BrokenPipeError:
-        output.stdout_is_gone()
+        output.stream_is_gone(sys.stdout)
     if failed:
         raise typer.Exit(1)
 

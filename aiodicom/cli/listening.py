@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aiodicom.cli import output
 from aiodicom.cli.security import ClientTLS, ServerTLS
 from aiodicom.errors import LocalError
 from aiodicom.store.files import Folder
@@ -79,8 +79,7 @@ def advice_on_binding() -> Iterator[None]:
 def announce(addresses: Iterable[tuple[str, int]]) -> None:
     """Says where somebody listens."""
     where = ", ".join(f"{f'[{host}]' if ':' in host else host}:{port}" for host, port in addresses)
-    sys.stderr.write(f"listening on {where}\n")
-    sys.stderr.flush()
+    output.tell(f"listening on {where}")
 
 
 def _server_tls(client: ClientTLS) -> ServerTLS:

@@ -9,6 +9,7 @@ import os
 import ssl
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 from aiodicom.errors import (
     AiodicomError,
@@ -36,7 +37,8 @@ __all__ = [
     "result",
     "result_json",
     "status_text",
-    "stdout_is_gone",
+    "stream_is_gone",
+    "tell",
 ]
 
 #: What to do about an A-ASSOCIATE-RJ, by source and reason (PS3.8 table 9-21).
@@ -75,15 +77,27 @@ def result_json(values: Mapping[str, object]) -> None:
     result(json.dumps(values))
 
 
-def stdout_is_gone() -> None:
-    """Whoever read stdout has seen enough: nobody is to complain, not even the interpreter when it flushes on exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def stream_is_gone(stream: TextIO) -> None:
+    """Whoever read stdout or stderr has seen enough: nobody is to complain, not even the interpreter when it flushes on
+    exit.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def note(command: str, text: str) -> None:
     """A line for whoever is watching, on stderr."""
-    sys.stderr.write(f"aiodicom {command}: {printable(' '.join(text.split()))}\n")
-    sys.stderr.flush()
+    tell(f"aiodicom {command}: {printable(' '.join(text.split()))}")
+
+
+def tell(text: str) -> None:
+    """Writes a line to stderr. When nobody reads that any more, nothing ends, and nothing goes on, because of it."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:
+        stream_is_gone(sys.stderr)
 
 
 def printable(text: str) -> str:

@@ -97,6 +97,12 @@ class Command:
         line, self._seen = _wait_for(self._process.stderr.fileno(), self._seen, is_it, times)
         return line
 
+    def stop_watching(self) -> None:
+        """Closes stderr: nobody reads what the command says there any more."""
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        self._process.stderr = None
+
     def send_signal(self, number: int) -> None:
         """Sends a signal to the command."""
         self._process.send_signal(number)
@@ -104,7 +110,7 @@ class Command:
     def wait(self) -> Outcome:
         """Waits for the end of the command."""
         out, err = self._process.communicate(timeout=PATIENCE)
-        return Outcome(self._process.returncode, self._seen_on_stdout + out, self._seen + err)
+        return Outcome(self._process.returncode, self._seen_on_stdout + out, self._seen + (err or ""))
 
     def terminate(self) -> Outcome:
         """Ends the command as a service manager does."""

@@ -107,6 +107,13 @@ def test_a_signal_lets_what_has_begun_end(start: Start, tmp_path: Path, number: 
     assert names(tmp_path / "out") == ["1.2.3.dcm"]
 
 
+def test_it_stops_when_nobody_reads_what_it_says(start: Start, tmp_path: Path) -> None:
+    command = start("storescp", 0, "-od", tmp_path)
+    port_of(command)
+    command.stop_watching()
+    assert command.terminate().code == 0
+
+
 def test_the_same_instance_again_replaces(start: Start, invoke: Invoke, tmp_path: Path) -> None:
     put(tmp_path / "a", "1.2.3", size=5000)
     second = put(tmp_path / "b", "1.2.3", size=10)

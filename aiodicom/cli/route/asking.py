@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tomllib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -84,7 +85,7 @@ def ask(command: str, file: Path, question: Callable[[ControlClient], Awaitable[
         try:
             return await question(ControlClient(_queue_of(file)))
         except BrokenPipeError:
-            output.stdout_is_gone()
+            output.stream_is_gone(sys.stdout)
             return 0
 
     run(command, work)
