@@ -37,7 +37,8 @@ if sys.platform != "win32":
         compile_args += ["-O3"]
         if sys.platform == "linux":
             # An operation runs through more code than a processor's near caches hold. So a call of the interpreter's
-            # functions is one jump in place of two, and what Cython calls unlikely lies apart. See docs/performance.md.
+            # functions is one jump in place of two, and what Cython calls unlikely lies apart (gcc; clang warns that it
+            # does not know the second option). See docs/performance.md.
             compile_args += ["-fno-plt", "--param=builtin-expect-probability=100"]
 if linetrace:
     macros.append(("CYTHON_TRACE_NOGIL", "1"))
@@ -50,6 +51,7 @@ def extension(module: str, source: str) -> Extension:
         extra_compile_args=compile_args,
         extra_link_args=link_args,
         define_macros=macros,
+        depends=["setup.py"],  # whose options are in what is built
     )
 
 
@@ -84,6 +86,8 @@ setup(
         annotate=annotate,
         compiler_directives={
             "language_level": "3",
+            # What has memory of its own, or belongs to an association, is not copied by its fields.
+            "auto_pickle": False,
             "embedsignature": True,
             "binding": False,
             "boundscheck": debug or sanitize,

@@ -144,8 +144,8 @@ cdef class Body:
     #: Bytes of the data set so far, wherever they are.
     cdef readonly Py_ssize_t total
 
-    def __init__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None, *, bint unread=False,
-                 others=None):
+    def __cinit__(self, Py_ssize_t limit=0, spill=None, Py_ssize_t expected=0, Budget budget=None, *, bint unread=False,
+                  others=None):
         self.open(limit, spill, expected, budget, unread, others)
 
     cdef int open(self, Py_ssize_t limit, spill, Py_ssize_t expected, Budget budget, bint unread, others) except -1:

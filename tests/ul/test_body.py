@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
 import mmap
+import pickle
 import random
 import weakref
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 
 import numpy
@@ -392,3 +396,36 @@ def test_the_garbage_collector_sees_what_leads_back_to_it(size: int) -> None:
     del body, others
     gc.collect()
     assert seen() is None
+
+
+def copies() -> list[Callable[[object], object]]:
+    return [copy.copy, copy.deepcopy, *(partial(pickle.dumps, protocol=n) for n in range(pickle.HIGHEST_PROTOCOL + 1))]
+
+
+@pytest.mark.parametrize("make_copy", copies())
+def test_memory_is_not_copied_by_its_address(make_copy: Callable[[object], object]) -> None:
+    body = Body()
+    body.write(b"x" * 1000)
+    with pytest.raises(TypeError):
+        make_copy(body)
+    tried = []
+
+    def try_it(view: memoryview) -> None:
+        with pytest.raises(TypeError):
+            make_copy(view.obj)
+        tried.append(len(view))
+
+    spilled = Body(0, lambda: SimpleNamespace(write=try_it, finish=lambda: None, abandon=lambda: None))
+    spilled.write(b"x" * 1000)
+    assert tried == [1000]
+
+
+def test_it_begins_once() -> None:
+    budget = Budget(10_000_000)
+    body = Body(0, None, 1, budget)
+    body.write(b"x" * 5_000_000)
+    used = budget.used
+    body.__init__(0, None, 10, Budget(100))  # type: ignore[misc]
+    assert (len(body), budget.used) == (5_000_000, used)
+    del body
+    assert budget.used == 0
