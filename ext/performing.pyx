@@ -147,7 +147,7 @@ cdef class Performing:
         self.loop = association.loop
         self.protocol = protocol
         self.handlers = handlers
-        self.starter = handlers.starter
+        self.starter = <FirstSteps?> handlers.starter
         self.outbox = outbox
         self.by_kind = handlers.by_kind
         self.kinds = kinds
