@@ -61,7 +61,8 @@ cdef class FileJob(Job):
 
     The file is made and has `data` written to it; or it is `file`, a descriptor of the job's from here on, with nothing more to be written.
     `unnamed`: it is made without a name (`links_unnamed`), and has `temporary` at most while it replaces another.
-    `past_cache`: data that lies on pages goes to the disk past the page cache, if the file system has it so. `sync`: the
+    `past_cache`: data that lies on pages goes to the disk past the page cache, if the file system has it so. `let_go`: it goes to the disk
+    through the page cache right away, which does not keep it, if the file system has that. `sync`: the
     file's bytes are on the disk before it gets its name. Sub-folders are made on demand; a symbolic link is none.
 
     When it is done, `result` is 0, or the errno of what went wrong: then there is no such file, under neither name. `seconds` is how
@@ -72,7 +73,8 @@ cdef class FileJob(Job):
     cdef tuple names
     cdef bint is_held
 
-    def __cinit__(self, int folder, bytes temporary, tuple path, *, data=None, int file=-1, bint unnamed=False, bint past_cache=False, bint sync=False):
+    def __cinit__(self, int folder, bytes temporary, tuple path, *, data=None, int file=-1, bint unnamed=False, bint past_cache=False,
+                  bint let_go=False, bint sync=False):
         cdef Py_ssize_t index
         self.work.file = -1
         if not path:
@@ -87,6 +89,7 @@ cdef class FileJob(Job):
         self.work.folder = folder
         self.work.unnamed = unnamed
         self.work.past_cache = past_cache
+        self.work.let_go = let_go
         self.work.sync = sync
         if data is not None:
             PyObject_GetBuffer(data, &self.data, PyBUF_SIMPLE)
@@ -115,6 +118,14 @@ cdef class FileJob(Job):
     @past_cache.setter
     def past_cache(self, bint past_cache):
         self.work.past_cache = past_cache
+
+    @property
+    def let_go(self):
+        return bool(self.work.let_go)
+
+    @let_go.setter
+    def let_go(self, bint let_go):
+        self.work.let_go = let_go
 
     @property
     def result(self):

@@ -10,6 +10,9 @@ cdef extern from *:
     #include <stdio.h>
     #include <stdlib.h>
     #include <sys/stat.h>
+    #if defined(__linux__)
+    #include <sys/syscall.h>
+    #endif
     #include <sys/uio.h>
     #include <time.h>
     #include <unistd.h>
@@ -26,6 +29,11 @@ cdef extern from *:
     #define sync_data fsync
     #endif
 
+    // Linux 6.14; headers may be older.
+    #ifndef RWF_DONTCACHE
+    #define RWF_DONTCACHE 0x80
+    #endif
+
     enum { TO_FOLDERS, TO_FILE, TO_END };
 
     typedef struct Work {
@@ -39,7 +47,7 @@ cdef extern from *:
         // Of a file.
         int folder;             // where its temporary name is
         int file;               // the file, or -1: it is to be made
-        int unnamed, past_cache, sync;
+        int unnamed, past_cache, let_go, sync;
         const char *temporary, *name;
         const char* data;
         size_t size;
@@ -61,13 +69,26 @@ cdef extern from *:
     #endif
     }
 
-    static int write_data(int fd, const char* data, size_t size, int past_cache) {
+    // `let_go`: the cache has it no longer than it takes to be on the disk, which is begun now, if the file system has it so.
+    static ssize_t write_at(int fd, const char* data, size_t size, size_t at, int let_go) {
+    #ifdef SYS_pwritev2  // by number: C libraries may be older, too
+        if (let_go) {
+            struct iovec piece = {(void*)data, size};
+            long high = (long)((uint64_t)at >> 32);
+            ssize_t written = syscall(SYS_pwritev2, fd, &piece, 1L, (long)at, high, RWF_DONTCACHE);
+            if (written >= 0 || errno == EINTR) return written;  // whatever else is wrong, the plain call says
+        }
+    #endif
+        return pwrite(fd, data, size, (off_t)at);
+    }
+
+    static int write_data(int fd, const char* data, size_t size, int past_cache, int let_go) {
         size_t at = 0, end = size;
         // What does not fill its last page goes through the cache: cutting off what was filled up would read that page from the disk.
         int direct = past_cache && size >= PAGE && !((uintptr_t)data % PAGE) && set_past_cache(fd, 1);
         if (direct) end = size / PAGE * PAGE;
         while (at < size) {
-            ssize_t written = pwrite(fd, data + at, end - at, (off_t)at);
+            ssize_t written = write_at(fd, data + at, end - at, at, let_go && !direct);
             if (written > 0) at += (size_t)written;
             else if (written < 0 && errno == EINTR) continue;
             else if (!written || !direct || errno != EINVAL) return written ? errno : EIO;
@@ -143,7 +164,7 @@ cdef extern from *:
             work->file = work->unnamed ? make_unnamed(work->folder) : openat(work->folder, work->temporary, named, 0666);
             if (work->file < 0) return errno;
             double began = now();
-            error = write_data(work->file, work->data, work->size, work->past_cache);
+            error = write_data(work->file, work->data, work->size, work->past_cache, work->let_go);
             work->seconds = now() - began;
         } else work->unnamed = 0;
         if (!error && work->sync && sync_data(work->file)) error = errno;
@@ -315,6 +336,7 @@ cdef extern from *:
         int file
         bint unnamed
         bint past_cache
+        bint let_go
         bint sync
         const char* temporary
         const char* name

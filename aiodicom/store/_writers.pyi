@@ -8,6 +8,7 @@ class Job:
 
 class FileJob(Job):
     past_cache: bool
+    let_go: bool
     def __init__(
         self,
         folder: int,
@@ -18,6 +19,7 @@ class FileJob(Job):
         file: int = -1,
         unnamed: bool = False,
         past_cache: bool = False,
+        let_go: bool = False,
         sync: bool = False,
     ) -> None: ...
     @property

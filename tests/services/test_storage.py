@@ -220,7 +220,9 @@ async def test_what_the_disk_does_not_take_goes_to_the_cache(tmp_path: Path, mon
     engine = Engine(store)
     tasks = [asyncio.create_task(engine.store(b"x" * 100_000, uid=f"1.2.{number}")) for number in range(20)]
     await asyncio.sleep(0)
-    assert [job.past_cache for job in made[0].given if isinstance(job, FileJob)] == [True] * 16 + [False] * 4
+    files = [job for job in made[0].given if isinstance(job, FileJob)]
+    assert [job.past_cache for job in files] == [True] * 16 + [False] * 4
+    assert [job.let_go for job in files] == [False] * 16 + [True] * 4
     # The threads are busy: small ones don't wait for them.
     assert await engine.store(b"x" * 10_000, uid="1.3") is Status.SUCCESS
     assert os.listdir(tmp_path) == ["1.3.dcm"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from aiodicom.store.direct import MOST, SLOW, DirectWrites
+from aiodicom.store.direct import BEHIND, MOST, SLOW, DirectWrites
 
 
 def begin(writes: DirectWrites) -> int:
     """Begins as many as are let."""
     count = 0
-    while writes.begin():
+    while writes.begin(0.0):
         count += 1
     return count
 
@@ -19,8 +19,8 @@ def limits(writes: DirectWrites, seconds: float, count: int) -> list[int]:
     """The limit after each of so many files that take so long, one after another."""
     found = []
     for _ in range(count):
-        assert writes.begin()
-        writes.end(seconds)
+        assert writes.begin(0.0)
+        writes.end(seconds, 0.0)
         found.append(writes.limit)
     return found
 
@@ -28,10 +28,10 @@ def limits(writes: DirectWrites, seconds: float, count: int) -> list[int]:
 def test_a_fast_disk_has_as_many_as_are_ever_allowed() -> None:
     writes = DirectWrites()
     assert begin(writes) == writes.running == MOST
-    writes.end(SLOW / 10)
+    writes.end(SLOW / 10, 0.0)
     assert begin(writes) == 1
     for _ in range(MOST):
-        writes.end(SLOW / 10)
+        writes.end(SLOW / 10, 0.0)
     assert writes.running == 0
     assert set(limits(writes, SLOW / 10, 100)) == {MOST}
 
@@ -47,9 +47,9 @@ def test_those_on_their_way_are_not_taken_back() -> None:
     writes = DirectWrites()
     assert begin(writes) == MOST
     for left in range(MOST - 1, 0, -1):
-        writes.end(100 * SLOW)
+        writes.end(100 * SLOW, 0.0)
         assert writes.limit == left
-        assert not writes.begin()
+        assert not writes.begin(0.0)
 
 
 def test_one_slow_file_is_no_slow_disk() -> None:
@@ -73,3 +73,28 @@ def test_one_that_is_neither_keeps_what_it_has() -> None:
     limits(writes, 10 * SLOW, 100)
     limits(writes, 0.75 * SLOW, 100)
     assert set(limits(writes, 0.75 * SLOW, 100)) == {1}
+
+
+def test_a_disk_keeps_up_until_one_takes_long() -> None:
+    writes = DirectWrites()
+    assert writes.keeps_up(5.0)
+    assert writes.begin(5.0)
+    assert writes.keeps_up(5.0 + BEHIND)
+    assert not writes.keeps_up(5.1 + BEHIND)
+    writes.end(BEHIND + 0.2, 5.2 + BEHIND)
+    assert not writes.keeps_up(10.0)
+    assert writes.begin(10.0)
+    assert not writes.keeps_up(10.0)
+    writes.end(BEHIND, 10.0 + BEHIND)
+    assert writes.keeps_up(20.0)
+
+
+def test_a_disk_keeps_up_while_some_of_several_are_written() -> None:
+    writes = DirectWrites()
+    assert writes.begin(1.0)
+    assert writes.begin(1.0)
+    for number in range(10):
+        now = 1 + number * BEHIND / 2
+        assert writes.keeps_up(now)
+        writes.end(BEHIND, now)
+        assert writes.begin(now)

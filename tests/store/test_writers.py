@@ -42,14 +42,14 @@ def done(writers: Writers, count: int) -> list[Job]:
 
 
 @pytest.mark.parametrize("sync", [False, True])
-@pytest.mark.parametrize("past_cache", [False, True])
+@pytest.mark.parametrize("way", [(), ("past_cache",), ("let_go",), ("past_cache", "let_go")])
 @pytest.mark.parametrize("shift", [0, 8])
 @pytest.mark.parametrize("size", [0, 1, PAGE - 1, PAGE, PAGE + 1, 20 * PAGE, 20 * PAGE + 513, 1_000_001])
 def test_what_is_written_is_there(
-    tmp_path: Path, folder: int, size: int, shift: int, past_cache: bool, sync: bool
+    tmp_path: Path, folder: int, size: int, shift: int, way: tuple[str, ...], sync: bool
 ) -> None:
     data = on_pages(size, shift)
-    job = FileJob(folder, b".part", (b"name",), data=data, past_cache=past_cache, sync=sync)
+    job = FileJob(folder, b".part", (b"name",), data=data, sync=sync, **dict.fromkeys(way, True))
     job.run()
     assert job.result == 0
     assert os.listdir(tmp_path) == ["name"]
@@ -64,13 +64,13 @@ def test_what_the_engine_gathers_lies_on_pages() -> None:
         assert numpy.frombuffer(body, numpy.uint8).ctypes.data % PAGE == 0
 
 
-@pytest.mark.parametrize("past_cache", [False, True])
+@pytest.mark.parametrize("way", [(), ("past_cache",), ("let_go",)])
 @pytest.mark.parametrize("limit", [0, 10, 10 * PAGE, 10 * PAGE + 10, 30 * PAGE + 10])
 def test_a_file_that_the_system_refuses_leaves_nothing(
-    tmp_path: Path, folder: int, limit: int, past_cache: bool
+    tmp_path: Path, folder: int, limit: int, way: tuple[str, ...]
 ) -> None:
     (tmp_path / "name").write_bytes(b"old")
-    job = FileJob(folder, b".part", (b"name",), data=on_pages(30 * PAGE + 20), past_cache=past_cache)
+    job = FileJob(folder, b".part", (b"name",), data=on_pages(30 * PAGE + 20), **dict.fromkeys(way, True))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
