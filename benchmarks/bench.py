@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from benchmarks.comparison import Metrics, Row
+from benchmarks.comparison import Row
 from tests.interop import objects
 
 T = TypeVar("T")
@@ -72,14 +72,14 @@ class Bench:
         """How much work a row is."""
         return quick if self.quick else full
 
-    def in_folder(self, work: Callable[[Path], Metrics]) -> Callable[[], Metrics]:
+    def in_folder(self, work: Callable[[Path], T]) -> Callable[[], T]:
         """Runs `work` in a folder of its own, and empties what it leaves there.
 
         Nothing is deleted before the end, when all folders go: for minutes after that, ext4 without a journal looks at
         every inode that was freed before it makes a new file, which would cost whoever is next more than its work.
         """
 
-        def run() -> Metrics:
+        def run() -> T:
             folder = Path(tempfile.mkdtemp(dir=self.folder))
             try:
                 return work(folder)

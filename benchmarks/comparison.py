@@ -1,8 +1,8 @@
 """Comparisons: several contenders do the same work in turns; medians, ratios, targets.
 
-A comparison is a `Row`: its contenders do the same work, one after another, a fresh one each time, and round after
-round, so that whatever drifts on the machine drifts for all. A contender's work gives its `Metrics`, and the medians
-of those are compared.
+A comparison is a `Row`: its contenders do the same work, one after another, a fresh one each time unless they share one
+run, and round after round, so that whatever drifts on the machine drifts for all. A contender's work gives its
+`Metrics`, and the medians of those are compared.
 """
 
 from __future__ import annotations

@@ -45,9 +45,10 @@ def page(setting: Setting, outcomes: Sequence[Outcome]) -> str:
     parts = [
         f"<h1>aiodicom beside its peers</h1><p class=note>{escape(_summary(setting))}</p>",
         _versions(setting),
-        "<p>Everyone in a row does the same work, in turns on one machine, a fresh process each time; the figures are "
-        "medians. In brackets: how many times better than the row's baseline. CPU-seconds are those of a server's "
-        "whole process tree. Ratios hold from machine to machine, absolute figures do not.</p>",
+        "<p>Everyone in a row does the same work, in turns on one machine, a fresh process each time, or by bursts in "
+        "one run where the row says so; the figures are medians. In brackets: how many times better than the row's "
+        "baseline. CPU-seconds are those of a server's whole process tree. Ratios hold from machine to machine, "
+        "absolute figures do not.</p>",
     ]
     if setting.quick:
         parts.append("<p class=missed>A quick run: it shows that everything runs; its figures mean little.</p>")

@@ -282,9 +282,9 @@ async def _taken_in_turns(server: Running, each: int) -> dict[str, Metrics]:
 def in_turns(bench: Bench, each: int) -> Planned:
     """Round trips whose operations take turns in one run.
 
-    Linux leaves two processes that wake each other on one processor at first and spreads them over two after 0.1 to 0.2
-    seconds, where each round trip takes twice the time. A run of few of the fastest operation would be over by then, a
-    run of the others would not.
+    Linux may leave two processes that wake each other on one processor for 0.1 to 0.2 seconds and spread them over two
+    then, where each round trip takes twice the time. A run of few of the fastest operation would be over by then, a run
+    of the others would not.
     """
     title = f"round trips of ours in turns, 1 association x {each:,}"
 
