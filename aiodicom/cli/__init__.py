@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import aiodicom
+from aiodicom.cli.streams import flush, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _main(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        flush()
 
 
 def _main(arguments: Sequence[str] | None) -> None:
@@ -99,7 +102,7 @@ def _main(arguments: Sequence[str] | None) -> None:
             message = message.replace(f"is not a valid {kind}", f"is no {name}")
         if not message.endswith(("?", ".")):
             message += "."
-        sys.stderr.write(f"{path}: {message} See: {path} --help\n")
+        tell(f"{path}: {message} See: {path} --help")
         sys.exit(2)
     except typer.Abort:
         sys.exit(1)
@@ -111,7 +114,7 @@ def _prepared(arguments: Sequence[str] | None) -> tuple[str, list[str], Typer]:
     try:
         import typer  # noqa: F401  (to say so where it is missing)
     except ModuleNotFoundError:
-        sys.stderr.write("aiodicom: the commands need more packages: pip install 'aiodicom[cli]'\n")
+        tell("aiodicom: the commands need more packages: pip install 'aiodicom[cli]'")
         sys.exit(1)
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     name = "aiodicom"
@@ -121,7 +124,7 @@ def _prepared(arguments: Sequence[str] | None) -> tuple[str, list[str], Typer]:
         try:
             app = make_app(given[:1], f"aiodicom.cli.{group}")
         except ModuleNotFoundError:
-            sys.stderr.write(f"{name} {given[0]}: this command needs more packages: pip install 'aiodicom[{group}]'\n")
+            tell(f"{name} {given[0]}: this command needs more packages: pip install 'aiodicom[{group}]'")
             sys.exit(1)
     else:
         app = make_app(given[:1] if given[0] in COMMANDS else COMMANDS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aiodicom.cli import output
+from aiodicom.cli import output, streams
 from aiodicom.errors import DecodeError
 from aiodicom.part10.reader import dcmread
 
@@ -60,7 +60,7 @@ def dump(
             failed |= not _dump(file, form, bulk, wanted, len(files) > 1)
         sys.stdout.flush()
     except BrokenPipeError:
-        output.stream_is_gone(sys.stdout)
+        streams.is_gone(sys.stdout)
     if failed:
         raise typer.Exit(1)
 

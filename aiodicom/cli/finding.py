@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aiodicom.cli import output
+from aiodicom.cli import output, streams
 from aiodicom.cli.peer import Peer
 from aiodicom.cli.query import Query, hint
 from aiodicom.errors import AiodicomError, StatusError
@@ -62,7 +62,7 @@ async def find(
                 code, how = 1, ", interrupted"
                 await matches.cancel()
             except BrokenPipeError:
-                output.stream_is_gone(sys.stdout)
+                streams.is_gone(sys.stdout)
                 await matches.cancel()
             except StatusError as error:
                 advice = hint(query.model, query.level, query.identifier)
@@ -86,7 +86,7 @@ async def find(
         elif how:
             output.note(command, summary)
     except BrokenPipeError:
-        output.stream_is_gone(sys.stdout)
+        streams.is_gone(sys.stdout)
     if shown.is_cut and sys.stdout.isatty():
         output.note(command, "what has a … did not fit: --list or --json shows it in full")
     return code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aiodicom.cli import output
+from aiodicom.cli import streams
 from aiodicom.cli.security import ClientTLS, ServerTLS
 from aiodicom.errors import LocalError
 from aiodicom.store.files import Folder
@@ -79,7 +79,7 @@ def advice_on_binding() -> Iterator[None]:
 def announce(addresses: Iterable[tuple[str, int]]) -> None:
     """Says where somebody listens."""
     where = ", ".join(f"{f'[{host}]' if ':' in host else host}:{port}" for host, port in addresses)
-    output.tell(f"listening on {where}")
+    streams.tell(f"listening on {where}")
 
 
 def _server_tls(client: ClientTLS) -> ServerTLS:

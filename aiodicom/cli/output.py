@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import ssl
 import sys
 from collections.abc import Mapping
-from typing import TextIO
 
+from aiodicom.cli import streams
 from aiodicom.errors import (
     AiodicomError,
     AssociationAborted,
@@ -37,8 +36,6 @@ __all__ = [
     "result",
     "result_json",
     "status_text",
-    "stream_is_gone",
-    "tell",
 ]
 
 #: What to do about an A-ASSOCIATE-RJ, by source and reason (PS3.8 table 9-21).
@@ -77,27 +74,9 @@ def result_json(values: Mapping[str, object]) -> None:
     result(json.dumps(values))
 
 
-def stream_is_gone(stream: TextIO) -> None:
-    """Whoever read stdout or stderr has seen enough: nobody is to complain, not even the interpreter when it flushes on
-    exit.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
 def note(command: str, text: str) -> None:
     """A line for whoever is watching, on stderr."""
-    tell(f"aiodicom {command}: {printable(' '.join(text.split()))}")
-
-
-def tell(text: str) -> None:
-    """Writes a line to stderr. When nobody reads that any more, nothing ends, and nothing goes on, because of it."""
-    try:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-    except OSError:
-        stream_is_gone(sys.stderr)
+    streams.tell(f"aiodicom {command}: {printable(' '.join(text.split()))}")
 
 
 def printable(text: str) -> str:

@@ -47,8 +47,8 @@ async def _with_signals(command: str, work: Callable[[asyncio.Event], Coroutine[
         if stop.is_set():
             this.cancel()
         else:
-            output.note(command, "stopping; what has begun is being finished (again: abort)")
             stop.set()
+            output.note(command, "stopping; what has begun is being finished (again: abort)")
 
     for number in _SIGNALS:
         with suppress(NotImplementedError, ValueError, RuntimeError):  # not on Windows, not off the main thread

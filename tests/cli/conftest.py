@@ -59,19 +59,23 @@ def invoke(capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
     logger.setLevel(level)
 
 
+def environment() -> dict[str, str]:
+    """Of a command: with the package that is under test, and buffers as everywhere."""
+    path = str(Path(aiodicom.__file__).parent.parent)
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {"PYTHONPATH": path}
+
+
 class Command:
     """A command in a process of its own."""
 
     def __init__(self, *arguments: object, prefix: Sequence[str] = ()) -> None:
-        # The package that is under test, wherever the command runs.
-        path = str(Path(aiodicom.__file__).parent.parent)
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "aiodicom", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": path},
+            env=environment(),
         )
         self._seen = ""
         self._seen_on_stdout = ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from aiodicom.cli import output
+from aiodicom.cli import output, streams
 from aiodicom.cli.runner import run
 from aiodicom.errors import LocalError
 from aiodicom.values import Value, frozen
@@ -85,7 +85,7 @@ def ask(command: str, file: Path, question: Callable[[ControlClient], Awaitable[
         try:
             return await question(ControlClient(_queue_of(file)))
         except BrokenPipeError:
-            output.stream_is_gone(sys.stdout)
+            streams.is_gone(sys.stdout)
             return 0
 
     run(command, work)
