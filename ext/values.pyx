@@ -5,8 +5,6 @@ from cpython.object cimport (
 )
 from dataclasses import MISSING, FrozenInstanceError, fields
 
-cimport cython
-
 cdef extern from "Python.h":
     ctypedef struct TypeObject "PyTypeObject":
         descrsetfunc tp_descr_set
@@ -71,7 +69,6 @@ class Signature:
         ])
 
 
-@cython.auto_pickle(False)
 cdef class Value:
     """An object that is what its fields are, and that does not change."""
 

@@ -42,6 +42,9 @@ class TaskStarter(FirstSteps):
             task = asyncio.Task(_finish(coroutine, _within(copy_context(), done), subject), loop=loop, eager_start=True)
             return None if task.done() else task
 
+    def __reduce__(self) -> tuple[type[TaskStarter], tuple[()]]:
+        return TaskStarter, ()  # a copy of handlers has a spare task of its own
+
     def renew(self, spare: _SpareTask | None, context: Context, loop: asyncio.AbstractEventLoop) -> _SpareTask:
         """Makes a spare task, in place of one that is of no use in this context."""
         if spare is not None:

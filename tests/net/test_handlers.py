@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import errno
 import functools
 import logging
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import aiodicom
+from aiodicom.dimse.messages import CEchoRQ
 from aiodicom.errors import LocalError, StatusError
 from tests.net.sides import CT, CT_UIDS, DATA, IMPLICIT, Requestor, connect, echo, soon, store, until
 
@@ -283,3 +287,18 @@ async def test_a_promised_answer_is_cancelled_when_the_association_ends() -> Non
         await until(promised[0].cancelled)
         with pytest.raises(aiodicom.errors.AssociationClosed):
             await storing
+
+
+async def nothing(request: aiodicom.EchoRequest) -> None:
+    """Found by its name when it is unpickled."""
+
+
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda handlers: pickle.loads(pickle.dumps(handlers))])
+def test_copies_of_handlers_start_tasks_of_their_own(
+    make_copy: Callable[[aiodicom.Handlers], aiodicom.Handlers],
+) -> None:
+    handlers = aiodicom.Handlers()
+    handlers.on_c_echo(nothing)
+    copied = make_copy(handlers)
+    assert copied.starter is not handlers.starter
+    assert copied.by_kind[CEchoRQ].function is nothing
