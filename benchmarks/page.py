@@ -46,7 +46,7 @@ def page(setting: Setting, outcomes: Sequence[Outcome]) -> str:
         f"<h1>aiodicom beside its peers</h1><p class=note>{escape(_summary(setting))}</p>",
         _versions(setting),
         "<p>Everyone in a row does the same work, in turns on one machine, a fresh process each time, or by bursts in "
-        "one run where the row says so; the figures are medians. In brackets: how many times better than the row's "
+        "one run (in turns); the figures are medians. In brackets: how many times better than the row's "
         "baseline. CPU-seconds are those of a server's whole process tree. Ratios hold from machine to machine, "
         "absolute figures do not.</p>",
     ]

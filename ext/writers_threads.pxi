@@ -29,7 +29,7 @@ cdef extern from *:
     #define sync_data fsync
     #endif
 
-    // Linux 6.14; headers may be older.
+    // Of Linux 6.14, taken by file systems from 6.16 on; headers may be older.
     #ifndef RWF_DONTCACHE
     #define RWF_DONTCACHE 0x80
     #endif

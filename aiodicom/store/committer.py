@@ -107,7 +107,7 @@ class Committer:
                 continue
             # What has to be on the disk waits for it in any case.
             if is_large and not commit.sync:
-                now = commit.done.get_loop().time()
+                now = asyncio.get_running_loop().time()
                 commit.is_direct = self._direct.begin(now)
                 job.let_go = not commit.is_direct and self._direct.keeps_up(now)
             job.past_cache = commit.sync or commit.is_direct
@@ -145,7 +145,7 @@ class Committer:
 
     def _written(self, job: FileJob) -> None:
         if job.context.is_direct:
-            self._direct.end(job.seconds, job.context.done.get_loop().time())
+            self._direct.end(job.seconds, asyncio.get_running_loop().time())
         if job.result:
             self._end(job, OSError(job.result, os.strerror(job.result)))
         elif job.context.sync:

@@ -64,5 +64,7 @@ class DirectWrites:
             self.limit = min(MOST, self.limit + 1)
 
     def keeps_up(self, now: float) -> bool:
-        """Whether the disk takes what it is given: those that are on their way would wait behind what it is not."""
-        return self._last <= BEHIND and (self.running == 0 or now - self._since <= BEHIND)
+        """Whether the disk takes what it is given, while as many are on their way as may be: they would wait behind
+        what it does not. (What does not lie on pages goes into the cache after all, and says nothing of the disk.)
+        """
+        return self._last <= BEHIND and now - self._since <= BEHIND
