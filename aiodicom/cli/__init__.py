@@ -106,6 +106,11 @@ def _main(arguments: Sequence[str] | None) -> None:
         sys.exit(2)
     except typer.Abort:
         sys.exit(1)
+    except OSError as error:  # of --version, say; most commands tell of theirs
+        from aiodicom.cli.output import explain
+
+        tell(f"{name}: {explain(error)}")
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

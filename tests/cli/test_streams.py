@@ -44,3 +44,13 @@ def test_a_fault_that_passes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         streams.tell("one")
     streams.tell("two")
     assert capsys.readouterr().err.splitlines()[-1] == "two"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_what_the_program_says_of_itself() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "aiodicom", "--version"]
+        done = subprocess.run(
+            command, env=environment(), timeout=PATIENCE, text=True, check=False, stdout=full, stderr=subprocess.PIPE
+        )
+    assert (done.returncode, done.stderr) == (1, "aiodicom: No space left on device\n")
