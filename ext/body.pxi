@@ -194,7 +194,7 @@ cdef class Body:
                 return False
             self.capacity = capacity
             return True
-        data = take_block(&capacity, self.is_patient(), &ready)
+        data = take_block(&capacity, capacity < SMALLEST_POOLED or self.is_patient(), &ready)
         if not self.afford(capacity):
             give_block(data, capacity)
             return False
@@ -265,6 +265,9 @@ cdef class Body:
 
     def finish(self):
         """The data set is complete."""
+        self.end()
+
+    cdef int end(self) except -1:
         if self.spilled is not None:
             self.spilled.finish()
         self.spill = None  # it may be kept for long, and needs no room any more
@@ -272,6 +275,7 @@ cdef class Body:
             self.others = None
         if self.spilled is None and self.others is None and type(self) is Body:
             PyObject_GC_UnTrack(self)  # nor has the garbage collector to look at it: it leads to nothing that could lead back
+        return 0
 
     def abandon(self):
         """The data set will not be completed: what has come of it is dropped."""
@@ -316,6 +320,10 @@ cdef int write_view(sink, const uint8_t* data, Py_ssize_t size) except -1:
     if lent.exports:
         raise BufferError("the sink has kept a view of memory that it was lent for the call of write() only")
     return 0
+
+
+cdef bint is_in_memory(sink) except -1:
+    return type(sink) is Body and (<Body> sink).spilled is None
 
 
 cdef object new_body(Py_ssize_t limit, spill, Py_ssize_t expected, budget, bint unread, others):

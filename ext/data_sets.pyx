@@ -64,15 +64,14 @@ def gathering(request, Py_ssize_t above, spill, *, bint unread=False):
     After a data set larger than that the next is taken to be so too, and not gathered: to move what has been gathered
     holds up everybody for as long as it takes.
     """
-    return gather(request, above, spill, unread)
-
-
-cdef object gather(request, Py_ssize_t above, spill, bint unread):
-    cdef Py_ssize_t expected = request.expected_body_size
     association = request.association
+    return gather(request.expected_body_size, above, spill, association.budget, association.transport.turns, unread)
+
+
+cdef object gather(Py_ssize_t expected, Py_ssize_t above, spill, budget, turns, bint unread):
     if expected > above:
         above = expected = 0
-    return new_body(above, spill, expected, association.budget, unread, association.transport.turns)
+    return new_body(above, spill, expected, budget, unread, turns)
 
 
 cdef class EncodedDataSet:

@@ -129,6 +129,7 @@ cdef class Core:
         cursor.pos = self.start
         cursor.end = self.end
         cursor.big = self.big
+        index.least = min(<uint64_t> MOST_FORESEEN, 1 + (cursor.end - cursor.pos) // USUAL_ELEMENT)
         if cursor.end - cursor.pos <= SHORT_INDEXED:  # as data sets of messages are
             outcome = index_in_order(&index, &cursor, self.implicit, stop_before, self.to_the_end, source.strict,
                                      source.max_depth, self.depth, source.max_elements)
@@ -147,7 +148,7 @@ cdef class Core:
         if self.indexed:  # by another thread meanwhile; from here on nothing lets one in
             free(index.elements)
             return 0
-        if index.elements != NULL and index.count < index.space:
+        if index.count + FEW < index.space and index.elements != NULL:
             self.elements = <Element*>realloc(index.elements, index.count * sizeof(Element))
             if self.elements == NULL:
                 self.elements = index.elements

@@ -7,6 +7,11 @@ cdef enum:
     #: Bytes up to which others need not have the interpreter meanwhile: to get it back beside a thread that wants it costs more than
     #: to index them, a tenth of a millisecond at the most.
     SHORT_INDEXED = 65536
+    #: Bytes of an element, by which the room for the first ones is chosen, up to so many.
+    USUAL_ELEMENT = 16
+    MOST_FORESEEN = 48
+    #: Room for so many elements more than there are is not worth being given back.
+    FEW = 8
 
 
 cdef int read_data_set(Core data_set, data, bint implicit, bint big, uint32_t stop_before, bint strict, int max_depth,

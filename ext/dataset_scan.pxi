@@ -48,6 +48,7 @@ cdef struct Index:
     size_t space
     uint8_t flags             # of all elements together
     bint ordered              # elements came in strictly ascending order
+    size_t least              # elements that there is room for at first
     const Hole* holes         # what the buffer lacks, in order
     size_t holes_left
     uint64_t stop             # where reading stopped
@@ -211,7 +212,7 @@ cdef int add_element(Index* index, const Element* element) noexcept nogil:
     cdef Element* grown
     cdef size_t space
     if index.count == index.space:
-        space = index.space * 2 if index.space else 48
+        space = index.space * 2 if index.space else index.least
         grown = <Element*>realloc(index.elements, space * sizeof(Element))
         if grown == NULL:
             return NO_MEMORY

@@ -445,5 +445,9 @@ cdef bint is_closing(exchange) except -1:
     return (<Exchange?> exchange).is_closing
 
 
+cdef bint may_send(exchange) except -1:
+    return (<Exchange?> exchange).can_send
+
+
 cdef object unexpected(str text):
     return PduError(UNEXPECTED_PARAMETER, f"the peer sent {text}")

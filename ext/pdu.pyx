@@ -502,7 +502,10 @@ cdef class Receiver:
                 return None
         else:
             try:
-                self.body.finish()
+                if type(self.body) is Body:
+                    (<Body> self.body).end()
+                else:
+                    self.body.finish()
             except Exception as error:
                 self.fail_body(error)
         event = ReceivedMessage.__new__(ReceivedMessage)

@@ -4,11 +4,14 @@
 
 from asyncio import CancelledError
 
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.tuple cimport PyTuple_GetItem
 
+from aiodicom.dimse._exchange cimport may_send
 from aiodicom.net._data_sets cimport decode, gather
 from aiodicom.net._outbox cimport send_status
 from aiodicom.net._steps cimport FirstSteps
+from aiodicom.ul._pdu cimport is_in_memory
 
 from aiodicom.dimse.messages import CEchoRQ, CFindRQ, CGetRQ, CMoveRQ, CStoreRQ, NCreateRQ, NEventReportRQ
 from aiodicom.net.sinks import Spooled
@@ -27,10 +30,23 @@ cdef enum:
     BODY = 2
     DRIVER = 3
 
+cdef extern from "Python.h":
+    bint PyType_IsSubtype(PyTypeObject* kind, PyTypeObject* base)
+
 cdef object SUCCESS = Status.SUCCESS
 cdef object UNRECOGNIZED_OPERATION = Status.UNRECOGNIZED_OPERATION
 #: The requests that the peer may cancel.
 cdef frozenset CANCELLABLE = frozenset((CFindRQ, CGetRQ, CMoveRQ))
+
+
+cdef class Performing
+
+
+def told(Received request not None, answer, error):
+    """The handler of a request has ended."""
+    cdef Performing performing = request.performing
+    request.performing = None  # which has the request: a cycle that ends here
+    performing.done(request, answer, error)
 
 
 cdef class Received:
@@ -44,6 +60,8 @@ cdef class Received:
     cdef public object message
     cdef public object body
     cdef object data_set
+    #: Who is told that its handler, which runs, has ended.
+    cdef Performing performing
 
     def __cinit__(self, association, context, message):
         self.association = association
@@ -66,19 +84,15 @@ cdef class Received:
 
     cdef object decode(self, bint is_whole):
         if self.data_set is None:
-            data = self.body if self.is_in_memory() else self.data
+            data = self.body if is_in_memory(self.body) else self.data
             self.data_set = decode(data, <object> PyTuple_GetItem(self.context, TRANSFER_SYNTAX), is_whole)
         elif is_whole and self.data_set.truncated is not None:
             raise self.data_set.truncated
         return self.data_set
 
-    cdef bint is_in_memory(self) except -1:
-        """Whether the data set has been gathered in memory."""
-        return type(self.body) is Body and self.body.spilled is None
-
     def close(self):
         """Gives back what the request holds outside of memory; the association does it when the handler has ended."""
-        if type(self.body) is Body and self.body.spilled is not None:
+        if type(self.body) is Body and not is_in_memory(self.body):
             file = self.file
             if file is not None:
                 file.close()
@@ -130,6 +144,13 @@ cdef class Performing:
     cdef readonly object handlers
     cdef FirstSteps starter
     cdef readonly object outbox
+    #: Where the memory of data sets comes from, and who else is read meanwhile.
+    cdef object budget
+    cdef object turns
+    #: The choice of a body that was looked at last, and what it says.
+    cdef object choice
+    cdef Py_ssize_t above
+    cdef object spill
     cdef dict by_kind
     cdef dict kinds
     cdef object other
@@ -149,6 +170,8 @@ cdef class Performing:
         self.handlers = handlers
         self.starter = <FirstSteps?> handlers.starter
         self.outbox = outbox
+        self.budget = association.budget
+        self.turns = association.transport.turns
         self.by_kind = handlers.by_kind
         self.kinds = kinds
         self.other = other
@@ -159,7 +182,11 @@ cdef class Performing:
         return self.by_kind.get(kind)
 
     cdef Received request_for(self, context, message):
-        return self.kinds.get(type(message), self.other)(self.association, context, message)
+        kind = self.kinds.get(type(message), self.other)
+        arguments = (self.association, context, message)
+        if PyType_IsSubtype(<PyTypeObject*> kind, <PyTypeObject*> Normalized):  # which have nothing for an __init__ to do
+            return (<PyTypeObject*> kind).tp_new(kind, <PyObject*> arguments, NULL)
+        return kind(*arguments)
 
     # --- what arrives -----------------------------------------------------------------------------------------------
 
@@ -171,10 +198,21 @@ cdef class Performing:
         if choice is None:
             return self.open_other(message)
         self.incoming = request = self.request_for(context, message)
-        request.body = gather(request, choice.above, choice.spill, False) if type(choice) is Spooled else choice(request)
+        if type(choice) is Spooled:
+            request.body = self.gather(choice, self.last_body_size if type(message) is CStoreRQ else 0)
+        else:
+            request.body = choice(request)
         if type(request.body) is not Body:
             self.stream(request)
         return request.body
+
+    cdef object gather(self, choice, Py_ssize_t expected):
+        """Returns the sink of an object that may have as many bytes as `expected`."""
+        if choice is not self.choice:
+            self.above = choice.above
+            self.spill = choice.spill
+            self.choice = choice
+        return gather(expected, self.above, self.spill, self.budget, self.turns, False)
 
     def on_request(self, event):
         """A request is complete."""
@@ -249,7 +287,8 @@ cdef class Performing:
             self.answer_failure(request, error)
             self.close(request)
             return
-        task = self.starter.start(coroutine, self.loop, self.done, request)
+        request.performing = self
+        task = self.starter.start(coroutine, self.loop, told, request)
         if task is not None:
             self.keep_task(request, task)
 
@@ -264,7 +303,7 @@ cdef class Performing:
         if self.is_over:  # the handler itself has ended the association
             answer.cancel()
 
-    def done(self, Received request not None, answer, error):
+    cpdef done(self, Received request, answer, error):
         """A handler that was waited for has ended."""
         if self.tasks is not None:
             self.tasks.pop(request, None)
@@ -275,7 +314,7 @@ cdef class Performing:
         self.close(request)
 
     cdef int close(self, Received request) except -1:
-        if request.body is not None and not request.is_in_memory():
+        if request.body is not None and not is_in_memory(request.body):
             request.close()
         return 0
 
@@ -296,7 +335,7 @@ cdef class Performing:
 
     cdef answer_status(self, Received request, status):
         self.performing -= 1
-        if self.protocol.can_send:
+        if may_send(self.protocol):
             send_status(self.outbox, <object> PyTuple_GetItem(request.context, CONTEXT_ID), request.message, status)
         self.go_on()
 

@@ -9,3 +9,4 @@ cdef Py_ssize_t send_whole(exchange, int context_id, request, tuple pieces, toke
 cdef int respond(exchange, int context_id, request, status, now) except -1
 cdef bint has_begun(exchange) except -1
 cdef bint is_closing(exchange) except -1
+cdef bint may_send(exchange) except -1

@@ -6,4 +6,4 @@ cdef enum:
 
 cdef object decode(data, transfer_syntax, bint is_whole)
 cdef bytes encode(data_set, transfer_syntax)
-cdef object gather(request, Py_ssize_t above, spill, bint unread)
+cdef object gather(Py_ssize_t expected, Py_ssize_t above, spill, budget, turns, bint unread)
