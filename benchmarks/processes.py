@@ -6,8 +6,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +76,18 @@ def usage_after(pid: int, before: Usage, patience: float = 5.0) -> Usage:
     while (now := usage(pid)).alive > before.alive and time.monotonic() < deadline:
         time.sleep(0.01)
     return now
+
+
+@contextmanager
+def on_processor(number: int | None) -> Iterator[None]:
+    """Has this thread, and what it starts meanwhile, run on this one of the processors that it may use; None: any."""
+    allowed = os.sched_getaffinity(0)
+    if number is not None:
+        os.sched_setaffinity(0, {sorted(allowed)[number]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def resident_bytes(pid: int) -> int:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiodicom
 from aiodicom import Dataset
@@ -22,7 +22,7 @@ from benchmarks.command import main
 from benchmarks.comparison import Contender, Metric, Metrics, Row, Target
 from benchmarks.load_client import Spent, loaded, per_second
 from benchmarks.loads import PER_CPU, PER_SECOND
-from benchmarks.processes import usage
+from benchmarks.processes import on_processor, usage
 from tests.interop import objects, peers
 from tests.interop.processes import Running, run_command, running
 from tests.ports import free_port
@@ -203,6 +203,23 @@ def retrieval(
 
 # ---- N services
 
+
+class Where(NamedTuple):
+    """Which processors the two sides of round trips run on, of those that there are; None: on any.
+
+    Linux leaves two processes that wake each other on one processor at first, and may spread them over two after 0.1 to
+    0.2 seconds. Where a halted processor is slow to wake, each round trip takes twice the time from then on, so that a
+    short run of one operation says how much of it fell into that time, and nothing of the operation.
+    """
+
+    words: str
+    server: int | None
+    client: int | None
+
+
+ANYWHERE = Where("", None, None)
+APART = Where(" on a processor each", -1, -2)
+
 #: An operation by its number.
 Operation = Callable[[Any, int], Coroutine[Any, Any, Any]]
 
@@ -249,14 +266,19 @@ def performing(operation: Operation) -> type[User]:
     return Performing
 
 
-def performed(operation: Operation, associations: int, each: int) -> Callable[[Archive, Path, Path], Metrics]:
+def performed(
+    operation: Operation, associations: int, each: int, where: Where
+) -> Callable[[Archive, Path, Path], Metrics]:
     """So many operations on each of the associations, one after another."""
     number = associations * each
 
     def work(start: Archive, files: Path, folder: Path) -> Metrics:
-        with start(files, folder, 1) as server:
+        with contextlib.ExitStack() as stack:
+            with on_processor(where.server):
+                server = stack.enter_context(start(files, folder, 1))
             user = performing(operation)
-            return per_second(loaded(server, "operate", number, associations=associations, user=user), number)
+            with on_processor(where.client):
+                return per_second(loaded(server, "operate", number, associations=associations, user=user), number)
 
     return work
 
@@ -279,20 +301,18 @@ async def _taken_in_turns(server: Running, each: int) -> dict[str, Metrics]:
     return {name: per_second(Spent(seconds[name], cpu_seconds[name]), each) for name in OPERATIONS}
 
 
-def in_turns(bench: Bench, each: int) -> Planned:
-    """Round trips whose operations take turns in one run.
-
-    Linux may leave two processes that wake each other on one processor for 0.1 to 0.2 seconds and spread them over two
-    then, where each round trip takes twice the time. A run of few of the fastest operation would be over by then, a run
-    of the others would not.
-    """
-    title = f"round trips of ours in turns, 1 association x {each:,}"
+def in_turns(bench: Bench, each: int, where: Where = ANYWHERE) -> Planned:
+    """Round trips whose operations take turns in one run."""
+    title = f"round trips of ours in turns{where.words}, 1 association x {each:,}"
 
     def work(folder: Path) -> dict[str, Metrics]:
         empty = bench.folder / "empty"
         empty.mkdir(exist_ok=True)
-        with _aiodicom(empty, folder, 1) as server:
-            return aiodicom.run(_taken_in_turns(server, each))
+        with contextlib.ExitStack() as stack:
+            with on_processor(where.server):
+                server = stack.enter_context(_aiodicom(empty, folder, 1))
+            with on_processor(where.client):
+                return aiodicom.run(_taken_in_turns(server, each))
 
     def make() -> Row:
         measured: dict[str, Metrics] = {}
@@ -313,8 +333,8 @@ def in_turns(bench: Bench, each: int) -> Planned:
     return Planned(title, make)
 
 
-def normalized(bench: Bench, associations: int, each: int) -> Planned:
-    title = f"round trips of ours, {associations} association{'s' if associations > 1 else ''} x {each:,}"
+def normalized(bench: Bench, associations: int, each: int, where: Where = ANYWHERE) -> Planned:
+    title = f"round trips of ours{where.words}, {associations} association{'s' if associations > 1 else ''} x {each:,}"
 
     def make() -> Row:
         empty = bench.folder / "empty"
@@ -322,7 +342,7 @@ def normalized(bench: Bench, associations: int, each: int) -> Planned:
 
         def contender(name: str, operation: Operation, *options: str) -> Contender:
             start: Archive = partial(_with_options, options)
-            work = performed(operation, associations, each)
+            work = performed(operation, associations, each, where)
             return Contender(name, bench.in_folder(lambda folder: work(start, empty, folder)), ours=True)
 
         handled = "C-ECHO by a handler"
@@ -375,7 +395,9 @@ def rows(bench: Bench) -> Iterator[Planned]:
             yield retrieval(bench, service, size(500, 60), image, (OURS, DCMTK), Target(PER_SECOND, 3.0, DCMTK))
         yield retrieval(bench, service, size(60, 20), LARGE, (OURS, PYNETDICOM))
     yield in_turns(bench, size(3000, 300))
-    yield normalized(bench, 1, size(3000, 300))
+    if len(os.sched_getaffinity(0)) > 1:
+        yield in_turns(bench, size(3000, 300), APART)
+        yield normalized(bench, 1, size(3000, 300), APART)
     # So many that the first tenth of a second, in which client and server may share a processor, counts for little.
     yield normalized(bench, 1, size(20_000, 400))
     yield normalized(bench, 100, size(100, 10))

@@ -1,13 +1,14 @@
-"""CPU-seconds and memory of a tree of processes: of children that have ended, and of threads that have."""
+"""CPU-seconds and memory of a tree of processes: of ended children and threads too; and where processes run."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.processes import tree_bytes, usage
+from benchmarks.processes import on_processor, tree_bytes, usage
 
 #: Uses 0.2 CPU-seconds.
 BURN = "import time\nwhile time.thread_time() < 0.2: pass"
@@ -55,3 +56,14 @@ def test_memory() -> None:
     with ready("kept = bytes(range(256)) * 40_000") as pid:
         gained = tree_bytes(pid) - without
     assert 9_000_000 < gained < 14_000_000
+
+
+def test_what_starts_on_a_processor_stays_there_and_this_one_is_free_again() -> None:
+    before = os.sched_getaffinity(0)
+    script = [sys.executable, "-c", "import os; print(sorted(os.sched_getaffinity(0)))"]
+    with on_processor(-1):
+        child = subprocess.run(script, check=True, capture_output=True, text=True, timeout=60)
+    assert child.stdout.strip() == f"[{max(before)}]"
+    assert os.sched_getaffinity(0) == before
+    with on_processor(None):
+        assert os.sched_getaffinity(0) == before
