@@ -6,11 +6,12 @@ server runs.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import field
 from enum import Enum
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 from aiodicom.errors import LocalError, TLSHandshakeFailed
-from aiodicom.net.acceptor import Rejection
+from aiodicom.net.acceptor import AssociationHandler, Rejection
 from aiodicom.values import Value, frozen
 
 if TYPE_CHECKING:
@@ -523,17 +524,27 @@ def _names(certificate: Certificate) -> Iterator[tuple[str, str]]:
 
 
 def admit_by_certificate(
-    check: Callable[[Certificate | None, str], bool] = check_certificate_ae_title,
-) -> Callable[[Association], Rejection | None]:
+    check: Callable[[Certificate | None, str], bool | Awaitable[bool]] = check_certificate_ae_title,
+) -> AssociationHandler:
     """Returns a handler for `Server.on_association` that admits those whose certificate is for their AE title.
 
-    `check` is told the certificate (None without one) and the calling AE title. The others are rejected with "calling
-    AE title not recognized" (PS3.8 table 9-21: 1, 1, 3).
+    `check`, plain or ``async``, is told the certificate (None without one) and the calling AE title. Who it says False
+    of is rejected with "calling AE title not recognized" (PS3.8 table 9-21: 1, 1, 3). One that says neither True nor
+    False has failed, as one that raises has: nobody is admitted by that.
     """
 
-    def admit(association: Association) -> Rejection | None:
-        if check(association.certificate, association.calling_aet):
+    def admit(association: Association) -> Rejection | Awaitable[Rejection | None] | None:
+        verdict = check(association.certificate, association.calling_aet)
+        return admit_later(verdict, association) if inspect.isawaitable(verdict) else judged(verdict, association)
+
+    async def admit_later(verdict: Awaitable[bool], association: Association) -> Rejection | None:
+        return judged(await verdict, association)
+
+    def judged(verdict: object, association: Association) -> Rejection | None:
+        if verdict is True:
             return None
+        if verdict is not False:
+            raise TypeError(f"the check of certificates is to say True or False, not {type(verdict).__name__}")
         association.log(logging.WARNING, "the certificate is not for this calling AE title: rejected")
         return Rejection(1, 1, 3)
 

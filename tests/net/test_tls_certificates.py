@@ -466,6 +466,40 @@ async def test_a_check_of_ones_own() -> None:
     assert asked == [(None, "KNOWN"), (None, "UNKNOWN")]
 
 
+async def test_a_check_of_ones_own_may_be_async() -> None:
+    server = aiodicom.Server()
+
+    async def check(_certificate: object, title: str) -> bool:
+        await asyncio.sleep(0)
+        return title == "KNOWN"
+
+    server.on_association(aiodicom.admit_by_certificate(check))
+    async with server.listen("127.0.0.1", 0) as listening:
+        async with connect(listening.port, calling_aet="KNOWN") as association:
+            await association.c_echo()
+        with pytest.raises(AssociationRejected) as rejection:
+            await soon(connect(listening.port, calling_aet="UNKNOWN"))
+    assert (rejection.value.result, rejection.value.source, rejection.value.reason) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("answer", [None, 1, "yes", object()])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_check_that_says_neither_true_nor_false_admits_nobody(
+    answer: Any, is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = aiodicom.Server()
+
+    async def later(_certificate: object, _title: str) -> Any:
+        return answer
+
+    server.on_association(aiodicom.admit_by_certificate(later if is_async else lambda _certificate, _title: answer))
+    async with server.listen("127.0.0.1", 0) as listening:
+        with pytest.raises(AssociationRejected) as rejection:
+            await soon(connect(listening.port))
+    assert (rejection.value.result, rejection.value.source, rejection.value.reason) == (2, 3, 1)
+    assert f"the check of certificates is to say True or False, not {type(answer).__name__}" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("certificate", "is_his"),
     [
