@@ -219,7 +219,7 @@ cdef class BufferedTransport:
             if connection.get_write_buffer_size():
                 connection.abort()  # what is unsent is for nobody, and a graceful close would wait for it
             else:
-                connection.close()
+                self.close()
         return 0
 
     cdef inline bint has_descriptor(self) except -1:

@@ -283,7 +283,9 @@ class Transport(BufferedTransport, asyncio.BufferedProtocol):
         end.
         """
         if self.connection is not None:
-            self.connection.close()
+            # Closed a second time, TLS of asyncio knows of no connection any more that could be aborted.
+            if not self.connection.is_closing():
+                self.connection.close()
         elif self.owner is not None:
             self._end(None)
 

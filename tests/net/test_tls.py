@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import Any, NamedTuple
 
@@ -10,9 +11,14 @@ import pytest
 import trustme
 
 import aiodicom
-from aiodicom.errors import ConnectFailed
+from aiodicom.dimse.events import Timeouts
+from aiodicom.errors import AssociationAborted, AssociationRejected, ConnectFailed, DeadlineExceeded, ProtocolViolation
+from aiodicom.net import association as associations
 from aiodicom.net import pacing
-from tests.net.sides import CT_UIDS, LARGE, connect, part10, soon, until
+from aiodicom.ul.codec import encode
+from aiodicom.ul.pdu import Abort, AssociateRQ, ProposedContext, ReleaseRQ, UserInformation
+from tests.net.sides import CT_UIDS, IMPLICIT, LARGE, connect, part10, soon, until
+from tests.rawpeer import A_ABORT, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, Connection, RawPeer, pdu
 
 
 class Contexts(NamedTuple):
@@ -137,3 +143,77 @@ async def test_a_unix_socket_with_tls(contexts: Contexts, tmp_path: Any) -> None
         async with aiodicom.connect(path=path, ssl=contexts.client, server_hostname="localhost") as association:
             assert (await association.c_echo()).status == 0
         await until(lambda: not server.associations)
+
+
+# ---- a peer that never closes
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(associations, "_CLOSE_GRACE", 0.05)
+
+
+@pytest.mark.usefixtures("short_grace")
+@pytest.mark.parametrize("has_tls", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (pdu(A_ASSOCIATE_RJ, bytes((0, 1, 1, 1))), AssociationRejected),
+        (pdu(A_ASSOCIATE_AC, bytes(4)), ProtocolViolation),
+        (pdu(A_ABORT, bytes(4)), AssociationAborted),
+        (b"", DeadlineExceeded),
+    ],
+    ids=["rejected", "malformed", "aborted", "silent"],
+)
+async def test_connect_does_not_wait_for_the_peer_to_close(
+    answer: bytes, failure: type[Exception], has_tls: bool, contexts: Contexts
+) -> None:
+    def script(peer: Connection) -> None:
+        with contexts.server.wrap_socket(peer.socket, server_side=True) if has_tls else peer.socket as peer.socket:
+            peer.expect(A_ASSOCIATE_RQ)
+            peer.send(answer)
+            peer.ended.wait()
+
+    timeouts = Timeouts(acse=0.1 if failure is DeadlineExceeded else 5, artim=0.05)
+    with RawPeer(script) as peer, pytest.raises(failure):
+        await soon(connect(peer.port, ssl=contexts.client if has_tls else None, timeouts=timeouts))
+
+
+@pytest.mark.usefixtures("short_grace")
+@pytest.mark.parametrize("has_tls", [False, True])
+async def test_an_aborted_requestor_does_not_wait_for_the_peer_to_close(has_tls: bool, contexts: Contexts) -> None:
+    def script(peer: Connection) -> None:
+        with contexts.server.wrap_socket(peer.socket, server_side=True) if has_tls else peer.socket as peer.socket:
+            peer.accept()
+            peer.message()
+            peer.send(pdu(A_ABORT, bytes(4)))
+            peer.ended.wait()
+
+    with RawPeer(script) as peer:
+        async with asyncio.timeout(5):
+            with pytest.raises(AssociationAborted):
+                async with connect(peer.port, ssl=contexts.client if has_tls else None) as association:
+                    await association.c_echo()
+        assert association.transport.is_closed
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+@pytest.mark.parametrize("last", [Abort(0, 0), ReleaseRQ(), None], ids=["abort", "release", "nothing"])
+async def test_a_server_does_not_wait_for_the_requestor_to_close(
+    last: Abort | ReleaseRQ | None, has_tls: bool, contexts: Contexts
+) -> None:
+    proposal = AssociateRQ(
+        "ANY-SCP", "RAW", (ProposedContext(1, aiodicom.VERIFICATION, (IMPLICIT,)),), UserInformation(16384)
+    )
+    server = aiodicom.Server(timeouts=Timeouts(artim=0.1, acse=0.1, idle=0.1))
+
+    def request(port: int) -> socket.socket:
+        connected = socket.create_connection(("127.0.0.1", port))
+        if has_tls:
+            connected = contexts.client.wrap_socket(connected, server_hostname="127.0.0.1")
+        connected.sendall(encode(proposal) + (encode(last) if last is not None else b""))
+        return connected
+
+    async with server.listen("127.0.0.1", 0, ssl=contexts.server if has_tls else None) as listening:
+        with await asyncio.to_thread(request, listening.port):
+            await until(lambda: not server.associations and not server.places.connections)
