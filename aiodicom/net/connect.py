@@ -20,7 +20,7 @@ from aiodicom.net.handlers import Handlers
 from aiodicom.net.memory import default_budget
 from aiodicom.net.pacing import connect_here
 from aiodicom.net.server import check_max_pdu
-from aiodicom.net.tls import handshake_failed
+from aiodicom.net.tls import check_client_name, check_context, handshake_failed
 from aiodicom.standard.models import InformationModel
 from aiodicom.standard.uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -120,10 +120,11 @@ def connect(
             user_identity=user_identity,
         ),
     )
-    if path is None and not 0 < port <= 0xFFFF:
-        raise LocalError(f"port {port} is no address: 1 to 65535")
-    if (host is None) == (path is None):
-        raise LocalError("connect() takes either a host or the path of a unix socket")
+    _check_address(host, port, path, local_addr)
+    if ssl is not None:
+        check_client_name(check_context(ssl, "client"), server_hostname or host)
+    elif server_hostname is not None:
+        raise LocalError("server_hostname is for TLS: give ssl too, such as aiodicom.tls_client_context()")
     return Connecting(
         proposal,
         host,
@@ -136,6 +137,29 @@ def connect(
         timeouts,
         require_user_identity_response,
     )
+
+
+def _check_address(
+    host: str | None, port: int, path: str | os.PathLike[str] | None, local_addr: tuple[str, int] | None
+) -> None:
+    """Raises `LocalError` for what the event loops would take for something else, or each in its own way."""
+    if (host is None) == (path is None):
+        raise LocalError("connect() takes either a host or the path of a unix socket")
+    if host == "":
+        raise LocalError("the host is empty: give the name or the address of the peer")
+    if path is None and not (isinstance(port, int) and 0 < port <= 0xFFFF):
+        raise LocalError(f"port {port!r} is no address: 1 to 65535")
+    match local_addr:
+        case None:
+            return
+        case (str() as local, int() as local_port) if local and 0 <= local_port <= 0xFFFF:
+            if path is not None:
+                raise LocalError("a unix socket is connected from no address: local_addr goes with a host")
+        case _:
+            raise LocalError(
+                f"local_addr={local_addr!r} is none: give the address to connect from, and its port or 0 for any, "
+                'such as ("192.0.2.1", 0)'
+            )
 
 
 def listed_contexts(contexts: Iterable[ContextProposal], name: str) -> tuple[ContextProposal, ...]:

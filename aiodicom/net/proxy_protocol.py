@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiodicom.errors import LocalError
+from aiodicom.net.sockets import address_text
 
 __all__ = ["HeaderError", "HeaderReader", "Trusted", "body_length", "client_of", "trusted"]
 
@@ -44,14 +45,24 @@ class HeaderError(Exception):
     """What came is no header of the PROXY protocol, version 2."""
 
 
-def trusted(given: bool | Iterable[str | IPv4Network | IPv6Network]) -> Trusted | None:
-    """Returns what `proxy_protocol=` says; None where no header is expected. Raises `LocalError` for no network."""
+def trusted(
+    given: bool | Iterable[str | IPv4Network | IPv6Network],
+    path: str | os.PathLike[str] | None = None,
+    sock: socket.socket | None = None,
+) -> Trusted | None:
+    """Returns what `proxy_protocol=` says beside where to listen; None where no header is expected. Raises `LocalError`
+    for no network.
+    """
     if isinstance(given, bool):
         return () if given else None
+    if path is not None or (sock is not None and sock.family == socket.AF_UNIX):
+        raise LocalError("who connects to a unix socket is in no network: proxy_protocol=True")
     if isinstance(given, str):  # one network, not its letters
         given = [given]
     try:
         networks = tuple(ip_network(each) for each in given)
+    except TypeError:
+        raise LocalError(f"proxy_protocol={given!r} is none: give True, or the networks of load balancers") from None
     except ValueError as error:
         raise LocalError(f"a source of the PROXY protocol is to be a network: {error}") from None
     if not networks:
@@ -94,7 +105,7 @@ def client_of(prefix: bytes, body: bytes) -> str | None:
         return f"{IPv4Address(fields[0])}:{fields[2]}"
     if family == _TCP6:
         return f"[{IPv6Address(fields[0])}]:{fields[2]}"
-    return os.fsdecode(fields[0].partition(b"\0")[0]) or "unix socket"
+    return address_text(fields[0].partition(b"\0")[0]) or "unix socket"
 
 
 def _check_tlvs(header: bytes, offset: int) -> None:

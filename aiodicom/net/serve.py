@@ -67,10 +67,8 @@ async def serve(
     for name in (factory, ssl):
         if isinstance(name, str):
             check_name(name)
-    if isinstance(proxy_protocol, str):  # one network, not its letters
-        proxy_protocol = [proxy_protocol]
-    proxies = proxy_protocol if isinstance(proxy_protocol, bool) else tuple(proxy_protocol)
-    trusted(proxies)
+    networks = trusted(proxy_protocol, path, sock)
+    proxies = networks or networks is not None  # as each worker says it in turn
     if path is not None:
         sockets = [bind_path(path, backlog)]
     elif sock is not None:

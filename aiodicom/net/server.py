@@ -36,6 +36,7 @@ from aiodicom.net.offer import Offer, Roles
 from aiodicom.net.proxy_protocol import Trusted, trusted
 from aiodicom.net.sockets import BACKLOG, addresses_of, bind, bind_path, port_of
 from aiodicom.net.suboperations import Destinations
+from aiodicom.net.tls import check_context
 from aiodicom.net.transcoding import Transcoding
 from aiodicom.net.transport import Transport, be_prompt
 from aiodicom.net.turns import Turns
@@ -243,7 +244,9 @@ class Server(Handlers):
         To be awaited, or used as an asynchronous context
         manager that ends with `close()` of the server. Raises `OSError`, such as for a port in use.
         """
-        return Listening(self, host, port, path, sock, ssl, trusted(proxy_protocol), backlog)
+        if ssl is not None:
+            check_context(ssl, "server")
+        return Listening(self, host, port, path, sock, ssl, trusted(proxy_protocol, path, sock), backlog)
 
     def _make_transport(self, listener: Listener) -> Transport:
         """Returns the protocol for a connection that has been accepted."""
@@ -369,9 +372,6 @@ class Listening:
         for each in sockets:
             if each.family in (socket.AF_INET, socket.AF_INET6):
                 be_prompt(each)
-            elif self._proxies:
-                each.close()
-                raise LocalError("who connects to a unix socket is in no network: proxy_protocol=True")
         self._addresses = addresses_of(sockets)
         self._listeners = [
             Listener(

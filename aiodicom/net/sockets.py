@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from aiodicom.dimse.tracing import printable
 from aiodicom.errors import LocalError
 from aiodicom.net.pacing import is_here, unpace
 
@@ -116,11 +117,13 @@ def bind_path(path: str | os.PathLike[str], backlog: int = BACKLOG) -> socket.so
 
 
 def address_text(address: Any) -> str:
-    """Returns a socket's address as people write it; nothing for a unix socket without a path."""
+    """Returns a socket's address as people write it, the path of a unix socket such that it can be shown, whoever chose
+    it; nothing for a unix socket without one.
+    """
     if isinstance(address, tuple):
         host, port = address[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return os.fsdecode(address) if address else ""
+    return printable(os.fsdecode(address)) if address else ""
 
 
 def peer_text(sock: socket.socket) -> str:

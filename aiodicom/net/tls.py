@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeVar
 
 from aiodicom.errors import LocalError, TLSHandshakeFailed
 from aiodicom.net.acceptor import AssociationHandler, Rejection
@@ -34,6 +34,8 @@ __all__ = [
     "admit_by_certificate",
     "certificate_alert",
     "check_certificate_ae_title",
+    "check_client_name",
+    "check_context",
     "handshake_failed",
     "tls_client_context",
     "tls_server_context",
@@ -425,6 +427,29 @@ def _expect(name: str, mark: bytes, what: str) -> None:
         raise LocalError(f"{name}: {error.strerror}") from error
     if not is_there:
         raise LocalError(f"{name} has no {what} (PEM)")
+
+
+# --- what is given ---------------------------------------------------------------------------------------------------
+
+
+def check_context(context: ssl.SSLContext, side: Literal["client", "server"]) -> ssl.SSLContext:
+    """Returns a TLS context that is for this side of a connection, or raises `LocalError`."""
+    other = ssl.PROTOCOL_TLS_SERVER if side == "client" else ssl.PROTOCOL_TLS_CLIENT
+    if not isinstance(context, ssl.SSLContext) or context.protocol == other:
+        raise LocalError(f"ssl is to be the TLS context of a {side}, such as from aiodicom.tls_{side}_context()")
+    return context
+
+
+def check_client_name(context: ssl.SSLContext, name: str | None) -> None:
+    """Raises `LocalError` where a client can't ask for a server of this name: before there is a connection, which the
+    event loops leave open then.
+    """
+    if not name and context.check_hostname:
+        raise LocalError("nothing says which name the peer's certificate is to be for: give server_hostname")
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name or None)
+    except (TypeError, ValueError, ssl.SSLError) as error:
+        raise LocalError(f"{name!r} is no name to ask for in TLS: {error}") from error
 
 
 # --- what went wrong -------------------------------------------------------------------------------------------------

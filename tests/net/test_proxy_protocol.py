@@ -61,6 +61,7 @@ GOOD: list[tuple[str, bytes, str | None]] = [
     ("v4", header(), "192.0.2.7:40000"),
     ("v6", header(V6, 0x21), "[2001:db8::7]:40001"),
     ("unix", header(unix(b"/run/client"), 0x31), "/run/client"),
+    ("unix-unprintable", header(unix(b"/a\nFAKE\x1b[31m"), 0x31), r"/a\nFAKE\x1b[31m"),
     ("unix-unnamed", header(unix(b""), 0x31), "unix socket"),
     ("tlvs", header(V4 + tlv(4, bytes(40)) + tlv(2, b"pacs") + tlv(0xEE, b"")), "192.0.2.7:40000"),
     ("checksum", checked(V4 + tlv(1, b"dicom")), "192.0.2.7:40000"),
@@ -272,6 +273,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "dicom"
     with pytest.raises(LocalError, match="who connects to a unix socket is in no network"):
         await server.listen(path=path, proxy_protocol=["127.0.0.1"])
+    assert not path.exists()
     async with server.listen(path=path, proxy_protocol=True):
         reader, writer = await asyncio.open_unix_connection(os.fspath(path))
         requestor = Requestor(reader, writer)
@@ -287,9 +289,16 @@ def test_one_network_is_not_its_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("networks", "message"), [(["10.0.0.1/8"], "to be a network"), (["pacs"], "to be a network"), ([], "no network")]
+    ("networks", "message"),
+    [
+        (["10.0.0.1/8"], "to be a network"),
+        (["pacs"], "to be a network"),
+        ([], "no network"),
+        (5, "proxy_protocol=5 is none: give True, or the networks"),
+        (None, "proxy_protocol=None is none: give True, or the networks"),
+    ],
 )
-def test_what_is_no_network(networks: list[str], message: str) -> None:
+def test_what_is_no_network(networks: Any, message: str) -> None:
     with pytest.raises(LocalError, match=message):
         aiodicom.Server().listen("127.0.0.1", 0, proxy_protocol=networks)
 
