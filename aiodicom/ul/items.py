@@ -36,6 +36,17 @@ __all__ = [
 #: type, length of the value; the reserved byte between is not tested
 _item_header = Struct(">BxH").unpack_from
 _pack_item_header = Struct(">BxH").pack
+#: bytes of what has its length, of two, before it
+_MOST = 0xFFFF
+#: items that may become too long, for who has made them so
+_NAMES = {
+    0x20: "a proposed presentation context",
+    0x50: "the user information, with extended negotiation and the user identity,",
+    0x56: "the extended negotiation of a SOP class",
+    0x57: "the common extended negotiation of a SOP class",
+    0x58: "the user identity",
+    0x59: "the response to the user identity",
+}
 _two_bytes = Struct(">H")
 _four_bytes = Struct(">I")
 _window = Struct(">HH")
@@ -77,7 +88,9 @@ def items_in(data: bytes, start: int, end: int, kind: str) -> Iterator[tuple[int
 
 
 def encode_item(item_type: int, value: bytes) -> bytes:
-    """``value`` behind the header of an item."""
+    """``value`` behind the header of an item. Raises `ValueError` for one that is too long."""
+    if len(value) > _MOST:
+        raise _too_long(_NAMES.get(item_type, f"the item {item_type:02X}H"), value)
     return _pack_item_header(item_type, len(value)) + value
 
 
@@ -130,7 +143,9 @@ def encode_user_information(information: UserInformation) -> bytes:
     if information.user_identity is not None:
         parts.append(_encode_user_identity(information.user_identity))
     if information.user_identity_response is not None:
-        parts.append(encode_item(0x59, _with_length(information.user_identity_response.server_response)))
+        parts.append(
+            encode_item(0x59, _with_length(information.user_identity_response.server_response, "the server response"))
+        )
     return b"".join(parts)
 
 
@@ -150,8 +165,16 @@ def _field(data: bytes, position: int, end: int) -> tuple[int, int]:
     return start, stop
 
 
-def _with_length(value: bytes) -> bytes:
+def _with_length(value: bytes, what: str = "a UID") -> bytes:
+    if len(value) > _MOST:
+        raise _too_long(what, value)
     return _two_bytes.pack(len(value)) + value
+
+
+def _too_long(what: str, value: bytes) -> ValueError:
+    return ValueError(
+        f"{what} has {len(value):,} bytes, and its length two: at most {_MOST:,} (PS3.8 9.3.2, PS3.7 D.3.3)"
+    )
 
 
 def _decode_maximum_length(data: bytes, start: int, end: int) -> int:
@@ -214,7 +237,7 @@ def _encode_common_extended(common: SOPClassCommonExtendedNegotiation) -> bytes:
         0x57,
         _with_length(encode_uid(common.sop_class_uid))
         + _with_length(encode_uid(common.service_class_uid))
-        + _with_length(related),
+        + _with_length(related, "the list of related general SOP classes"),
     )
 
 
@@ -232,7 +255,9 @@ def _decode_user_identity(data: bytes, start: int, end: int) -> UserIdentity:
 
 def _encode_user_identity(identity: UserIdentity) -> bytes:
     head = bytes((identity.identity_type, identity.positive_response_requested))
-    return encode_item(0x58, head + _with_length(identity.primary_field) + _with_length(identity.secondary_field))
+    primary = _with_length(identity.primary_field, "the primary field of the user identity")
+    secondary = _with_length(identity.secondary_field, "the secondary field of the user identity")
+    return encode_item(0x58, head + primary + secondary)
 
 
 def _decode_user_identity_response(data: bytes, start: int, end: int) -> UserIdentityResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -35,6 +36,9 @@ from aiodicom.ul.pdu import (
     ReleaseRP,
     ReleaseRQ,
     ResultReason,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentity,
     UserInformation,
 )
 from tests.ul.wire import PLAIN, PLAIN_AC, PLAIN_RQ, acceptances, checked, item, pdus, pdus_of, requests
@@ -458,3 +462,24 @@ def decoded(pdu_type: int, body: bytes) -> PDU | PduError:
 def test_what_cannot_be_encoded_is_a_local_error(pdu: PDU) -> None:
     with pytest.raises(LocalError):
         encode(pdu)
+
+
+@pytest.mark.parametrize(
+    ("information", "what"),
+    [
+        ({"user_identity": UserIdentity(4, True, bytes(65536))}, "the primary field of the user identity has 65,536"),
+        ({"user_identity": UserIdentity(2, True, b"", bytes(65536))}, "the secondary field of the user identity has"),
+        ({"user_identity": UserIdentity(4, True, bytes(65535))}, "the user identity has 65,541 bytes"),
+        ({"user_identity": UserIdentity(4, True, bytes(65529))}, "the user information, with extended negotiation and"),
+        ({"extended": (SOPClassExtendedNegotiation("1.2", bytes(65536)),)}, "the extended negotiation of a SOP class"),
+        ({"extended": (SOPClassExtendedNegotiation("1.2", bytes(40000)),) * 2}, "the user information, with extended"),
+        (
+            {"common_extended": (SOPClassCommonExtendedNegotiation("1.2", "1.3", ("1" * 64,) * 1000),)},
+            "the list of related general SOP classes has 66,000 bytes",
+        ),
+    ],
+)
+def test_what_is_too_long_is_named(information: dict[str, Any], what: str) -> None:
+    with pytest.raises(LocalError, match=what) as failure:
+        encode(replace(PLAIN_RQ, user_information=UserInformation(**information)))
+    assert "at most 65,535 (PS3.8 9.3.2, PS3.7 D.3.3)" in str(failure.value)
