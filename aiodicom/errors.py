@@ -13,7 +13,7 @@ AiodicomError
 │   ├── AssociationRejected         A-ASSOCIATE-RJ: result, source, reason
 │   ├── IdentityNotConfirmed        no positive response to the user identity, which was required
 │   ├── AssociationAborted          A-ABORT, or the provider's own abort: source, reason
-│   ├── ConnectionLost              the transport closed without A-RELEASE or A-ABORT
+│   ├── ConnectionLost              the peer closed the transport, or released the association before it answered
 │   ├── ProtocolViolation           the peer broke PS3.7 or PS3.8; the association was aborted
 │   ├── StatusError                 a response with a failure status
 │   ├── DeadlineExceeded            a configured timeout passed (also a TimeoutError)
@@ -193,7 +193,9 @@ class AssociationAborted(RemoteError):
 
 
 class ConnectionLost(RemoteError):
-    """The transport connection ended without A-RELEASE or A-ABORT."""
+    """The transport connection ended without A-RELEASE or A-ABORT; or the peer released the association, and operations
+    of ours were in flight.
+    """
 
 
 class ProtocolViolation(RemoteError):

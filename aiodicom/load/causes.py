@@ -72,7 +72,7 @@ def cause_of(error: BaseException) -> str:
         case IdentityNotConfirmed():
             return "user identity not confirmed"
         case ConnectionLost():
-            return "connection lost"
+            return RELEASED if is_release(error) else "connection lost"
         case ProtocolViolation():
             return _of_violation(str(error))
         case ContextNotAccepted():
@@ -99,14 +99,16 @@ def is_rejection(error: BaseException) -> bool:
 
 def is_release(error: BaseException) -> bool:
     """Whether this is why an association is over that has been released, by the peer then."""
-    return isinstance(error, AssociationClosed) and error.__cause__ is None and "released" in str(error)
+    return (
+        isinstance(error, (AssociationClosed, ConnectionLost)) and error.__cause__ is None and "released" in str(error)
+    )
 
 
 def is_abort(error: BaseException) -> bool:
     """Whether an association was aborted, by either side, or its connection lost, before or after it was open."""
-    if isinstance(error, AssociationClosed):
+    if isinstance(error, (AssociationClosed, ConnectionLost)):
         return not is_release(error)
-    return isinstance(error, (AssociationAborted, ConnectionLost, ProtocolViolation, DeadlineExceeded))
+    return isinstance(error, (AssociationAborted, ProtocolViolation, DeadlineExceeded))
 
 
 def _of_system(error: BaseException | None) -> str:

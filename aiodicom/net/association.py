@@ -26,6 +26,7 @@ from aiodicom.errors import (
     REJECT_REASONS,
     AssociationClosed,
     AssociationRejected,
+    ConnectionLost,
     ProtocolViolation,
     RemoteError,
 )
@@ -497,8 +498,10 @@ class Association(Operations):
         for future in (self._opened, self._ended):
             if future is not None and not future.done():
                 future.set_result(None)
-        if reason is not None:
-            for token in self._protocol.take_tokens():  # last, for some do something about it
+        if reason is not None and (tokens := self._protocol.take_tokens()):  # last, for some do something about it
+            if error is None and self._performer.is_released:
+                reason = ConnectionLost("the peer released the association before it had answered")
+            for token in tokens:
                 if not token.done():
                     token.set_exception(reason)
 

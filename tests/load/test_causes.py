@@ -50,6 +50,7 @@ CLOSED = errors.AssociationClosed("the association is over")
         (errors.ContextNotAccepted("1.2", None, "x"), "context not accepted"),
         (caused(errors.AssociationClosed("x"), errors.AssociationAborted(0, 0)), "aborted by peer"),
         (errors.AssociationClosed("the association is over: it was released"), "released by peer"),
+        (errors.ConnectionLost("the peer released the association before it had answered"), "released by peer"),
         (errors.AssociationClosed("the association was aborted on this side"), "aborted by us"),
         (errors.DecodeError("x"), "malformed response"),
         (errors.LocalError("x"), "local error"),
@@ -65,9 +66,12 @@ def test_causes(error: BaseException, cause: str) -> None:
 def test_how_associations_end() -> None:
     assert is_rejection(errors.AssociationRejected(1, 1, 1))
     assert not is_rejection(errors.AssociationAborted(0, 0))
-    released = errors.AssociationClosed("the association is over: it was released")
-    assert is_release(released)
-    assert not is_abort(released)
+    for released in (
+        errors.AssociationClosed("the association is over: it was released"),
+        errors.ConnectionLost("the peer released the association before it had answered"),
+    ):
+        assert is_release(released)
+        assert not is_abort(released)
     assert is_abort(errors.ConnectionLost("x"))
     assert is_abort(caused(errors.AssociationClosed("x"), errors.ConnectionLost("x")))
     assert not is_abort(errors.ConnectFailed("x"))

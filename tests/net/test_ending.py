@@ -193,13 +193,35 @@ async def test_a_release_that_the_peer_asks_for_amid_our_data_set() -> None:
 
     async def main(port: int) -> None:
         association = await connect(port)
-        with pytest.raises(AssociationClosed, match="released"):
+        with pytest.raises(ConnectionLost, match="the peer released the association before it had answered"):
             await soon(association.c_store(LARGE * 8, **CT_UIDS))
         await soon(association.wait_closed())
 
     with RawPeer(script) as peer:
         await main(peer.port)
     assert answered
+
+
+async def test_a_release_that_the_peer_asks_for_in_place_of_an_answer() -> None:
+    def script(peer: Connection) -> None:
+        peer.accept()
+        peer.message()
+        peer.send(pdu(A_RELEASE_RQ, bytes(4)))
+        assert peer.receive_pdu()[0] == A_RELEASE_RP
+
+    async def main(port: int) -> None:
+        association = await connect(port)
+        sent, waiting = (asyncio.create_task(association.c_echo()) for _ in range(2))
+        with pytest.raises(ConnectionLost, match="the peer released the association before it had answered"):
+            await soon(sent)
+        # Of these nothing was sent.
+        for operation in (waiting, association.c_echo()):
+            with pytest.raises(AssociationClosed, match="it was released"):
+                await soon(operation)
+        await soon(association.release())
+
+    with RawPeer(script) as peer:
+        await main(peer.port)
 
 
 async def test_a_cancelled_release_aborts() -> None:
