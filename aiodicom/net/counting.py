@@ -46,7 +46,7 @@ async def count_matches(
     stream = _CountedStream(association, context, most, on_first)
     try:
         await stream.begin(identifier_source(query, context))
-        event = await stream.next()
+        event = await stream.final()
     finally:
         stream.leave()
     check(event.message, allowing_cancel=most is not None)
@@ -56,7 +56,7 @@ async def count_matches(
 
 
 class _CountedStream(ResponseStream):
-    """Invariants: no pending response waits in it, so reading is not paused for it, and `next` gives the final one."""
+    """Invariants: no pending response waits in it, so reading is not paused for it."""
 
     def __init__(
         self,

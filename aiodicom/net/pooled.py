@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
 from aiodicom.errors import LocalError
 from aiodicom.net.association import Association
+from aiodicom.net.iterating import Iteration
 from aiodicom.net.member import Member
 from aiodicom.net.proposing import Need
 from aiodicom.net.responses import Matches
@@ -93,7 +95,7 @@ Stream = TypeVar("Stream", bound=Responses)
 class _Held(Generic[Stream]):
     """Responses to an operation on one of a pool's associations, on which it has a turn until the final one is there.
 
-    Invariants: the turn is given back exactly once; nothing is tried again once there was an item.
+    Invariants: the turn is given back exactly once; nothing is tried again once there was an item, or once it is left.
     """
 
     def __init__(self, pool: Pool, need: Need, start: Callable[[Association], Stream]) -> None:
@@ -102,12 +104,11 @@ class _Held(Generic[Stream]):
         self._start = start
         self._stream: Stream | None = None
         self._member: Member | None = None
+        self._beginning = asyncio.Lock()
+        self._is_left = False
         self._is_over = False
         self._is_answered = False
         self._failures = 0
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def _next(self) -> Any:
         while not self._is_over:
@@ -130,14 +131,16 @@ class _Held(Generic[Stream]):
         """Has the request sent, unless that has been done."""
         if self._stream is not None:
             return self._stream
-        while True:
-            try:
-                return await self._send()
-            except Exception as error:
-                if not await self._is_tried_again(error):
-                    raise
+        async with self._beginning:  # one task may iterate while another cancels
+            while self._stream is None:
+                try:
+                    await self._send()
+                except Exception as error:
+                    if not await self._is_tried_again(error):
+                        raise
+        return self._stream
 
-    async def _send(self) -> Stream:
+    async def _send(self) -> None:
         member = await self._pool.take(self._need)
         try:
             stream = self._start(member.association)
@@ -153,31 +156,34 @@ class _Held(Generic[Stream]):
         except BaseException:
             self._leave()
             raise
-        return stream
 
     async def _cancel(self) -> Any:
-        if self._is_over:
+        stream = None if self._is_over else await self._begin()
+        # Who iterates meanwhile comes to the end before the turn can be given back.
+        self._is_left = self._is_over = True
+        member, self._member = self._member, None
+        if stream is None or member is None:
             raise LocalError("this operation is over")
-        stream = await self._begin()
         try:
             result = await stream.cancel()
         except Exception as error:
-            self._end(error)
+            self._pool.give(member, error)
             raise
         except BaseException:
-            self._leave()
+            self._pool.see_out(member, stream)
             raise
-        self._end(None)
+        self._pool.give(member, None)
         return result
 
     async def _is_tried_again(self, error: Exception) -> bool:
         self._failures += 1
-        is_worthwhile = await self._pool.is_tried_again(error, self._failures, is_begun=True, is_repeatable=True)
-        if is_worthwhile:
-            self._stream, self._is_over = None, False
-        else:
-            self._is_over = True
-        return is_worthwhile
+        is_worthwhile = not self._is_left and await self._pool.is_tried_again(
+            error, self._failures, is_begun=True, is_repeatable=True
+        )
+        self._is_over = self._is_left or not is_worthwhile  # it may have been left meanwhile
+        if not self._is_over:
+            self._stream = None
+        return not self._is_over
 
     def _end(self, error: BaseException | None) -> None:
         """The operation is over."""
@@ -188,7 +194,7 @@ class _Held(Generic[Stream]):
 
     def _leave(self) -> None:
         """Nobody wants the rest."""
-        self._is_over = True
+        self._is_left = self._is_over = True
         if self._member is not None:
             assert self._stream is not None
             member, self._member = self._member, None
@@ -215,13 +221,16 @@ class PooledMatches(_Held[Matches]):
 
     The request is sent on entering, or when the first match is asked for. Left early (a ``break``, the end of the
     block, an exception, a cancellation), C-CANCEL is sent, and the association has the turn again when the peer has
-    said the last word.
+    said the last word. Without a block that happens when it does with `Matches`.
     """
+
+    def __aiter__(self) -> AsyncIterator[Dataset]:
+        return Iteration(self.__anext__, self._leave)
 
     async def __anext__(self) -> Dataset:
         """Waits for a turn, at first, and for the next match. Raises what that of `Matches` and `Pool.perform` raise.
 
-        Cancelled while it waits for its turn, nothing has happened; cancelled later, nothing is lost.
+        A cancelled ``anext()`` loses nothing; while it waits for its turn, nothing has happened.
         """
         return cast("Dataset", await self._next())
 
@@ -246,14 +255,18 @@ class PooledRetrieved(_Held[Retrieved]):
     """The objects of a C-GET, as `Pool.c_get` gives them: `Retrieved` of one of the associations.
 
     The request is sent on entering, or when the first object is asked for. Left early, C-CANCEL is sent, and the
-    association has the turn again when the peer has said the last word.
+    association has the turn again when the peer has said the last word. Without a block that happens when it does with
+    `Matches`.
     """
+
+    def __aiter__(self) -> AsyncIterator[StoreRequest]:
+        return Iteration(self.__anext__, self._leave)
 
     async def __anext__(self) -> StoreRequest:
         """Waits for a turn, at first, and for the next object, and answers the one before. Raises what that of
         `Retrieved` and `Pool.perform` raise.
 
-        Cancelled while it waits for its turn, nothing has happened; cancelled later, nothing is lost.
+        A cancelled ``anext()`` loses nothing; while it waits for its turn, nothing has happened.
         """
         return cast("StoreRequest", await self._next())
 

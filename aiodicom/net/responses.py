@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from contextlib import suppress
 from types import TracebackType
@@ -12,12 +11,13 @@ from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import CFindRSP, Request, Response
 from aiodicom.errors import DecodeError, LocalError, StatusError
 from aiodicom.net._data_sets import decode_data_set
+from aiodicom.net.iterating import Bell, Iteration
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from aiodicom.dataset import Dataset
     from aiodicom.net.association import Association
@@ -86,23 +86,24 @@ def dataset_of(event: ResponseReceived, transfer_syntax: str) -> Dataset | None:
 class ResponseStream:
     """The responses to one C-FIND, C-GET or C-MOVE, in their order: the token of its operation.
 
-    Invariants: while reading is paused for it, `_waiting` has something; once `_is_left`, nothing is kept any more.
+    Invariants: while reading is paused for it, `_events` has something; once it `is_left`, nothing is kept any more.
     """
 
     def __init__(self, association: Association, context: AcceptedContext, build: Callable[[int], Request]) -> None:
         self._association = association
         self._context = context
         self._build = build
-        self._message_id: int | None = None
+        self._message_id = 0
+        self._is_sent = False
         self._events: deque[ResponseReceived] = deque()
         self._size = 0
         self._high = _HIGH
-        self._is_left = False
         self._final: ResponseReceived | None = None
         self._error: BaseException | None = None
-        self._wake: asyncio.Future[None] | None = None
-        #: Told of every response, and of the end.
-        self.on_change: Callable[[], None] = _nothing
+        #: Whether nobody wants any more of it.
+        self.is_left = False
+        #: Rings with every response, at the end, and when it is left.
+        self.bell = Bell(association.loop)
         #: Told once the operation is over.
         self.on_end: Callable[[], None] = _nothing
 
@@ -120,28 +121,44 @@ class ResponseStream:
         """Sends the request, when it is its turn."""
         self._association.invoker.follow(self)
         await self._association.invoker.begin(self._context, self._request, source, self)
+        self._is_sent = True
+        if self.is_left:
+            self._stop()
 
     def _request(self, message_id: int) -> Request:
         self._message_id = message_id
         return self._build(message_id)
 
     async def next(self) -> ResponseReceived:
-        """Waits for the next response; the final one is given again and again. Raises why there is none.
+        """Waits for the next response; the final one is given again and again. Raises why there is none,
+        `StopAsyncIteration` once this is left.
 
         Cancelling it loses nothing.
         """
         while not self._events:
+            if self.is_left:
+                raise StopAsyncIteration
             if self._final is not None:
                 return self._final
             if self._error is not None:
                 raise self._error
-            self._wake = self._association.loop.create_future()
-            await self._wake
+            await self.bell.wait()
         event = self._events.popleft()
         self._size -= _size(event)
         if self._size <= self._high // 2:
             self._association.transport.resume_reading(self)
         return event
+
+    async def final(self) -> ResponseReceived:
+        """Waits for the final response, whether or not this is left. Raises why there is none.
+
+        Cancelling it changes nothing.
+        """
+        while self._final is None:
+            if self._error is not None:
+                raise self._error
+            await self.bell.wait()
+        return self._final
 
     def make_room(self) -> None:
         """Has more read than is taken: another operation waits for this one to end."""
@@ -153,27 +170,32 @@ class ResponseStream:
         """Wants no more: sends C-CANCEL unless the final response is there, and drops what comes. Harmless when
         repeated.
         """
-        if self._is_left:
+        if self.is_left:
             return
-        self._is_left = True
+        self.is_left = True
         self._events.clear()
         self._size = 0
-        if not self.done():
-            self._association.transport.resume_reading(self)
-            if self._message_id is not None:
-                self._association.invoker.cancel(self._context, self._message_id)
+        self.bell.ring()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.done():
+            return
+        self._association.transport.resume_reading(self)
+        if self._is_sent:  # else `begin()` says so when it is
+            self._association.invoker.cancel(self._context, self._message_id)
 
     # --- the association's side --------------------------------------------------------------------------------------
 
     def on_pending(self, event: ResponseReceived) -> None:
         """A pending response."""
-        if self._is_left:
+        if self.is_left:
             return
         self._events.append(event)
         self._size += _size(event)
         if self._size >= self._high:
             self._association.transport.pause_reading(self)
-        self._awake()
+        self.bell.ring()
 
     def done(self) -> bool:
         """Whether the operation is over."""
@@ -201,12 +223,7 @@ class ResponseStream:
     def _end(self) -> None:
         self._association.invoker.unfollow(self)
         self.on_end()
-        self._awake()
-
-    def _awake(self) -> None:
-        self.on_change()
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        self.bell.ring()
 
 
 def _nothing() -> None:
@@ -228,8 +245,9 @@ class Matches:
 
     The request is sent on entering, or when the first match is asked for. Left early (a ``break``, the end of the
     block, an exception, a cancellation), C-CANCEL is sent and the engine reads to the end: the association stays
-    usable, unless the peer has not ended within `Timeouts.dimse`; then it is aborted. Without a block that happens as
-    soon as nothing refers to this object any more. While matches are not taken, the peer is held up.
+    usable, unless the peer has not ended within `Timeouts.dimse`; then it is aborted. Without a block that happens when
+    an ``async for`` is cancelled while it waits for a match, and else as soon as nothing refers to this object any
+    more. While matches are not taken, the peer is held up.
     """
 
     def __init__(
@@ -243,29 +261,26 @@ class Matches:
         self._loop = association.loop
         self._source = source
         self._has_begun = False
-        self._is_cancelled = False
         #: The final response, once it is there.
         self.response: CFindRSP | None = None
         #: Whether the peer has said that it does not support optional keys of the query (FF01H).
         self.keys_unsupported = False
 
-    def __aiter__(self) -> Self:
-        return self
+    def __aiter__(self) -> AsyncIterator[Dataset]:
+        return Iteration(self.__anext__, self._stream.leave)
 
     async def __anext__(self) -> Dataset:
         """Waits for the next match.
 
         Raises `StatusError` for a failure, `DecodeError` for a match that is no data set, or the error that ended the
-        association.
+        association. A cancelled ``anext()`` loses nothing once the request is sent; before, nothing is asked.
         """
         await self._begin()
-        if self._is_cancelled:
-            raise StopAsyncIteration
         event = await self._stream.next()
         if event.is_final:
             assert isinstance(event.message, CFindRSP)
             self.response = event.message
-            check(event.message, allowing_cancel=self._is_cancelled)
+            check(event.message)
             raise StopAsyncIteration
         self.keys_unsupported |= event.message.status is Status.PENDING_WARNING
         match = dataset_of(event, self._stream.transfer_syntax)
@@ -274,15 +289,15 @@ class Matches:
         return match
 
     async def cancel(self) -> CFindRSP:
-        """Sends C-CANCEL, waits for the final response and returns it; nothing more is iterated over.
+        """Sends C-CANCEL, waits for the final response and returns it; nothing more is iterated over, also where
+        another task does.
 
         A peer may have ended with success before it heard of that. Raises `StatusError` for a failure, or the error
         that ended the association. Cancelled, the engine reads to the end nevertheless.
         """
         await self._begin()
-        self._is_cancelled = True
         self._stream.leave()
-        event = await self._stream.next()
+        event = await self._stream.final()
         assert isinstance(event.message, CFindRSP)
         self.response = event.message
         check(event.message, allowing_cancel=True)
@@ -300,7 +315,6 @@ class Matches:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._is_cancelled = True
         self._stream.leave()
 
     def __del__(self) -> None:

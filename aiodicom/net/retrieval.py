@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from contextlib import suppress
 from types import TracebackType
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from aiodicom.net.answers import Answer, Later
 from aiodicom.net.handlers import Handler
+from aiodicom.net.iterating import Bell, Iteration
 from aiodicom.net.responses import ResponseStream, check, dataset_of
 from aiodicom.net.results import RetrieveResult, retrieve_result, tell_progress
 from aiodicom.net.sinks import BodyChoice, Discarded
 from aiodicom.standard.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import AsyncIterator, Callable, Set
 
     from aiodicom.dimse.events import AcceptedContext
     from aiodicom.dimse.messages import Request
@@ -54,32 +54,30 @@ class Retrieved:
         self._association = association
         self._stream = ResponseStream(association, context, build)
         self._source = source
-        self._objects = _Objects(body)
+        self._objects = _Objects(body, self._stream.bell)
         self._on_progress = on_progress
         self._has_begun = False
-        self._is_left = False
         #: The numbers of the latest response; the final one's once the iteration has ended.
         self.result: RetrieveResult | None = None
 
-    def __aiter__(self) -> Self:
-        return self
+    def __aiter__(self) -> AsyncIterator[StoreRequest]:
+        return Iteration(self.__anext__, self._leave)
 
     async def __anext__(self) -> StoreRequest:
         """Waits for the next object, and answers the one before.
 
         Raises `StatusError` for a failure (its ``response`` is the `RetrieveResult`), or the error that ended the
-        association. A warning, such as B000H when some objects could not be sent, ends the iteration.
+        association. A warning, such as B000H when some objects could not be sent, ends the iteration. A cancelled
+        ``anext()`` loses nothing once the request is sent; before, nothing is asked.
         """
         if not self._has_begun:
             await self._begin()
         self._objects.answer()
-        if self._is_left:
-            raise StopAsyncIteration
-        while True:
+        while not self._stream.is_left:
             if self._objects.waiting:
                 return self._objects.take()
             if not self._stream.has_next:
-                await self._objects.changed(self._association.loop)
+                await self._stream.bell.wait()
                 continue
             event = await self._stream.next()
             data_set = dataset_of(event, self._stream.transfer_syntax)
@@ -89,6 +87,7 @@ class Retrieved:
                 check(event.message, detail=self.result)
                 raise StopAsyncIteration
             await tell_progress(self._on_progress, self.result)
+        raise StopAsyncIteration
 
     @property
     def refused(self) -> Set[str]:
@@ -99,14 +98,15 @@ class Retrieved:
         return self._objects.refused
 
     async def cancel(self) -> RetrieveResult:
-        """Sends C-CANCEL, waits for the final response and returns its numbers; nothing more is iterated over.
+        """Sends C-CANCEL, waits for the final response and returns its numbers; nothing more is iterated over, also
+        where another task does.
 
         Raises `StatusError` for a failure, or the error that ended the association. Cancelled, the engine reads to the
         end nevertheless.
         """
         await self._begin()
         self._leave()
-        event = await self._stream.next()
+        event = await self._stream.final()
         self.result = retrieve_result(event.message, dataset_of(event, self._stream.transfer_syntax))
         check(event.message, allowing_cancel=True, detail=self.result)
         return self.result
@@ -122,14 +122,11 @@ class Retrieved:
             self._stream.cancel()
             raise
         # Nothing that the stream knows refers to this object: it would never be told that nobody has it any more.
-        self._stream.on_change = self._objects.change
         self._stream.on_end = performer.give_retrieval
         await self._stream.begin(self._source)
 
     def _leave(self) -> None:
-        self._is_left = True
-        self._objects.leave()
-        self._stream.leave()
+        _leave(self._objects, self._stream)
 
     async def __aenter__(self) -> Self:
         await self._begin()
@@ -141,7 +138,7 @@ class Retrieved:
         self._leave()
 
     def __del__(self) -> None:
-        if self._has_begun and not self._is_left:
+        if self._has_begun and not self._stream.is_left:
             with suppress(RuntimeError):  # the loop is closed, and the association with it
                 self._association.loop.call_soon_threadsafe(_leave, self._objects, self._stream)
 
@@ -157,12 +154,12 @@ class _Objects:
     Invariants: `_in_hand` is what the user has; all others are `waiting`; once left there are none.
     """
 
-    def __init__(self, body: BodyChoice) -> None:
+    def __init__(self, body: BodyChoice, bell: Bell) -> None:
         self._body = body
+        self._bell = bell
         self._is_left = False
         self.waiting: deque[tuple[StoreRequest, Later]] = deque()
         self._in_hand: tuple[StoreRequest, Later] | None = None
-        self._wake: asyncio.Future[None] | None = None
         self.refused: set[str] = set()
 
     def body(self, request: StoreRequest) -> BodySink:
@@ -176,7 +173,7 @@ class _Objects:
             return Answer(Status.OUT_OF_RESOURCES, error_comment="nobody wants it any more")
         answered = Later()
         self.waiting.append((request, answered))
-        self.change()
+        self._bell.ring()
         return answered
 
     def take(self) -> StoreRequest:
@@ -204,13 +201,3 @@ class _Objects:
         """Remembers an object that nobody wants any more."""
         if len(self.refused) < _MOST_REFUSED:
             self.refused.add(request.affected_sop_instance_uid)
-
-    async def changed(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Waits until there is an object or a response."""
-        self._wake = loop.create_future()
-        await self._wake
-
-    def change(self) -> None:
-        """There is an object, or a response."""
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)

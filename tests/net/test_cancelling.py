@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ async def test_cancelled_before_its_turn_nothing_is_asked(service: str) -> None:
         echo = asyncio.create_task(association.c_echo())
         await soon(archive.asked.wait())
         responses = getattr(association, service)(QUERY)
-        waiting = asyncio.create_task(consume(responses))
+        waiting = asyncio.create_task(anext(responses))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -72,6 +73,162 @@ async def test_cancelled_before_its_turn_nothing_is_asked(service: str) -> None:
         with pytest.raises(LocalError, match="not sent"):
             await soon(anext(responses))
         assert await soon(consume(getattr(association, service)(QUERY))) >= 1
+
+
+class Halting(Server):
+    """Has one object and one match, and more when it may go on; notes what was cancelled. C-ECHO is answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries = 0
+        self.cancelled = 0
+        self.may_go_on = asyncio.Event()
+        self.on_c_find(self.find)
+        self.on_c_get(self.retrieve)
+
+        @self.on_c_cancel
+        def note(request: Any) -> None:
+            self.cancelled += 1
+
+    async def find(self, request: FindRequest) -> AsyncIterator[Dataset]:
+        self.queries += 1
+        yield QUERY
+        await self.may_go_on.wait()
+        yield QUERY
+
+    async def retrieve(self, request: Any) -> AsyncIterator[SubOperation]:
+        self.queries += 1
+        yield SubOperation(DATA, CT, "1.2.1", IMPLICIT)
+        await self.may_go_on.wait()
+        yield SubOperation(DATA, CT, "1.2.2", IMPLICIT)
+
+
+@asynccontextmanager
+async def either(kind: str, server: Server) -> AsyncIterator[Any]:
+    """An association with a server, or a pool with one."""
+    async with server.listen("127.0.0.1", 0) as listening:
+        if kind == "association":
+            async with connect(listening.port) as it:
+                yield it
+        else:
+            async with aiodicom.Pool("127.0.0.1", listening.port, receives=[(CT, [IMPLICIT])], size=1) as it:
+                yield it
+
+
+of_both = pytest.mark.parametrize("kind", ["association", "pool"])
+of_each = pytest.mark.parametrize("service", ["c_find", "c_get"])
+
+
+@of_both
+@of_each
+async def test_a_loop_that_is_cancelled_has_left_while_what_it_raised_is_handled(kind: str, service: str) -> None:
+    server, begun = Halting(), asyncio.Event()
+    async with either(kind, server) as it:
+
+        async def look() -> None:
+            try:
+                async for _ in getattr(it, service)(QUERY):
+                    begun.set()
+            except asyncio.CancelledError:
+                await it.c_echo()
+
+        looking = asyncio.create_task(look())
+        await soon(begun.wait())
+        looking.cancel()
+        await soon(looking)
+        assert server.cancelled == 1
+
+
+@of_both
+@of_each
+async def test_a_loop_that_is_cancelled_has_left_while_its_task_and_its_name_are_kept(kind: str, service: str) -> None:
+    """A comprehension too, whose frame has what it iterates over: the cancellation's traceback has that frame."""
+    server, begun = Halting(), asyncio.Event()
+    async with either(kind, server) as it:
+        responses = getattr(it, service)(QUERY)
+
+        async def look() -> list[None]:
+            return [begun.set() async for _ in responses]
+
+        looking = asyncio.create_task(look())
+        await soon(begun.wait())
+        looking.cancel()
+        await asyncio.wait([looking])
+        assert looking.cancelled()
+        await soon(it.c_echo())
+        assert server.cancelled == 1
+        assert await soon(consume(responses)) == 0
+
+
+@of_both
+@of_each
+async def test_anext_that_is_cancelled_loses_nothing(kind: str, service: str) -> None:
+    server = Halting()
+    async with either(kind, server) as it, getattr(it, service)(QUERY) as responses:
+        await soon(anext(responses))
+        waiting = asyncio.create_task(anext(responses))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        server.may_go_on.set()
+        assert await soon(consume(responses)) == 1
+        assert server.cancelled == 0
+
+
+@of_both
+@of_each
+async def test_cancelled_by_another_task_an_iteration_ends(kind: str, service: str) -> None:
+    server, begun = Halting(), asyncio.Event()
+    async with either(kind, server) as it:
+        responses = getattr(it, service)(QUERY)
+
+        async def look() -> int:
+            return len([begun.set() async for _ in responses])
+
+        looking = asyncio.create_task(look())
+        await soon(begun.wait())
+        cancelling = asyncio.create_task(responses.cancel())
+        assert await soon(looking) == 1
+        assert (await soon(cancelling)).status is Status.CANCEL
+        await soon(it.c_echo())
+        assert server.cancelled == 1
+
+
+@of_each
+async def test_cancelled_by_another_task_while_it_waits_for_its_turn(service: str) -> None:
+    archive, server = Archive(), Halting()
+    archive.on_c_find(server.find)
+    archive.on_c_get(server.retrieve)
+    async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        echo = asyncio.create_task(association.c_echo())
+        await soon(archive.asked.wait())
+        responses = getattr(association, service)(QUERY)
+        looking = asyncio.create_task(consume(responses))
+        await asyncio.sleep(0)
+        cancelling = asyncio.create_task(responses.cancel())
+        await asyncio.sleep(0)
+        archive.may_answer.set()
+        assert (await soon(cancelling)).status is Status.CANCEL
+        assert await soon(looking) == 0
+        await soon(echo)
+        assert archive.counters.failures == 0
+
+
+@of_each
+async def test_cancelled_by_another_task_while_it_waits_for_an_association(service: str) -> None:
+    server = Halting()
+    async with either("pool", server) as it:
+        responses = getattr(it, service)(QUERY)
+        async with it.acquire():
+            looking = asyncio.create_task(consume(responses))
+            await asyncio.sleep(0)
+            cancelling = asyncio.create_task(responses.cancel())
+            await asyncio.sleep(0)
+        assert (await soon(cancelling)).status is Status.CANCEL
+        assert await soon(looking) <= 1
+        await soon(it.c_echo())
+        assert server.queries <= 1
 
 
 @pytest.mark.parametrize("service", ["c_find", "c_get"])
