@@ -45,7 +45,7 @@ class Timeouts(Value):
     dimse: float | None = 60.0
     #: For the next byte while no operation runs or while a message is incomplete.
     idle: float | None = None
-    #: For us to go on reading, while handlers neither take what has come nor answer it.
+    #: For us to go on, while what has come is neither taken nor answered: by handlers, or by who iterates over it.
     paused: float | None = 300.0
 
     def __post_init__(self) -> None:

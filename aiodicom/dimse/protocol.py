@@ -74,6 +74,7 @@ class Protocol(Exchange):
         "_timeouts",
         "blocked_since",
         "decode_request",
+        "held_since",
         "machine",
         "paused_since",
         "peer_maximum_length",
@@ -98,6 +99,8 @@ class Protocol(Exchange):
         self.paused_since: float | None = None
         #: Set by the owner while the transport takes nothing more, to the time when that began.
         self.blocked_since: float | None = None
+        #: Set by the owner while objects of a C-GET are neither taken nor answered, to the time when one last was.
+        self.held_since: float | None = None
         self.decode_request = decode_request
         self._timeouts = timeouts
         #: When the association's user, or the transport, last had the state machine do something.
@@ -227,6 +230,9 @@ class Protocol(Exchange):
         if self.can_send:
             # While we have an object of a C-GET in hand, the peer waits for our answer to that.
             is_ours_to_act = bool(self.performing) and not self.receiver.is_incomplete
+            if is_ours_to_act and self.held_since is not None and timeouts.paused is not None:
+                what = "answer of ours to an object of a C-GET"
+                due.append((self.held_since + timeouts.paused, what, timeouts.paused))
             oldest = self.invoked.oldest(besides=self.retrieval if is_ours_to_act else None)
             if oldest is not None:
                 # While we don't read, no response can come.

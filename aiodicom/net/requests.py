@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from aiodicom.dimse.events import AcceptedContext
@@ -177,6 +177,11 @@ class StoreRequest(_DataRequest):
     def expect_completion(self) -> None:
         """The handler runs while the data set arrives."""
         self._complete = self.association.loop.create_future()
+
+    def when_completed(self, told: Callable[[], None]) -> None:
+        """Has `told` called when the data set has arrived, of a request that `is_streamed`."""
+        assert self._complete is not None
+        self._complete.add_done_callback(lambda _complete: told())
 
     def complete(self) -> None:
         """The data set has arrived."""

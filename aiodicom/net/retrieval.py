@@ -39,6 +39,9 @@ class Retrieved:
     the object in hand is answered so too, C-CANCEL is sent, and what still comes is refused with A700H and thrown
     away: the association stays usable, as with `Matches`.
 
+    The peer waits for `Timeouts.paused` at most until an object is taken, or the one in hand is done with; then the
+    association is aborted.
+
     One C-GET at a time can be on an association: nothing says which one an object belongs to.
     """
 
@@ -54,7 +57,7 @@ class Retrieved:
         self._association = association
         self._stream = ResponseStream(association, context, build)
         self._source = source
-        self._objects = _Objects(body, self._stream.bell)
+        self._objects = _Objects(association, body, self._stream.bell)
         self._on_progress = on_progress
         self._has_begun = False
         #: The numbers of the latest response; the final one's once the iteration has ended.
@@ -151,10 +154,13 @@ def _leave(objects: _Objects, stream: ResponseStream) -> None:
 class _Objects:
     """The objects that have come and are not answered.
 
-    Invariants: `_in_hand` is what the user has; all others are `waiting`; once left there are none.
+    Invariants: `_in_hand` is what the user has; all others are `waiting`; once left there are none. While there are any
+    the protocol knows since when nothing has been done with them.
     """
 
-    def __init__(self, body: BodyChoice, bell: Bell) -> None:
+    def __init__(self, association: Association, body: BodyChoice, bell: Bell) -> None:
+        self._time = association.loop.time
+        self._protocol = association.performer.protocol
         self._body = body
         self._bell = bell
         self._is_left = False
@@ -173,18 +179,24 @@ class _Objects:
             return Answer(Status.OUT_OF_RESOURCES, error_comment="nobody wants it any more")
         answered = Later()
         self.waiting.append((request, answered))
+        if self._protocol.held_since is None:
+            self._hold()
+        if request.is_streamed:
+            request.when_completed(self._hold)  # until then it is the peer who takes his time
         self._bell.ring()
         return answered
 
     def take(self) -> StoreRequest:
         """Hands out the object that came first."""
         self._in_hand = self.waiting.popleft()
+        self._hold()
         return self._in_hand[0]
 
     def answer(self) -> None:
         """The user is done with the object in hand."""
         in_hand, self._in_hand = self._in_hand, None
         if in_hand is not None:
+            self._hold()
             status = in_hand[0].status
             in_hand[1].give(status if type(status) is Status else Status(status), more=bool(self.waiting))
 
@@ -196,6 +208,11 @@ class _Objects:
             request, answered = self.waiting.popleft()
             self._refuse(request)
             answered.give(Status.OUT_OF_RESOURCES)
+        self._hold()
+
+    def _hold(self) -> None:
+        """Something was done with the objects that are here, if there are any: the time for the next begins."""
+        self._protocol.held_since = self._time() if self.waiting or self._in_hand is not None else None
 
     def _refuse(self, request: StoreRequest) -> None:
         """Remembers an object that nobody wants any more."""

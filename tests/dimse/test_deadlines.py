@@ -6,7 +6,7 @@ import pytest
 
 from aiodicom.dimse.command import encode_command
 from aiodicom.dimse.events import Timeouts
-from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CFindRQ, CFindRSP, CGetRQ, CStoreRQ
+from aiodicom.dimse.messages import CEchoRQ, CEchoRSP, CFindRQ, CFindRSP, CGetRQ, CGetRSP, CStoreRQ
 from aiodicom.errors import DeadlineExceeded, LocalError
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import VERIFICATION
@@ -209,6 +209,21 @@ def test_the_objects_of_a_c_get_put_it_off() -> None:
     scu.clock.now += 5
     scu.receive(p_data(pdv(STORE, 3, encode_command(CStoreRQ(2, CT, "1.2.4")))))
     expires(scu, 2, "C-GET response")
+
+
+def test_an_object_of_a_c_get_that_is_not_answered_does_not_hold_the_peer_up_for_ever() -> None:
+    scu = open_requestor(timeouts=Timeouts(dimse=7, paused=9))
+    scu.protocol.send_request(VERIFY, CGetRQ(1, VERIFICATION, has_data_set=False), None, scu.clock.now)
+    scu.receive(p_data(pdv(STORE, 3, encode_command(CStoreRQ(1, CT, "1.2.3")))))
+    scu.protocol.held_since = scu.clock.now
+    assert scu.protocol.next_deadline() == scu.clock.now + 7  # as long as it is on its way it is the peer's turn
+    scu.receive(p_data(pdv(STORE, 2, b"data")))
+    assert scu.protocol.next_deadline() == scu.clock.now + 9
+    scu.clock.now += 5
+    scu.receive(p_data(pdv(VERIFY, 3, encode_command(CGetRSP(1, Status.PENDING)))))  # which says that the peer lives
+    assert scu.protocol.next_deadline() == scu.clock.now + 4
+    scu.protocol.held_since = scu.clock.now
+    expires(scu, 9, "answer of ours to an object of a C-GET")
 
 
 def test_after_c_cancel_pending_responses_put_it_off_no_longer() -> None:

@@ -16,7 +16,7 @@ from aiodicom.dimse.command import encode_command
 from aiodicom.dimse.messages import CCancelRQ, CFindRQ
 from aiodicom.errors import AssociationClosed, DeadlineExceeded
 from aiodicom.ul._pdu import Receiver
-from tests.net.hostile import IMPLICIT, PATIENCE, Requestor, echo, pdv, proposal, requestor, store_command, until
+from tests.net.hostile import CT, IMPLICIT, PATIENCE, Requestor, echo, pdv, proposal, requestor, store_command, until
 from tests.rawpeer import A_ABORT, P_DATA_TF, pdu
 
 STORE = pdu(P_DATA_TF, pdv(3, 3, store_command()))
@@ -108,6 +108,81 @@ async def test_a_handler_that_hangs_with_nobody_behind_it_is_left_alone() -> Non
         await begun.wait()
         (association,) = server.associations
         assert association.transport.protocol.next_deadline() is None
+
+
+def archive(data: bytes = b"") -> aiodicom.Server:
+    """Has three objects."""
+    server = aiodicom.Server()
+
+    @server.on_c_get
+    async def get(request: aiodicom.GetRequest) -> AsyncIterator[aiodicom.SubOperation]:
+        for number in range(3):
+            yield aiodicom.SubOperation(data, CT, f"1.2.{number}", IMPLICIT)
+
+    return server
+
+
+async def test_an_object_in_hand_holds_the_peer_up_for_a_limited_time() -> None:
+    server = archive()
+    model = aiodicom.StudyRoot.get
+    assert model is not None
+    async with server.listen("127.0.0.1", 0) as listening:
+        association = await aiodicom.connect(
+            "127.0.0.1",
+            listening.port,
+            contexts=[model],
+            receives=[(CT, [IMPLICIT])],
+            timeouts=aiodicom.Timeouts(paused=0.1),
+        )
+        retrieved = association.c_get(aiodicom.Dataset(QueryRetrieveLevel="STUDY"))
+        await anext(retrieved)
+        protocol = association.transport.protocol
+        taken = protocol.held_since
+        assert taken is not None
+        protocol.held_since = taken - 1
+        await anext(retrieved)
+        assert protocol.held_since >= taken
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(DeadlineExceeded, match="no answer of ours to an object of a C-GET"):
+                await association.release()
+            with pytest.raises(DeadlineExceeded):
+                await anext(retrieved)
+
+
+async def test_an_object_that_is_streamed_is_in_hand_once_it_has_come() -> None:
+    server = archive(b"x" * 100_000)
+    model = aiodicom.StudyRoot.get
+    assert model is not None
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port, contexts=[model], receives=[(CT, [IMPLICIT])]) as association,
+    ):
+        query = aiodicom.Dataset(QueryRetrieveLevel="STUDY")
+        async with association.c_get(query, body=aiodicom.Streamed(high=1)) as retrieved:
+            each = await anext(retrieved)
+            protocol = association.transport.protocol
+            began = protocol.held_since
+            assert began is not None
+            protocol.held_since = began - 1
+            assert sum([len(fragment) async for fragment in each]) == 100_000
+            await each.completed()
+            await until(lambda: protocol.held_since is not None and protocol.held_since >= began)
+
+
+async def test_objects_that_are_taken_or_left_hold_nobody_up() -> None:
+    server = archive()
+    model = aiodicom.StudyRoot.get
+    assert model is not None
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.connect("127.0.0.1", listening.port, contexts=[model], receives=[(CT, [IMPLICIT])]) as association,
+    ):
+        query = aiodicom.Dataset(QueryRetrieveLevel="STUDY")
+        assert len([each async for each in association.c_get(query)]) == 3
+        assert association.transport.protocol.held_since is None
+        async with association.c_get(query) as retrieved:
+            await anext(retrieved)
+        assert association.transport.protocol.held_since is None
 
 
 async def test_a_unix_socket_that_closes_is_noticed(tmp_path: Path) -> None:
