@@ -35,9 +35,10 @@ class Retrieved:
     """The objects of a C-GET, as `Association.c_get` gives them: `StoreRequest`s in the order in which they come.
 
     To be iterated over, or entered first, as `Matches`. Each object's C-STORE is answered when the next one is asked
-    for, with its `status` (Success unless you set another), so the peer sends no more than can be taken. Left early,
-    the object in hand is answered so too, C-CANCEL is sent, and what still comes is refused with A700H and thrown
-    away: the association stays usable, as with `Matches`.
+    for, with its `status` (Success unless you set another), so the peer sends no more than can be taken. What is no
+    status is answered 0110H, and the log says why, as of what a handler returns. Left early, the object in hand is
+    answered so too, C-CANCEL is sent, and what still comes is refused with A700H and thrown away: the association stays
+    usable, as with `Matches`.
 
     The peer waits for `Timeouts.paused` at most until an object is taken, or the one in hand is done with; then the
     association is aborted.
@@ -197,8 +198,7 @@ class _Objects:
         in_hand, self._in_hand = self._in_hand, None
         if in_hand is not None:
             self._hold()
-            status = in_hand[0].status
-            in_hand[1].give(status if type(status) is Status else Status(status), more=bool(self.waiting))
+            in_hand[1].give(in_hand[0].status, more=bool(self.waiting))  # what is no status fails, as a handler's does
 
     def leave(self) -> None:
         """The user wants no more."""

@@ -136,6 +136,23 @@ async def test_what_the_receiver_answers_counts() -> None:
         assert retrieved.result.failed_sop_instance_uids == ("1.2.2",)
 
 
+@pytest.mark.parametrize("wrong", ["A700", 0x10000, -1, True, Status.PENDING, object()])
+@pytest.mark.parametrize("is_left", [False, True], ids=["to the end", "left"])
+async def test_what_is_no_status_is_answered_as_a_failure(
+    wrong: Any, is_left: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Scp(encoded(1), encoded(2))
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        async with association.c_get(QUERY) as retrieved:
+            (await anext(retrieved)).status = wrong
+            if not is_left:
+                assert [each.affected_sop_instance_uid async for each in retrieved] == ["1.2.2"]
+                assert retrieved.result is not None
+                assert retrieved.result.failed_sop_instance_uids == ("1.2.1",)
+        await soon(association.c_echo())
+    assert "C-STORE failed, log id" in caplog.text
+
+
 async def test_what_can_not_be_sent_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A SOP class without a context, a file that is not there, one that is no DICOM file."""
     garbage = tmp_path / "garbage"
