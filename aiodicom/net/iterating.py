@@ -1,4 +1,4 @@
-"""What the iterations over responses have in common: who waits is woken, and a loop that is cancelled has left."""
+"""What the iterations over responses have in common: who waits is woken, and a loop that has ended has left."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Bell:
 class Iteration(Generic[Item]):
     """What ``async for`` asks for one item after the other: `following` gives it, as ``anext()`` of the stream does.
 
-    Cancelled there, the stream is left at once. No such loop can be gone on with, and the traceback of the
-    cancellation may keep everything alive that it has gone through.
+    What comes out of there, such as a cancellation, ends the loop, and the stream is left at once: the traceback may
+    keep everything alive that the error has gone through.
     """
 
     __slots__ = ("_following", "_leave")
@@ -55,9 +55,9 @@ class Iteration(Generic[Item]):
         return self
 
     async def __anext__(self) -> Item:
-        """Waits for the next item. Raises what `following` raises. Cancelled, the stream is left."""
+        """Waits for the next item. Raises what `following` raises; the stream is left then, and when cancelled."""
         try:
             return await self._following()
-        except asyncio.CancelledError:
+        except BaseException:
             self._leave()
             raise

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
-from aiodicom.errors import LocalError
+from aiodicom.errors import LocalError, RemoteError
 from aiodicom.net.association import Association
 from aiodicom.net.iterating import Iteration
 from aiodicom.net.member import Member
@@ -118,10 +118,13 @@ class _Held(Generic[Stream]):
             except StopAsyncIteration:
                 self._end(None)
                 raise
-            except Exception as error:
+            except (LocalError, RemoteError) as error:
                 self._end(error)
                 if self._is_answered or not await self._is_tried_again(error):
                     raise
+            except Exception:  # an item that cannot be decoded, or who was told of progress: the peer goes on
+                self._leave()
+                raise
             else:
                 self._is_answered = True
                 return item

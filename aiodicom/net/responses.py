@@ -246,8 +246,8 @@ class Matches:
     The request is sent on entering, or when the first match is asked for. Left early (a ``break``, the end of the
     block, an exception, a cancellation), C-CANCEL is sent and the engine reads to the end: the association stays
     usable, unless the peer has not ended within `Timeouts.dimse`; then it is aborted. Without a block that happens when
-    an ``async for`` is cancelled while it waits for a match, and else as soon as nothing refers to this object any
-    more. While matches are not taken, the peer is held up.
+    an ``async for`` waits for a match and is cancelled, or gets an error, and else as soon as nothing refers to this
+    object any more. While matches are not taken, the peer is held up.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiodicom.dimse.messages import CGetRSP, CMoveRSP, Response
+from aiodicom.errors import DecodeError
 from aiodicom.standard.status import Status
 from aiodicom.values import Value, frozen
 
@@ -49,9 +50,17 @@ class RetrieveResult(Value):
     #: SOP Instance UIDs of what could not be sent (PS3.4 C.4.2.1.4.2); only in the final response.
     failed_sop_instance_uids: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        service, status = self.message.SERVICE, self.message.status
+        return (
+            f"RetrieveResult({service} {status:04X}H {status.name_in(service)}, remaining={self.remaining}, "
+            f"completed={self.completed}, failed={self.failed}, warning={self.warning}, "
+            f"failed_sop_instance_uids={self.failed_sop_instance_uids})"
+        )
+
     @property
     def status(self) -> Status:
-        """Pending, until the final response."""
+        """Pending, until the final response. Some have another name in this service: ``status.name_in("C-GET")``."""
         return self.message.status
 
     @property
@@ -76,9 +85,12 @@ class RetrieveResult(Value):
 
 
 def retrieve_result(message: Any, dataset: Dataset | None) -> RetrieveResult:
-    """Returns what a response to C-GET or C-MOVE says."""
-    failed = () if dataset is None else dataset.get("FailedSOPInstanceUIDList") or ()
-    return RetrieveResult(message, (failed,) if isinstance(failed, str) else tuple(map(str, failed)))
+    """Returns what a response to C-GET or C-MOVE says. Raises `DecodeError` for a list of what is no UID."""
+    failed = None if dataset is None else dataset.get("FailedSOPInstanceUIDList")
+    uids = failed if isinstance(failed, list) else [] if failed in (None, "") else [failed]
+    if not all(isinstance(uid, str) for uid in uids):
+        raise DecodeError("the Failed SOP Instance UID List is none of UIDs", path="(0008,0058)")
+    return RetrieveResult(message, tuple(map(str, uids)))
 
 
 async def tell_progress(on_progress: Callable[[RetrieveResult], object] | None, result: RetrieveResult) -> None:

@@ -161,6 +161,22 @@ async def test_a_loop_that_is_cancelled_has_left_while_its_task_and_its_name_are
 
 
 @of_both
+async def test_a_loop_that_gets_an_error_has_left_while_that_is_handled(kind: str) -> None:
+    server = Halting()
+
+    def fail(result: aiodicom.RetrieveResult) -> None:
+        raise ZeroDivisionError
+
+    async with either(kind, server) as it:
+        try:
+            async for _ in it.c_get(QUERY, on_progress=fail):
+                pass
+        except ZeroDivisionError:
+            await soon(it.c_echo())
+        assert server.cancelled == 1
+
+
+@of_both
 @of_each
 async def test_anext_that_is_cancelled_loses_nothing(kind: str, service: str) -> None:
     server = Halting()

@@ -12,7 +12,9 @@ import pytest
 
 import aiodicom
 from aiodicom import Dataset, Discarded, GetRequest, Server, Spooled, Status, StoreRequest, StudyRoot, SubOperation
-from aiodicom.errors import AssociationClosed, ContextNotAccepted, OperationRefused, StatusError
+from aiodicom.dimse.messages import CGetRSP
+from aiodicom.errors import AssociationClosed, ContextNotAccepted, DecodeError, OperationRefused, StatusError
+from aiodicom.net.results import retrieve_result
 from tests.net.sides import CT, DATA, IMPLICIT, LARGE, MR, part10, soon, until
 
 assert StudyRoot.get is not None
@@ -165,6 +167,30 @@ async def test_what_can_not_be_sent_is_told(tmp_path: Path, caplog: pytest.LogCa
         assert (retrieved.result.status, retrieved.result.failed) == (0xB000, 3)
         assert retrieved.result.failed_sop_instance_uids == ("1.2.1",)
     assert "missing" not in caplog.text  # names of files are names of objects
+
+
+@pytest.mark.parametrize(
+    ("element", "uids"),
+    [
+        (b"UI\0\0", ()),
+        (b"UI\4\x001.2\0", ("1.2",)),
+        (b"UI\x08\x001.2\\1.3\0", ("1.2", "1.3")),
+        (b"US\2\0\1\0", None),
+        (b"US\4\0\1\0\2\0", None),
+        (b"OB\0\0\2\0\0\0ab", None),
+        (b"SQ\0\0\0\0\0\0", None),
+    ],
+)
+def test_what_a_response_says_has_failed(element: bytes, uids: tuple[str, ...] | None) -> None:
+    response = CGetRSP(1, Status.SUB_OPERATIONS_COMPLETE_WITH_FAILURES, number_of_failed_suboperations=2)
+    data_set = Dataset.from_bytes(b"\x08\0\x58\0" + element, "1.2.840.10008.1.2.1")
+    if uids is None:
+        with pytest.raises(DecodeError, match=r"Failed SOP Instance UID List is none of UIDs in \(0008,0058\)"):
+            retrieve_result(response, data_set)
+    else:
+        result = retrieve_result(response, data_set)
+        assert result.failed_sop_instance_uids == uids
+        assert "C-GET B000H SUB_OPERATIONS_COMPLETE_WITH_FAILURES, remaining=None" in repr(result)
 
 
 async def test_all_have_failed() -> None:
