@@ -352,6 +352,9 @@ class Pool(AssociationPool):
         `pool.release(association)`. Nothing else is on it until it is returned; then it refuses further use. What has
         ended, or has an operation in flight still, is not used again.
 
+        What it gives stands for an `Association`, and is typed as one: it has all that one has. But it is no instance
+        of that class, and cannot be entered by itself, for to end it is the pool's affair.
+
         Raises, when no association is open, why none could be opened; `ContextNotAccepted` when the peer refuses the
         abstract syntax; `DeadlineExceeded` when none is free within `wait` seconds; `LocalError` when too many wait,
         `AssociationClosed` when the pool is closed. Cancelled meanwhile, nothing has happened.

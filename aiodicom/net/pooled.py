@@ -27,7 +27,9 @@ __all__ = ["Acquiring", "Lent", "PooledMatches", "PooledRetrieved"]
 
 
 class Acquiring:
-    """What `Pool.acquire()` returns: an association to be awaited, or to be entered."""
+    """What `Pool.acquire()` returns, to be awaited or to be entered: either gives a `Lent`, which is typed as what it
+    stands for.
+    """
 
     def __init__(self, pool: Pool, need: Need | None) -> None:
         self._pool = pool
@@ -52,7 +54,9 @@ class Acquiring:
 
 
 class Lent:
-    """An association while it is lent; afterwards it refuses further use, and so do methods that were taken from it."""
+    """Stands for an association while it is lent; afterwards it refuses further use, and so do methods that were taken
+    from it. It is no `Association`, and has none of its special methods.
+    """
 
     __slots__ = ("member",)
 
