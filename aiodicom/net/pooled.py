@@ -110,6 +110,7 @@ class _Held(Generic[Stream]):
         self._member: Member | None = None
         self._beginning = asyncio.Lock()
         self._is_left = False
+        self._is_left_by_loop = False
         self._is_over = False
         self._is_answered = False
         self._failures = 0
@@ -165,6 +166,9 @@ class _Held(Generic[Stream]):
             raise
 
     async def _cancel(self) -> Any:
+        if self._is_left_by_loop:  # the pool has the turn till the end
+            assert self._stream is not None
+            return await self._stream.cancel()
         stream = None if self._is_over else await self._begin()
         # Who iterates meanwhile comes to the end before the turn can be given back.
         self._is_left = self._is_over = True
@@ -207,6 +211,11 @@ class _Held(Generic[Stream]):
             member, self._member = self._member, None
             self._pool.see_out(member, self._stream)
 
+    def _leave_by_loop(self) -> None:
+        """A loop has ended early: how the operation ends can still be asked for, by `cancel()`."""
+        self._is_left_by_loop = self._member is not None
+        self._leave()
+
     async def __aenter__(self) -> Self:
         await self._begin()
         return self
@@ -214,6 +223,7 @@ class _Held(Generic[Stream]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_left_by_loop = False
         self._leave()
 
     def __del__(self) -> None:
@@ -232,7 +242,7 @@ class PooledMatches(_Held[Matches]):
     """
 
     def __aiter__(self) -> AsyncIterator[Dataset]:
-        return Iteration(self.__anext__, self._leave)
+        return Iteration(self.__anext__, self._leave_by_loop)
 
     async def __anext__(self) -> Dataset:
         """Waits for a turn, at first, and for the next match. Raises what that of `Matches` and `Pool.perform` raise.
@@ -267,7 +277,7 @@ class PooledRetrieved(_Held[Retrieved]):
     """
 
     def __aiter__(self) -> AsyncIterator[StoreRequest]:
-        return Iteration(self.__anext__, self._leave)
+        return Iteration(self.__anext__, self._leave_by_loop)
 
     async def __anext__(self) -> StoreRequest:
         """Waits for a turn, at first, and for the next object, and answers the one before. Raises what that of

@@ -161,6 +161,28 @@ async def test_a_loop_that_is_cancelled_has_left_while_its_task_and_its_name_are
 
 
 @of_both
+@of_each
+async def test_a_loop_that_is_cancelled_may_be_followed_by_cancel(kind: str, service: str) -> None:
+    server, begun = Halting(), asyncio.Event()
+    async with either(kind, server) as it:
+
+        async def look() -> Any:
+            async with getattr(it, service)(QUERY) as responses:
+                try:
+                    async for _ in responses:
+                        begun.set()
+                except asyncio.CancelledError:
+                    return await responses.cancel()
+
+        looking = asyncio.create_task(look())
+        await soon(begun.wait())
+        looking.cancel()
+        assert (await soon(looking)).status is Status.CANCEL
+        await soon(it.c_echo())
+        assert server.cancelled == 1
+
+
+@of_both
 async def test_a_loop_that_gets_an_error_has_left_while_that_is_handled(kind: str) -> None:
     server = Halting()
 
