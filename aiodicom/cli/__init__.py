@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import aiodicom
-from aiodicom.cli.streams import flush, tell
+from aiodicom.cli.streams import flush, prepare, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit code 0: full success. 1: something failed, stderr has a line. 2: the arguments are not understood. 130: SIGINT
     came before there was anything to end.
     """
+    prepare()
     try:
         _main(arguments)
     except KeyboardInterrupt:
@@ -90,6 +91,9 @@ def _main(arguments: Sequence[str] | None) -> None:
         gc.enable()
     import typer
 
+    from aiodicom.cli.output import explain, note_warnings
+
+    note_warnings(_path(name, given).partition(" ")[2])
     # typer re-exports this one of the exceptions of its parser; its base is what they all are.
     usage_error: type[Exception] = typer.BadParameter.__bases__[0]
     try:
@@ -107,8 +111,6 @@ def _main(arguments: Sequence[str] | None) -> None:
     except typer.Abort:
         sys.exit(1)
     except OSError as error:  # of --version, say; most commands tell of theirs
-        from aiodicom.cli.output import explain
-
         tell(f"{name}: {explain(error)}")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

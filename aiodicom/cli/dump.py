@@ -112,11 +112,13 @@ def _rendered(data_set: Dataset, form: Format, bulk: Bulk, wanted: list[int], ti
     if form is Format.JSON:
         from aiodicom.dataset.json import to_json
 
-        yield to_json(data_set, bulk=bulk.value) + "\n"
+        yield output.json_on_stdout(to_json(data_set, bulk=bulk.value)) + "\n"
     else:
         from aiodicom.dataset.xml import to_xml
 
-        yield to_xml(data_set, bulk=bulk.value)
+        text = to_xml(data_set, bulk=bulk.value)
+        # It says that it is UTF-8, which ASCII is, too.
+        yield text if streams.is_unicode(sys.stdout) else text.encode("ascii", "xmlcharrefreplace").decode()
 
 
 #: What of a value is looked at where nobody's screen says how much fits.

@@ -111,7 +111,7 @@ class _JSON:
         from aiodicom.dataset.json import to_json
 
         self.number += 1
-        output.result(to_json(match))
+        output.result(output.json_on_stdout(to_json(match)))
 
     def close(self) -> None:
         """There are no more."""

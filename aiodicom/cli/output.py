@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import re
 import ssl
 import sys
+import warnings
 from collections.abc import Mapping
+from typing import Any
 
 from aiodicom.cli import streams
 from aiodicom.errors import (
@@ -31,7 +34,9 @@ __all__ = [
     "configure_logging",
     "count",
     "explain",
+    "json_on_stdout",
     "note",
+    "note_warnings",
     "printable",
     "result",
     "result_json",
@@ -74,9 +79,25 @@ def result_json(values: Mapping[str, object]) -> None:
     result(json.dumps(values))
 
 
+def json_on_stdout(text: str) -> str:
+    """JSON with all that is not ASCII escaped, where stdout does not take Unicode."""
+    if text.isascii() or streams.is_unicode(sys.stdout):
+        return text
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+
+
 def note(command: str, text: str) -> None:
     """A line for whoever is watching, on stderr."""
     streams.tell(f"aiodicom {command}: {printable(' '.join(text.split()))}")
+
+
+def note_warnings(command: str) -> None:
+    """Has each of Python's warnings be such a line, without the source that it comes from."""
+
+    def show(message: Warning | str, *_where: Any, **_more: Any) -> None:
+        note(command, str(message))
+
+    warnings.showwarning = show
 
 
 def printable(text: str) -> str:

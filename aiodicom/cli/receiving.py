@@ -79,6 +79,7 @@ def _studies(settings: Settings) -> Studies | None:
 def make_server(settings: Settings) -> aiodicom.Server:
     """The server that these settings describe. Raises OSError for a folder that cannot be written."""
     output.configure_logging(settings.verbose, settings.debug, logging.WARNING)
+    output.note_warnings("storescp")
     server = _make_server(settings)
     if settings.verify_ae_title:
         server.on_association(aiodicom.admit_by_certificate())

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 import aiodicom
 from aiodicom.cli import streams
-from tests.cli.conftest import PATIENCE, environment
+from aiodicom.dataset.xml import from_xml
+from tests.cli.conftest import PATIENCE, Outcome, Start, environment
+from tests.cli.objects import CT, put
 from tests.cli.serving import serving
+from tests.cli.test_findscu import Finder
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
@@ -54,3 +60,130 @@ def test_what_the_program_says_of_itself() -> None:
             command, env=environment(), timeout=PATIENCE, text=True, check=False, stdout=full, stderr=subprocess.PIPE
         )
     assert (done.returncode, done.stderr) == (1, "aiodicom: No space left on device\n")
+
+
+# ---------------------------------------------------------------------------------------------- streams that are closed
+
+#: What starts a command without a stream.
+WITHOUT = {
+    stream: ("sh", "-c", f'exec "$@" {number}>&-', "sh") for number, stream in enumerate(("stdin", "stdout", "stderr"))
+}
+
+
+@pytest.mark.parametrize("stream", WITHOUT)
+def test_closed_with_a_peer(stream: str, start: Start) -> None:
+    with serving(aiodicom.Server) as served:
+        outcome = start("echoscu", "127.0.0.1", served.port, prefix=WITHOUT[stream]).wait()
+    assert (outcome.code, outcome.err) == (0, "")
+    assert bool(outcome.out) == (stream != "stdout")
+
+
+@pytest.mark.parametrize("stream", WITHOUT)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_closed_with_a_server(stream: str, workers: int, start: Start, tmp_path: Path, port: int) -> None:
+    options = ("-od", tmp_path, "--workers", workers)
+    scp = start("storescp", port, "--bind", "127.0.0.1", *options, prefix=WITHOUT[stream])
+    deadline = time.monotonic() + PATIENCE
+    if stream != "stderr":
+        scp.wait_for_line("listening on ")
+        deadline = 0
+    # Without stderr it does not say when it listens.
+    while code := start("echoscu", "127.0.0.1", port).wait().code:
+        assert time.monotonic() < deadline
+    assert code == 0
+    assert scp.terminate().code == 0
+
+
+@pytest.mark.parametrize("stream", WITHOUT)
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["--help"], 0), (["dump", "FILE"], 0), (["echoscu", "--nix"], 2)]
+)
+def test_closed_without_a_network(stream: str, arguments: list[str], code: int, start: Start, tmp_path: Path) -> None:
+    put(tmp_path / "FILE", "1.2.3")
+    outcome = start(*arguments, prefix=("sh", "-c", f'cd "$0" && {WITHOUT[stream][2]}', tmp_path)).wait()
+    assert outcome.code == code
+    assert len(outcome.errors) == (code == 2 and stream != "stderr")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="/proc is Linux's")
+def test_what_was_closed_goes_nowhere(start: Start, port: int) -> None:
+    """And no socket has its descriptor."""
+    prefix = ("sh", "-c", 'exec "$@" <&- >&-', "sh")
+    scp = start("storescp", port, "--bind", "127.0.0.1", "--discard", prefix=prefix)
+    scp.wait_for_line("listening on ")
+    assert [os.readlink(f"/proc/{scp.pid}/fd/{number}") for number in range(2)] == [os.devnull] * 2
+    scp.terminate()
+
+
+# ------------------------------------------------------------------------------------------ what cannot be encoded
+
+NAMES = ["Yamada^Tarou=山田^太郎", "Müller^Jörg", "Smile^😀"]
+
+
+def in_ascii(*arguments: object) -> Outcome:
+    """Runs a command whose streams are ASCII, and strict."""
+    done = subprocess.run(
+        [sys.executable, "-m", "aiodicom", *map(str, arguments)],
+        env=environment() | {"PYTHONIOENCODING": "ascii:strict"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout.decode("ascii"), done.stderr.decode("ascii"))
+
+
+def matches() -> Finder:
+    return Finder(*(aiodicom.Dataset(SpecificCharacterSet="ISO_IR 192", PatientName=name) for name in NAMES))
+
+
+def test_text_that_cannot_be_encoded_is_escaped() -> None:
+    finder = matches()
+    with serving(finder) as served:
+        outcome = in_ascii("findscu", "127.0.0.1", served.port, "-k", "PatientName=*山*")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "M\\xfcller, J\\xf6rg" in outcome.out
+    assert "Smile, \\U0001f600" in outcome.out
+    assert finder.identifiers[0].PatientName == "*山*"
+
+
+def test_json_that_cannot_be_encoded_is_json() -> None:
+    with serving(matches()) as served:
+        outcome = in_ascii("findscu", "127.0.0.1", served.port, "-k", "PatientName", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    found = [aiodicom.Dataset.from_json(line) for line in outcome.out.splitlines()]
+    assert [str(each.PatientName) for each in found] == NAMES
+
+
+def test_errors_that_cannot_be_encoded_are_escaped(tmp_path: Path) -> None:
+    outcome = in_ascii("dump", tmp_path / "Jörg.dcm")
+    assert outcome.code == 1
+    assert "J\\xf6rg.dcm: No such file" in outcome.err
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_files_in_a_form_for_programs(form: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.dcm"
+    data_set = aiodicom.Dataset(
+        SOPClassUID=CT,
+        SOPInstanceUID="1.2.3",
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName=NAMES[0],
+        PatientComments=NAMES[2],
+    )
+    aiodicom.dcmwrite(file, data_set)
+    outcome = in_ascii("dump", file, "--format", form)
+    assert (outcome.code, outcome.err) == (0, "")
+    read = aiodicom.Dataset.from_json(outcome.out) if form == "json" else from_xml(outcome.out)
+    assert (str(read.PatientName), read.PatientComments) == (NAMES[0], NAMES[2])
+
+
+# ------------------------------------------------------------------------------------------------ Python's warnings
+
+
+def test_warnings_are_lines_of_the_command(start: Start) -> None:
+    with serving(Finder(aiodicom.Dataset(PatientName="\x1b[31mRED\x1b[0m"))) as served:
+        outcome = start("findscu", "127.0.0.1", served.port, "-k", "PatientName", "-k", "PatientID").wait()
+    assert outcome.code == 0
+    assert outcome.errors
+    assert all(line.startswith("aiodicom findscu: ") and ".py" not in line for line in outcome.errors)

@@ -65,10 +65,16 @@ def route(
         raise typer.Exit(1) from None
     if check:
         return
-    prepare = functools.partial(output.configure_logging, verbose, debug, logging.WARNING)
+    prepare = functools.partial(_prepare, verbose, debug)
     prepare()
     allow_most_descriptors()
     run(_COMMAND, lambda stop: _run(config, file, workers or config.workers, stop, prepare))
+
+
+def _prepare(verbose: bool, debug: bool) -> None:
+    """Has a process of the router, this one or a worker, log and tell as commands do."""
+    output.configure_logging(verbose, debug, logging.WARNING)
+    output.note_warnings(_COMMAND)
 
 
 async def _run(config: Config, file: Path, workers: int, stop: asyncio.Event, prepare: Callable[[], None]) -> int:
