@@ -18,7 +18,7 @@ from aiodicom.cli.retrieving import DurabilityOption, Tally
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS, Identity
 from aiodicom.errors import StatusError
-from aiodicom.services.stopping import Interrupted, unless_stopped
+from aiodicom.services.stopping import unless_stopped
 from aiodicom.services.storage import FolderStorage, StorageServer
 from aiodicom.standard.ae_titles import ae_title
 from aiodicom.store.files import Durability
@@ -142,14 +142,13 @@ async def _move(
     """One C-MOVE for each identifier, until one fails."""
     for identifier in retrieval.identifiers:
         try:
-            result = await unless_stopped(
-                stop,
-                association.c_move(identifier, destination, retrieval.model, on_progress=tally.progress),
+            result = await association.c_move(
+                identifier, destination, retrieval.model, on_progress=tally.progress, stop=stop
             )
-        except Interrupted:
-            tally.interrupt()
-            return
         except StatusError as error:
             tally.refused(error, retrieval, identifier, destination=destination)
             return
         tally.end(result)
+        if stop.is_set():
+            tally.interrupt()
+            return

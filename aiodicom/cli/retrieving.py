@@ -148,15 +148,15 @@ class Tally:
         except (AiodicomError, OSError) as error:
             self._code = 1
             output.note(self._command, output.explain(error))
+            latest, self._latest = self._latest, None
+            if latest is not None:  # the peer's final numbers do not come
+                self._completed += _number(latest.completed)
+                self._failed += _number(latest.failed)
+                self._warning += _number(latest.warning)
 
     def interrupt(self) -> None:
-        """Somebody has asked for an end. Where the peer's final numbers are not waited for, its latest count."""
+        """Somebody has asked for an end."""
         self._code = 1
-        latest, self._latest = self._latest, None
-        if latest is not None:
-            self._completed += _number(latest.completed)
-            self._failed += _number(latest.failed)
-            self._warning += _number(latest.warning)
         refused = f", and {output.count(self._refused, 'object')} refused that still came" if self._refused else ""
         output.note(self._command, f"interrupted: the rest was cancelled{refused}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -191,6 +192,7 @@ class Operations(ABC):
         *,
         priority: int = 0,
         on_progress: Callable[[RetrieveResult], object] | None = None,
+        stop: asyncio.Event | None = None,
     ) -> RetrieveResult:
         """Has the peer send what an identifier names to the AE `destination` (C-MOVE, PS3.7 9.1.4).
 
@@ -198,6 +200,9 @@ class Operations(ABC):
         response, also where some sub-operations have failed (B000H); the `StatusError` for a failure has them as its
         ``response``. A peer that sends no pending responses has `Timeouts.dimse` for all of it, unless there are other
         signs of it: `Association.note_progress`.
+
+        When `stop` is set, C-CANCEL is sent, and the numbers of the final response are waited for and returned, which
+        has no failure in FE00H then; `on_progress` is not called any more.
 
         Cancelled, C-CANCEL is sent, and the association stays usable; the peer has `Timeouts.dimse` to end.
         """
@@ -209,16 +214,22 @@ class Operations(ABC):
             context,
             lambda message_id: CMoveRQ(message_id, context.abstract_syntax, title, priority),
         )
+        stopped: asyncio.Task[Any] | None = None
         try:
             await stream.begin(identifier_source(query, context))
+            if stop is not None:
+                stopped = asyncio.create_task(stop.wait())
+                stopped.add_done_callback(lambda _: stream.leave())
             while True:
                 event = await stream.next()
                 result = retrieve_result(event.message, dataset_of(event, context.transfer_syntax))
                 if event.is_final:
-                    check(event.message, detail=result)
+                    check(event.message, allowing_cancel=stop is not None and stop.is_set(), detail=result)
                     return result
                 await tell_progress(on_progress, result)
         finally:
+            if stopped is not None:
+                stopped.cancel()
             stream.leave()
 
     # --- DIMSE-N ----------------------------------------------------------------------------------------------------

@@ -184,6 +184,7 @@ def test_a_signal_cancels(start: Start, tmp_path: Path, port: int) -> None:
     assert "interrupted: the rest was cancelled" in outcome.err
     summary = json.loads(outcome.out.splitlines()[-1])
     assert (summary["received"], summary["completed"], summary["failed"]) == (2, 2, 0)
+    assert summary["statuses"] == ["FE00"]
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,34 @@ async def test_c_cancel_while_a_destination_is_looked_for() -> None:
         assert archive.counters.failures == 0
 
 
+@pytest.mark.parametrize("is_early", [True, False])
+async def test_a_c_move_that_is_stopped_returns_the_final_numbers(is_early: bool) -> None:
+    receiver, stop, has_sent = Server(), asyncio.Event(), asyncio.Event()
+    receiver.on_c_store(lambda request: None)
+    async with receiver.listen("127.0.0.1", 0) as receiving:
+        archive = Archive(destinations={"WS1": Destination("127.0.0.1", receiving.port)}, pending_interval=0)
+
+        @archive.on_c_move
+        async def retrieve(request: Any) -> AsyncIterator[SubOperation]:
+            yield SubOperation(DATA, CT, "1.2.1", IMPLICIT)
+            await asyncio.Event().wait()
+
+        async with archive.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+            if is_early:
+                stop.set()
+            moving = asyncio.create_task(
+                association.c_move(QUERY, "WS1", on_progress=lambda _: has_sent.set(), stop=stop)
+            )
+            if not is_early:
+                await soon(has_sent.wait())
+                stop.set()
+            result = await soon(moving)
+            assert result.status == 0xFE00
+            assert is_early or result.completed == 1
+            archive.may_answer.set()
+            await soon(association.c_echo())
+
+
 async def test_the_end_of_the_association_ends_its_sub_operations() -> None:
     receiver, arrived, ended = Server(), asyncio.Event(), asyncio.Event()
 
