@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiodicom.net.answers import Answer
     from aiodicom.net.association import Association
     from aiodicom.net.connect import connect
-    from aiodicom.net.handlers import Handlers
+    from aiodicom.net.handlers import Handlers, Refusal
     from aiodicom.net.pool import Pool
     from aiodicom.net.pooled import PooledMatches, PooledRetrieved
     from aiodicom.net.requests import (
@@ -180,6 +180,7 @@ _MODULES = {
     "QueryRetrieve": "aiodicom.services.query_retrieve",
     "QueryRetrieveExtended": "aiodicom.ul.extended",
     "ReferencedInstance": "aiodicom.services.storage_commitment",
+    "Refusal": "aiodicom.net.handlers",
     "Rejection": "aiodicom.net.acceptor",
     "Result": "aiodicom.net.results",
     "RetrieveExtended": "aiodicom.ul.extended",
@@ -310,6 +311,7 @@ __all__ = [
     "QueryRetrieve",
     "QueryRetrieveExtended",
     "ReferencedInstance",
+    "Refusal",
     "Rejection",
     "Result",
     "RetrieveExtended",

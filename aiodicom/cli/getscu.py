@@ -130,7 +130,10 @@ async def _get(
 ) -> None:
     """One C-GET for each identifier, until one fails."""
     assert retrieval.model.get is not None
-    association = await unless_stopped(stop, peer.connect(contexts=[retrieval.model.get], receives=contexts))
+    handlers = aiodicom.Handlers()
+    handlers.on_refusal(tally.not_taken)
+    connecting = peer.connect(contexts=[retrieval.model.get], receives=contexts, handlers=handlers)
+    association = await unless_stopped(stop, connecting)
     with tally.failing():
         async with association:
             for identifier in retrieval.identifiers:
@@ -167,7 +170,7 @@ async def _keep(objects: Retrieved, store: FolderStorage, tally: Tally, stop: as
             received.status = await store.keep(received)
         except OSError as error:
             received.status = aiodicom.Status.OUT_OF_RESOURCES
-            tally.not_kept(error)
+            tally.not_kept(received.affected_sop_instance_uid, error)
         else:
             tally.keep(received)
         if objects.result is not None:

@@ -121,17 +121,14 @@ class _Receiving:
         self._tally = tally
         self.server = StorageServer(self._store, contexts=storage_support())
         self.server.on_c_store(body=self._store.body)(self._keep)
+        self.server.on_refusal(tally.not_taken)
         #: Where the peer was asked: it may say nothing there before the last object has come.
         self.moving: aiodicom.Association | None = None
 
     async def _keep(self, request: aiodicom.StoreRequest) -> aiodicom.Status:
         if self.moving is not None:
             self.moving.note_progress()
-        try:
-            status = await self._store.keep(request)
-        except OSError as error:
-            self._tally.not_kept(error)
-            raise
+        status = await self._store.keep(request)
         self._tally.keep(request)
         return status
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Set
@@ -13,6 +14,7 @@ import typer
 
 from aiodicom.cli import output
 from aiodicom.cli.query import Retrieval, hint
+from aiodicom.dimse.messages import CStoreRQ
 from aiodicom.errors import AiodicomError, StatusError
 from aiodicom.net.results import RetrieveResult
 from aiodicom.standard.status import Status
@@ -20,6 +22,7 @@ from aiodicom.store.files import Durability
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
+    from aiodicom.net.handlers import Refusal
     from aiodicom.net.requests import StoreRequest
 
 __all__ = ["DurabilityOption", "Tally"]
@@ -31,6 +34,8 @@ DurabilityOption = Annotated[
 
 #: Instances that failed which are named one by one.
 _MOST_NAMED = 20
+#: Instances that were not stored which are remembered: a peer's counters go no further.
+_MOST_NOT_KEPT = 0xFFFF
 
 
 class Tally:
@@ -56,7 +61,9 @@ class Tally:
         #: of the present identifier
         self._latest: RetrieveResult | None = None
         self._statuses: list[Status] = []
-        self._has_not_kept = False
+        #: objects that we have answered a failure for, and why; errors of the folder are said once
+        self._not_kept: dict[str, str] = {}
+        self._told: set[str] = set()
         self._code = 0
 
     # --- what a progress bar shows -----------------------------------------------------------------------------------
@@ -87,6 +94,7 @@ class Tally:
     def keep(self, request: StoreRequest) -> None:
         """An object has been stored here."""
         self.received += 1
+        self._not_kept.pop(request.affected_sop_instance_uid, None)  # it has come again
         size = request.body.total
         self.bytes += size
         if self._as_json:
@@ -101,11 +109,29 @@ class Tally:
                 }
             )
 
-    def not_kept(self, error: OSError) -> None:
-        """An object could not be stored here. The peer counts it; why is said once."""
-        if not self._has_not_kept:
-            self._has_not_kept = True
-            output.note(self._command, output.explain(error))
+    def not_kept(self, uid: str, error: OSError) -> None:
+        """An object could not be stored here. The peer counts it; each reason is said once."""
+        reason = error.strerror or str(error)
+        if len(self._not_kept) < _MOST_NOT_KEPT:
+            self._not_kept[uid] = reason
+        where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else self._folder
+        text = f"{where}: {reason}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += " (make room there, or give another folder with -od)"
+        if reason not in self._told:
+            self._told.add(reason)
+            output.note(self._command, text)
+
+    def not_taken(self, refusal: Refusal) -> None:
+        """Hears what was answered with a failure without having come to be stored."""
+        message = refusal.message
+        if not isinstance(message, CStoreRQ):
+            return
+        if isinstance(refusal.error, OSError):
+            self.not_kept(message.affected_sop_instance_uid, refusal.error)
+        elif len(self._not_kept) < _MOST_NOT_KEPT:
+            status = output.status_text(refusal.status, service=message.SERVICE)
+            self._not_kept[message.affected_sop_instance_uid] = f"status {status}"
 
     def progress(self, result: RetrieveResult) -> None:
         """The peer has said how far it has come."""
@@ -135,8 +161,11 @@ class Tally:
         self._code = 1
         if isinstance(error.response, RetrieveResult):
             self.end(error.response)
+        if self._failed and self._failed <= len(self._not_kept):
+            output.note(self._command, f"status {output.status_text(error.status)}: nothing that came was stored here")
+            return
         advice = hint(retrieval.model, retrieval.level, identifier)
-        if destination and (not advice or error.status == Status.MOVE_DESTINATION_UNKNOWN):
+        if destination and error.status == Status.MOVE_DESTINATION_UNKNOWN:
             advice = f"check that the peer knows the AE title {destination}, and reaches the address that it has for it"
         output.note(self._command, output.explain(error) + (f"; {advice}" if advice else ""))
 
@@ -206,13 +235,17 @@ class Tally:
         return 1 if self._failed else self._code
 
     def _tell_failures(self, advice: str) -> None:
-        for uid in self._failed_uids[:_MOST_NAMED]:
-            output.note(self._command, f"{uid}: the peer could not send it")
-        unnamed = self._failed - min(len(self._failed_uids), _MOST_NAMED)
+        # A peer that does not say which have failed counts ours all the same.
+        uids = list(dict.fromkeys((*self._failed_uids, *self._not_kept)))
+        for uid in uids[:_MOST_NAMED]:
+            ours = self._not_kept.get(uid)
+            output.note(self._command, f"{uid}: {f'not stored here: {ours}' if ours else 'the peer could not send it'}")
+        unnamed = max(self._failed, len(uids)) - min(len(uids), _MOST_NAMED)
         if unnamed:
-            others = " more" if self._failed_uids else ""
-            output.note(self._command, f"{output.count(unnamed, f'{others} object'.strip())} could not be sent")
-        if self._failed and advice:
+            others = " more" if uids else ""
+            failure = "stored here" if self._failed <= len(self._not_kept) else "sent"
+            output.note(self._command, f"{output.count(unnamed, f'{others} object'.strip())} could not be {failure}")
+        if self._failed > len(self._not_kept) and advice:
             output.note(self._command, advice)
         if self._warning:
             output.note(self._command, f"{output.count(self._warning, 'object')} sent with a warning status")

@@ -48,11 +48,12 @@ from aiodicom.standard.uids import VERIFICATION, storage_sop_classes
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
+    from aiodicom.net.association import Association
     from aiodicom.net.outbox import Outbox
     from aiodicom.net.results import RetrieveResult
     from aiodicom.net.sources import Storable, SubOperation
 
-__all__ = ["EchoHandler", "Handler", "Handlers", "StoreHandler", "is_asynchronous"]
+__all__ = ["EchoHandler", "Handler", "Handlers", "Refusal", "StoreHandler", "is_asynchronous"]
 
 Outcome: TypeAlias = Answer | Status | int | None
 
@@ -101,6 +102,21 @@ class Handler(NamedTuple):
     abstract_syntaxes: frozenset[str] | None = None
 
 
+class Refusal(NamedTuple):
+    """A request of the peer's that was answered with a failure, though no handler has said so by what it returns."""
+
+    association: Association
+    message: Request
+    status: Status
+    #: What the handler has raised, or the sink of the data set; None where the protocol did not let the request through
+    #: to a handler, such as for a role that the peer has not, or a UID that is none.
+    error: BaseException | None = None
+
+
+RefusalHandler = Callable[[Refusal], object]
+_Refusal = TypeVar("_Refusal", bound=RefusalHandler)
+
+
 class Handlers:
     """The handlers of one side of an association, and what starts the asynchronous ones.
 
@@ -133,6 +149,7 @@ class Handlers:
         self.by_kind: dict[type[Request], Handler] = {}
         self._reported: set[str] = set()
         self.cancel_handler: CancelHandler | None = None
+        self.refusal_handler: RefusalHandler | None = None
         self.starter = TaskStarter()
 
     def handler_of(self, kind: type[Request]) -> Handler | None:
@@ -229,6 +246,14 @@ class Handlers:
         if is_asynchronous(function):
             raise LocalError("a handler of C-CANCEL is a plain function: the request's own handler is cancelled")
         self.cancel_handler = function
+        return function
+
+    def on_refusal(self, function: _Refusal) -> _Refusal:
+        """Registers who hears of each `Refusal`, a plain function; of what comes to no handler, nobody else hears."""
+        _check(function)
+        if is_asynchronous(function):
+            raise LocalError("who hears of refusals is a plain function: the peer has its answer")
+        self.refusal_handler = function
         return function
 
     def on_n_get(self, function: _NGet) -> _NGet:

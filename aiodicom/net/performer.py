@@ -18,7 +18,7 @@ from aiodicom.dimse.responses import response_to
 from aiodicom.errors import ConnectionLost, OperationRefused
 from aiodicom.net._performing import Performing
 from aiodicom.net.answers import Later, Reply, encode_answer, final_status, refusal
-from aiodicom.net.handlers import Handler, Handlers
+from aiodicom.net.handlers import Handler, Handlers, Refusal
 from aiodicom.net.outbox import Outbox
 from aiodicom.net.requests import REQUESTS, CancellableRequest, ServiceRequest, StoreRequest
 from aiodicom.net.responses import is_failure
@@ -112,8 +112,16 @@ class Performer(Performing):
         self.association.log(
             logging.INFO, "%s was refused: status %04XH (%s)", event.message.SERVICE, event.status, event.status.name
         )
+        self._tell_of_refusal(event.message, event.status)
         if self.is_finishing:
             self.settle()
+
+    def _tell_of_refusal(self, message: Request, status: Status, error: BaseException | None = None) -> None:
+        if self.handlers.refusal_handler is not None:
+            try:
+                self.handlers.refusal_handler(Refusal(self.association, message, status, error))
+            except Exception as wrong:
+                self.association.log(logging.ERROR, "who hears of refusals failed", error=wrong)
 
     def on_release(self) -> None:
         """The peer asks for release, which is granted when everything is answered."""
@@ -255,6 +263,7 @@ class Performer(Performing):
                 error = wrong
             else:
                 self.association.log(logging.INFO, "%s was refused: %s", request.message.SERVICE, error)
+                self._tell_of_refusal(request.message, reply.message.status, error)
                 self._reply(request, reply)
                 return
         log_id = uuid.uuid4().hex[:8]
@@ -264,6 +273,7 @@ class Performer(Performing):
             status = Status.OUT_OF_RESOURCES
         elif isinstance(request.message, (CFindRQ, CGetRQ, CMoveRQ)):
             status = Status.UNABLE_TO_PROCESS
+        self._tell_of_refusal(request.message, status, error)
         comment = f"internal error, log id {log_id}"
         self._reply(request, Reply(response_to(request.message, status, error_comment=comment)))
 

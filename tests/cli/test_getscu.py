@@ -22,7 +22,7 @@ from aiodicom.part10.meta import encode_file_meta
 from aiodicom.services import storage
 from aiodicom.standard.models import PatientRoot, StudyRoot
 from tests.cli.conftest import PATIENCE, Invoke, Start
-from tests.cli.objects import CT, EXPLICIT, IMPLICIT, put_many
+from tests.cli.objects import CT, EXPLICIT, IMPLICIT, put, put_many
 from tests.cli.serving import Asked, serving
 from tests.rawpeer import A_ABORT, Connection, Message, RawPeer, item, p_data, pdu, ui, us
 
@@ -224,19 +224,62 @@ def test_a_refusal(invoke: Invoke, tmp_path: Path) -> None:
     assert line.endswith("-k StudyInstanceUID=...")
 
 
-def test_a_disk_that_is_full(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["got", None])
+def test_a_disk_that_is_full(
+    where: str | None, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put_many(tmp_path / "sent", 3)
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "got")
+        raise OSError(28, "No space left on device", where)
 
     monkeypatch.setattr(storage.PartialFile, "commit", full)
     with serving(Archive(*sources_in(tmp_path / "sent"))) as served:
         outcome = invoke("getscu", "127.0.0.1", served.port, "-k", "StudyInstanceUID=1.2", "-od", tmp_path / "got")
     assert outcome.code == 1
-    assert outcome.errors[0] == "aiodicom getscu: got: No space left on device"
-    assert "status A702H" in outcome.errors[1]
+    folder = where or tmp_path / "got"
+    assert outcome.errors == [
+        f"aiodicom getscu: {folder}: No space left on device (make room there, or give another folder with -od)",
+        "aiodicom getscu: status A702H (unable to perform sub operations): nothing that came was stored here",
+        *(f"aiodicom getscu: 1.2.3.{number}: not stored here: No space left on device" for number in range(3)),
+    ]
     assert outcome.out.startswith("0 objects received, 3 failed: ")
+
+
+def test_a_disk_that_is_full_while_an_object_arrives(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many(tmp_path / "sent", 1, size=3 << 20)
+    put(tmp_path / "sent" / "small", "1.2.4")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.PartialFile, "write", full)
+    with serving(Archive(*sources_in(tmp_path / "sent"))) as served:
+        outcome = invoke("getscu", "127.0.0.1", served.port, "-k", "StudyInstanceUID=1.2", "-od", tmp_path / "got")
+    assert outcome.code == 1
+    assert outcome.errors == [
+        f"aiodicom getscu: {tmp_path / 'got'}: No space left on device (make room there, or give another folder with "
+        "-od)",
+        "aiodicom getscu: 1.2.3.0: not stored here: No space left on device",
+    ]
+    assert outcome.out.startswith("1 object received, 1 failed: ")
+
+
+def test_an_object_whose_uid_is_none(invoke: Invoke, tmp_path: Path) -> None:
+    put_many(tmp_path / "sent", 1)
+    wrong = SubOperation(b"", CT, "1.2.3.00", EXPLICIT)
+    missing = SubOperation(b"", CT, "1.2.9", "1.2.840.10008.1.2.4.999")
+    with serving(Archive(*sources_in(tmp_path / "sent"), wrong, missing)) as served:
+        arguments = ("-k", "StudyInstanceUID=1.2", "-od", tmp_path / "got", "--sop-class", CT)
+        outcome = invoke("getscu", "127.0.0.1", served.port, *arguments)
+    assert outcome.code == 1
+    assert sorted(outcome.errors) == [
+        "aiodicom getscu: 1.2.3.00: not stored here: status 0117H (invalid sop instance)",
+        "aiodicom getscu: 1.2.9: the peer could not send it",
+    ]
+    assert outcome.out.startswith("1 object received, 2 failed: ")
 
 
 def test_a_peer_that_aborts_leaves_whole_files_alone(invoke: Invoke, tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ import pytest
 
 import aiodicom
 from aiodicom import Dataset, Destination, MoveRequest, SubOperation
+from aiodicom.services import storage
 from aiodicom.standard.models import StudyRoot
 from tests.certificates import Authority
 from tests.cli.conftest import PATIENCE, Invoke, Start
 from tests.cli.objects import EXPLICIT, put_many
 from tests.cli.serving import Asked, serving
+from tests.rawpeer import Connection, RawPeer, response
 
 
 class Archive(Asked):
@@ -143,6 +145,44 @@ def test_some_fail(invoke: Invoke, tmp_path: Path, port: int) -> None:
     assert outcome.code == 1
     assert outcome.errors[1:] == ["aiodicom movescu: 1.2.9: the peer could not send it"]
     assert outcome.out.startswith("1 object received, 1 failed: ")
+
+
+def test_a_disk_that_is_full(invoke: Invoke, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_many(tmp_path / "sent", 2)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.PartialFile, "commit", full)
+    with serving(Archive(*(tmp_path / "sent").iterdir(), AIODICOM=port)) as served:
+        arguments = ("--port", port, "-k", "StudyInstanceUID=1.2", "-od", tmp_path / "got")
+        outcome = invoke("movescu", "127.0.0.1", served.port, *arguments)
+    assert outcome.code == 1
+    _, *lines = outcome.errors
+    assert lines[:2] == [
+        f"aiodicom movescu: {tmp_path / 'got'}: No space left on device (make room there, or give another folder with "
+        "-od)",
+        "aiodicom movescu: status A702H (unable to perform sub operations): nothing that came was stored here",
+    ]
+    assert sorted(lines[2:]) == [
+        f"aiodicom movescu: 1.2.3.{number}: not stored here: No space left on device" for number in range(2)
+    ]
+
+
+@pytest.mark.parametrize("status", [0xA702, 0xC000, 0x1234])
+def test_advice_on_the_destination_is_for_one_that_is_unknown(invoke: Invoke, status: int) -> None:
+    def script(peer: Connection) -> None:
+        peer.accept()
+        request = peer.message()
+        assert request is not None
+        peer.send(response(request, status=status))
+        peer.serve()
+
+    with RawPeer(script) as peer:
+        outcome = invoke("movescu", "127.0.0.1", peer.port, "--dest", "DEST", "-k", "StudyInstanceUID=1.2")
+    (line,) = outcome.errors
+    assert f"status {status:04X}H" in line
+    assert "DEST" not in line
 
 
 def test_what_the_peer_says_it_has_sent_and_does_not_arrive(

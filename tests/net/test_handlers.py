@@ -15,7 +15,7 @@ import pytest
 
 import aiodicom
 from aiodicom.dimse.messages import CEchoRQ
-from aiodicom.errors import LocalError, StatusError
+from aiodicom.errors import LocalError, OperationRefused, StatusError
 from tests.net.sides import CT, CT_UIDS, DATA, IMPLICIT, Requestor, connect, echo, soon, store, until
 
 KINDS = pytest.mark.parametrize("kind", ["plain", "async", "future"])
@@ -258,6 +258,39 @@ async def test_refused_requests_are_counted_with_those_that_failed() -> None:
         with pytest.raises(StatusError, match="0117H"):
             await association.c_store(DATA, **(CT_UIDS | {"sop_instance_uid": ".."}))
         assert (server.counters.operations, server.counters.failures) == (2, 1)
+
+
+@KINDS
+async def test_who_hears_of_refusals(kind: str) -> None:
+    server = aiodicom.Server()
+    heard: list[aiodicom.Refusal] = []
+    errors = [OperationRefused(0xA900, "no"), ValueError("no"), OSError(errno.ENOSPC, "no room")]
+
+    def refuse(request: aiodicom.StoreRequest) -> None:
+        raise errors[len(heard) - 1]
+
+    server.on_c_store(of_kind(kind, refuse))
+
+    @server.on_refusal
+    def hear(refusal: aiodicom.Refusal) -> None:
+        heard.append(refusal)
+        raise ValueError("who hears fails")
+
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        for uid in ("..", "1.2.1", "1.2.2", "1.2.3"):
+            with pytest.raises(StatusError):
+                await association.c_store(DATA, **(CT_UIDS | {"sop_instance_uid": uid}))
+    assert [each.message.affected_sop_instance_uid for each in heard] == ["..", "1.2.1", "1.2.2", "1.2.3"]
+    assert [each.status for each in heard] == [0x0117, 0xA900, 0x0110, 0xA700]
+    assert [each.error for each in heard] == [None, *errors]
+    assert all(each.association.is_acceptor for each in heard)
+
+
+def test_who_hears_of_refusals_is_a_plain_function() -> None:
+    async def hear(refusal: aiodicom.Refusal) -> None: ...
+
+    with pytest.raises(LocalError, match="plain"):
+        aiodicom.Server().on_refusal(hear)
 
 
 @pytest.mark.parametrize("wrong", [5, None, aiodicom.Streamed(), aiodicom.Discarded()])
