@@ -18,7 +18,8 @@ from aiodicom.cli.listening import Bind, ListeningPort, TLSListener, listen_besi
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ClientTLS, Identity
-from aiodicom.errors import AiodicomError, DeadlineExceeded, RemoteError
+from aiodicom.dimse.messages import NEventReportRQ
+from aiodicom.errors import AiodicomError, DeadlineExceeded, OperationRefused, RemoteError
 from aiodicom.net.sources import KnownFile
 from aiodicom.services.scan import scan
 from aiodicom.services.stopping import Interrupted, unless_stopped
@@ -74,6 +75,8 @@ def commitscu(
     async def work(stop: asyncio.Event) -> int:
         peer = Peer(_COMMAND, host, port, associating, security, identity)
         listener = CommitmentListener()
+        refused = _Refused()
+        listener.handlers.on_refusal(refused.hear)
         tally = _Tally(as_json=as_json)
         files = _files(paths, tally)
         server = None
@@ -81,6 +84,7 @@ def commitscu(
             syntaxes = dict.fromkeys((VERIFICATION, STORAGE_COMMITMENT_PUSH_MODEL), aiodicom.ANY)
             server = aiodicom.Server(contexts=aiodicom.Support(syntaxes))
             listener.attach(server)
+            server.on_refusal(refused.hear)
         asking = _Asking(peer, listener, server, listening_port or 0, bind, security, tls_listener)
         asked: dict[str, KnownFile] = {}
         try:
@@ -94,9 +98,12 @@ def commitscu(
         except (AiodicomError, OSError, Interrupted) as error:
             text = output.explain(error)
             elsewhere = "the peer may report on an association of its own: listen for it with --port"
-            if isinstance(error, _Unreported):
+            is_late = isinstance(error, DeadlineExceeded) and error.what == "storage commitment report"
+            if refused.why and (is_late or isinstance(error, _Unreported)):
+                text = f"{error}; one came that was refused with status {refused.why}"
+            elif isinstance(error, _Unreported):
                 text = f"{error} ({elsewhere})"
-            elif isinstance(error, DeadlineExceeded) and error.what == "storage commitment report":
+            elif is_late:
                 there = f"check that the peer knows this host and port for the AE title {peer.calling_aet}"
                 text = f"{error} ({elsewhere if server is None else there}; or wait longer: --timeout)"
             output.note(_COMMAND, text)
@@ -119,6 +126,28 @@ def _files(paths: list[Path], tally: _Tally) -> Iterator[KnownFile]:
 
 class _Unreported(AiodicomError):
     """The association is over on which the report was to come."""
+
+
+class _Refused:
+    """Remembers why the latest report was answered with a failure, for who waits for another one in vain."""
+
+    def __init__(self) -> None:
+        self.why = ""
+
+    def hear(self, refusal: aiodicom.Refusal) -> None:
+        """For `Handlers.on_refusal`."""
+        message, status = refusal.message, refusal.status
+        if not isinstance(message, NEventReportRQ):
+            return
+        comment = refusal.error.error_comment if isinstance(refusal.error, OperationRefused) else None
+        what = "-d shows what was exchanged"
+        if status == aiodicom.Status.UNRECOGNIZED_OPERATION:
+            what = "the peer has to propose the role of SCP on the association that it opens"
+        elif status == aiodicom.Status.NO_SUCH_EVENT_TYPE:
+            what = f"event type {message.event_type_id} is none of storage commitment"
+        elif status == aiodicom.Status.INVALID_ARGUMENT_VALUE:
+            what = "it is of another request, or of none"
+        self.why = f"{output.status_text(status, comment, message.SERVICE)} ({what})"
 
 
 class _Asking:

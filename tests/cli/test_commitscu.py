@@ -11,11 +11,14 @@ import pytest
 
 import aiodicom
 from aiodicom import Dataset, Destination
+from aiodicom.dimse.messages import Response
 from aiodicom.services.storage_commitment import StorageCommitment, Transaction
 from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE
+from aiodicom.ul.pdu import ProposedContext
 from tests.cli.conftest import Invoke, Start
 from tests.cli.objects import CT, put, put_many
 from tests.cli.serving import serving
+from tests.net.sides import Requestor
 from tests.rawpeer import (
     A_ABORT,
     A_RELEASE_RP,
@@ -172,16 +175,7 @@ def test_a_peer_that_aborts_instead_of_releasing(invoke: Invoke, tmp_path: Path)
 
     def script(peer: Connection) -> None:
         request, report = answered(peer)
-        command = {
-            0x0002: ui(STORAGE_COMMITMENT_PUSH_MODEL),
-            0x0100: us(0x0100),
-            0x0110: us(1),
-            0x0800: us(0x0001),
-            0x1000: ui(STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE),
-            0x1002: us(1),
-        }
-        assert report.transfer_syntax is not None
-        peer.send(p_data(request.context_id, command, report.to_bytes(report.transfer_syntax)))
+        peer.send(event_report(request.context_id, report, 1))
         peer.message()
         peer.expect(A_RELEASE_RQ)
         peer.send(pdu(A_ABORT, bytes(4)))
@@ -220,6 +214,88 @@ def test_a_peer_that_leaves_without_a_report(
     assert "no storage commitment report" in line
     assert said in line
     assert "--port" in line
+
+
+def event_report(context_id: int, report: Dataset, event_type: int) -> bytes:
+    """The PDUs of a report."""
+    command = {
+        0x0002: ui(STORAGE_COMMITMENT_PUSH_MODEL),
+        0x0100: us(0x0100),
+        0x0110: us(1),
+        0x0800: us(0x0001),
+        0x1000: ui(STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE),
+        0x1002: us(event_type),
+    }
+    assert report.transfer_syntax is not None
+    return p_data(context_id, command, report.to_bytes(report.transfer_syntax))
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+@pytest.mark.parametrize(
+    ("transaction", "event_type", "said"),
+    [
+        (
+            "1.2.3",
+            1,
+            "0115H (invalid argument value): unknown Transaction UID (it is of another request, or of none)",
+        ),
+        (None, 9, "0113H (no such event type) (event type 9 is none of storage commitment)"),
+    ],
+)
+def test_a_report_that_is_refused(
+    invoke: Invoke, tmp_path: Path, transaction: str | None, event_type: int, said: str, is_released: bool
+) -> None:
+    put_many(tmp_path, 1)
+
+    def script(peer: Connection) -> None:
+        request, report = answered(peer)
+        report.TransactionUID = transaction or report.TransactionUID
+        peer.send(event_report(request.context_id, report, event_type))
+        answer = peer.message()
+        assert answer is not None
+        assert answer.number(0x0900) == int(said[:4], 16)
+        if is_released:
+            release(peer)
+        else:
+            peer.serve()
+
+    with RawPeer(script) as peer:
+        outcome = invoke("commitscu", "127.0.0.1", peer.port, tmp_path, "--timeout", 60 if is_released else 1)
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert "no storage commitment report" in line
+    assert line.endswith(f"; one came that was refused with status {said}")
+
+
+def test_a_report_of_who_proposes_no_role(invoke: Invoke, tmp_path: Path, port: int) -> None:
+    put_many(tmp_path, 1)
+
+    def script(peer: Connection) -> None:
+        _, report = answered(peer)
+        peer.expect(A_RELEASE_RQ)
+        peer.send(pdu(A_RELEASE_RP, bytes(4)))
+        assert asyncio.run(told(port, report)) == 0x0211
+
+    with RawPeer(script) as peer:
+        outcome = invoke("commitscu", "127.0.0.1", peer.port, tmp_path, "--port", port, "--timeout", 2)
+    assert outcome.code == 1
+    _, line = outcome.errors
+    assert line.endswith(
+        "; one came that was refused with status 0211H (unrecognized operation) (the peer has to propose the role of "
+        "SCP on the association that it opens)"
+    )
+
+
+async def told(port: int, report: Dataset) -> int:
+    """The status with which a report is answered on an association without a role."""
+    assert report.transfer_syntax is not None
+    contexts = (ProposedContext(1, STORAGE_COMMITMENT_PUSH_MODEL, (report.transfer_syntax,)),)
+    async with await Requestor.connect(port, contexts=contexts) as requestor:
+        await requestor.pdu()
+        requestor.send(event_report(1, report, 1))
+        answer = await requestor.message()
+        assert isinstance(answer, Response)
+        return int(answer.status)
 
 
 def test_a_peer_that_aborts_before_it_reports_to_a_port(invoke: Invoke, tmp_path: Path, port: int) -> None:
