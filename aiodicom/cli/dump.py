@@ -72,7 +72,7 @@ def _tag(text: str) -> int:
         return to_tag(text)
     except (KeyError, ValueError):
         raise typer.BadParameter(
-            f"{text!r} is neither a keyword nor a tag such as 0010,0010", param_hint="'--tag'"
+            f"{output.quoted(text)} is neither a keyword nor a tag such as 0010,0010", param_hint="'--tag'"
         ) from None
 
 

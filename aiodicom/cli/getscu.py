@@ -11,7 +11,7 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options, output
-from aiodicom.cli.listening import check_folder
+from aiodicom.cli.listening import check_folder, named_folder
 from aiodicom.cli.models import RetrieveModels
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.query import LevelOption, Retrieval, RetrievalKeyOptions, retrieve_query
@@ -44,7 +44,13 @@ def getscu(
     level: LevelOption = None,
     keys: RetrievalKeyOptions = RetrievalKeyOptions(),  # noqa: B008 (immutable)
     folder: Annotated[
-        str, typer.Option("-od", metavar="DIR", help="Where the files go, as DIR/SOPInstanceUID.dcm; made if missing.")
+        str,
+        typer.Option(
+            "-od",
+            metavar="DIR",
+            callback=named_folder,
+            help="Where the files go, as DIR/SOPInstanceUID.dcm; made if missing.",
+        ),
     ] = ".",
     durability: DurabilityOption = Durability.WRITTEN,
     sop_classes: Annotated[
@@ -78,7 +84,7 @@ def getscu(
         peer = Peer(_COMMAND, host, port, associating, security, identity)
         check_folder(folder)
         store = FolderStorage(folder, durability=durability)
-        tally = Tally(_COMMAND, folder=folder, as_json=as_json)
+        tally = Tally(_COMMAND, folder=folder, as_json=as_json, stop=stop)
         known = given or await unless_stopped(stop, _sop_classes_of(peer, retrieval))
         contexts = receiving_contexts(known, room=MOST_CONTEXTS - 1)
         try:
@@ -183,6 +189,6 @@ def _sop_class(text: str) -> str:
     uid = text if is_valid_uid(text) else uid_of_keyword(text)
     if uid is None:
         raise typer.BadParameter(
-            f"{text!r} is neither a UID nor a keyword such as CTImageStorage", param_hint="'--sop-class'"
+            f"{output.quoted(text)} is neither a UID nor a keyword such as CTImageStorage", param_hint="'--sop-class'"
         )
     return uid

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
+from aiodicom.cli.output import quoted, shortened
 from aiodicom.dataset import DataElement, Dataset, Sequence
 from aiodicom.standard.dictionary import entry_for_tag, similar_keyword, tag_for_keyword
 from aiodicom.standard.uids import is_valid_uid, uid_of_keyword
@@ -125,7 +126,7 @@ def parse_path(text: str) -> Path:
         rest = text[found.end() :] if found else ""
         if found is None or (rest and not rest.startswith(".")):
             raise BadKey(
-                f"{text[offset:]!r} is neither a keyword nor a tag, such as PatientID or (0010,0020); "
+                f"{quoted(text[offset:])} is neither a keyword nor a tag, such as PatientID or (0010,0020); "
                 "what is in a sequence is ScheduledProcedureStepSequence[0].Modality"
             )
         tag = _tag(found["tag"]) if found["tag"] else _tag_of_keyword(found["keyword"])
@@ -154,7 +155,7 @@ def _tag(text: str) -> int:
 def _tag_of_keyword(keyword: str) -> int:
     tag = tag_for_keyword(keyword)
     if tag is None:
-        raise BadKey(f"{keyword} is no keyword of PS3.6{_similar(keyword)}")
+        raise BadKey(f"{shortened(keyword)} is no keyword of PS3.6{_similar(keyword)}")
     return _tag(f"{tag:08X}")
 
 
@@ -166,7 +167,7 @@ def _similar(keyword: str) -> str:
 def _item(text: str, path: str) -> int:
     number = text[1:-1]
     if not (number.isascii() and number.isdigit() and len(number) <= 4):
-        raise BadKey(f"{path}: {text} is no number of an item; the first one is [0]")
+        raise BadKey(f"{shortened(path)}: {shortened(text)} is no number of an item; the first one is [0]")
     return int(number)
 
 
@@ -201,11 +202,11 @@ def _value(vr: str, text: str, name: str, is_matched: bool) -> Any:
     if not text:
         return None if vr in _NUMBERS or vr in ("AT", "DS", "FD", "FL") else ""
     if any(c not in "\t\n\f\r" if vr in _SINGLE else True for c in text if ord(c) < 32 or ord(c) == 127):
-        raise BadKey(f"{name}: {text!r} has control characters")
+        raise BadKey(f"{name}: {quoted(text)} has control characters")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadKey(f"{name}: {text!a} is no text") from None
+        raise BadKey(f"{name}: {quoted(text)} is no text") from None
     if vr in _NUMBERS:
         return _number(vr, text, name)
     if vr == "UI":
@@ -213,7 +214,7 @@ def _value(vr: str, text: str, name: str, is_matched: bool) -> Any:
     if vr == "AT":
         path = parse_path(text)
         if len(path) > 1 or path[0].item is not None:
-            raise BadKey(f"{name}: {text!r} is no tag, such as (0010,0020)")
+            raise BadKey(f"{name}: {quoted(text)} is no tag, such as (0010,0020)")
         return path[0].tag
     check = _CHECKS.get(vr)
     if check is not None:
@@ -223,13 +224,13 @@ def _value(vr: str, text: str, name: str, is_matched: bool) -> Any:
             text = _WRITTEN[vr].sub(lambda found: "".join(found.groups("")), text)
         if not is_right(text) and not (is_matched and vr in _RANGES and _is_range(text, is_right)):
             ranges = f", or a range of them such as {_RANGES[vr]}" if is_matched and vr in _RANGES else ""
-            raise BadKey(f"{name}: {given!r} is no {right}{ranges}")
+            raise BadKey(f"{name}: {quoted(given)} is no {right}{ranges}")
         first, _, last = text.partition("-")
         if vr == "DA" and last and last < first:  # which nothing can match
-            raise BadRange(f"{name}: {given!r} ends before it begins")
+            raise BadRange(f"{name}: {quoted(given)} ends before it begins")
     longest = _LONGEST.get(vr)
     if longest is not None and len(text) > longest:
-        raise BadKey(f"{name}: {text!r} is longer than {longest} characters")
+        raise BadKey(f"{name}: {quoted(text)} is longer than {longest} characters")
     if vr in ("FD", "FL"):
         return float(text)
     return text
@@ -239,7 +240,7 @@ def _number(vr: str, text: str, name: str) -> Any:
     least, most = _NUMBERS[vr]
     digits = text[1:] if text[0] in "+-" else text
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 20 and least <= int(text) <= most):
-        raise BadKey(f"{name}: {text!r} is no integer from {least} to {most}")
+        raise BadKey(f"{name}: {quoted(text)} is no integer from {least} to {most}")
     return text if vr == "IS" else int(text)
 
 
@@ -248,7 +249,7 @@ def _uid(text: str, name: str) -> str:
         return text
     known = uid_of_keyword(text)
     if known is None:
-        raise BadKey(f"{name}: {text!r} is no UID, such as 1.2.840.10008.1.1, nor the keyword of one")
+        raise BadKey(f"{name}: {quoted(text)} is no UID, such as 1.2.840.10008.1.1, nor the keyword of one")
     return known
 
 

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from aiodicom.net.association import Association
     from aiodicom.net.server import Listening, Server
 
-__all__ = ["Bind", "ListeningPort", "TLSListener", "advice_on_binding", "announce", "check_folder", "listen_beside"]
+__all__ = [
+    "Bind",
+    "ListeningPort",
+    "TLSListener",
+    "advice_on_binding",
+    "announce",
+    "check_folder",
+    "listen_beside",
+    "named_folder",
+]
 
 ListeningPort = Annotated[
     int | None,
@@ -48,6 +57,13 @@ _BINDING = {
     errno.EADDRNOTAVAIL: "name an address of this machine",
     errno.EAFNOSUPPORT: "this machine has no addresses of that kind",
 }
+
+
+def named_folder(value: str | None) -> str | None:
+    """The callback of -od."""
+    if value == "":
+        raise typer.BadParameter("a folder has a name; this one is .")
+    return value
 
 
 def check_folder(path: str) -> None:

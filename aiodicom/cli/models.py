@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from aiodicom.cli import output
 from aiodicom.standard.models import (
     CompositeInstanceRetrieveWithoutBulkData,
     CompositeInstanceRoot,
@@ -107,7 +108,8 @@ def _model(text: str, operation: str) -> InformationModel:
             if getattr(model, operation) is not None
         )
         raise typer.BadParameter(
-            f"{text!r} is no information model with C-{operation.upper()}: {names}, or a UID", param_hint="'--model'"
+            f"{output.quoted(text)} is no information model with C-{operation.upper()}: {names}, or a UID",
+            param_hint="'--model'",
         )
     return next(
         (model for model in _MODELS if getattr(model, operation) == uid),

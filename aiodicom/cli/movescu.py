@@ -9,7 +9,7 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options, output
-from aiodicom.cli.listening import Bind, ListeningPort, TLSListener, check_folder, listen_beside
+from aiodicom.cli.listening import Bind, ListeningPort, TLSListener, check_folder, listen_beside, named_folder
 from aiodicom.cli.models import RetrieveModels
 from aiodicom.cli.peer import AssociationOptions, Peer
 from aiodicom.cli.query import LevelOption, Retrieval, RetrievalKeyOptions, retrieve_query
@@ -60,6 +60,7 @@ def movescu(
         typer.Option(
             "-od",
             metavar="DIR",
+            callback=named_folder,
             show_default="this folder",
             help="Where the files go that come to --port, as DIR/SOPInstanceUID.dcm; made if missing.",
         ),
@@ -90,7 +91,7 @@ def movescu(
     async def work(stop: asyncio.Event) -> int:
         retrieval = retrieve_query(models, "move", level, keys)
         peer = Peer(_COMMAND, host, port, associating, security, identity)
-        tally = Tally(_COMMAND, folder=folder or ".", as_json=as_json)
+        tally = Tally(_COMMAND, folder=folder or ".", as_json=as_json, stop=stop)
         receiving = None if listening_port is None else _Receiving(folder or ".", durability, tally)
         assert retrieval.model.move is not None
         try:

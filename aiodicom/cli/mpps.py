@@ -151,7 +151,7 @@ def _check(
     if uid is None and action is not Action.START:
         raise typer.BadParameter("of which step? start has printed it", param_hint="'UID'")
     if uid is not None and not is_valid_uid(uid):
-        raise typer.BadParameter(f"{uid!r} is no UID", param_hint="'UID'")
+        raise typer.BadParameter(f"{output.quoted(uid)} is no UID", param_hint="'UID'")
     if paths and action is Action.START:
         raise typer.BadParameter("what the step makes is told with set or complete", param_hint="'PATH...'")
     if item is not None and action is not Action.START:
@@ -161,7 +161,7 @@ def _check(
             raise typer.BadParameter("this is for discontinue", param_hint="'--reason'")
         if reason not in DISCONTINUATION_REASONS:
             known = ", ".join(f"{code} {meaning.lower()}" for code, meaning in DISCONTINUATION_REASONS.items())
-            raise typer.BadParameter(f"{reason!r} is none of {known}", param_hint="'--reason'")
+            raise typer.BadParameter(f"{output.quoted(reason)} is none of {known}", param_hint="'--reason'")
     if any(key.path[0].tag == _STATUS for key in keys):
         raise typer.BadParameter("the status is said by start, complete and discontinue", param_hint="'-k'")
     if action is Action.SET and not keys and not paths:

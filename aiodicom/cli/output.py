@@ -38,8 +38,10 @@ __all__ = [
     "note",
     "note_warnings",
     "printable",
+    "quoted",
     "result",
     "result_json",
+    "shortened",
     "status_text",
 ]
 
@@ -66,12 +68,18 @@ _NOT_VERIFIED = {
     **dict.fromkeys((2, 18, 19, 20, 21), "name the authority that has issued it with --ca"),
     **dict.fromkeys((62, 64), "name whom it is for with --server-name"),
 }
+#: How much of what a user has given is repeated in an error.
+_LONGEST_QUOTED = 100
 
 
 def result(text: str) -> None:
-    """A line of the result, on stdout."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """A line of the result, on stdout. Raises OSError, which names stdout."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "stdout"
+        raise
 
 
 def result_json(values: Mapping[str, object]) -> None:
@@ -103,6 +111,16 @@ def note_warnings(command: str) -> None:
 def printable(text: str) -> str:
     """`text` such that nothing that a file or a peer says controls a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def quoted(text: str) -> str:
+    """`text` as an error quotes it."""
+    return f"{text[:_LONGEST_QUOTED]!r}{'…' if len(text) > _LONGEST_QUOTED else ''}"
+
+
+def shortened(text: str) -> str:
+    """What a user has named, as an error names it."""
+    return text if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]}…"
 
 
 def count(number: int, noun: str, nouns: str | None = None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
+from aiodicom.cli import output
 from aiodicom.cli.keyfile import read_data_sets
 from aiodicom.cli.keys import BadKey, Key, Path, Step, parse_key, parse_path, path_text, put, vr_of
 from aiodicom.cli.models import ModelOptions
@@ -361,11 +362,13 @@ def declare_characters(identifier: Dataset) -> None:
     encodings = encodings_for(terms, wrong.append)
     said = "\\".join(terms)
     if wrong:
-        text = f"SpecificCharacterSet: {said!r} is no term of PS3.3 C.12.1.1.2, such as 'ISO_IR 100' (Latin 1)"
+        term = output.quoted(said)
+        text = f"SpecificCharacterSet: {term} is no term of PS3.3 C.12.1.1.2, such as 'ISO_IR 100' (Latin 1)"
         raise typer.BadParameter(text, param_hint="'-k'")
     for keyword, text in texts:
         if not can_encode(text, encodings):
-            text = f"{keyword}: {text!r} has characters that {said!r} has not; without SpecificCharacterSet it is UTF-8"
+            what = f"{output.quoted(text)} has characters that {said!r} has not"
+            text = f"{keyword}: {what}; without SpecificCharacterSet it is UTF-8"
             raise typer.BadParameter(text, param_hint="'-k'")
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import json
 import os
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aiodicom.cli import output
+from aiodicom.cli import output, streams
 from aiodicom.cli.query import Retrieval, hint
 from aiodicom.dimse.messages import CStoreRQ
 from aiodicom.errors import AiodicomError, StatusError
@@ -40,13 +42,16 @@ _MOST_NOT_KEPT = 0xFFFF
 
 class Tally:
     """Counts sub-operations, by what the peer says of them, and objects that have arrived here. A progress bar may draw
-    it.
+    it. When stdout cannot be written any more, it sets `stop`.
     """
 
-    def __init__(self, command: str, *, folder: str, as_json: bool) -> None:
+    def __init__(self, command: str, *, folder: str, as_json: bool, stop: asyncio.Event) -> None:
         self._command = command
         self._folder = folder
         self._as_json = as_json
+        self._stop = stop
+        #: whether nobody reads the results, or there is no room for them
+        self._is_unread = False
         self._begun = perf_counter()
         #: objects that were stored here, and their bytes in files
         self.received = 0
@@ -98,7 +103,7 @@ class Tally:
         size = request.body.total
         self.bytes += size
         if self._as_json:
-            output.result_json(
+            self._show_json(
                 {
                     "event": "object",
                     "sop_class_uid": request.affected_sop_class_uid,
@@ -136,7 +141,7 @@ class Tally:
     def progress(self, result: RetrieveResult) -> None:
         """The peer has said how far it has come."""
         if self._as_json and result is not self._latest:
-            output.result_json({"event": "progress", **_counters(result)})
+            self._show_json({"event": "progress", **_counters(result)})
         self._latest = result
 
     def end(self, result: RetrieveResult, *, refused: Set[str] = frozenset()) -> None:
@@ -185,6 +190,8 @@ class Tally:
 
     def interrupt(self) -> None:
         """Somebody has asked for an end."""
+        if self._is_unread:
+            return
         self._code = 1
         refused = f", and {output.count(self._refused, 'object')} refused that still came" if self._refused else ""
         output.note(self._command, f"interrupted: the rest was cancelled{refused}")
@@ -219,20 +226,35 @@ class Tally:
         elif is_nothing and self._code:
             pass  # why has been said
         elif is_received:
-            output.result(
+            self._show(
                 f"{output.count(self.received, 'object')} received, {self._failed:,} failed: "
                 f"{output.size(self.bytes)} in {seconds:.2f} s, {self.received / seconds:,.0f} objects/s, "
                 f"{self.bytes / seconds / 1e6:,.1f} MB/s"
             )
         else:
             moved = self._completed + self._warning
-            output.result(
+            self._show(
                 f"{output.count(moved, 'object')} sent to {destination}, {self._failed:,} failed: {seconds:.2f} s"
             )
-        if is_nothing and not self._code:
+        if is_nothing and not self._code and not self._is_unread:
             output.note(self._command, "nothing was sent: the peer has nothing of that (findscu tells what it has)")
             return 1
         return 1 if self._failed else self._code
+
+    def _show(self, text: str) -> None:
+        """A line of the result. Who has read enough has had all that was wanted; that there is no room is a failure."""
+        try:
+            output.result(text)
+        except OSError as error:
+            streams.is_gone(sys.stdout)
+            self._is_unread = True
+            self._stop.set()
+            if not isinstance(error, BrokenPipeError):
+                self._code = 1
+                output.note(self._command, output.explain(error))
+
+    def _show_json(self, values: Mapping[str, object]) -> None:
+        self._show(json.dumps(values))
 
     def _tell_failures(self, advice: str) -> None:
         # A peer that does not say which have failed counts ours all the same.
@@ -261,7 +283,7 @@ class Tally:
         }
         if is_received:
             summary |= {"refused": self._refused, "received": self.received, "bytes": self.bytes}
-        output.result_json(summary | {"seconds": round(seconds, 6)})
+        self._show_json(summary | {"seconds": round(seconds, 6)})
 
 
 def _number(count: int | None) -> int:

@@ -15,7 +15,7 @@ import typer
 
 import aiodicom
 from aiodicom.cli import options, output
-from aiodicom.cli.listening import advice_on_binding, announce, check_folder
+from aiodicom.cli.listening import advice_on_binding, announce, check_folder, named_folder
 from aiodicom.cli.receiving import Settings, folder_of, make_server, settings_of_workers
 from aiodicom.cli.runner import run
 from aiodicom.cli.security import ServerTLS, ServerUsers
@@ -56,6 +56,7 @@ def storescp(
         typer.Option(
             "-od",
             metavar="DIR",
+            callback=named_folder,
             show_default=False,
             help="Where the files go; made if missing. Also a template of paths, such as "
             "in/{StudyInstanceUID}/{SOPInstanceUID}.dcm. Default: this folder.",

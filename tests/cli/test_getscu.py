@@ -423,6 +423,7 @@ def test_what_comes_after_a_signal_is_no_failure_of_the_peer(
         (["-k", "StudyInstanceUID=1.2", "--sop-class", "CT"], "'CT' is neither a UID nor a keyword"),
         (["-k", "StudyInstanceUID=1.2", "--level", "FRAME"], "FRAME is no level of Study Root"),
         (["--model", "worklist"], "no information model with C-GET"),
+        (["-od", ""], "'-od': a folder has a name; this one is ."),
     ],
 )
 def test_arguments_that_cannot_be(invoke: Invoke, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -116,6 +116,18 @@ def test_no_range_where_nothing_is_matched() -> None:
         parse_key("StudyDate=20240101-20240131", is_matched=False)
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["PatientID={}", "StudyDate={}", "StudyInstanceUID={}", "InstanceNumber={}", "{}", "ROIContourSequence[{}].A"],
+)
+@pytest.mark.parametrize("letter", ["x", "1", "\x1b"])
+def test_what_is_long_is_not_repeated(key: str, letter: str) -> None:
+    with pytest.raises(BadKey) as error:
+        parse_key(key.format(letter * 70_000))
+    assert len(str(error.value)) < 600
+    assert "…" in str(error.value)
+
+
 @given(st.text())
 def test_any_text_is_a_key_or_none(text: str) -> None:
     with suppress(BadKey):

@@ -235,6 +235,7 @@ def test_a_signal_cancels(start: Start, tmp_path: Path, port: int) -> None:
         (["--dest", "WS1", "--bind", "::"], "'--bind': this is of no use without --port"),
         (["--dest", "WS1", "--tls-listener"], "'--tls-listener': this is of no use without --port"),
         (["--dest", "A\\B"], "'--dest'"),
+        (["--port", "0", "-od", ""], "'-od': a folder has a name; this one is ."),
         (["--dest", "WS1"], "what is to be retrieved at level STUDY is said by StudyInstanceUID=..."),
     ],
 )

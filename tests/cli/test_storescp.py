@@ -321,6 +321,12 @@ def test_a_folder_that_may_not_be_written(invoke: Invoke, tmp_path: Path, monkey
     assert line.endswith(" (give -od a folder that this user may write)")
 
 
+def test_a_folder_without_a_name(invoke: Invoke) -> None:
+    outcome = invoke("storescp", 0, "-od", "")
+    assert outcome.code == 2
+    assert "'-od': a folder has a name; this one is ." in outcome.err
+
+
 def test_a_folder_and_discard(invoke: Invoke, tmp_path: Path) -> None:
     outcome = invoke("storescp", 0, "-od", tmp_path, "--discard")
     assert outcome.code == 2

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,8 @@ import aiodicom
 from aiodicom.cli import streams
 from aiodicom.dataset.xml import from_xml
 from tests.cli.conftest import PATIENCE, Outcome, Start, environment
-from tests.cli.objects import CT, put
-from tests.cli.serving import serving
+from tests.cli.objects import CT, put, put_many
+from tests.cli.serving import Served, serving
 from tests.cli.test_findscu import Finder
 
 
@@ -38,7 +41,7 @@ def test_the_exit_code_is_that_of_the_result(stream: str, options: list[str], co
         done = subprocess.run(command, env=environment(), timeout=PATIENCE, text=True, check=False, **places)
     assert done.returncode == code
     if stream == "stdout":
-        assert done.stderr == "aiodicom echoscu: No space left on device\n"
+        assert done.stderr == "aiodicom echoscu: stdout: No space left on device\n"
 
 
 def test_a_fault_that_passes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,6 +63,83 @@ def test_what_the_program_says_of_itself() -> None:
             command, env=environment(), timeout=PATIENCE, text=True, check=False, stdout=full, stderr=subprocess.PIPE
         )
     assert (done.returncode, done.stderr) == (1, "aiodicom: No space left on device\n")
+
+
+class Archive:
+    """Finds, and sends by C-GET and C-MOVE, what it is given; again and again if it is endless."""
+
+    def __init__(self, *sources: Path, is_endless: bool, **destinations: int) -> None:
+        self.sources = sources
+        self.is_endless = is_endless
+        self.destinations = {title: aiodicom.Destination("127.0.0.1", port) for title, port in destinations.items()}
+        self.cancelled = threading.Event()
+
+    def __call__(self) -> aiodicom.Server:
+        server = aiodicom.Server(pending_interval=0, destinations=self.destinations)
+        server.on_c_find(self.find)
+        server.on_c_get(self.retrieve)
+        server.on_c_move(self.retrieve)
+        server.on_c_cancel(lambda _: self.cancelled.set())
+        return server
+
+    def rounds(self) -> Iterator[int]:
+        return itertools.count() if self.is_endless else iter(range(1))
+
+    async def find(self, request: aiodicom.FindRequest) -> AsyncIterator[aiodicom.Dataset]:
+        for _ in self.rounds():
+            yield aiodicom.Dataset(QueryRetrieveLevel="STUDY", StudyInstanceUID="1.2")
+
+    async def retrieve(self, request: aiodicom.GetRequest | aiodicom.MoveRequest) -> AsyncIterator[Path]:
+        request.total = 1000 if self.is_endless else len(self.sources)
+        for _ in self.rounds():
+            for source in self.sources:
+                yield source
+
+
+#: How the results of a query or retrieval are asked for, by command.
+ASKING = {"findscu": (), "getscu": ("-od", "got"), "movescu": ("--dest", "THERE")}
+
+
+def asking(command: str, archive: Served, form: str) -> list[object]:
+    return [command, "127.0.0.1", archive.port, "-k", "StudyInstanceUID=1.2", form, *ASKING[command]]
+
+
+def storing() -> aiodicom.Server:
+    server = aiodicom.Server()
+    server.on_c_store(lambda request: None)
+    return server
+
+
+@pytest.mark.parametrize("command", ASKING)
+def test_nobody_reads_any_more(command: str, start: Start, tmp_path: Path) -> None:
+    """The rest is cancelled, which is no failure, and the association released."""
+    put_many(tmp_path / "sent", 2)
+    script = 'cd "$0" && ("$@"; echo "exit code $?" >&2) | head -n 1'
+    with serving(storing) as there:
+        archive = Archive(*(tmp_path / "sent").iterdir(), is_endless=True, THERE=there.port)
+        with serving(archive) as served:
+            arguments = (*asking(command, served, "--json"), "-v")
+            outcome = start(*arguments, prefix=("sh", "-c", script, tmp_path)).wait()
+            assert archive.cancelled.wait(PATIENCE)
+    assert outcome.errors[-1] == "exit code 0"
+    assert outcome.out.count("\n") == 1
+    assert not [line for line in outcome.errors if line.startswith("aiodicom ")]
+    assert "association released" in outcome.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+@pytest.mark.parametrize("command", ASKING)
+@pytest.mark.parametrize("form", ["--json", "-v"])
+def test_no_room_for_results(command: str, form: str, start: Start, tmp_path: Path) -> None:
+    put_many(tmp_path / "sent", 2)
+    with serving(storing) as there:
+        archive = Archive(*(tmp_path / "sent").iterdir(), is_endless=False, THERE=there.port)
+        with serving(archive) as served:
+            prefix = ("sh", "-c", 'cd "$0" && exec "$@" > /dev/full', tmp_path)
+            outcome = start(*asking(command, served, form), prefix=prefix).wait()
+    assert outcome.code == 1
+    told = [line for line in outcome.errors if "No space left" in line]
+    assert told == [f"aiodicom {command}: stdout: No space left on device"]
 
 
 # ---------------------------------------------------------------------------------------------- streams that are closed
