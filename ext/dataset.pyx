@@ -18,6 +18,7 @@ The parts of this one module:
     dataset_set.pxi         Python values to bytes
     dataset_encode.pxi      encoding
     dataset_messages.pxi    data sets of messages
+    dataset_repertoire.pxi  characters that the character set lacks
     dataset_json.pxi        encoded elements to the text of the DICOM JSON model
     dataset_head.pxi        where the data set of a file begins
 """
@@ -593,5 +594,6 @@ include "dataset_set.pxi"
 include "dataset_select.pxi"
 include "dataset_encode.pxi"
 include "dataset_messages.pxi"
+include "dataset_repertoire.pxi"
 include "dataset_json.pxi"
 include "dataset_head.pxi"

@@ -15,6 +15,7 @@ cdef struct Target:
     bint big
     bint encapsulated
     bint checked              # a transfer syntax was named, so Pixel Data must fit it
+    bint lossless             # text that the character set lacks is refused, not replaced
     int lengths
 
 
@@ -35,7 +36,7 @@ cdef bytes encode_alone(DataElement element):
             return joined(&writer)
         finally:
             writer_free(&writer)
-    return encode_value(element.vr_now(), element.own, b"ISO_IR 192", False)
+    return encode_value(element.vr_now(), element.own, b"ISO_IR 192", False, False)
 
 
 cdef bytes charset_bytes(Core data_set, bytes outer):
@@ -44,7 +45,7 @@ cdef bytes charset_bytes(Core data_set, bytes outer):
         changed = data_set.overlay[0x00080005]
         if changed is None or (<DataElement>changed).code != VR_CS:
             return outer if outer is not None else b""
-        return encode_value(VR_CS, (<DataElement>changed).own, b"", False)
+        return encode_value(VR_CS, (<DataElement>changed).own, b"", False, False)
     if data_set.source is None or data_set.find(0x00080005) == NULL:
         return outer if outer is not None else b""
     return data_set.encoded_charset()
@@ -239,6 +240,11 @@ cdef int encode_own(Core data_set, DataElement element, Writer* writer, const Ta
     return encode_whatever(data_set, element, writer, target, own_charset, kept, depth)
 
 
+cdef object cannot_be_encoded(uint32_t tag, uint16_t code, error):
+    cdef str named = f"{dictionary.keyword_for_tag(tag) or ''} {path_text(None, 0, tag)}".lstrip()
+    return ValueError(f"{named} {vr_name(code)} cannot be encoded: {error}")
+
+
 cdef int encode_whatever(Core data_set, DataElement element, Writer* writer, const Target* target, bytes own_charset,
                          list kept, int depth) except -1:
     """An element of any VR that was set."""
@@ -252,7 +258,7 @@ cdef int encode_whatever(Core data_set, DataElement element, Writer* writer, con
         return encode_sequence(data_set, tag, element.own, writer, target, own_charset, kept, depth + 1)
     try:
         if pixels and is_buffer(element.own) and (element.is_undefined_length or target.encapsulated):
-            data = encode_value(VR_OB, element.own, own_charset, False)
+            data = encode_value(VR_OB, element.own, own_charset, False, False)
             if data.startswith(b"\xfe\xff\x00\xe0"):
                 if target.checked and not target.encapsulated:
                     raise ValueError(ENCAPSULATED)
@@ -261,12 +267,12 @@ cdef int encode_whatever(Core data_set, DataElement element, Writer* writer, con
                 return put_mark(writer, target, TAG_SEQUENCE_END, 0)
             if not depth:
                 raise ValueError(NOT_ENCAPSULATED)
-        data = encode_value(code, element.own, own_charset, target.big)
+        data = encode_value(code, element.own, own_charset, target.big, target.lossless)
         if needs_un(target, code, PyBytes_GET_SIZE(data)):
-            data = encode_value(code, element.own, own_charset, False)
+            data = encode_value(code, element.own, own_charset, False, target.lossless)
             code = VR_UN
     except (OverflowError, TypeError, UnicodeError, ValueError) as error:
-        raise ValueError(f"{path_text(None, 0, tag)} {vr_name(code)} cannot be encoded: {error}") from error
+        raise cannot_be_encoded(tag, code, error) from error
     return put_value(writer, target, tag, code, data, kept)
 
 
@@ -318,7 +324,10 @@ cdef int encode_encoded(Core data_set, const Element* element, Writer* writer, c
         put_borrowed(writer, p, length)
         return put_mark(writer, target, TAG_SEQUENCE_END, 0)
     if recode and info.text and not plain_ascii(p, length):
-        data = encode_value(code, decode_value(data_set, code, p, length, False), own_charset, False)
+        try:
+            data = encode_value(code, decode_value(data_set, code, p, length, False), own_charset, False, target.lossless)
+        except ValueError as error:
+            raise cannot_be_encoded(element.tag, code, error) from error
         return put_value(writer, target, element.tag, VR_UN if needs_un(target, code, len(data)) else code, data, kept)
     short_enough(length + (length & 1), element.tag)
     if needs_un(target, code, length + (length & 1)):

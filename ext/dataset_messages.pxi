@@ -58,7 +58,8 @@ def decode_message(data, transfer_syntax, bint is_whole=False):
 
 
 def encode_message(Core data_set not None, transfer_syntax):
-    """What `Dataset.to_bytes` without options gives: the reverse of `decode_message`.
+    """What `Dataset.to_bytes` without options gives: the reverse of `decode_message`. But of the text nothing is replaced: nobody
+    looks at the warnings of a service, and the peer is not to have another name for a patient.
 
     Raises `DecodeError` for a data set that was cut off, ValueError and TypeError for what cannot be encoded.
     """
@@ -72,9 +73,10 @@ def encode_message(Core data_set not None, transfer_syntax):
     data_set.ensure()
     if data_set.trouble is not None:
         raise data_set.trouble
-    if encoding.deflated:
+    if encoding.deflated and not data_set._modified():
         return data_set.to_bytes(transfer_syntax)
     memset(&target, 0, sizeof(target))
+    target.lossless = True
     target.implicit = encoding.implicit
     target.big = encoding.big
     target.encapsulated = encoding.encapsulated
@@ -84,6 +86,6 @@ def encode_message(Core data_set not None, transfer_syntax):
     memset(&writer, 0, sizeof(writer))
     try:
         encode_data_set(data_set, &writer, &target, None, kept, 0)
-        return joined(&writer)
+        return transfer.deflate(joined(&writer)) if encoding.deflated else joined(&writer)
     finally:
         writer_free(&writer)

@@ -96,7 +96,7 @@ cdef object one_normalised(uint8_t kind, value):
     return value
 
 
-cdef bytes encode_text(str text, uint16_t code, bytes target_charset):
+cdef bytes encode_text(str text, uint16_t code, bytes target_charset, bint lossless):
     global charset
     if text.isascii() or not info_of(code).text:
         return text.encode("latin-1")
@@ -105,8 +105,8 @@ cdef bytes encode_text(str text, uint16_t code, bytes target_charset):
         charset = module
     encodings = encodings_of(target_charset)
     if code == VR_PN:
-        return charset.encode_person_name(text, encodings)
-    return charset.encode_text(text, encodings, vr_name(code))
+        return charset.encode_person_name(text, encodings, lossless=lossless)
+    return charset.encode_text(text, encodings, vr_name(code), lossless=lossless)
 
 
 cdef long checked(value, long low, long high) except? -1:
@@ -157,8 +157,8 @@ cdef bytes encode_numbers(const VrInfo* info, value, bint big):
     return result
 
 
-cdef bytes encode_value(uint16_t code, value, bytes target_charset, bint big):
-    """The bytes of a value, of even length; of buffers too."""
+cdef bytes encode_value(uint16_t code, value, bytes target_charset, bint big, bint lossless):
+    """The bytes of a value, of even length; of buffers too. `lossless`: text that the character set lacks is a ValueError."""
     cdef const VrInfo* info = info_of(code)
     cdef bytes result
     cdef bytes turned
@@ -174,9 +174,9 @@ cdef bytes encode_value(uint16_t code, value, bytes target_charset, bint big):
     elif KIND_TAG <= info.kind <= KIND_F64:
         return b"" if value == "" else encode_numbers(info, value, big)
     elif type(value) is list:
-        result = encode_text("\\".join([written(one) for one in value]), code, target_charset)
+        result = encode_text("\\".join([written(one) for one in value]), code, target_charset, lossless)
     else:
-        result = encode_text(written(value), code, target_charset)
+        result = encode_text(written(value), code, target_charset, lossless)
     if len(result) & 1:
         result += b"\0" if info.kind == KIND_UID or info.kind == KIND_BYTES or is_buffer(value) else b" "
     return result

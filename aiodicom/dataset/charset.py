@@ -256,23 +256,37 @@ def can_encode(text: str, encodings: Sequence[str]) -> bool:
     )
 
 
-def encode_text(text: str, encodings: Sequence[str], vr: str) -> bytes:
+def encode_text(text: str, encodings: Sequence[str], vr: str, *, lossless: bool = False) -> bytes:
     """The bytes of `text`, without padding; escape sequences as PS3.5 6.1.2.5 wants them for `vr`.
 
-    What none of the encodings has becomes ``?``, with a warning.
+    What none of the encodings has becomes ``?``, with a warning; `lossless`, it is a ValueError.
     """
     if text.isascii():
         return text.encode("ascii")
     first = encodings[0]
     if len(encodings) == 1 and first not in ("euc_kr", "gb2312"):
         encoded = _encode_single(text, first)
-        return _encode_replacing(text, encodings) if encoded is None else encoded
+        if encoded is not None:
+            return encoded
+        if not lossless:
+            return _encode_replacing(text, encodings)
+    if lossless:
+        _refuse_loss(text, encodings)
     return _encode_extended(text, encodings, _resets(vr))
 
 
-def encode_person_name(text: str, encodings: Sequence[str]) -> bytes:
+def encode_person_name(text: str, encodings: Sequence[str], *, lossless: bool = False) -> bytes:
     """`encode_text` of a value of VR PN."""
-    return encode_text(text, encodings, "PN")
+    return encode_text(text, encodings, "PN", lossless=lossless)
+
+
+def _refuse_loss(text: str, encodings: Sequence[str]) -> None:
+    for character in text:
+        if not can_encode(character, encodings):
+            raise ValueError(
+                f"Specific Character Set (0008,0005) names none that has {character!r}: "
+                'set SpecificCharacterSet="ISO_IR 192"'
+            )
 
 
 def _encode_single(text: str, encoding: str) -> bytes | None:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 from aiodicom.dataset import Dataset
+from aiodicom.services.characters import sayable
 from aiodicom.standard.models import InformationModel, StudyRoot
 
 __all__ = ["find_instances", "find_series", "find_studies"]
@@ -115,8 +116,6 @@ async def _find(
 ) -> AsyncIterator[Dataset]:
     query = Dataset(QueryRetrieveLevel=level)
     query.update(dict.fromkeys(keys) | values)
-    if "SpecificCharacterSet" not in query and not query.to_json().isascii():
-        query.SpecificCharacterSet = "ISO_IR 192"
-    async with operations.c_find(query, model, priority=priority) as matches:
+    async with operations.c_find(sayable(query), model, priority=priority) as matches:
         async for match in matches:
             yield match

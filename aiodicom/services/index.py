@@ -11,6 +11,7 @@ from aiodicom.dataset import Dataset
 from aiodicom.errors import AiodicomError, DecodeError, LocalError
 from aiodicom.net.sources import KnownFile, Storable
 from aiodicom.part10.reader import dcmread
+from aiodicom.services.characters import sayable
 from aiodicom.services.levels import UNIQUE_KEYS, Query, keys_of
 from aiodicom.services.scan import Unusable, scan
 
@@ -237,7 +238,7 @@ def _can_be_decoded(items: Iterable[Dataset]) -> bool:
 
 def _compact(data_set: Dataset) -> Dataset:
     """The same data set over bytes of its own."""
-    return Dataset.from_bytes(data_set.to_bytes("1.2.840.10008.1.2.1"))
+    return Dataset.from_bytes(sayable(data_set).to_bytes("1.2.840.10008.1.2.1"))
 
 
 def _make_record(node: _Node) -> Dataset:

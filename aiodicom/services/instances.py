@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from aiodicom.dataset import Dataset
 from aiodicom.errors import OperationRefused
+from aiodicom.services.characters import sayable
 from aiodicom.standard.status import Status
 
 __all__ = ["Instances", "Locks", "MemoryInstances", "changed_by", "selected"]
@@ -84,7 +85,7 @@ class Locks:
 
 def selected(instance: Dataset, tags: tuple[int, ...]) -> Dataset:
     """The attributes that an N-GET asks for, all where it names none (PS3.7 10.1.2.1.5)."""
-    return instance.select((*tags, 0x00080005)) if tags else instance
+    return sayable(instance.select((*tags, 0x00080005)) if tags else instance)
 
 
 def changed_by(instance: Dataset, changes: Dataset) -> Dataset:
@@ -93,4 +94,4 @@ def changed_by(instance: Dataset, changes: Dataset) -> Dataset:
     changed.update(changes)
     if "SpecificCharacterSet" in instance and instance.SpecificCharacterSet != changed.SpecificCharacterSet:
         changed.SpecificCharacterSet = "ISO_IR 192"  # which has the characters of both
-    return changed
+    return sayable(changed)

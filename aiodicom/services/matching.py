@@ -29,6 +29,7 @@ from unicodedata import normalize
 
 from aiodicom.dataset import DataElement, Dataset, Sequence
 from aiodicom.errors import DecodeError, OperationRefused
+from aiodicom.services.characters import sayable
 from aiodicom.services.dates import (
     DatetimeRange,
     Moments,
@@ -203,14 +204,18 @@ class Keys:
 
     def answer(self, entity: Dataset) -> Dataset:
         """What an entity has for the keys, with its Specific Character Set and Timezone Offset From UTC: empty where it
-        has nothing, of a sequence the items that match, with what is asked for in them (PS3.4 C.2.2.2.6).
+        has nothing, of a sequence the items that match, with what is asked for in them (PS3.4 C.2.2.2.6). It is in
+        UTF-8 where the entity names no character set that has its text.
         """
+        return sayable(self._answer(entity))
+
+    def _answer(self, entity: Dataset) -> Dataset:
         answer = entity.select(self._selected)
         answer._put_missing(self._defaults)
         for tag, keys in self._sequences:
             items = entity._value(tag, None)
             if keys.tags and isinstance(items, Sequence):
-                answer.add(DataElement(tag, "SQ", [keys.answer(item) for item in items if keys.match(item)]))
+                answer.add(DataElement(tag, "SQ", [keys._answer(item) for item in items if keys.match(item)]))
         return answer
 
 

@@ -23,6 +23,7 @@ from aiodicom.dataset import Dataset
 from aiodicom.dataset.interop import ours
 from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
+from aiodicom.services.characters import sayable
 from aiodicom.services.decoding import attributes_of
 from aiodicom.services.dispatch import attach, heard
 from aiodicom.services.instances import Instances, Locks, changed_by, selected
@@ -164,7 +165,7 @@ class PerformedProcedureStep:
         """Tells the SCP what has changed, and the series so far (N-SET). Raises what `Association.n_set` does."""
         data_set = Dataset() if changes is None else ours(changes).copy()
         data_set.PerformedSeriesSequence = self._series
-        return await self._operations.n_set(MODALITY_PERFORMED_PROCEDURE_STEP, self.sop_instance_uid, data_set)
+        return await self._operations.n_set(MODALITY_PERFORMED_PROCEDURE_STEP, self.sop_instance_uid, sayable(data_set))
 
     async def _end(self, status: str) -> None:
         await self.update(ended(self.final, status))
@@ -182,8 +183,8 @@ async def mpps(
 
     `operations` is an `Association` or a `Pool`, `attributes` are those of PS3.4 table F.7.2-1. What they lack of the
     status, IN PROGRESS, of the start date and time (local, now), the step's ID and the attributes that are empty in
-    the beginning is added. The block is the step: left in order it is COMPLETED, left by an exception or cancelled
-    DISCONTINUED, for which `grace` seconds at most are taken.
+    the beginning is added; text that its character set lacks is sent in UTF-8. The block is the step: left in order it
+    is COMPLETED, left by an exception or cancelled DISCONTINUED, for which `grace` seconds at most are taken.
 
     Raises what `Association.n_create` and `n_set` do. Where the block itself raised, a failing N-SET is logged, and the
     exception of the block goes on.
@@ -233,13 +234,13 @@ def created(attributes: Dataset) -> Dataset:
     step.PerformedProcedureStepStatus = "IN PROGRESS"
     if not step.get("PerformedProcedureStepStartDate"):
         step.PerformedProcedureStepStartDate = f"{now:%Y%m%d}"
-        step.PerformedProcedureStepStartTime = f"{now:%H%M%S}"
+    step.PerformedProcedureStepStartTime = f"{now:%H%M%S}"
     if not step.get("PerformedProcedureStepID"):
         step.PerformedProcedureStepID = f"{now:%y%m%d%H%M%S}"
     for keyword in _CREATED_EMPTY:
         if keyword not in step:
             setattr(step, keyword, [] if keyword.endswith("Sequence") else "")
-    return step
+    return sayable(step)
 
 
 def ended(attributes: Dataset, status: str) -> Dataset:
@@ -251,5 +252,5 @@ def ended(attributes: Dataset, status: str) -> Dataset:
     step.PerformedProcedureStepStatus = status
     if not step.get("PerformedProcedureStepEndDate"):
         step.PerformedProcedureStepEndDate = f"{now:%Y%m%d}"
-        step.PerformedProcedureStepEndTime = f"{now:%H%M%S}"
+    step.PerformedProcedureStepEndTime = f"{now:%H%M%S}"
     return step

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiodicom.errors import AiodicomError
 from aiodicom.net.connect import connect
+from aiodicom.services.characters import sayable
 
 if TYPE_CHECKING:
     from aiodicom.dataset import Dataset
@@ -88,6 +89,8 @@ class Reporter:
         Raises the `AiodicomError` of the last attempt.
         """
         trouble: AiodicomError | None = None
+        if report.dataset is not None:
+            report = report._replace(dataset=sayable(report.dataset))
         for association in self._candidates(target):
             try:
                 await association.n_event_report(*report, abstract_syntax=self._abstract_syntax)

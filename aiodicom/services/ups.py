@@ -18,6 +18,7 @@ from aiodicom.dataset import Dataset
 from aiodicom.errors import OperationRefused
 from aiodicom.net.answers import Answer
 from aiodicom.net.suboperations import find_destination
+from aiodicom.services.characters import sayable
 from aiodicom.services.decoding import attributes_of, identifier_of
 from aiodicom.services.dispatch import attach, heard
 from aiodicom.services.instances import Instances, Locks, changed_by, selected
@@ -197,7 +198,7 @@ class UnifiedProcedureSteps:
             if step.get("ScheduledStationNameCodeSequence") or step.get("ScheduledHumanPerformersSequence"):
                 self._report(uid, _ASSIGNED, _assignment_of(step))
         if is_modified:
-            label = Dataset(WorklistLabel=self.worklist_label)
+            label = sayable(Dataset(WorklistLabel=self.worklist_label))
             return Answer(Status.UPS_CREATED_WITH_MODIFICATIONS, label, sop_instance_uid=uid)
         return Answer(sop_instance_uid=uid)
 

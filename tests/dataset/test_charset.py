@@ -178,6 +178,21 @@ def test_text_that_the_encoding_lacks() -> None:
         assert encode_text("ﾔ山", ("shift_jis",), "LO") == b"\xd4?"
 
 
+@pytest.mark.parametrize("values", [None, "ISO_IR 100", "ISO_IR 13", ["", "ISO 2022 IR 87"], "ISO 2022 IR 149", "GBK"])
+def test_text_that_the_encoding_lacks_is_refused_where_nothing_may_be_lost(values: list[str] | str | None) -> None:
+    encodings = encodings_for(values)
+    with pytest.raises(
+        ValueError, match="\\(0008,0005\\) names none that has 'ț': set SpecificCharacterSet=\"ISO_IR 192\""
+    ):
+        encode_person_name("Doe țx", encodings, lossless=True)
+    assert encode_text("Doe", encodings, "LO", lossless=True) == b"Doe"
+
+
+@pytest.mark.parametrize(("terms", "raw", "text"), EXAMPLES)
+def test_where_nothing_may_be_lost_nothing_else_changes(terms: tuple[str, ...], raw: bytes, text: str) -> None:
+    assert encode_person_name(text, encodings_for(terms), lossless=True) == raw
+
+
 @pytest.mark.parametrize(
     ("values", "letters"),
     [

@@ -157,3 +157,26 @@ def test_what_a_decoded_data_set_leads_to_is_collected_with_it(change: str) -> N
     del data_set, body
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("transfer_syntax", _SYNTAXES)
+@pytest.mark.parametrize("name", ["Müller", "山田"])
+def test_text_that_the_character_set_lacks_is_refused(transfer_syntax: str, name: str) -> None:
+    inside = Dataset(ScheduledStepAttributesSequence=[Dataset(StudyID=name)])
+    for data_set, named in ((Dataset(PatientName=name), r"\(0010,0010\)"), (inside, r"\(0020,0010\)")):
+        with pytest.raises(ValueError, match=named + '.*cannot be encoded.* set SpecificCharacterSet="ISO_IR 192"'):
+            encode_message(data_set, transfer_syntax)
+        data_set.SpecificCharacterSet = "ISO_IR 192"
+        assert decode_message(encode_message(data_set, transfer_syntax), transfer_syntax) == data_set
+    decoded = decode_message(memoryview(_data_set().to_bytes(transfer_syntax)), transfer_syntax)
+    decoded.SpecificCharacterSet = "ISO_IR 126"
+    with pytest.raises(ValueError, match=r"\(0010,0010\) PN cannot be encoded: .* has 'ü'"):
+        encode_message(decoded, transfer_syntax)
+
+
+@pytest.mark.parametrize("transfer_syntax", _SYNTAXES)
+def test_text_that_has_come_without_its_character_set_goes_on_as_it_is(transfer_syntax: str) -> None:
+    came = Dataset.from_bytes(b"\x10\x00\x10\x00PN\x06\x00M\xfcller").to_bytes(transfer_syntax)
+    data_set = decode_message(memoryview(came), transfer_syntax)
+    data_set.PatientID = "1"
+    assert decode_message(encode_message(data_set, transfer_syntax), transfer_syntax).PatientName == "Müller"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -337,3 +338,22 @@ async def test_default_contexts_follow_the_handlers() -> None:
     server.on_n_create(lambda request: None)
     assert "1.2.840.10008.3.1.2.3.3" in server.sop_classes()
     assert "1.2.840.10008.5.1.4.1.1.2" not in server.sop_classes()
+
+
+async def test_names_that_the_character_set_lacks_are_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server()
+    asked = []
+
+    @server.on_c_find
+    def find(request: FindRequest) -> Iterator[Dataset]:
+        asked.append(request.identifier)
+        yield Dataset(QueryRetrieveLevel="STUDY", PatientName="Müller^山田")
+
+    advice = r"PatientName .*set SpecificCharacterSet=\"ISO_IR 192\""
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(LocalError, match=advice):
+            [match async for match in association.c_find(Dataset(QueryRetrieveLevel="STUDY", PatientName="山*"))]
+        assert not asked
+        with pytest.raises(StatusError):
+            [match async for match in association.c_find(QUERY)]
+    assert re.search(advice, caplog.text)
