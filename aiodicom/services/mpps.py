@@ -234,7 +234,8 @@ def created(attributes: Dataset) -> Dataset:
     step.PerformedProcedureStepStatus = "IN PROGRESS"
     if not step.get("PerformedProcedureStepStartDate"):
         step.PerformedProcedureStepStartDate = f"{now:%Y%m%d}"
-    step.PerformedProcedureStepStartTime = f"{now:%H%M%S}"
+    if not step.get("PerformedProcedureStepStartTime"):
+        step.PerformedProcedureStepStartTime = f"{now:%H%M%S}"
     if not step.get("PerformedProcedureStepID"):
         step.PerformedProcedureStepID = f"{now:%y%m%d%H%M%S}"
     for keyword in _CREATED_EMPTY:
@@ -252,5 +253,6 @@ def ended(attributes: Dataset, status: str) -> Dataset:
     step.PerformedProcedureStepStatus = status
     if not step.get("PerformedProcedureStepEndDate"):
         step.PerformedProcedureStepEndDate = f"{now:%Y%m%d}"
-    step.PerformedProcedureStepEndTime = f"{now:%H%M%S}"
+    if not step.get("PerformedProcedureStepEndTime"):
+        step.PerformedProcedureStepEndTime = f"{now:%H%M%S}"
     return step

@@ -12,7 +12,7 @@ from aiodicom import Dataset
 from aiodicom.errors import OperationRefused, StatusError
 from aiodicom.net.handlers import Handlers
 from aiodicom.services.instances import MemoryInstances
-from aiodicom.services.mpps import PerformedProcedureSteps, mpps
+from aiodicom.services.mpps import PerformedProcedureSteps, created, ended, mpps
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import (
     MODALITY_PERFORMED_PROCEDURE_STEP,
@@ -233,3 +233,14 @@ class TestSCU:
             with pytest.raises(StatusError, match="0111"):
                 async with mpps(association, Dataset(Modality="CT"), sop_instance_uid="1.2.3"):
                     raise AssertionError("the step has begun")
+
+
+@pytest.mark.parametrize("kind", ["Date", "Time"])
+@pytest.mark.parametrize("when", ["Start", "End"])
+def test_a_date_or_a_time_that_is_given_is_kept(when: str, kind: str) -> None:
+    given, other = (f"PerformedProcedureStep{when}{each}" for each in (kind, "Time" if kind == "Date" else "Date"))
+    value = {"Date": "20010203", "Time": "040506"}[kind]
+    attributes = Dataset(**{given: value})
+    step = created(attributes) if when == "Start" else ended(attributes, "COMPLETED")
+    assert step.get(given) == value
+    assert step.get(other)
