@@ -412,6 +412,11 @@ cdef class Exchange:
                     return response_to(request, Status.INVALID_SOP_INSTANCE)
                 if not request.has_data_set:
                     return response_to(request, Status.CANNOT_UNDERSTAND, error_comment="C-STORE-RQ without a data set")
+        elif kind is NCreateRQ:
+            # Nothing is to be made under what is no UID. What is asked of an instance that is there is its handler's matter,
+            # whatever it is called: some devices call theirs 1.02.3.
+            if request.affected_sop_instance_uid and not is_uid(request.affected_sop_instance_uid):
+                return response_to(request, Status.INVALID_SOP_INSTANCE)
         elif kind is UnrecognizedRequest:
             return response_to(request, Status.UNRECOGNIZED_OPERATION)
         return None

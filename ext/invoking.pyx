@@ -8,10 +8,12 @@ from cython cimport freelist
 
 from aiodicom.net._data_sets cimport MOST_AT_ONCE, encode
 from aiodicom.net._outbox cimport send_request
+from aiodicom.standard._valid_uids cimport is_uid
 from named cimport named
 
 from aiodicom.dimse.command import make_message
 from aiodicom.dimse.messages import CStoreRQ
+from aiodicom.errors import LocalError
 from aiodicom.net.responses import check, dataset_of
 from aiodicom.net.results import Result
 from aiodicom.net.sources import EncodedIdentifier
@@ -22,6 +24,8 @@ cdef enum:
     CONTEXT_ID = 0
     TRANSFER_SYNTAX = 2
     EVENT_MESSAGE = 1
+    #: Where the fields of a request of the DIMSE-N services have it.
+    SOP_INSTANCE_UID = 1
     #: How many presentation contexts are remembered by what was asked for.
     MOST_FOUND = 128
 
@@ -151,8 +155,12 @@ cdef class Invoking:
         """Sends a request of the DIMSE-N services, of this kind and with these fields after its message ID, and `data_set` where
         that is not None: as `invoke` does. What only has to be there while it waits for its turn is made where it does.
 
-        Raises `LocalError` for a data set that cannot be encoded in this context.
+        Raises `LocalError` for a SOP Instance UID, the second of the fields, that is none, and for a data set that cannot be
+        encoded in this context.
         """
+        instance = <object> PyTuple_GetItem(fields, SOP_INSTANCE_UID)
+        if instance is not None and not (isinstance(instance, str) and is_uid(instance)):
+            raise LocalError(f"{instance!r:.80} is no UID of a SOP instance (PS3.5 9.1)")
         cdef Making build = Making.__new__(Making)
         cdef tuple pieces = ()
         data = None

@@ -269,7 +269,9 @@ class Handlers:
         return self._set(NActionRQ, function)
 
     def on_n_create(self, function: _NCreate) -> _NCreate:
-        """Registers who answers N-CREATE: may return a data set with what the attributes have become."""
+        """Registers who answers N-CREATE: may return a data set with what the attributes have become. Under a SOP
+        Instance UID that is none (PS3.5 9.1) nothing is to be created: that is answered 0117H without it.
+        """
         return self._set(NCreateRQ, function)
 
     def on_n_delete(self, function: _NDelete) -> _NDelete:

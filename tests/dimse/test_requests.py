@@ -22,6 +22,7 @@ from aiodicom.dimse.messages import (
     NActionRQ,
     NActionRSP,
     NCreateRQ,
+    NCreateRSP,
     NDeleteRQ,
     NEventReportRQ,
     NEventReportRSP,
@@ -223,6 +224,32 @@ def test_an_instance_uid_that_is_none(scp: Side, uid: str) -> None:
     assert response.affected_sop_class_uid == CT
     # What is no UID isn't repeated.
     assert response.affected_sop_instance_uid is None
+
+
+@pytest.mark.parametrize("uid", [uid for uid in NO_UIDS if uid])
+def test_nothing_is_created_under_an_instance_uid_that_is_none(scp: Side, uid: str) -> None:
+    command = {0x0002: CT.encode(), 0x0100: us(0x140), 0x0110: us(5), 0x0800: us(1), 0x1000: uid.encode("latin-1")}
+    scp.receive(message(STORE, joined(command), b"data"))
+    assert refusal(scp) == NCreateRSP(5, Status.INVALID_SOP_INSTANCE, CT)
+
+
+@pytest.mark.parametrize("uid", ["1.02.3", "foo"])
+@pytest.mark.parametrize("kind", [NGetRQ, NSetRQ, NActionRQ, NDeleteRQ, NEventReportRQ])
+def test_whether_there_is_an_instance_under_such_a_uid_is_its_handlers_matter(
+    scp: Side, kind: type[Request], uid: str
+) -> None:
+    number = {0x1002: us(1)} if kind is NEventReportRQ else {0x1008: us(1)} if kind is NActionRQ else {}
+    class_at, instance_at = (0x0002, 0x1000) if kind is NEventReportRQ else (0x0003, 0x1001)
+    command = {
+        class_at: CT.encode(),
+        0x0100: us(kind.COMMAND_FIELD),
+        0x0110: us(5),
+        0x0800: us(0x0101),
+        instance_at: uid.encode(),
+    }
+    scp.receive(message(STORE, joined(dict(sorted((command | number).items())))))
+    (event,) = scp.take_events()
+    assert isinstance(event, RequestReceived)
 
 
 def test_a_missing_instance_uid(scp: Side) -> None:

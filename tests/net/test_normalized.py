@@ -279,6 +279,27 @@ async def test_data_sets_of_any_length_go_at_once_and_after_a_wait(size: int) ->
         assert association.outstanding == 0
 
 
+@pytest.mark.parametrize("uid", ["foo", "1.2.3" + "4" * 80, "1.02.3", "", 5])
+async def test_what_is_no_uid_of_an_instance_is_not_sent(uid: Any) -> None:
+    server = Server()
+    server.on_n_set(lambda request: None)
+    server.on_n_action(lambda request: None)
+    server.on_n_event_report(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        for operation in (
+            association.n_create(MPPS, PATIENT, uid),
+            association.n_get(MPPS, uid),
+            association.n_set(MPPS, uid, PATIENT),
+            association.n_action(MPPS, uid, 1),
+            association.n_delete(MPPS, uid),
+            association.n_event_report(COMMITMENT, uid, 1),
+        ):
+            with pytest.raises(LocalError, match="is no UID of a SOP instance"):
+                await operation
+        assert association.outstanding == 0
+        assert (await soon(association.n_set(MPPS, "1.2.3", PATIENT))).status == 0
+
+
 async def test_a_request_that_cannot_be_made_holds_no_turn() -> None:
     server = Server()
     server.on_n_set(lambda request: None)
