@@ -111,7 +111,8 @@ class Operations(ABC):
         `source` is the path of a Part 10 file, or the bytes of one; or an encoded data set in memory (bytes, or what
         has ``tobytes()``), whose SOP class, SOP instance and transfer syntax are then to be given; or a data set, an
         `aiodicom.Dataset` or pydicom's, which says them itself unless they are given. Memory and data sets must not
-        change until the response is there. `priority` is 0 medium, 1 high, 2 low. `move_originator`: whose C-MOVE this
+        change until the response is there. SOP class and instance that are given for a file are those that it has to
+        be of: else it is not sent. `priority` is 0 medium, 1 high, 2 low. `move_originator`: whose C-MOVE this
         is a sub-operation of.
 
         What is in a transfer syntax that the peer has accepted for its SOP class is sent as it stands, unparsed.

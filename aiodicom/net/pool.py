@@ -217,7 +217,12 @@ class Pool(AssociationPool):
         need = Need(prepared.sop_class_uid, prepared.transfer_syntaxes, prepared.is_encoded)
         return await self.perform(
             lambda association: association.c_store(
-                prepared.source, priority=priority, transcode=policy, move_originator=move_originator
+                prepared.source,
+                priority=priority,
+                sop_class_uid=sop_class_uid,
+                sop_instance_uid=sop_instance_uid,
+                transcode=policy,
+                move_originator=move_originator,
             ),
             need=need,
             size=prepared.size,

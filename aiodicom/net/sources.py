@@ -67,7 +67,10 @@ Storable: TypeAlias = (
 
 
 class SubOperation(NamedTuple):
-    """What is to be sent, where it does not say itself what it is: the arguments of `Association.c_store`."""
+    """What is to be sent, where it does not say itself what it is: the arguments of `Association.c_store`.
+
+    UIDs of a file are those that it has to have: it may have become another object since they were asked for.
+    """
 
     source: Storable
     sop_class_uid: str | None = None
@@ -482,8 +485,12 @@ def prepare(
     policy: Transcoding = Transcoding.LOSSLESS,
 ) -> Prepared:
     """Looks at what is to be stored: reads the head of a file, unless that is known. Raises as `open_source` does."""
-    is_said = sop_class_uid or sop_instance_uid or transfer_syntax
-    if isinstance(source, KnownFile) and not is_said and source.is_unchanged:
+    if (
+        isinstance(source, KnownFile)
+        and _is_file_of(source.meta, sop_class_uid, sop_instance_uid)
+        and not transfer_syntax
+        and source.is_unchanged
+    ):
         meta = source.meta
         syntaxes = sendable(meta.transfer_syntax, policy)
         return Prepared(source, meta.sop_class_uid, syntaxes, True, source.size - meta.data_offset)
@@ -496,6 +503,26 @@ def prepare(
         opened.close()
 
 
+def _is_file_of(said: FileMeta | DataSource, sop_class_uid: str | None, sop_instance_uid: str | None) -> bool:
+    """Whether a file is of the SOP class and instance that it has to be of, if any."""
+    return (not sop_instance_uid or said.sop_instance_uid == sop_instance_uid) and (
+        not sop_class_uid or said.sop_class_uid == sop_class_uid
+    )
+
+
+def _open_file(source: KnownFile | str | os.PathLike[str]) -> DataSource:
+    if not isinstance(source, KnownFile):
+        return FileSource(source)
+    meta = source.meta
+    if isinstance(source, AheadFile) and source.is_unchanged:
+        return AheadSource(source)
+    if source.stamp.size <= _READ_AT_ONCE:
+        data = read_known(source.path, source.stamp, meta.data_offset)
+        if data is not None:
+            return MemorySource(memoryview(data), meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax)
+    return FileSource(source.path, source)
+
+
 def open_source(
     source: Storable,
     sop_class_uid: str | None = None,
@@ -504,25 +531,24 @@ def open_source(
 ) -> DataSource:
     """Returns the source of what is to be stored.
 
-    Memory that isn't Part 10 is an encoded data set, and all three UIDs have to be given. Raises `DecodeError` for a
-    file or bytes that are no DICOM, `OSError` for a file that can't be read, `LocalError` for missing UIDs, and for
-    what is none of all that.
+    Memory that isn't Part 10 is an encoded data set, and all three UIDs have to be given. SOP class and instance of a
+    file are those that it has to be of. Raises `DecodeError` for a file or bytes that are no DICOM, `OSError` for a
+    file that can't be read, `LocalError` for one of another instance, for missing UIDs, and for what is none of all
+    that.
     """
     if isinstance(source, DataSource):
         return source
     if isinstance(source, (KnownFile, str, os.PathLike)):
-        if sop_class_uid or sop_instance_uid or transfer_syntax:
-            raise LocalError("UIDs go with encoded bytes; a file says its own in its file meta information")
-        if not isinstance(source, KnownFile):
-            return FileSource(source)
-        meta = source.meta
-        if isinstance(source, AheadFile) and source.is_unchanged:
-            return AheadSource(source)
-        if source.stamp.size <= _READ_AT_ONCE:
-            data = read_known(source.path, source.stamp, meta.data_offset)
-            if data is not None:
-                return MemorySource(memoryview(data), meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax)
-        return FileSource(source.path, source)
+        if transfer_syntax:
+            raise LocalError("a transfer syntax goes with encoded bytes; a file says its own")
+        opened = _open_file(source)
+        if not _is_file_of(opened, sop_class_uid, sop_instance_uid):
+            opened.close()
+            raise LocalError(
+                "the file is of another SOP class or instance than it has to be of: of the class "
+                f"{opened.sop_class_uid}, the instance {opened.sop_instance_uid}"
+            )
+        return opened
     if not isinstance(source, (bytes, bytearray)) and not (isinstance(source, memoryview) and source.c_contiguous):
         if _is_data_set(source):
             return DataSetSource(source, sop_class_uid, sop_instance_uid, transfer_syntax)

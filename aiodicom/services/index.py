@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from aiodicom.dataset import Dataset
 from aiodicom.errors import AiodicomError, DecodeError, LocalError
-from aiodicom.net.sources import KnownFile, Storable
+from aiodicom.net.sources import KnownFile, Storable, SubOperation
 from aiodicom.part10.reader import dcmread
 from aiodicom.services.characters import sayable
 from aiodicom.services.levels import UNIQUE_KEYS, Query, keys_of
 from aiodicom.services.scan import Unusable, scan
-
-if TYPE_CHECKING:
-    from aiodicom.net.sources import SubOperation
 
 __all__ = ["Index", "MemoryIndex"]
 
@@ -46,7 +44,7 @@ class Index(Protocol):
 
     async def instances(self, query: Query) -> Sequence[Storable | SubOperation]:
         """Gives what is to be sent for `query.unique` at `query.level`: what `Association.c_store` takes, or
-        `SubOperation`.
+        `SubOperation`. One with the UIDs of a file has that fail when it has become another object's.
         """
         ...
 
@@ -180,10 +178,10 @@ class MemoryIndex:
             if not (number + 1) % _GO:
                 await asyncio.sleep(0)
 
-    async def instances(self, query: Query) -> Sequence[Storable]:
-        """See `Index.instances`."""
+    async def instances(self, query: Query) -> Sequence[Storable | SubOperation]:
+        """See `Index.instances`. A file that has become one of another instance meanwhile cannot be sent."""
         return [
-            image.source
+            _sent(image.source, image.key)
             for node in self._candidates(query)
             for image in node.below("IMAGE")
             if image.source is not None
@@ -207,6 +205,14 @@ class MemoryIndex:
         if found is None:
             return list(self._nodes[query.level].values())
         return [node for top in found for node in top.below(query.level)]
+
+
+def _sent(source: Storable, sop_instance_uid: str) -> Storable | SubOperation:
+    if isinstance(source, KnownFile):
+        return SubOperation(source, source.meta.sop_class_uid, source.meta.sop_instance_uid)
+    if isinstance(source, (str, os.PathLike)):
+        return SubOperation(source, None, sop_instance_uid)
+    return source
 
 
 def _unique_value(node: _Node) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
@@ -161,6 +162,8 @@ def _without_bulk_data(instance: Storable | SubOperation) -> SubOperation:
     """
     whole = instance if isinstance(instance, SubOperation) else SubOperation(instance)
     data_set = _decoded(whole)
+    if _is_replaced(whole, data_set):
+        return whole  # to send it fails
     sop_class_uid = whole.sop_class_uid or str(data_set.get("SOPClassUID") or "")
     sop_instance_uid = whole.sop_instance_uid or str(data_set.get("SOPInstanceUID") or "")
     for tag in [element.tag for element in data_set]:
@@ -177,12 +180,20 @@ def _without_bulk_data(instance: Storable | SubOperation) -> SubOperation:
     return SubOperation(data_set, sop_class_uid, sop_instance_uid, syntax)
 
 
+def _is_replaced(whole: SubOperation, data_set: Dataset) -> bool:
+    """Whether the data set is what another object has left in the place of a file's."""
+    meta = data_set.file_meta
+    if whole.sop_instance_uid is None or meta is None or not isinstance(whole.source, (KnownFile, str, os.PathLike)):
+        return False
+    return bool(meta.get("MediaStorageSOPInstanceUID") != whole.sop_instance_uid)
+
+
 def _decoded(whole: SubOperation) -> Dataset:
     """A data set that may be changed."""
     source: Any = whole.source
     if isinstance(source, KnownFile):
         return dcmread(source.path)
-    if isinstance(source, str) or hasattr(source, "__fspath__"):
+    if isinstance(source, (str, os.PathLike)):
         return dcmread(source)
     if isinstance(source, Dataset) or is_pydicom(source):
         return deepcopy(ours(source))

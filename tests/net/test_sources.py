@@ -143,8 +143,12 @@ async def test_what_cannot_be_sent_leaves_the_association_as_it_was(tmp_path: Pa
         for wrong in (DATA, b"", part10()[:150]):
             with pytest.raises((LocalError, DecodeError)):
                 await association.c_store(wrong)
-        with pytest.raises(LocalError):
-            await association.c_store(tmp_path / "text", sop_class_uid="1.2")
+        (tmp_path / "other").write_bytes(part10(instance="1.2.3.4"))
+        for said in ({"sop_class_uid": MR}, {"sop_instance_uid": "1.2.3.5"}):
+            with pytest.raises(LocalError, match=r"than it has to be of: .* 1\.2\.3\.4"):
+                await association.c_store(tmp_path / "other", **said)
+        with pytest.raises(LocalError, match="a file says its own"):
+            await association.c_store(tmp_path / "other", transfer_syntax=EXPLICIT)
         with pytest.raises(LocalError):
             await association.c_store(DATA, sop_class_uid="1.2", transfer_syntax="1.2")
         for wrong in (None, 5, [DATA]):

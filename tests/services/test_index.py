@@ -10,7 +10,7 @@ import pytest
 import aiodicom
 from aiodicom import Dataset
 from aiodicom.errors import LocalError
-from aiodicom.net.sources import KnownFile
+from aiodicom.net.sources import SubOperation
 from aiodicom.services.index import MemoryIndex
 from aiodicom.services.levels import find_query, retrieve_query
 from aiodicom.standard.models import PatientRoot, StudyRoot
@@ -48,7 +48,7 @@ async def test_an_instance_in_the_place_of_another() -> None:
     assert len(index) == 1
     assert "1.2.1.1.1" in index
     assert [image.InstanceNumber for image in await entities(index, "IMAGE")] == [2]
-    assert await sources(index, StudyInstanceUID="1.2.1") == ["new.dcm"]
+    assert await sources(index, StudyInstanceUID="1.2.1") == [SubOperation("new.dcm", None, "1.2.1.1.1")]
 
 
 async def test_what_is_empty_goes() -> None:
@@ -108,7 +108,10 @@ async def test_files(tmp_path: Path) -> None:
     unusable = await index.add_files([str(tmp_path)])
     assert [Path(each.path).name for each in unusable] == ["3.dcm", "note.txt"]
     found = await sources(index, StudyInstanceUID="1.2.1")
-    assert [Path(each.path).name for each in found if isinstance(each, KnownFile)] == ["1.dcm", "2.dcm"]
+    assert [(Path(each.source.path).name, each.sop_class_uid, each.sop_instance_uid) for each in found] == [
+        ("1.dcm", CT, "1.2.1.1.1"),
+        ("2.dcm", CT, "1.2.1.1.2"),
+    ]
     (study,) = await entities(index, "STUDY")
     assert study.PatientName == "M\u00fcller"
     with pytest.raises(LocalError, match="1 instances"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -341,6 +342,46 @@ class TestRetrieve:
                 with pytest.raises(StatusError, match="A801"):
                     await association.c_move(query, "NOWHERE")
         assert sorted(received) == ["1.2.1.1.1", "1.2.1.1.2", "1.2.1.2.1", "1.2.1.2.2"]
+
+    @pytest.mark.parametrize("size", [100, 100_000, 5_000_000])
+    @pytest.mark.parametrize("by", ["get", "move", "get without bulk data"])
+    @pytest.mark.parametrize("given", ["folder", "path"])
+    async def test_a_file_that_has_become_another_instance(
+        self, tmp_path: Path, size: int, by: str, given: str
+    ) -> None:
+        """What was asked for has failed then; the object of somebody else is not sent in its place."""
+        paths = {}
+        made = MemoryIndex()
+        for patient, number in (("A", 1), ("A", 2), ("B", 1)):
+            whole = instance(patient, 1 if patient == "A" else 3, 1, number, PixelData=bytes(size))
+            whole.file_meta = Dataset(TransferSyntaxUID=EXPLICIT)
+            paths[patient, number] = path = tmp_path / f"{patient}{number}.dcm"
+            aiodicom.dcmwrite(path, whole)
+            if given == "path":
+                made.add(whole, path)
+        if given == "folder":
+            assert not await made.add_files([str(tmp_path)])
+        shutil.copy(paths["B", 1], paths["A", 1])
+        received = []
+        store = aiodicom.Server()
+        store.on_c_store(lambda request: received.append(request.affected_sop_instance_uid))
+        async with store.listen("127.0.0.1", 0) as listening:
+            destinations = {"STORE": Destination("127.0.0.1", listening.port, associations=1)}
+            async with archive(QueryRetrieve(made), destinations=destinations) as association:
+                if by == "move":
+                    result = await association.c_move(asked("STUDY", StudyInstanceUID="1.2.1"), "STORE")
+                elif by == "get":
+                    retrieved = association.c_get(asked("STUDY", StudyInstanceUID="1.2.1"))
+                else:
+                    query = asked("IMAGE", SOPInstanceUID=["1.2.1.1.1", "1.2.1.1.2"])
+                    retrieved = association.c_get(query, CompositeInstanceRetrieveWithoutBulkData)
+                if by != "move":
+                    received = [each.affected_sop_instance_uid async for each in retrieved]
+                    assert retrieved.result is not None
+                    result = retrieved.result
+        assert received == ["1.2.1.1.2"]
+        assert (result.status, result.completed, result.failed) == (0xB000, 1, 1)
+        assert result.failed_sop_instance_uids == ("1.2.1.1.1",)
 
     @pytest.mark.parametrize("kind", ["data set", "file", "encoded", "part 10", "encapsulated"])
     async def test_without_bulk_data(self, kind: str, tmp_path: Path) -> None:
