@@ -20,7 +20,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from operator import index
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, SupportsIndex
 
 from aiodicom.dataset import Dataset
 from aiodicom.errors import AiodicomError, DeadlineExceeded, LocalError, OperationRefused
@@ -114,7 +115,8 @@ class CommitmentArchive(Protocol):
 
     async def verify(self, transaction: Transaction) -> Mapping[str, int]:
         """Commits to the safekeeping of the instances, and returns those that it does not commit to: SOP Instance UID
-        to reason. Takes as long as it takes.
+        to reason. Takes as long as it takes. Where it raises or returns anything else, nothing is committed to
+        (0110H).
         """
         ...
 
@@ -204,18 +206,14 @@ class StorageCommitment:
 
     async def _perform(self, transaction: Transaction, target: Target) -> None:
         assert self._reporter is not None
-        try:
-            failed = await self.archive.verify(transaction)
-        except Exception:
-            _log.exception("the instances of a storage commitment request could not be verified")
-            failed = {each.sop_instance_uid: FailureReason.PROCESSING_FAILURE for each in transaction.instances}
-        report = _report(transaction, failed)
+        report = _report(transaction, await self._verified(transaction))
         for pause in (*self.retries, None):
             try:
                 await self._reporter.send(target, report)
                 break
-            except AiodicomError as error:
-                _log.warning("a storage commitment could not be reported: %s", error)
+            except Exception as error:
+                is_ours = not isinstance(error, AiodicomError)
+                _log.warning("a storage commitment could not be reported: %s", error, exc_info=is_ours)
                 if pause is None:
                     return
             await asyncio.sleep(pause)
@@ -223,6 +221,16 @@ class StorageCommitment:
             await self.archive.end(transaction)
         except Exception:
             _log.exception("a storage commitment transaction could not be ended")
+
+    async def _verified(self, transaction: Transaction) -> dict[str, int]:
+        """What the archive does not commit to, with the reasons. Where it fails it commits to nothing."""
+        try:
+            failed = await self.archive.verify(transaction)
+            uids = [each.sop_instance_uid for each in transaction.instances]
+            return {uid: _number(failed[uid]) for uid in uids if uid in failed}
+        except Exception:
+            _log.exception("the instances of a storage commitment request could not be verified")
+            return {each.sop_instance_uid: FailureReason.PROCESSING_FAILURE for each in transaction.instances}
 
     async def drain(self, timeout: float | None = 30.0) -> None:
         """Waits for the transactions in progress, at most `timeout` seconds, and gives up the others."""
@@ -238,14 +246,24 @@ class StorageCommitment:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _number(reason: object) -> int:
+    """A reason of the archive's as it can be reported."""
+    if isinstance(reason, SupportsIndex) and 0 <= index(reason) <= 0xFFFF:
+        return index(reason)
+    _log.error("%r is no reason why an instance is not committed to: reported as 0110H", reason)
+    return FailureReason.PROCESSING_FAILURE
+
+
 def _report(transaction: Transaction, failed: Mapping[str, int]) -> Report:
     information = Dataset(TransactionUID=transaction.transaction_uid)
     committed = [_reference(each) for each in transaction.instances if each.sop_instance_uid not in failed]
     if committed:
         information.ReferencedSOPSequence = committed
-    refused = [_reference(each) for each in transaction.instances if each.sop_instance_uid in failed]
-    for item in refused:
-        item.FailureReason = int(failed[str(item.ReferencedSOPInstanceUID)])
+    refused = []
+    for each in transaction.instances:
+        if each.sop_instance_uid in failed:
+            refused.append(_reference(each))
+            refused[-1].FailureReason = failed[each.sop_instance_uid]
     if refused:
         information.FailedSOPSequence = refused
     event_type_id = _FAILURES_EXIST if refused else _SUCCESSFUL

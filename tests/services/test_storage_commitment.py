@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy
 import pytest
 
 import aiodicom
@@ -138,17 +139,52 @@ async def test_what_cannot_be_reported_stays_with_the_archive() -> None:
     assert shelf.open == {"1.2.9": transaction}
 
 
-async def test_an_archive_that_fails_commits_to_nothing() -> None:
+@pytest.mark.parametrize("verified", [OSError("the disk is away"), None, {"1.2.1"}, 5])
+async def test_an_archive_that_fails_commits_to_nothing(verified: Any, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Shelf):
         async def verify(self, transaction: Transaction) -> Mapping[str, int]:
-            raise OSError("the disk is away")
+            if isinstance(verified, Exception):
+                raise verified
+            return verified  # type: ignore[no-any-return]
 
     listener = CommitmentListener()
     shelf = Broken()
     async with asked(StorageCommitment(shelf), listener) as (_, association):
         commitment = await request_commitment(association, INSTANCES, listener)
         await until(lambda: shelf.ended)
-    assert {each.reason for each in commitment.failed} == {FailureReason.PROCESSING_FAILURE}
+    assert commitment.failed == tuple(FailedInstance(*each, FailureReason.PROCESSING_FAILURE) for each in INSTANCES)
+    assert "could not be verified" in caplog.text
+
+
+@pytest.mark.parametrize("reason", ["missing", None, -1, 0x10000, 1.5])
+async def test_a_reason_that_is_none_is_a_failure_of_its_instance(
+    reason: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(Shelf):
+        async def verify(self, transaction: Transaction) -> Mapping[str, int]:
+            return {"1.2.1": reason, "1.2.2": numpy.uint16(0x0119)}  # type: ignore[dict-item]
+
+    listener = CommitmentListener()
+    shelf = Odd()
+    async with asked(StorageCommitment(shelf), listener) as (_, association):
+        commitment = await request_commitment(association, INSTANCES, listener)
+        await until(lambda: shelf.ended)
+    assert [each.reason for each in commitment.failed] == [0x0110, 0x0119]
+    assert commitment.committed == (ReferencedInstance(*INSTANCES[2]),)
+    assert f"{reason!r} is no reason" in caplog.text
+
+
+async def test_whatever_goes_wrong_in_sending_is_tried_again_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf("1.2.1")
+    service = StorageCommitment(shelf, retries=[0.0])
+    transaction = Transaction("1.2.9", "SCU", (ReferencedInstance(CT, "1.2.1"),))
+    await shelf.begin(transaction)
+    nonsense: Any = object()
+    async with asked(service, destinations={"SCU": Destination("127.0.0.1", 104, ssl=nonsense)}):
+        await service.resume([transaction])
+        await service.drain()
+    assert shelf.open == {"1.2.9": transaction}
+    assert caplog.text.count("could not be reported") == 2
 
 
 @pytest.mark.parametrize(
