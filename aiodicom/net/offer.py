@@ -51,6 +51,9 @@ class Offer(NamedTuple):
     maximum_length: int
     #: Operations at once in each direction, 0 for any number.
     window: int
+    #: SOP classes of which a requestor that proposes no role may report events as well: many that report a storage
+    #: commitment on an association of their own propose none (against PS3.4 J.3.3), and no other SCU insists on it.
+    reported: frozenset[str] = frozenset()
 
 
 class Answer(NamedTuple):
@@ -91,6 +94,8 @@ def answer_proposal(
             allowed[uid] = may_be
     roles = negotiate_roles(proposed.roles, allowed)
     requestor = {uid: (scu, False) for uid, (scu, _) in allowed.items()} | agreed_roles(proposed.roles, roles)
+    said = {role.sop_class_uid for role in proposed.roles}
+    requestor |= {uid: (requestor[uid][0], True) for uid in offer.reported if uid in requestor and uid not in said}
     useless = {uid for uid, has in requestor.items() if not any(has)}
     if useless:
         roles = tuple(role for role in roles if role.sop_class_uid not in useless)

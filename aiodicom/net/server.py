@@ -77,7 +77,8 @@ class Server(Handlers):
     `roles`: SOP class -> whether a requestor that proposes it may be SCU, and SCP (PS3.7 D.3.3.4); or one such pair for
     every SOP class. Who proposes nothing is SCU; a presentation context in which the requestor then has no role that it
     may have is refused. By default a requestor may be SCU of everything, SCP of what C-GET sends once there is a
-    handler for that (and SCU of it with one for C-STORE), and SCP of every SOP class with one for N-EVENT-REPORT.
+    handler for that (and SCU of it with one for C-STORE), and SCP of every SOP class with one for N-EVENT-REPORT;
+    of a SOP class whose reports a service takes (`CommitmentListener`) also without proposing it.
     `extended_negotiation`: SOP class -> what is answered to a requestor that negotiates about it (PS3.7 D.3.3.5): a
     `StorageExtended` or bytes as they are; of a `QueryRetrieveExtended` or `RetrieveExtended` what was asked for.
     `accept_specialized`: whether a SOP class that is not in `contexts` is accepted like a related general one that is,
@@ -191,6 +192,7 @@ class Server(Handlers):
         """Returns what is negotiated with requestors."""
         roles: Roles = {}
         other_roles: tuple[bool, bool] | None = None
+        reported: frozenset[str] = frozenset()
         if isinstance(self._roles, tuple):
             other_roles = self._roles
         elif self._roles is not None:
@@ -198,8 +200,10 @@ class Server(Handlers):
         else:
             if self.handler_of(CGetRQ) is not None:
                 roles = dict.fromkeys(storage_sop_classes(), (self.handler_of(CStoreRQ) is not None, True))
-            if self.handler_of(NEventReportRQ) is not None:
+            events = self.handler_of(NEventReportRQ)
+            if events is not None:
                 other_roles = (True, True)
+                reported = events.abstract_syntaxes or reported
         return Offer(
             self._support(),
             roles,
@@ -208,6 +212,7 @@ class Server(Handlers):
             self._accept_specialized,
             self.max_pdu,
             self._window,
+            reported,
         )
 
     def _support(self) -> Support:

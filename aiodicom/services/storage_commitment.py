@@ -317,10 +317,12 @@ class CommitmentListener:
         self._unexpected = unexpected
         self._waiting: dict[str, asyncio.Future[Commitment]] = {}
         self.attach(self.handlers)
+        self._has_server = False
 
     def attach(self, handlers: Handlers) -> None:
         """Has this perform the N-EVENT-REPORTs in contexts of the Storage Commitment Push Model."""
         attach(handlers, [STORAGE_COMMITMENT_PUSH_MODEL], on_n_event_report=self.report)
+        self._has_server = True
 
     async def report(self, request: NEventReportRequest) -> None:
         """Answers an N-EVENT-REPORT (PS3.4 J.3.3), for a handler of your own. Raises `OperationRefused`."""
@@ -361,7 +363,13 @@ class CommitmentListener:
         except TimeoutError as error:
             if isinstance(error, AiodicomError):
                 raise
-            raise DeadlineExceeded("storage commitment report", timeout) from None
+            late = DeadlineExceeded("storage commitment report", timeout)
+            if not self._has_server:
+                late.add_note(
+                    "The listener hears of reports on associations that were opened with handlers=listener.handlers; "
+                    "for those on associations that the SCP opens attach it to a server"
+                )
+            raise late from None
         finally:
             del self._waiting[transaction_uid]
 

@@ -25,7 +25,9 @@ from aiodicom.services.storage_commitment import (
 )
 from aiodicom.standard.status import Status
 from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL
+from tests.net.hostile import proposal, requestor, status_of
 from tests.net.sides import until
+from tests.rawpeer import IMPLICIT, P_DATA_TF, item, p_data, ui, us
 from tests.services.sides import hearing, served
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -100,6 +102,38 @@ async def test_on_an_association_that_the_scp_opens() -> None:
             commitment = await task
             await until(lambda: shelf.ended)
     assert len(commitment.committed) == 3
+
+
+@pytest.mark.parametrize("is_scp", [False, True])
+async def test_a_report_on_an_association_of_an_scp_that_proposes_no_role(is_scp: bool) -> None:
+    """Many do not; the server may be an SCP of the SOP class itself."""
+    heard: list[Commitment] = []
+    ours = aiodicom.Server(ae_title="SCU")
+    CommitmentListener(unexpected=heard.append).attach(ours)
+    if is_scp:
+        StorageCommitment(Shelf()).attach(ours)
+    report = Dataset(TransactionUID="1.2.9", ReferencedSOPSequence=[Dataset(ReferencedSOPInstanceUID="1.2.1")])
+    command = {
+        0x0002: ui(STORAGE_COMMITMENT_PUSH_MODEL),
+        0x0100: us(0x0100),
+        0x0110: us(1),
+        0x0800: us(1),
+        0x1000: ui(WELL_KNOWN),
+        0x1002: us(1),
+    }
+    statuses = []
+    async with ours.listen("127.0.0.1", 0) as listening:
+        # Who says that it is SCU alone is taken at its word.
+        uid = STORAGE_COMMITMENT_PUSH_MODEL.encode()
+        for roles in (b"", item(0x54, bytes((0, len(uid))) + uid + b"\1\0")):
+            async with requestor(listening.port) as peer:
+                context = (1, STORAGE_COMMITMENT_PUSH_MODEL, [IMPLICIT])
+                await peer.associate(proposal([context], sub_items=roles, called_aet="SCU"))
+                await peer.send(p_data(1, command, report.to_bytes(IMPLICIT)))
+                statuses.append(status_of(await peer.expect(P_DATA_TF)))
+                await peer.release()
+    assert statuses == [0, 0x0211]
+    assert [each.transaction_uid for each in heard] == ["1.2.9"]
 
 
 async def test_a_report_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -294,10 +328,15 @@ class TestListener:
         listener = CommitmentListener(unexpected=hearing(heard.append, kind))
         shelf.gate.clear()
         async with asked(StorageCommitment(shelf), listener) as (_, association):
-            with pytest.raises(DeadlineExceeded, match=r"storage commitment report within 0.05 s"):
+            with pytest.raises(DeadlineExceeded, match=r"storage commitment report within 0.05 s") as late:
                 await request_commitment(association, INSTANCES[:1], listener, timeout=0.05)
+            assert "handlers=listener.handlers" in late.value.__notes__[0]
+            listener.attach(aiodicom.Server())
+            with pytest.raises(DeadlineExceeded) as late:
+                await request_commitment(association, INSTANCES[:1], listener, timeout=0.05)
+            assert not hasattr(late.value, "__notes__")
             shelf.gate.set()  # it comes after all
-            await until(lambda: heard)
+            await until(lambda: len(heard) == 2)
         assert heard[0].is_complete
 
     async def test_nobody_knows_the_transaction(self) -> None:
