@@ -34,15 +34,20 @@ cdef bint lacks(Core data_set, bytes outer, int depth) except -1:
     cdef const VrInfo* info
     cdef const uint8_t* p
     cdef DataElement changed
+    cdef Py_ssize_t place = 0
+    cdef PyObject* key
+    cdef PyObject* each
     cdef bytes own_charset
     cdef size_t i
     data_set.ensure()
     own_charset = charset_bytes(data_set, outer)
     if data_set.overlay is not None:
-        for each in data_set.overlay.values():
-            if each is None:
+        while PyDict_Next(data_set.overlay, &place, &key, &each):  # nothing in here changes it
+            if each == <PyObject*>None:
                 continue
-            changed = each
+            changed = <DataElement>each
+            if changed.own is None:
+                continue
             if type(changed.own) is Sequence:
                 if lacks_in_items(changed.own, own_charset, depth + 1):
                     return True

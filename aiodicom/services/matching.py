@@ -28,6 +28,7 @@ from typing import Any, Final, TypeAlias
 from unicodedata import normalize
 
 from aiodicom.dataset import DataElement, Dataset, Sequence
+from aiodicom.dataset._dataset import lacks_characters
 from aiodicom.errors import DecodeError, OperationRefused
 from aiodicom.services.characters import sayable
 from aiodicom.services.dates import (
@@ -207,7 +208,8 @@ class Keys:
         has nothing, of a sequence the items that match, with what is asked for in them (PS3.4 C.2.2.2.6). It is in
         UTF-8 where the entity names no character set that has its text.
         """
-        return sayable(self._answer(entity))
+        answer = self._answer(entity)
+        return sayable(answer) if lacks_characters(answer) else answer  # without a further call for each of thousands
 
     def _answer(self, entity: Dataset) -> Dataset:
         answer = entity.select(self._selected)
