@@ -52,7 +52,7 @@ class Imagined:
     async def c_echo(self) -> str:
         return await self._do("echo", aiodicom.VERIFICATION, None)
 
-    async def c_store(self, source: Any, *, priority: int, transcode: Transcoding, move_originator: object) -> str:
+    async def c_store(self, source: Any, *, transcode: Transcoding, **options: object) -> str:
         return await self._do("store", source.sop_class_uid, source.transfer_syntaxes(transcode))
 
     async def _do(self, name: str, abstract_syntax: str, transfer_syntaxes: tuple[str, ...] | None) -> str:
