@@ -243,14 +243,14 @@ cdef class Exchange:
         kind = type(request)
         message_id = request.message_id
         sop_class = sop_instance = None
-        cdef bint is_known = kind is CEchoRQ or kind is CStoreRQ  # whose UIDs have been looked at before
+        cdef bint is_known = kind is CEchoRQ or kind is CStoreRQ  # whose UIDs have been looked at before (`refuse`)
         if is_known or kind is NCreateRQ:
             sop_class = request.affected_sop_class_uid
             if kind is not CEchoRQ:
                 sop_instance = request.affected_sop_instance_uid
         elif kind in REQUESTED_INSTANCE:
             sop_class, sop_instance = request.requested_sop_class_uid, request.requested_sop_instance_uid
-        if is_known or (sop_instance is not None and is_uid(sop_class) and is_uid(sop_instance)):
+        if is_known or (sop_instance and is_uid(sop_class) and (kind is NCreateRQ or is_uid(sop_instance))):
             command = encode_response(kind.COMMAND_FIELD, message_id, status, sop_class, sop_instance)
         else:
             command = encode_command(response_to(request, status))

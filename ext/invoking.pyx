@@ -12,7 +12,7 @@ from aiodicom.standard._valid_uids cimport is_uid
 from named cimport named
 
 from aiodicom.dimse.command import make_message
-from aiodicom.dimse.messages import CStoreRQ
+from aiodicom.dimse.messages import CStoreRQ, NCreateRQ
 from aiodicom.errors import LocalError
 from aiodicom.net.responses import check, dataset_of
 from aiodicom.net.results import Result
@@ -24,7 +24,7 @@ cdef enum:
     CONTEXT_ID = 0
     TRANSFER_SYNTAX = 2
     EVENT_MESSAGE = 1
-    #: Where the fields of a request of the DIMSE-N services have it.
+    #: Where the fields of an N-CREATE have it.
     SOP_INSTANCE_UID = 1
     #: How many presentation contexts are remembered by what was asked for.
     MOST_FOUND = 128
@@ -155,10 +155,10 @@ cdef class Invoking:
         """Sends a request of the DIMSE-N services, of this kind and with these fields after its message ID, and `data_set` where
         that is not None: as `invoke` does. What only has to be there while it waits for its turn is made where it does.
 
-        Raises `LocalError` for a SOP Instance UID, the second of the fields, that is none, and for a data set that cannot be
-        encoded in this context.
+        Raises `LocalError` for a SOP Instance UID, of an N-CREATE the second of the fields, that is none, and for a data set that
+        cannot be encoded in this context. What is asked of an instance that is there is the peer's matter, whatever it is called.
         """
-        instance = <object> PyTuple_GetItem(fields, SOP_INSTANCE_UID)
+        instance = <object> PyTuple_GetItem(fields, SOP_INSTANCE_UID) if kind is NCreateRQ else None
         if instance is not None and not (isinstance(instance, str) and is_uid(instance)):
             raise LocalError(f"{instance!r:.80} is no UID of a SOP instance (PS3.5 9.1)")
         cdef Making build = Making.__new__(Making)

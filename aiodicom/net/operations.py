@@ -222,7 +222,10 @@ class Operations(ABC):
                 stopped = asyncio.create_task(stop.wait())
                 stopped.add_done_callback(lambda _: stream.leave())
             while True:
-                event = await stream.next()
+                try:
+                    event = await stream.next()
+                except StopAsyncIteration:  # it was stopped
+                    event = await stream.final()
                 result = retrieve_result(event.message, dataset_of(event, context.transfer_syntax))
                 if event.is_final:
                     check(event.message, allowing_cancel=stop is not None and stop.is_set(), detail=result)

@@ -14,7 +14,7 @@ from aiodicom import Dataset, Destination
 from aiodicom.dimse.messages import Response
 from aiodicom.services.storage_commitment import StorageCommitment, Transaction
 from aiodicom.standard.uids import STORAGE_COMMITMENT_PUSH_MODEL, STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE
-from aiodicom.ul.pdu import ProposedContext
+from aiodicom.ul.pdu import ProposedContext, RoleSelection
 from tests.cli.conftest import Invoke, Start
 from tests.cli.objects import CT, put, put_many
 from tests.cli.serving import serving
@@ -267,7 +267,7 @@ def test_a_report_that_is_refused(
     assert line.endswith(f"; one came that was refused with status {said}")
 
 
-def test_a_report_of_who_proposes_no_role(invoke: Invoke, tmp_path: Path, port: int) -> None:
+def test_a_report_of_who_proposes_to_be_scu(invoke: Invoke, tmp_path: Path, port: int) -> None:
     put_many(tmp_path, 1)
 
     def script(peer: Connection) -> None:
@@ -287,10 +287,11 @@ def test_a_report_of_who_proposes_no_role(invoke: Invoke, tmp_path: Path, port: 
 
 
 async def told(port: int, report: Dataset) -> int:
-    """The status with which a report is answered on an association without a role."""
+    """The status with which a report is answered on an association whose requestor has only the role of SCU."""
     assert report.transfer_syntax is not None
     contexts = (ProposedContext(1, STORAGE_COMMITMENT_PUSH_MODEL, (report.transfer_syntax,)),)
-    async with await Requestor.connect(port, contexts=contexts) as requestor:
+    roles = (RoleSelection(STORAGE_COMMITMENT_PUSH_MODEL, scu=True, scp=False),)
+    async with await Requestor.connect(port, contexts=contexts, roles=roles) as requestor:
         await requestor.pdu()
         requestor.send(event_report(1, report, 1))
         answer = await requestor.message()

@@ -22,6 +22,7 @@ from aiodicom.ul.pdu import (
     PDataTF,
     ProposedContext,
     ReleaseRQ,
+    RoleSelection,
     UserInformation,
 )
 
@@ -81,13 +82,19 @@ class Requestor:
 
     @classmethod
     async def connect(
-        cls, port: int, *, window: tuple[int, int] | None = None, max_pdu: int = 16384, **fields: Any
+        cls,
+        port: int,
+        *,
+        window: tuple[int, int] | None = None,
+        max_pdu: int = 16384,
+        roles: tuple[RoleSelection, ...] = (),
+        **fields: Any,
     ) -> Self:
         """Sends the proposal."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         contexts = (ProposedContext(1, CT, (IMPLICIT,)), ProposedContext(3, aiodicom.VERIFICATION, (IMPLICIT,)))
         asynchronous = None if window is None else AsynchronousOperationsWindow(*window)
-        information = UserInformation(max_pdu, asynchronous_operations_window=asynchronous)
+        information = UserInformation(max_pdu, asynchronous_operations_window=asynchronous, roles=roles)
         proposal = {"called_ae_title": "STORE", "calling_ae_title": "RAW", "contexts": contexts} | fields
         writer.write(encode_pdu(AssociateRQ(user_information=information, **proposal)))
         return cls(reader, writer)

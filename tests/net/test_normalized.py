@@ -280,24 +280,31 @@ async def test_data_sets_of_any_length_go_at_once_and_after_a_wait(size: int) ->
 
 
 @pytest.mark.parametrize("uid", ["foo", "1.2.3" + "4" * 80, "1.02.3", "", 5])
-async def test_what_is_no_uid_of_an_instance_is_not_sent(uid: Any) -> None:
+async def test_an_instance_is_not_created_under_what_is_no_uid(uid: Any) -> None:
     server = Server()
-    server.on_n_set(lambda request: None)
-    server.on_n_action(lambda request: None)
-    server.on_n_event_report(lambda request: None)
+    server.on_n_create(lambda request: None)
+    async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
+        with pytest.raises(LocalError, match="is no UID of a SOP instance"):
+            await association.n_create(MPPS, PATIENT, uid)
+        assert association.outstanding == 0
+        assert (await soon(association.n_create(MPPS, PATIENT, "1.2.3"))).status == 0
+
+
+@pytest.mark.parametrize("uid", ["foo", "1.02.3"])
+async def test_an_instance_that_is_there_may_be_called_anything(uid: str) -> None:
+    server = Server()
+    asked: list[str] = []
+    for register in (server.on_n_get, server.on_n_set, server.on_n_action, server.on_n_delete):
+        register(lambda request: asked.append(request.sop_instance_uid))
     async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
         for operation in (
-            association.n_create(MPPS, PATIENT, uid),
             association.n_get(MPPS, uid),
             association.n_set(MPPS, uid, PATIENT),
             association.n_action(MPPS, uid, 1),
             association.n_delete(MPPS, uid),
-            association.n_event_report(COMMITMENT, uid, 1),
         ):
-            with pytest.raises(LocalError, match="is no UID of a SOP instance"):
-                await operation
-        assert association.outstanding == 0
-        assert (await soon(association.n_set(MPPS, "1.2.3", PATIENT))).status == 0
+            assert (await soon(operation)).status == 0
+    assert asked == [uid] * 4
 
 
 async def test_a_request_that_cannot_be_made_holds_no_turn() -> None:
