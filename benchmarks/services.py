@@ -266,19 +266,14 @@ def performing(operation: Operation) -> type[User]:
     return Performing
 
 
-def performed(
-    operation: Operation, associations: int, each: int, where: Where
-) -> Callable[[Archive, Path, Path], Metrics]:
+def performed(operation: Operation, associations: int, each: int) -> Callable[[Archive, Path, Path], Metrics]:
     """So many operations on each of the associations, one after another."""
     number = associations * each
 
     def work(start: Archive, files: Path, folder: Path) -> Metrics:
-        with contextlib.ExitStack() as stack:
-            with on_processor(where.server):
-                server = stack.enter_context(start(files, folder, 1))
+        with start(files, folder, 1) as server:
             user = performing(operation)
-            with on_processor(where.client):
-                return per_second(loaded(server, "operate", number, associations=associations, user=user), number)
+            return per_second(loaded(server, "operate", number, associations=associations, user=user), number)
 
     return work
 
@@ -333,8 +328,8 @@ def in_turns(bench: Bench, each: int, where: Where = ANYWHERE) -> Planned:
     return Planned(title, make)
 
 
-def normalized(bench: Bench, associations: int, each: int, where: Where = ANYWHERE) -> Planned:
-    title = f"round trips of ours{where.words}, {associations} association{'s' if associations > 1 else ''} x {each:,}"
+def normalized(bench: Bench, associations: int, each: int) -> Planned:
+    title = f"round trips of ours, {associations} association{'s' if associations > 1 else ''} x {each:,}"
 
     def make() -> Row:
         empty = bench.folder / "empty"
@@ -342,7 +337,7 @@ def normalized(bench: Bench, associations: int, each: int, where: Where = ANYWHE
 
         def contender(name: str, operation: Operation, *options: str) -> Contender:
             start: Archive = partial(_with_options, options)
-            work = performed(operation, associations, each, where)
+            work = performed(operation, associations, each)
             return Contender(name, bench.in_folder(lambda folder: work(start, empty, folder)), ours=True)
 
         handled = "C-ECHO by a handler"
@@ -397,7 +392,6 @@ def rows(bench: Bench) -> Iterator[Planned]:
     yield in_turns(bench, size(3000, 300))
     if len(os.sched_getaffinity(0)) > 1:
         yield in_turns(bench, size(3000, 300), APART)
-        yield normalized(bench, 1, size(3000, 300), APART)
     # So many that the first tenth of a second, in which client and server may share a processor, counts for little.
     yield normalized(bench, 1, size(20_000, 400))
     yield normalized(bench, 100, size(100, 10))
