@@ -6,15 +6,13 @@ the data set was read in, and the other reads that.
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 from io import BytesIO
 from struct import pack
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from aiodicom.standard.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
-from .charset import can_encode, encodings_for
-from .dataset import DataElement, Dataset
+from .dataset import Dataset
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset as PydicomDataset
@@ -47,17 +45,11 @@ def from_pydicom(data_set: PydicomDataset) -> Dataset:
     if not is_pydicom(data_set):
         raise TypeError(f"a data set of pydicom's is wanted, not {type(data_set).__name__}")
     implicit, little = _encoding(data_set)
-    lacking: list[_Lacking] = []
-    made = Dataset.from_bytes(_encoded(data_set, implicit, little, lacking), _syntax(implicit, little))
-    for path, element in lacking:
-        target = made
-        for tag, number in path:
-            target = target[tag].value[number]
-        target.add(element)
+    made = Dataset.from_bytes(_encoded(data_set, implicit, little), _syntax(implicit, little))
     made.transfer_syntax = None
     meta = getattr(data_set, "file_meta", None)
     if meta is not None:
-        made.file_meta = file_meta = Dataset.from_bytes(_encoded(meta, False, True, []), EXPLICIT_VR_LITTLE_ENDIAN)
+        made.file_meta = file_meta = Dataset.from_bytes(_encoded(meta, False, True), EXPLICIT_VR_LITTLE_ENDIAN)
         made.transfer_syntax = file_meta.get("TransferSyntaxUID")
     preamble = getattr(data_set, "preamble", None)
     if preamble:
@@ -108,24 +100,10 @@ def _encoding(data_set: PydicomDataset) -> tuple[bool, bool]:
     return bool(implicit), bool(little)
 
 
-#: Where an item is: the tag of each sequence that encloses it, and the number of the item in it.
-_Path: TypeAlias = tuple[tuple[int, int], ...]
-#: An element that the character set of its data set cannot encode, and where that is.
-_Lacking: TypeAlias = tuple[_Path, DataElement]
-
-
-def _encoded(
-    data_set: PydicomDataset,
-    implicit: bool,
-    little: bool,
-    lacking: list[_Lacking],
-    charset: Any = None,
-    path: _Path = (),
-) -> bytes:
+def _encoded(data_set: PydicomDataset, implicit: bool, little: bool, charset: Any = "iso8859") -> bytes:
     """The data set as pydicom's own writer encodes its elements, but with every element: that leaves group lengths out.
 
-    Text that its writer would have question marks in goes to `lacking` instead. `charset` is the Specific Character Set
-    of the enclosing data set, None for none.
+    `charset` is the Specific Character Set of the enclosing data set.
     """
     from pydicom.dataelem import DataElement
     from pydicom.filebase import DicomBytesIO
@@ -134,9 +112,6 @@ def _encoded(
     if not data_set.is_original_encoding:
         data_set = correct_ambiguous_vr(data_set, little)
     charset = data_set.get("SpecificCharacterSet", charset)
-    # Without one pydicom reads and writes Latin-1.
-    terms = None if not charset else [charset] if isinstance(charset, str) else list(charset)
-    encodings = encodings_for(terms, lambda problem: None) if terms else ("latin_1",)
     target = DicomBytesIO()
     target.is_implicit_VR, target.is_little_endian = implicit, little
     for tag in sorted(data_set.keys()):
@@ -148,33 +123,12 @@ def _encoded(
                 settled = DataElement(tag, element.VR[-2:], element.value)
                 settled.is_undefined_length = element.is_undefined_length
                 element = settled
-        if not element.is_raw and element.VR in _TEXT and not _has_all(element.value, encodings):
-            lacking.append((path, _text_element(int(tag), element.VR, element.value)))
-            continue
         if element.is_raw or element.VR != "SQ":
-            write_data_element(target, element, charset or "iso8859")
+            write_data_element(target, element, charset)
             continue
-        items = [
-            _item(item, _encoded(item, implicit, little, lacking, charset, (*path, (int(tag), number))), little)
-            for number, item in enumerate(element.value)
-        ]
+        items = [_item(item, _encoded(item, implicit, little, charset), little) for item in element.value]
         target.write(_sequence(int(tag), b"".join(items), implicit, little, element.is_undefined_length))
     return bytes(target.getvalue())
-
-
-#: Value representations whose text is in Specific Character Set (PS3.5 6.1.2.2).
-_TEXT: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
-
-
-def _has_all(value: Any, encodings: tuple[str, ...]) -> bool:
-    """Whether these encodings have the characters of a value, or of all of several."""
-    several = value if isinstance(value, MutableSequence) else [value]
-    return all(isinstance(one, bytes) or can_encode(str(one), encodings) for one in several)
-
-
-def _text_element(tag: int, vr: str, value: Any) -> DataElement:
-    several = isinstance(value, MutableSequence)
-    return DataElement(tag, vr, [str(one) for one in value] if several else str(value))
 
 
 _UNDEFINED = 0xFFFFFFFF

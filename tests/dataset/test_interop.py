@@ -106,30 +106,6 @@ def test_pydicom_is_imported_when_it_is_needed() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_text_that_the_character_set_lacks_is_kept() -> None:
-    theirs = pydicom.Dataset()
-    theirs.PatientName = "Łukasz^山田"
-    theirs.StudyID = "Müller"  # as which pydicom reads what others have written
-    theirs.OtherPatientNames = ["Doe", "山"]
-    item = pydicom.Dataset()
-    item.StudyDescription = "Ł"
-    named = pydicom.Dataset()
-    named.SpecificCharacterSet = "ISO_IR 192"
-    named.StudyDescription = "山"
-    theirs.ReferencedStudySequence = [pydicom.Dataset(), item, named]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        made = from_pydicom(theirs)
-    assert (made.PatientName, made.StudyID, made.OtherPatientNames) == ("Łukasz^山田", "Müller", ["Doe", "山"])
-    assert [each.get("StudyDescription") for each in made.ReferencedStudySequence] == [None, "Ł", "山"]
-    made.SpecificCharacterSet = "ISO_IR 192"
-    assert [each.get("StudyDescription") for each in Dataset.from_bytes(made.to_bytes()).ReferencedStudySequence] == [
-        None,
-        "Ł",
-        "山",
-    ]
-
-
 def test_values_that_pydicom_warns_of() -> None:
     theirs = PydicomDataset()
     with warnings.catch_warnings():
