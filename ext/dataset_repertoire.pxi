@@ -39,8 +39,10 @@ cdef bint lacks(Core data_set, bytes outer, int depth) except -1:
     cdef PyObject* each
     cdef bytes own_charset
     cdef size_t i
+    cdef bint recode
     data_set.ensure()
     own_charset = charset_bytes(data_set, outer)
+    recode = data_set.source is not None and data_set.encoded_charset() != own_charset
     if data_set.overlay is not None:
         while PyDict_Next(data_set.overlay, &place, &key, &each):  # nothing in here changes it
             if each == <PyObject*>None:
@@ -59,9 +61,9 @@ cdef bint lacks(Core data_set, bytes outer, int depth) except -1:
                 if lacks_in_items(value, own_charset, depth + 1):
                     return True
             elif (not has_all(value, own_charset)
-                    and data_set.list_changed(find_element(data_set.elements, data_set.count, tag), value)):
+                    and (recode or data_set.list_changed(find_element(data_set.elements, data_set.count, tag), value))):
                 return True
-    if data_set.source is None or data_set.encoded_charset() == own_charset:
+    if not recode:
         return False
     for i in range(data_set.count):
         element = &data_set.elements[i]

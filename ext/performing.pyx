@@ -45,6 +45,8 @@ cdef class Performing
 def told(Received request not None, answer, error):
     """The handler of a request has ended."""
     cdef Performing performing = request.performing
+    if performing is None:
+        raise RuntimeError("no handler of this request runs")
     request.performing = None  # which has the request: a cycle that ends here
     performing.done(request, answer, error)
 

@@ -259,7 +259,8 @@ def can_encode(text: str, encodings: Sequence[str]) -> bool:
 def encode_text(text: str, encodings: Sequence[str], vr: str, *, lossless: bool = False) -> bytes:
     """The bytes of `text`, without padding; escape sequences as PS3.5 6.1.2.5 wants them for `vr`.
 
-    What none of the encodings has becomes ``?``, with a warning; `lossless`, it is a ValueError.
+    What none of the encodings has becomes ``?``, with a warning; `lossless`, it is a ValueError. In the default
+    repertoire text of Latin 1 is that, with a warning, as what was decoded there is taken for it.
     """
     if text.isascii():
         return text.encode("ascii")
@@ -268,7 +269,7 @@ def encode_text(text: str, encodings: Sequence[str], vr: str, *, lossless: bool 
         encoded = _encode_single(text, first)
         if encoded is not None:
             return encoded
-        if not lossless:
+        if not lossless or (first == "ascii" and _encode_single(text, "latin_1") is not None):
             return _encode_replacing(text, encodings)
     if lossless:
         _refuse_loss(text, encodings)

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeVar
 
-__all__ = ["Bell", "Iteration"]
+from aiodicom.errors import LocalError
+
+__all__ = ["Bell", "Iteration", "broken_off"]
 
 Item = TypeVar("Item")
 
@@ -41,23 +43,33 @@ class Bell:
 class Iteration(Generic[Item]):
     """What ``async for`` asks for one item after the other: `following` gives it, as ``anext()`` of the stream does.
 
-    What comes out of there, such as a cancellation, ends the loop, and the stream is left at once: the traceback may
-    keep everything alive that the error has gone through.
+    What comes out of there, such as a cancellation, ends the loop, and the rest is given up at once (`break_off`): the
+    traceback may keep everything alive that the error has gone through.
     """
 
-    __slots__ = ("_following", "_leave")
+    __slots__ = ("_break_off", "_following")
 
-    def __init__(self, following: Callable[[], Awaitable[Item]], leave: Callable[[], None]) -> None:
+    def __init__(self, following: Callable[[], Awaitable[Item]], break_off: Callable[[], None]) -> None:
         self._following = following
-        self._leave = leave
+        self._break_off = break_off
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Item:
-        """Waits for the next item. Raises what `following` raises; the stream is left then, and when cancelled."""
+        """Waits for the next item. Raises what `following` raises; the rest is given up then, and when cancelled."""
         try:
             return await self._following()
-        except BaseException:
-            self._leave()
+        except StopAsyncIteration:
             raise
+        except BaseException:
+            self._break_off()
+            raise
+
+
+def broken_off() -> LocalError:
+    """What is raised where responses are asked for that have been given up: nobody is to take those before for all."""
+    return LocalError(
+        "a loop over these responses has ended early, and the rest was given up: to go on after a timeout or an error "
+        "wait for one after the other by anext(), without a loop"
+    )

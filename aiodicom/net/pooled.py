@@ -8,9 +8,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
-from aiodicom.errors import LocalError, RemoteError
+from aiodicom.errors import LocalError
 from aiodicom.net.association import Association
-from aiodicom.net.iterating import Iteration
+from aiodicom.net.iterating import Iteration, broken_off
 from aiodicom.net.member import Member
 from aiodicom.net.proposing import Need
 from aiodicom.net.responses import Matches
@@ -89,6 +89,10 @@ class Responses(Protocol):
 
     def __anext__(self) -> Awaitable[Any]: ...
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the peer has said its last word, or will not say it any more."""
+
     async def cancel(self) -> object:
         """Sends C-CANCEL and waits for the end."""
 
@@ -111,6 +115,7 @@ class _Held(Generic[Stream]):
         self._beginning = asyncio.Lock()
         self._is_left = False
         self._is_left_by_loop = False
+        self._is_broken_off = False
         self._is_over = False
         self._is_answered = False
         self._failures = 0
@@ -123,17 +128,17 @@ class _Held(Generic[Stream]):
             except StopAsyncIteration:
                 self._end(None)
                 raise
-            except (LocalError, RemoteError) as error:
+            except Exception as error:
+                if not stream.is_over:  # an item that cannot be decoded, or who was told of progress: the peer goes on
+                    self._leave()
+                    raise
                 self._end(error)
                 if self._is_answered or not await self._is_tried_again(error):
                     raise
-            except Exception:  # an item that cannot be decoded, or who was told of progress: the peer goes on
-                self._leave()
-                raise
             else:
                 self._is_answered = True
                 return item
-        raise StopAsyncIteration
+        raise broken_off() if self._is_broken_off else StopAsyncIteration
 
     async def _begin(self) -> Stream:
         """Has the request sent, unless that has been done."""
@@ -141,6 +146,8 @@ class _Held(Generic[Stream]):
             return self._stream
         async with self._beginning:  # one task may iterate while another cancels
             while self._stream is None:
+                if self._is_over:  # meanwhile
+                    raise StopAsyncIteration
                 try:
                     await self._send()
                 except Exception as error:
@@ -150,6 +157,9 @@ class _Held(Generic[Stream]):
 
     async def _send(self) -> None:
         member = await self._pool.take(self._need)
+        if self._is_left:  # meanwhile
+            self._pool.give(member, None)
+            raise StopAsyncIteration
         try:
             stream = self._start(member.association)
         except BaseException as error:
@@ -169,7 +179,10 @@ class _Held(Generic[Stream]):
         if self._is_left_by_loop:  # the pool has the turn till the end
             assert self._stream is not None
             return await self._stream.cancel()
-        stream = None if self._is_over else await self._begin()
+        stream = None
+        if not self._is_over:
+            with suppress(StopAsyncIteration):  # it was left while its turn was waited for
+                stream = await self._begin()
         # Who iterates meanwhile comes to the end before the turn can be given back.
         self._is_left = self._is_over = True
         member, self._member = self._member, None
@@ -214,6 +227,7 @@ class _Held(Generic[Stream]):
     def _leave_by_loop(self) -> None:
         """A loop has ended early: how the operation ends can still be asked for, by `cancel()`."""
         self._is_left_by_loop = self._member is not None
+        self._is_broken_off = not self._is_over
         self._leave()
 
     async def __aenter__(self) -> Self:

@@ -11,7 +11,7 @@ from aiodicom.dimse.events import AcceptedContext, ResponseReceived
 from aiodicom.dimse.messages import CFindRSP, Request, Response
 from aiodicom.errors import DecodeError, LocalError, StatusError
 from aiodicom.net._data_sets import decode_data_set
-from aiodicom.net.iterating import Bell, Iteration
+from aiodicom.net.iterating import Bell, Iteration, broken_off
 from aiodicom.standard.status import Status, StatusCategory
 from aiodicom.store.spool import SpoolFile
 from aiodicom.ul._pdu import Body
@@ -102,6 +102,7 @@ class ResponseStream:
         self._error: BaseException | None = None
         #: Whether nobody wants any more of it.
         self.is_left = False
+        self._is_broken_off = False
         #: Rings with every response, at the end, and when it is left.
         self.bell = Bell(association.loop)
         #: Told once the operation is over.
@@ -130,14 +131,14 @@ class ResponseStream:
         return self._build(message_id)
 
     async def next(self) -> ResponseReceived:
-        """Waits for the next response; the final one is given again and again. Raises why there is none,
-        `StopAsyncIteration` once this is left.
+        """Waits for the next response; the final one is given again and again. Raises why there is none, and `ended()`
+        once this is left.
 
         Cancelling it loses nothing.
         """
         while not self._events:
             if self.is_left:
-                raise StopAsyncIteration
+                raise self.ended()
             if self._final is not None:
                 return self._final
             if self._error is not None:
@@ -177,6 +178,16 @@ class ResponseStream:
         self._size = 0
         self.bell.ring()
         self._stop()
+
+    def break_off(self) -> None:
+        """Leaves it because something has come between, unless the final response was all that was still to come."""
+        if self._events or not self.done():
+            self._is_broken_off = not self.is_left
+            self.leave()
+
+    def ended(self) -> Exception:
+        """What who asks for more is told once this is left."""
+        return broken_off() if self._is_broken_off else StopAsyncIteration()
 
     def _stop(self) -> None:
         if self.done():
@@ -267,7 +278,7 @@ class Matches:
         self.keys_unsupported = False
 
     def __aiter__(self) -> AsyncIterator[Dataset]:
-        return Iteration(self.__anext__, self._stream.leave)
+        return Iteration(self.__anext__, self._stream.break_off)
 
     async def __anext__(self) -> Dataset:
         """Waits for the next match.
@@ -302,6 +313,11 @@ class Matches:
         self.response = event.message
         check(event.message, allowing_cancel=True)
         return event.message
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the peer has said its last word, or will not say it any more."""
+        return self._stream.done()
 
     async def _begin(self) -> None:
         if not self._has_begun:

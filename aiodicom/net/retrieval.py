@@ -65,7 +65,7 @@ class Retrieved:
         self.result: RetrieveResult | None = None
 
     def __aiter__(self) -> AsyncIterator[StoreRequest]:
-        return Iteration(self.__anext__, self._leave)
+        return Iteration(self.__anext__, self._break_off)
 
     async def __anext__(self) -> StoreRequest:
         """Waits for the next object, and answers the one before.
@@ -91,7 +91,7 @@ class Retrieved:
                 check(event.message, detail=self.result)
                 raise StopAsyncIteration
             await tell_progress(self._on_progress, self.result)
-        raise StopAsyncIteration
+        raise self._stream.ended()
 
     @property
     def refused(self) -> Set[str]:
@@ -131,6 +131,15 @@ class Retrieved:
 
     def _leave(self) -> None:
         _leave(self._objects, self._stream)
+
+    def _break_off(self) -> None:
+        self._objects.leave()
+        self._stream.break_off()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the peer has said its last word, or will not say it any more."""
+        return self._stream.done()
 
     async def __aenter__(self) -> Self:
         await self._begin()

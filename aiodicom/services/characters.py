@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aiodicom.dataset import Dataset
+from copy import deepcopy
+
+from aiodicom.dataset import Dataset, Sequence
 from aiodicom.dataset._dataset import lacks_characters
 
 __all__ = ["sayable"]
@@ -12,11 +14,22 @@ _UTF_8 = "ISO_IR 192"
 
 
 def sayable(data_set: Dataset) -> Dataset:
-    """The data set, or a copy in UTF-8 where it names no character set that has its text: a message with it could not
-    be encoded.
+    """The data set, or a copy in UTF-8 where it, or an item in it, names no character set that has its text: a message
+    with it could not be encoded.
     """
     if not lacks_characters(data_set):
         return data_set
-    data_set = data_set.copy()
+    said = data_set.copy()
+    said.SpecificCharacterSet = _UTF_8
+    if lacks_characters(said):  # an item that names one of its own; those of the copy are shared
+        said = deepcopy(data_set)
+        _say(said)
+    return said
+
+
+def _say(data_set: Dataset) -> None:
     data_set.SpecificCharacterSet = _UTF_8
-    return data_set
+    for element in data_set:
+        if isinstance(element.value, Sequence):
+            for item in element.value:
+                _say(item)

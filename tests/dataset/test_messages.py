@@ -160,7 +160,14 @@ def test_what_a_decoded_data_set_leads_to_is_collected_with_it(change: str) -> N
 
 
 @pytest.mark.parametrize("transfer_syntax", _SYNTAXES)
-@pytest.mark.parametrize("name", ["Müller", "山田"])
+def test_text_of_latin_1_without_a_character_set_is_sent_in_it(transfer_syntax: str) -> None:
+    with pytest.warns(UserWarning, match="without a Specific Character Set"):
+        encoded = encode_message(Dataset(PatientName="Müller"), transfer_syntax)
+    assert decode_message(encoded, transfer_syntax).get("PatientName") == "Müller"
+
+
+@pytest.mark.parametrize("transfer_syntax", _SYNTAXES)
+@pytest.mark.parametrize("name", ["Müller^山", "山田"])
 def test_text_that_the_character_set_lacks_is_refused(transfer_syntax: str, name: str) -> None:
     inside = Dataset(ScheduledStepAttributesSequence=[Dataset(StudyID=name)])
     for data_set, named in ((Dataset(PatientName=name), r"\(0010,0010\)"), (inside, r"\(0020,0010\)")):

@@ -11,7 +11,7 @@ import pytest
 
 import aiodicom
 from aiodicom import Dataset, Destination, FindRequest, Server, Status, StudyRoot, SubOperation
-from aiodicom.errors import AssociationClosed, LocalError
+from aiodicom.errors import AssociationClosed, ConnectionLost, LocalError
 from tests.net.sides import CT, DATA, IMPLICIT, LARGE, soon, until
 
 assert StudyRoot.find is not None
@@ -157,7 +157,24 @@ async def test_a_loop_that_is_cancelled_has_left_while_its_task_and_its_name_are
         assert looking.cancelled()
         await soon(it.c_echo())
         assert server.cancelled == 1
-        assert await soon(consume(responses)) == 0
+        with pytest.raises(LocalError, match="given up"):  # nobody is to take what came for all there is
+            await soon(consume(responses))
+
+
+@of_each
+async def test_a_pools_operation_that_is_left_before_its_turn_is_not_sent(service: str) -> None:
+    server = Halting()
+    async with either("pool", server) as pool:
+        responses = getattr(pool, service)(QUERY)
+        async with pool.acquire():
+            waiting = asyncio.create_task(anext(responses))
+            for _ in range(10):
+                await asyncio.sleep(0)  # so that it waits
+            await responses.__aexit__(None, None, None)
+        with pytest.raises(StopAsyncIteration):
+            await soon(waiting)
+        await soon(pool.c_echo())
+    assert server.queries == 0
 
 
 @of_both
@@ -183,17 +200,18 @@ async def test_a_loop_that_is_cancelled_may_be_followed_by_cancel(kind: str, ser
 
 
 @of_both
-async def test_a_loop_that_gets_an_error_has_left_while_that_is_handled(kind: str) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, ConnectionLost("of another association")])
+async def test_a_loop_that_gets_an_error_has_left_while_that_is_handled(kind: str, error: Any) -> None:
     server = Halting()
 
     def fail(result: aiodicom.RetrieveResult) -> None:
-        raise ZeroDivisionError
+        raise error
 
     async with either(kind, server) as it:
         try:
             async for _ in it.c_get(QUERY, on_progress=fail):
                 pass
-        except ZeroDivisionError:
+        except (ZeroDivisionError, ConnectionLost):
             await soon(it.c_echo())
         assert server.cancelled == 1
 

@@ -208,7 +208,7 @@ async def test_what_is_not_what_it_is_called(tmp_path: Path) -> None:
         with pytest.raises(errors.LocalError, match="cannot be encoded"):
             await association.c_store(broken)
         del broken.Rows
-        broken.PatientName = "Müller"
+        broken.PatientName = "山田"
         with pytest.raises(errors.LocalError, match=r"PatientName .* cannot be encoded"):
             await association.c_store(broken)
         await association.c_store(data_set)

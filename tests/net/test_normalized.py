@@ -313,8 +313,8 @@ async def test_a_request_that_cannot_be_made_holds_no_turn() -> None:
     async with server.listen("127.0.0.1", 0) as listening, connect(listening.port) as association:
         with pytest.raises(LocalError, match="cannot be encoded"):
             await association.n_set(MPPS, "1.2.3", Dataset(Rows=70_000))
-        with pytest.raises(LocalError, match=r"PatientName .* names none that has 'ü'"):
-            await association.n_set(MPPS, "1.2.3", Dataset(PatientName="Müller"))
+        with pytest.raises(LocalError, match=r"PatientName .* names none that has '山'"):
+            await association.n_set(MPPS, "1.2.3", Dataset(PatientName="山田"))
         with pytest.raises(LocalError):
             await association.n_set(MPPS, "1.2." * 70_000, PATIENT)
         assert association.outstanding == 0

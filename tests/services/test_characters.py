@@ -53,6 +53,22 @@ class TestSayable:
         assert sayable(data_set) is data_set
         assert data_set.to_bytes() == before
 
+    def test_an_item_that_names_a_character_set_of_its_own(self) -> None:
+        item = Dataset(SpecificCharacterSet="ISO_IR 100", StudyID=NAME)
+        data_set = Dataset(PatientName="Doe", RequestAttributesSequence=[item])
+        said = sayable(data_set)
+        assert decoded(said).RequestAttributesSequence[0].StudyID == NAME
+        assert said.SpecificCharacterSet == UTF_8
+        assert item.SpecificCharacterSet == "ISO_IR 100"
+
+    @pytest.mark.parametrize("is_read", [False, True])
+    def test_names_that_were_decoded_in_another_character_set(self, is_read: bool) -> None:
+        data_set = decoded(Dataset(SpecificCharacterSet=UTF_8, OtherPatientNames=[NAME, "Doe"]))
+        if is_read:
+            assert data_set.OtherPatientNames == [NAME, "Doe"]
+        data_set.SpecificCharacterSet = "ISO_IR 100"
+        assert decoded(sayable(data_set)).OtherPatientNames == [NAME, "Doe"]
+
     def moved() -> Dataset:  # type: ignore[misc]
         """An item in another data set than the one that says its character set."""
         source = decoded(Dataset(SpecificCharacterSet=UTF_8, RequestAttributesSequence=[Dataset(StudyID=NAME)]))
