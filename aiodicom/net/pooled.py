@@ -114,23 +114,30 @@ class _Held(Generic[Stream]):
         self._member: Member | None = None
         self._beginning = asyncio.Lock()
         self._is_left = False
-        self._is_left_by_loop = False
         self._is_broken_off = False
+        #: Whether nothing more is to be iterated over: what was asked for has come, or is not wanted.
+        self._is_complete = False
         self._is_over = False
         self._is_answered = False
         self._failures = 0
 
     async def _next(self) -> Any:
         while not self._is_over:
-            stream = await self._begin()
+            try:
+                stream = await self._begin()
+            except LocalError:
+                if self._is_left:
+                    break
+                raise
             try:
                 item = await stream.__anext__()
             except StopAsyncIteration:
+                self._is_complete = self._is_complete or not self._is_left
                 self._end(None)
-                raise
+                break
             except Exception as error:
                 if not stream.is_over:  # an item that cannot be decoded, or who was told of progress: the peer goes on
-                    self._leave()
+                    self._break_off()
                     raise
                 self._end(error)
                 if self._is_answered or not await self._is_tried_again(error):
@@ -138,7 +145,7 @@ class _Held(Generic[Stream]):
             else:
                 self._is_answered = True
                 return item
-        raise broken_off() if self._is_broken_off else StopAsyncIteration
+        raise StopAsyncIteration if self._is_complete else broken_off()
 
     async def _begin(self) -> Stream:
         """Has the request sent, unless that has been done."""
@@ -147,7 +154,7 @@ class _Held(Generic[Stream]):
         async with self._beginning:  # one task may iterate while another cancels
             while self._stream is None:
                 if self._is_over:  # meanwhile
-                    raise StopAsyncIteration
+                    raise LocalError("this operation is over")
                 try:
                     await self._send()
                 except Exception as error:
@@ -159,7 +166,7 @@ class _Held(Generic[Stream]):
         member = await self._pool.take(self._need)
         if self._is_left:  # meanwhile
             self._pool.give(member, None)
-            raise StopAsyncIteration
+            raise LocalError("this operation is over")
         try:
             stream = self._start(member.association)
         except BaseException as error:
@@ -172,19 +179,16 @@ class _Held(Generic[Stream]):
             self._end(error)
             raise
         except BaseException:
-            self._leave()
+            self._break_off()
             raise
 
     async def _cancel(self) -> Any:
-        if self._is_left_by_loop:  # the pool has the turn till the end
+        if self._is_broken_off:  # the pool has the turn till the end
             assert self._stream is not None
             return await self._stream.cancel()
-        stream = None
-        if not self._is_over:
-            with suppress(StopAsyncIteration):  # it was left while its turn was waited for
-                stream = await self._begin()
+        stream = None if self._is_over else await self._begin()
         # Who iterates meanwhile comes to the end before the turn can be given back.
-        self._is_left = self._is_over = True
+        self._is_left = self._is_over = self._is_complete = True
         member, self._member = self._member, None
         if stream is None or member is None:
             raise LocalError("this operation is over")
@@ -201,12 +205,15 @@ class _Held(Generic[Stream]):
 
     async def _is_tried_again(self, error: Exception) -> bool:
         self._failures += 1
-        is_worthwhile = not self._is_left and await self._pool.is_tried_again(
-            error, self._failures, is_begun=True, is_repeatable=True
-        )
-        self._is_over = self._is_left or not is_worthwhile  # it may have been left meanwhile
-        if not self._is_over:
-            self._stream = None
+        is_worthwhile = True  # for who asks again after this was cancelled
+        try:
+            is_worthwhile = not self._is_left and await self._pool.is_tried_again(
+                error, self._failures, is_begun=True, is_repeatable=True
+            )
+        finally:
+            self._is_over = self._is_left or not is_worthwhile  # it may have been left meanwhile
+            if not self._is_over:
+                self._stream = None
         return not self._is_over
 
     def _end(self, error: BaseException | None) -> None:
@@ -224,10 +231,9 @@ class _Held(Generic[Stream]):
             member, self._member = self._member, None
             self._pool.see_out(member, self._stream)
 
-    def _leave_by_loop(self) -> None:
-        """A loop has ended early: how the operation ends can still be asked for, by `cancel()`."""
-        self._is_left_by_loop = self._member is not None
-        self._is_broken_off = not self._is_over
+    def _break_off(self) -> None:
+        """Something has come between: how the operation ends can still be asked for, by `cancel()`."""
+        self._is_broken_off = self._is_broken_off or self._member is not None
         self._leave()
 
     async def __aenter__(self) -> Self:
@@ -237,7 +243,8 @@ class _Held(Generic[Stream]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._is_left_by_loop = False
+        self._is_broken_off = False
+        self._is_complete = True
         self._leave()
 
     def __del__(self) -> None:
@@ -256,7 +263,7 @@ class PooledMatches(_Held[Matches]):
     """
 
     def __aiter__(self) -> AsyncIterator[Dataset]:
-        return Iteration(self.__anext__, self._leave_by_loop)
+        return Iteration(self.__anext__, self._break_off)
 
     async def __anext__(self) -> Dataset:
         """Waits for a turn, at first, and for the next match. Raises what that of `Matches` and `Pool.perform` raise.
@@ -291,7 +298,7 @@ class PooledRetrieved(_Held[Retrieved]):
     """
 
     def __aiter__(self) -> AsyncIterator[StoreRequest]:
-        return Iteration(self.__anext__, self._leave_by_loop)
+        return Iteration(self.__anext__, self._break_off)
 
     async def __anext__(self) -> StoreRequest:
         """Waits for a turn, at first, and for the next object, and answers the one before. Raises what that of

@@ -179,10 +179,12 @@ class ResponseStream:
         self.bell.ring()
         self._stop()
 
-    def break_off(self) -> None:
-        """Leaves it because something has come between, unless the final response was all that was still to come."""
-        if self._events or not self.done():
-            self._is_broken_off = not self.is_left
+    def break_off(self, *, has_more: bool = False) -> None:
+        """Leaves it because something has come between, unless the final response was all that was still to come;
+        `has_more`: it is not.
+        """
+        if has_more or self._events or not self.done():
+            self._is_broken_off = self._is_broken_off or not self.is_left
             self.leave()
 
     def ended(self) -> Exception:

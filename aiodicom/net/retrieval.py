@@ -133,8 +133,8 @@ class Retrieved:
         _leave(self._objects, self._stream)
 
     def _break_off(self) -> None:
+        self._stream.break_off(has_more=bool(self._objects.waiting))
         self._objects.leave()
-        self._stream.break_off()
 
     @property
     def is_over(self) -> bool:

@@ -22,13 +22,14 @@ def sayable(data_set: Dataset) -> Dataset:
     said = data_set.copy()
     said.SpecificCharacterSet = _UTF_8
     if lacks_characters(said):  # an item that names one of its own; those of the copy are shared
-        said = deepcopy(data_set)
+        said = deepcopy(said)
         _say(said)
     return said
 
 
 def _say(data_set: Dataset) -> None:
-    data_set.SpecificCharacterSet = _UTF_8
+    if "SpecificCharacterSet" in data_set:
+        data_set.SpecificCharacterSet = _UTF_8
     for element in data_set:
         if isinstance(element.value, Sequence):
             for item in element.value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -157,8 +157,53 @@ async def test_a_loop_that_is_cancelled_has_left_while_its_task_and_its_name_are
         assert looking.cancelled()
         await soon(it.c_echo())
         assert server.cancelled == 1
-        with pytest.raises(LocalError, match="given up"):  # nobody is to take what came for all there is
-            await soon(consume(responses))
+        for _ in range(2):
+            with pytest.raises(LocalError, match="given up"):  # nobody is to take what came for all there is
+                await soon(consume(responses))
+        with suppress(LocalError):  # it may be over
+            assert (await soon(responses.cancel())).status is Status.CANCEL
+        assert await soon(it.c_echo())
+
+
+@of_each
+async def test_of_two_loops_over_one_stream_one_is_cancelled(service: str) -> None:
+    for kind in ("association", "pool"):
+        async with either(kind, Halting()) as it:
+            responses = getattr(it, service)(QUERY)
+            await soon(anext(responses))
+            loops = [asyncio.create_task(consume(responses)) for _ in range(2)]
+            for _ in range(10):
+                await asyncio.sleep(0)
+            loops[0].cancel()
+            with pytest.raises(LocalError, match="given up"):
+                await soon(loops[1])
+            await soon(it.c_echo())
+
+
+async def test_a_pools_operation_that_is_cancelled_before_it_is_tried_again_is_not_lost() -> None:
+    server, queries = Server(), 0
+
+    @server.on_c_find
+    async def find(request: FindRequest) -> AsyncIterator[Dataset]:
+        nonlocal queries
+        queries += 1
+        if queries == 1:
+            request.association.abort()
+        yield QUERY
+
+    async with (
+        server.listen("127.0.0.1", 0) as listening,
+        aiodicom.Pool("127.0.0.1", listening.port, size=1, retry=aiodicom.Retry(first=0.05)) as pool,
+    ):
+        matches = pool.c_find(QUERY)
+        waiting = asyncio.create_task(anext(matches))
+        await until(lambda: queries == 1)
+        for _ in range(5):
+            await asyncio.sleep(0)  # so that it has heard of that
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        assert await soon(consume(matches)) == 1
 
 
 @of_each
