@@ -328,7 +328,8 @@ def in_turns(bench: Bench, each: int, where: Where = ANYWHERE) -> Planned:
     return Planned(title, make)
 
 
-def normalized(bench: Bench, associations: int, each: int) -> Planned:
+def normalized(bench: Bench, associations: int, each: int, *, is_judged: bool = True) -> Planned:
+    """Round trips of one operation in a run, for each operation; shown alone where it is not to be judged."""
     title = f"round trips of ours, {associations} association{'s' if associations > 1 else ''} x {each:,}"
 
     def make() -> Row:
@@ -346,6 +347,7 @@ def normalized(bench: Bench, associations: int, each: int) -> Planned:
             Target(PER_SECOND, round(1 / 1.5, 3), of, of=name)
             for of in ("C-ECHO", handled)
             for name in ("N-CREATE", "N-SET")
+            if is_judged
         ]
         return Row(title, _SERVED, who, handled, tuple(targets))
 
@@ -392,6 +394,7 @@ def rows(bench: Bench) -> Iterator[Planned]:
     yield in_turns(bench, size(3000, 300))
     if len(os.sched_getaffinity(0)) > 1:
         yield in_turns(bench, size(3000, 300), APART)
+    yield normalized(bench, 1, size(3000, 300), is_judged=False)  # it says when the two were spread: see `Where`
     # So many that the first tenth of a second, in which client and server may share a processor, counts for little.
     yield normalized(bench, 1, size(20_000, 400))
     yield normalized(bench, 100, size(100, 10))

@@ -15,7 +15,7 @@ _UTF_8 = "ISO_IR 192"
 
 def sayable(data_set: Dataset) -> Dataset:
     """The data set, or a copy in UTF-8 where it, or an item in it, names no character set that has its text: a message
-    with it could not be encoded.
+    with it could not be encoded, or (Latin 1 without one) would not say how it is.
     """
     if not lacks_characters(data_set):
         return data_set
